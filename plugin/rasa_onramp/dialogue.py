@@ -1,0 +1,159 @@
+"""The value types that every other module speaks: schemas, dialogues and states.
+
+Nothing here imports torch, Rasa or SQL. All types are frozen; mappings inside them are to be
+treated as read-only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Mapping, Optional, Tuple
+
+__all__ = [
+    "DONTCARE",
+    "Action",
+    "Corpus",
+    "Dialogue",
+    "Intent",
+    "Schema",
+    "Slot",
+    "Span",
+    "State",
+    "Turn",
+]
+
+#: The value a slot takes when the user says that any value will do.
+DONTCARE = "dontcare"
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One thing a domain keeps track of: free text, or one of `values` where they are listed."""
+
+    name: str
+    description: str = ""
+    values: Tuple[str, ...] = ()
+
+    @property
+    def categorical(self) -> bool:
+        """Whether the slot's values are listed."""
+        return bool(self.values)
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What a user can want in a domain."""
+
+    name: str
+    description: str = ""
+    required_slots: Tuple[str, ...] = ()
+    optional_slots: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Action:
+    """An API call that a domain can make.
+
+    `required_slots` must be in the state before it is called; `result_slots` are what a result row
+    may hold; `url` is an HTTP endpoint that answers it, if there is one.
+    """
+
+    name: str
+    description: str = ""
+    required_slots: Tuple[str, ...] = ()
+    result_slots: Tuple[str, ...] = ()
+    url: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Schema:
+    """A domain: its slots, intents and actions, each described in plain words."""
+
+    name: str
+    description: str = ""
+    slots: Tuple[Slot, ...] = ()
+    intents: Tuple[Intent, ...] = ()
+    actions: Tuple[Action, ...] = ()
+
+    def slot(self, name: str) -> Slot:
+        """The slot called `name`. Raises KeyError."""
+        return _by_name(self.slots, name)
+
+    def intent(self, name: str) -> Intent:
+        """The intent called `name`. Raises KeyError."""
+        return _by_name(self.intents, name)
+
+    def action(self, name: str) -> Action:
+        """The action called `name`. Raises KeyError."""
+        return _by_name(self.actions, name)
+
+
+@dataclass(frozen=True)
+class Span:
+    """Where a slot's value stands in a turn's text: characters [start, end)."""
+
+    slot: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class State:
+    """The dialogue state after a user turn.
+
+    `values` maps a slot to its equivalent values, the preferred one first ("5 pm", "17:00").
+    `requested_slots` is what the user asked to be told in this very turn.
+    """
+
+    values: Mapping[str, Tuple[str, ...]] = field(default_factory=dict)
+    active_intent: Optional[str] = None
+    requested_slots: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One utterance.
+
+    User turns carry the `state` after them; it is None where the turn says nothing to this domain
+    (out of scope, or another service's). System turns may carry the `action` (API call) made right
+    before the text was said, its `parameters` and its `results`, one mapping a row.
+    `spans` marks the values that stand in the text: on system turns, what the bot itself stated.
+    """
+
+    speaker: str  # "user" or "system"
+    text: str
+    state: Optional[State] = None
+    action: Optional[str] = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    results: Tuple[Mapping[str, str], ...] = ()
+    spans: Tuple[Span, ...] = ()
+
+    @property
+    def is_user(self) -> bool:
+        """Whether the user says it."""
+        return self.speaker == "user"
+
+
+@dataclass(frozen=True)
+class Dialogue:
+    """A conversation seen from one domain. `split` is "support", "held-out" or None."""
+
+    id: str
+    domain: str
+    turns: Tuple[Turn, ...]
+    split: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What a file or folder holds: schemas by name, and dialogues of those schemas."""
+
+    schemas: Mapping[str, Schema]
+    dialogues: Tuple[Dialogue, ...]
+
+
+def _by_name(items, name):
+    for item in items:
+        if item.name == name:
+            return item
+    raise KeyError(name)

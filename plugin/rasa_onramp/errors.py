@@ -1,0 +1,69 @@
+"""Every error that rasa-onramp raises on purpose.
+
+    OnrampError
+    ├── FormatError            a dialogue file that can't be read: file, line, mend
+    ├── StoreError
+    │   ├── StoreUnavailable   the database can't be reached, or was never created
+    │   └── NotFound           no such domain, dialogue or adapter version
+    ├── CheckpointError        weights missing, truncated, or not what their digest says
+    └── ConfigError            a setting, option or environment variable that can't be used
+
+Each message is one line and ends with what to do about it. The command line prints it and exits
+with 2; Rasa components turn it into InvalidConfigException at training and into an abstention with
+a log line at run time.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Optional, Union
+
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "FormatError",
+    "NotFound",
+    "OnrampError",
+    "StoreError",
+    "StoreUnavailable",
+]
+
+
+class OnrampError(Exception):
+    """Base of all of them."""
+
+
+class FormatError(OnrampError):
+    """A dialogue file that can't be read.
+
+    `path` and `line` (1-based, None where the format has no lines) say where; `mend` what to do.
+    """
+
+    def __init__(
+        self, message: str, *, path: Union[str, Path], line: Optional[int] = None, mend: str
+    ):
+        where = f"{path}:{line}" if line is not None else f"{path}"
+        super().__init__(f"{where}: {message}; {mend}")
+        self.path = Path(path)
+        self.line = line
+        self.mend = mend
+
+
+class StoreError(OnrampError):
+    """Something about the database."""
+
+
+class StoreUnavailable(StoreError):
+    """The database can't be reached, or holds no tables of ours."""
+
+
+class NotFound(StoreError):
+    """No such domain, dialogue or adapter version."""
+
+
+class CheckpointError(OnrampError):
+    """Weights that are missing, truncated, or not what their digest says."""
+
+
+class ConfigError(OnrampError):
+    """A setting, option or environment variable that can't be used."""
