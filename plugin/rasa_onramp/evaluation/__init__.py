@@ -1,0 +1,1 @@
+"""Measuring how well a domain is tracked: metrics, few-shot experiments, plots."""
