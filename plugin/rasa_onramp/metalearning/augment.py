@@ -1,0 +1,110 @@
+"""The same dialogue in other words: paraphrased schemas, shuffled order, forgotten values.
+
+SGD-X (Lee et al. 2022) describes each SGD service five times over, slot for slot; a dialogue is
+translated by renaming. Order carries no meaning, so it is shuffled. Values are forgotten from the
+state known before a turn so that the tracker learns to pick up what it once missed.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+from typing import Dict, List, Mapping, Sequence, Tuple
+
+from ..dialogue import Dialogue, Schema, Slot, State, Turn
+
+__all__ = ["Renaming", "crop", "forget", "renaming", "shuffled", "translate", "undescribed"]
+
+Values = Mapping[str, Tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Renaming:
+    """New names for a schema's slots, intents and actions."""
+
+    slots: Mapping[str, str]
+    intents: Mapping[str, str]
+    actions: Mapping[str, str]
+
+
+def renaming(old: Schema, new: Schema) -> Renaming:
+    """How `new`, which describes the same domain item for item, calls `old`'s names.
+
+    Raises ValueError if they don't correspond.
+    """
+
+    def pair(a, b) -> Dict[str, str]:
+        if len(a) != len(b):
+            raise ValueError(f"{old.name} and {new.name} don't correspond item for item")
+        return {x.name: y.name for x, y in zip(a, b)}
+
+    return Renaming(
+        pair(old.slots, new.slots), pair(old.intents, new.intents), pair(old.actions, new.actions)
+    )
+
+
+def translate(dialogue: Dialogue, names: Renaming, domain: str) -> Dialogue:
+    """The dialogue with slots, intents and actions renamed."""
+    return replace(
+        dialogue, domain=domain, turns=tuple(_turn(turn, names) for turn in dialogue.turns)
+    )
+
+
+def _turn(turn: Turn, names: Renaming) -> Turn:
+    def keys(values: Mapping) -> Dict:
+        return {names.slots.get(k, k): v for k, v in values.items()}
+
+    state = turn.state
+    if state is not None:
+        intent = state.active_intent
+        state = State(
+            keys(state.values),
+            names.intents.get(intent, intent) if intent else None,
+            tuple(names.slots.get(s, s) for s in state.requested_slots),
+        )
+    return replace(
+        turn,
+        state=state,
+        action=names.actions.get(turn.action, turn.action) if turn.action else None,
+        parameters=keys(turn.parameters),
+        spans=tuple(replace(s, slot=names.slots.get(s.slot, s.slot)) for s in turn.spans),
+    )
+
+
+def shuffled(schema: Schema, rng: random.Random) -> Schema:
+    """The schema with slots, listed values, intents and actions in random order."""
+
+    def mix(items: Sequence) -> tuple:
+        return tuple(rng.sample(list(items), len(items)))
+
+    slots: List[Slot] = [replace(slot, values=mix(slot.values)) for slot in schema.slots]
+    return replace(
+        schema, slots=mix(slots), intents=mix(schema.intents), actions=mix(schema.actions)
+    )
+
+
+def undescribed(schema: Schema, rng: random.Random, share: float) -> Schema:
+    """The schema with a random `share` of its slots' and intents' descriptions left out."""
+
+    def drop(item):
+        return replace(item, description="") if rng.random() < share else item
+
+    return replace(
+        schema,
+        slots=tuple(drop(s) for s in schema.slots),
+        intents=tuple(drop(i) for i in schema.intents),
+    )
+
+
+def crop(dialogue: Dialogue, context: int = 6) -> Dialogue:
+    """Only the turns in which the dialogue is about its domain, with `context` turns before."""
+    about = [i for i, t in enumerate(dialogue.turns) if t.is_user and t.state is not None]
+    if not about:
+        return replace(dialogue, turns=())
+    first = max(0, about[0] - context)
+    return replace(dialogue, turns=dialogue.turns[first : about[-1] + 2])
+
+
+def forget(known: Sequence[Values], rng: random.Random, share: float) -> List[Values]:
+    """Leave a random `share` of the known values out, turn by turn."""
+    return [{k: v for k, v in values.items() if rng.random() >= share} for values in known]

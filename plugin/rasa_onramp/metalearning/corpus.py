@@ -1,0 +1,83 @@
+"""The training corpus as tasks: one a service, each with its paraphrased schemas."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Dict, Iterator, List, Mapping, Sequence, Tuple
+
+from ..dialogue import Corpus, Dialogue, Schema
+from . import augment
+from .augment import Renaming
+
+__all__ = ["Task", "draw", "stream", "tasks_of"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A service to learn: its schema, other wordings of it, and dialogues about it.
+
+    `alone` are dialogues about this service only; `mixed` also speak of others.
+    """
+
+    schema: Schema
+    variants: Tuple[Tuple[Schema, Renaming], ...]
+    alone: Tuple[Dialogue, ...]
+    mixed: Tuple[Dialogue, ...]
+
+    @property
+    def turns(self) -> int:
+        """How many turns its dialogues have."""
+        return sum(len(d.turns) for d in self.alone + self.mixed)
+
+
+def tasks_of(corpus: Corpus, paraphrases: Sequence[Mapping[str, Schema]] = ()) -> List[Task]:
+    """The corpus by service.
+
+    `paraphrases` are schema sets that list the same services in the same order (as SGD-X does);
+    each becomes a variant of its service. Raises ValueError where one doesn't correspond.
+    """
+    services: Dict[str, int] = {}
+    for dialogue in corpus.dialogues:
+        services[dialogue.id] = services.get(dialogue.id, 0) + 1
+    names = list(corpus.schemas)
+    tasks = []
+    for place, name in enumerate(names):
+        schema = corpus.schemas[name]
+        others = [list(p.values())[place] for p in paraphrases]
+        variants = tuple((other, augment.renaming(schema, other)) for other in others)
+        own = [d for d in corpus.dialogues if d.domain == name]
+        alone = tuple(d for d in own if services[d.id] == 1)
+        mixed = tuple(augment.crop(d) for d in own if services[d.id] > 1)
+        mixed = tuple(d for d in mixed if d.turns)
+        if alone or mixed:
+            tasks.append(Task(schema, variants, alone, mixed))
+    return tasks
+
+
+def draw(
+    task: Task, rng: random.Random, count: int, *, mixed: float = 0.25, paraphrase: float = 0.75
+) -> Tuple[Schema, List[Dialogue]]:
+    """`count` different dialogues of a task under one wording of its schema.
+
+    `mixed` is the share of dialogues that also speak of other services, `paraphrase` the chance of
+    another wording.
+    """
+    chosen: List[Dialogue] = []
+    alone, other = list(task.alone), list(task.mixed)
+    for _ in range(min(count, len(alone) + len(other))):
+        pool = other if other and (not alone or rng.random() < mixed) else alone
+        chosen.append(pool.pop(rng.randrange(len(pool))))
+    if task.variants and rng.random() < paraphrase:
+        schema, names = rng.choice(task.variants)
+        return schema, [augment.translate(d, names, schema.name) for d in chosen]
+    return task.schema, chosen
+
+
+def stream(tasks: Sequence[Task], rng: random.Random) -> Iterator[Tuple[Schema, Dialogue]]:
+    """Dialogues without end, services in proportion to the square root of their turns."""
+    weights = [task.turns**0.5 for task in tasks]
+    while True:
+        task = rng.choices(tasks, weights)[0]
+        schema, dialogues = draw(task, rng, 1)
+        yield schema, dialogues[0]

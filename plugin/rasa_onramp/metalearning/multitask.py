@@ -1,0 +1,130 @@
+"""Stage one: multi-task pretraining of the whole tracker on every training service."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from dataclasses import asdict, dataclass
+from typing import Callable, Dict, Iterator, Optional, Sequence
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ..tracker.loss import tracking_loss
+from ..tracker.model import StateTracker
+from .corpus import Task, stream
+from .examples import Augmentation, Example, batches, examples_of
+from .runs import Run
+
+__all__ = ["MultitaskConfig", "pretrain"]
+
+#: How examples are varied in training.
+AUGMENTATION = Augmentation(forget=0.4, offers=0.5, shuffle=True, undescribed=0.1, elsewhere=0.15)
+
+
+@dataclass(frozen=True)
+class MultitaskConfig:
+    """Settings of stage one. Learning rates are AdamW's peaks; a batch is counted in tokens.
+
+    With `minutes`, training ends when either they or the steps are used up, and the schedule
+    follows whichever is further on.
+    """
+
+    steps: int = 4000
+    minutes: Optional[float] = None
+    tokens_a_batch: int = 2560
+    encoder_rate: float = 3e-4
+    heads_rate: float = 1e-3
+    warmup: int = 200
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    seed: int = 0
+    save_every: int = 200
+
+
+def pretrain(
+    tracker: StateTracker,
+    tasks: Sequence[Task],
+    config: MultitaskConfig,
+    run: Run,
+    *,
+    evaluate: Optional[Callable[[StateTracker], Dict[str, float]]] = None,
+    evaluate_every: int = 1000,
+    progress: bool = True,
+) -> None:
+    """Train encoder and heads in place, resuming from `run` if it holds a step.
+
+    Word embeddings stay frozen: they are half of the parameters, and unseen domains use words
+    that training never met. Precision is bfloat16 on GPUs; on CPUs float32, which is the faster
+    of the two wherever the CPU lacks matrix units for bfloat16.
+    """
+    device = tracker.device
+    parameters = _trainable(tracker)
+    heads = list(tracker.weights.values())
+    body = [p for p in parameters.values() if not any(p is h for h in heads)]
+    optimiser = torch.optim.AdamW(
+        [
+            {"params": body, "lr": config.encoder_rate, "peak": config.encoder_rate},
+            {"params": heads, "lr": config.heads_rate, "peak": config.heads_rate},
+        ],
+        betas=(0.9, 0.98),
+        weight_decay=config.weight_decay,
+    )
+    step = run.resume(parameters, optimiser)
+    rng = random.Random(config.seed * 1_000_003 + step)  # a resumed run draws new dialogues
+    feed = batches(
+        _examples(tracker, tasks, rng), tokens_a_batch=config.tokens_a_batch, pool=96, rng=rng
+    )
+    bar = tqdm(total=config.steps, initial=step, disable=not progress, desc="multi-task", unit="step")
+    turns, began = 0, time.monotonic()
+    done = step / config.steps
+    while done < 1:
+        batch, labels = next(feed)
+        scale = _schedule(step, done, config)
+        for group in optimiser.param_groups:
+            group["lr"] = group["peak"] * scale
+        with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):
+            scores = tracker(batch.to(device))
+        loss = tracking_loss(scores, labels.to(device))
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(parameters.values(), config.clip)
+        optimiser.step()
+        step += 1
+        turns += labels.turns
+        elapsed = time.monotonic() - began
+        done = max(step / config.steps, elapsed / 60 / config.minutes if config.minutes else 0)
+        bar.update()
+        if step % 10 == 0:
+            speed = turns / elapsed
+            bar.set_postfix(loss=f"{loss.item():.3f}", turns_s=f"{speed:.0f}")
+            run.log(step, {"loss": loss.item(), "gradient norm": float(norm), "turns/s": speed})
+        if step % config.save_every == 0 or done >= 1:
+            run.save(step, parameters, optimiser, asdict(config))
+        if evaluate is not None and (step % evaluate_every == 0 or done >= 1):
+            run.log(step, evaluate(tracker))
+    bar.close()
+
+
+def _trainable(tracker: StateTracker) -> Dict[str, Tensor]:
+    tracker.encoder.requires_grad_(True)
+    tracker.encoder.embeddings["word_embeddings"].requires_grad_(False)
+    found = {f"encoder/{n}": p for n, p in tracker.encoder.named_parameters() if p.requires_grad}
+    for name, tensor in tracker.weights.items():
+        found[f"weights/{name}"] = tensor.requires_grad_(True)
+    return found
+
+
+def _examples(
+    tracker: StateTracker, tasks: Sequence[Task], rng: random.Random
+) -> Iterator[Example]:
+    for schema, dialogue in stream(tasks, rng):
+        yield from examples_of(tracker.tokens, schema, dialogue, rng, AUGMENTATION)
+
+
+def _schedule(step: int, done: float, config: MultitaskConfig) -> float:
+    """Linear warm-up, then cosine decay to a twentieth as `done` goes from 0 to 1."""
+    warm = min(1.0, (step + 1) / config.warmup)
+    return warm * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))

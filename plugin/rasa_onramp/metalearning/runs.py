@@ -1,0 +1,91 @@
+"""A training run's folder: what it takes to resume, and its log. No pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Dict, Mapping, Optional, Union
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ..errors import CheckpointError
+
+__all__ = ["Run"]
+
+
+class Run:
+    """Saves and restores parameters with Adam's moments; logs to JSON lines and tensorboard.
+
+    A state is written to a new file and renamed, so a killed run resumes from the last whole one.
+    """
+
+    def __init__(self, folder: Union[str, Path], *, tensorboard: bool = True):
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._state = self.folder / "state.safetensors"
+        self._writer = None
+        if tensorboard:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError:  # the `train` extra isn't installed: the JSON log remains
+                pass
+            else:
+                self._writer = SummaryWriter(str(self.folder))
+
+    def save(
+        self,
+        step: int,
+        parameters: Mapping[str, Tensor],
+        optimiser: Optional[torch.optim.Optimizer] = None,
+        config: Optional[Mapping] = None,
+    ) -> None:
+        """Keep `parameters` (and the optimiser's moments) as of `step`."""
+        tensors: Dict[str, Tensor] = {"step": torch.tensor([step])}
+        for name, parameter in parameters.items():
+            tensors[f"parameter/{name}"] = parameter.detach().cpu().contiguous().clone()
+            if optimiser is not None:
+                for key, value in optimiser.state.get(parameter, {}).items():
+                    value = torch.as_tensor(value).detach().float().cpu()
+                    tensors[f"{key}/{name}"] = value.reshape(value.shape or (1,)).contiguous().clone()
+        temporary = self._state.with_suffix(".part")
+        save_file(tensors, str(temporary))
+        os.replace(temporary, self._state)
+        if config is not None:
+            (self.folder / "config.json").write_text(json.dumps(dict(config), indent=1) + "\n")
+
+    def resume(
+        self, parameters: Mapping[str, Tensor], optimiser: Optional[torch.optim.Optimizer] = None
+    ) -> int:
+        """Restore what `save` kept, in place; returns its step, or 0 for a new run.
+
+        Raises CheckpointError if the folder holds a run of another shape.
+        """
+        if not self._state.is_file():
+            return 0
+        tensors = load_file(str(self._state))
+        for name, parameter in parameters.items():
+            kept = tensors.get(f"parameter/{name}")
+            if kept is None or kept.shape != parameter.shape:
+                raise CheckpointError(
+                    f"{self._state} is of another model ({name}); give a new run folder"
+                )
+            with torch.no_grad():
+                parameter.copy_(kept)
+            if optimiser is not None and f"exp_avg/{name}" in tensors:
+                state = optimiser.state[parameter]
+                for key in ("exp_avg", "exp_avg_sq"):
+                    state[key] = tensors[f"{key}/{name}"].to(parameter.device)
+                state["step"] = tensors[f"step/{name}"].reshape(())
+        return int(tensors["step"])
+
+    def log(self, step: int, figures: Mapping[str, float]) -> None:
+        """Append figures to log.jsonl, and to tensorboard where it is installed."""
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, **figures}) + "\n")
+        if self._writer is not None:
+            for name, value in figures.items():
+                self._writer.add_scalar(name, value, step)
+            self._writer.flush()

@@ -1,0 +1,188 @@
+"""The state tracker: an encoder, pointers over it, and the initialisation it adapts from.
+
+Every answer is a pointer into the prompt: a query's start and end vectors are matched with every
+token's (Rastogi et al. 2020 and SPLAT, Bebensee & Lee 2023, point in this way). What adapts, the
+pointers and the low-rank updates of the encoder, is passed as a mapping of tensors, so one frozen
+encoder serves every domain.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Dict, Mapping, Optional, Tuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .batch import Batch, attention_mask, candidate_mask
+from .encoder import Encoder, Prefix
+from .prompt import Flag, Role
+from .tokens import Special, Tokens
+
+__all__ = ["Memory", "Scores", "StateTracker", "Weights", "initial_heads"]
+
+#: What adapts: pointers, special tokens and low-rank updates by name.
+Weights = Mapping[str, Tensor]
+
+POINTER_SIZE = 192
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Unnormalised scores: `start`, `end` (batch, queries, tokens), `requested` (batch, queries).
+
+    What a query may not point at is at the dtype's minimum.
+    """
+
+    start: Tensor
+    end: Tensor
+    requested: Tensor
+
+
+@dataclass(frozen=True)
+class Memory:
+    """An encoded history: its batch, hidden vectors (batch, tokens, hidden), keys and values."""
+
+    batch: Batch
+    hidden: Tensor
+    prefix: Prefix
+    bag: Tensor
+
+
+def initial_heads(hidden: int, generator: Optional[torch.Generator] = None) -> Dict[str, Tensor]:
+    """Pointers and special tokens before any training."""
+
+    def normal(*shape: int, std: float) -> Tensor:
+        return torch.randn(*shape, generator=generator) * std
+
+    heads = {
+        "special.weight": normal(len(Special), hidden, std=0.05),
+        "flag.weight": normal(len(Flag), hidden, std=0.02),
+        "offer.weight": torch.zeros(hidden),
+        "requested.weight": normal(1, hidden, std=0.02),
+        "requested.bias": torch.full((1,), -2.0),
+    }
+    for name in ("start_query", "start_key", "end_query", "end_key"):
+        heads[f"{name}.weight"] = normal(POINTER_SIZE, hidden, std=1 / math.sqrt(hidden))
+        heads[f"{name}.bias"] = torch.zeros(POINTER_SIZE)
+    return heads
+
+
+@dataclass
+class StateTracker:
+    """A tracker ready to adapt and to track.
+
+    `weights` is the initialisation; `rates` its learned inner learning rates, one value a step;
+    `training_services` are the services it was trained on; `digest` names the checkpoint.
+    """
+
+    encoder: Encoder
+    tokens: Tokens
+    weights: Dict[str, Tensor]
+    rates: Dict[str, Tensor] = field(default_factory=dict)
+    training_services: Tuple[str, ...] = ()
+    digest: str = ""
+    card: Dict[str, object] = field(default_factory=dict)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next(self.encoder.parameters()).device
+
+    def to(self, device) -> StateTracker:
+        """Move it, in place."""
+        self.encoder.to(device)
+        self.weights = {k: v.to(device) for k, v in self.weights.items()}
+        self.rates = {k: v.to(device) for k, v in self.rates.items()}
+        return self
+
+    def __call__(
+        self, batch: Batch, weights: Optional[Weights] = None, *, math_attention: bool = False
+    ) -> Scores:
+        """Scores of whole prompts, in one pass. `math_attention`: allow second derivatives."""
+        weights = self.weights if weights is None else weights
+        words, _ = self._words(batch, weights, None)
+        mask = attention_mask(batch, batch)
+        hidden, _ = self.encoder(
+            words, batch.positions, mask, lora=weights, math_attention=math_attention
+        )
+        index = batch.queries()
+        asked = _take(batch, index)
+        rows = index.clamp(min=0)[..., None].expand(-1, -1, hidden.shape[-1])
+        return _point(hidden.gather(1, rows), hidden, candidate_mask(asked, batch), weights)
+
+    def remember(self, batch: Batch, weights: Optional[Weights] = None) -> Memory:
+        """Encode histories (prompts without queries) to be asked later."""
+        weights = self.weights if weights is None else weights
+        words, bag = self._words(batch, weights, None)
+        mask = attention_mask(batch, batch)
+        hidden, prefix = self.encoder(words, batch.positions, mask, lora=weights, keep=True)
+        return Memory(batch, hidden, prefix or [], bag)
+
+    def ask(self, memory: Memory, queries: Batch, weights: Optional[Weights] = None) -> Scores:
+        """Scores of `queries` over remembered histories; the same as one pass over both."""
+        weights = self.weights if weights is None else weights
+        words, _ = self._words(queries, weights, memory.bag)
+        mask = torch.cat(
+            [attention_mask(queries, memory.batch), attention_mask(queries, queries)], dim=2
+        )
+        # a padded query may look anywhere, a real one must not look at padded history: both hold
+        hidden, _ = self.encoder(
+            words, queries.positions, mask, lora=weights, past=memory.prefix
+        )
+        return _point(hidden, memory.hidden, candidate_mask(queries, memory.batch), weights)
+
+    def _words(
+        self, batch: Batch, weights: Weights, bag: Optional[Tensor]
+    ) -> Tuple[Tensor, Tensor]:
+        """Input embeddings, (batch, tokens, hidden), and the slots' bags of words.
+
+        A query starts from the mean of its slot's description; a word that the bot marked as a
+        slot's value gets that slot's mean added, scaled by what training found useful.
+        """
+        vocabulary = self.tokens.vocab_size
+        special = batch.ids >= vocabulary
+        words = self.encoder.word_embed(batch.ids.masked_fill(special, 0))
+        ours = F.embedding((batch.ids - vocabulary).clamp(min=0), weights["special.weight"])
+        words = torch.where(special[..., None], ours, words)
+        if bag is None:
+            count = int(batch.segment.max()) + 1
+            member = F.one_hot(
+                batch.segment.masked_fill(batch.role >= Role.QUERY_FREE, 0), count
+            ).to(words.dtype)
+            bag = member.transpose(1, 2) @ words / member.sum(1)[..., None].clamp(min=1)
+            bag = bag * (torch.arange(count, device=bag.device) > 0)[None, :, None]
+        own = torch.where(batch.role >= Role.QUERY_FREE, batch.segment, torch.zeros_like(batch.segment))
+        words = words + _pick(bag, own)
+        words = words + _pick(bag, batch.offer) * weights["offer.weight"]
+        asks = (batch.role == Role.QUERY_FREE) | (batch.role == Role.QUERY_LISTED)
+        flags = F.embedding(batch.flag, weights["flag.weight"])
+        return words + flags * asks[..., None], bag
+
+
+def _pick(bag: Tensor, index: Tensor) -> Tensor:
+    return bag.gather(1, index[..., None].expand(-1, -1, bag.shape[-1]))
+
+
+def _take(batch: Batch, index: Tensor) -> Batch:
+    """The tokens at `index` (batch, queries) as a batch; -1 becomes padding."""
+    absent = index < 0
+    rows = index.clamp(min=0)
+    taken = {n: getattr(batch, n).gather(1, rows) for n in Batch.__dataclass_fields__}
+    taken["role"] = taken["role"].masked_fill(absent, int(Role.PAD))
+    return Batch(**taken)
+
+
+def _point(asked: Tensor, hidden: Tensor, candidates: Tensor, weights: Weights) -> Scores:
+    def project(x: Tensor, name: str) -> Tensor:
+        return F.linear(x, weights[f"{name}.weight"], weights[f"{name}.bias"])
+
+    def match(kind: str) -> Tensor:
+        query, key = project(asked, f"{kind}_query"), project(hidden, f"{kind}_key")
+        scores = query @ key.transpose(1, 2) / math.sqrt(query.shape[-1])
+        return scores.float().masked_fill(~candidates, torch.finfo(torch.float32).min)
+
+    requested = project(asked, "requested").squeeze(-1)
+    return Scores(match("start"), match("end"), requested.float())

@@ -1,0 +1,130 @@
+"""What the queries should point at: the training labels of a prompt."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+
+import numpy as np
+
+from ..dialogue import DONTCARE, Slot, Turn
+from .prompt import Prompt, Role, SchemaPrompt
+
+__all__ = ["Targets", "known_before", "label"]
+
+Values = Mapping[str, Tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Labels of a prompt with `queries` queries.
+
+    `points` holds (query, start token, end token), possibly several a query: any of them is right.
+    A query with none is not trained on (its value can't be pointed at). `requested` is (queries,),
+    1 where the user asks to be told that slot.
+    """
+
+    points: Tuple[Tuple[int, int, int], ...]
+    requested: np.ndarray
+
+
+def known_before(turns: Sequence[Turn]) -> List[Values]:
+    """For each turn, the values of the last state before it."""
+    known: List[Values] = []
+    values: Values = {}
+    for turn in turns:
+        known.append(values)
+        if turn.is_user and turn.state is not None:
+            values = turn.state.values
+    return known
+
+
+def label(prompt: Prompt, known: Sequence[Values]) -> Targets:
+    """Point each query of `prompt` at what is right, given what was `known` before each turn.
+
+    Turns without a state (out of scope) should change nothing and have no intent and no action.
+    """
+    schema, points = prompt.schema, []
+    width = prompt.queries_a_turn
+    requested = np.zeros(width * len(prompt.asked), np.float32)
+    for row, (index, before) in enumerate(zip(prompt.asked, known)):
+        state = prompt.turns[index].state
+        base = row * width
+        after = before if state is None else state.values
+        for column, slot in enumerate(schema.schema.slots):
+            spots = _slot(prompt, column, slot, index, before.get(slot.name), after.get(slot.name))
+            points.extend((base + column, a, b) for a, b in spots)
+            if state is not None and slot.name in state.requested_slots:
+                requested[base + column] = 1
+        intent = None if state is None else state.active_intent
+        points.append((base + width - 2, *_named(schema, schema.intents, intent)))
+        action = _next_action(prompt.turns, index) if state is not None else None
+        points.append((base + width - 1, *_named(schema, schema.actions, action)))
+    return Targets(tuple(points), requested)
+
+
+def _named(schema: SchemaPrompt, places: Mapping[str, int], name: Optional[str]) -> Tuple[int, int]:
+    place = places.get(name, schema.none) if name else schema.none
+    return place, place
+
+
+def _next_action(turns: Sequence[Turn], index: int) -> Optional[str]:
+    following = turns[index + 1] if index + 1 < len(turns) else None
+    return following.action if following is not None and not following.is_user else None
+
+
+def _slot(
+    prompt: Prompt,
+    column: int,
+    slot: Slot,
+    index: int,
+    before: Optional[Tuple[str, ...]],
+    after: Optional[Tuple[str, ...]],
+) -> List[Tuple[int, int]]:
+    """The (start, end) tokens that are right for one slot at turn `index`; none if unreachable."""
+    schema = prompt.schema
+    if not after:
+        place = schema.clear if before else schema.none
+        return [(place, place)]
+    if before and {v.lower() for v in before} & {v.lower() for v in after}:
+        return [(schema.none, schema.none)]
+    if after[0] == DONTCARE:
+        return [(schema.any, schema.any)]
+    if slot.categorical:
+        places = [schema.targets[column].get(v.lower()) for v in after]
+        return [(p, p) for p in places if p is not None][:1]
+    return _mentions(prompt, slot.name, index, after)
+
+
+def _mentions(
+    prompt: Prompt, slot: str, index: int, values: Tuple[str, ...]
+) -> List[Tuple[int, int]]:
+    """Where one of `values` stands: marked spans of the slot, else the latest verbatim mention."""
+    wanted = {v.lower() for v in values}
+    tokens = _tokens_by_turn(prompt)
+    marked, plain = [], []
+    for turn_index in sorted((t for t in tokens if t <= index), reverse=True):
+        turn = prompt.turns[turn_index]
+        text = turn.text.lower()
+        for span in turn.spans:
+            if span.slot == slot and text[span.start : span.end] in wanted:
+                marked += _align(prompt, tokens[turn_index], span.start, span.end)
+        if not plain and not marked:
+            for value in sorted(wanted):
+                for match in re.finditer(rf"(?<!\w){re.escape(value)}(?!\w)", text):
+                    plain += _align(prompt, tokens[turn_index], *match.span())
+    return marked or plain
+
+
+def _tokens_by_turn(prompt: Prompt) -> Dict[int, np.ndarray]:
+    where = np.flatnonzero(prompt.role == Role.TEXT)
+    turns = prompt.utterance[where]
+    return {int(t): where[turns == t] for t in np.unique(turns)}
+
+
+def _align(prompt: Prompt, tokens: np.ndarray, start: int, end: int) -> List[Tuple[int, int]]:
+    """The tokens that cover characters [start, end) exactly, as one (first, last) pair or none."""
+    first = tokens[prompt.start[tokens] == start]
+    last = tokens[prompt.end[tokens] == end]
+    return [(int(first[0]), int(last[-1]))] if len(first) and len(last) else []
