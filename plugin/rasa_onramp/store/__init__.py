@@ -1,0 +1,95 @@
+"""The store: domains, dialogues and adapter versions in an SQL database.
+
+    store = open_store()          # $RASA_ONRAMP_DATABASE_URL, or a file in the user's directory
+    store.upgrade()               # create the tables, or bring them up to date
+    store.dialogues.import_corpus(corpus)
+    store.adapters.active("parcel_delivery")
+
+Every error is one of rasa_onramp.errors'.
+"""
+
+from __future__ import annotations
+
+import os
+from types import TracebackType
+from typing import Optional, Type
+
+from rasa_onramp.errors import ConfigError
+from rasa_onramp.store.adapters import AdapterInfo, AdapterStore, AdapterVersion
+from rasa_onramp.store.connect import default_url
+from rasa_onramp.store.database import Database
+from rasa_onramp.store.dialogues import DialogueStore, DomainSummary, ImportReport
+from rasa_onramp.store.digest import support_digest
+
+__all__ = [
+    "AdapterInfo",
+    "AdapterStore",
+    "AdapterVersion",
+    "DialogueStore",
+    "DomainSummary",
+    "ImportReport",
+    "Store",
+    "open_store",
+    "open_store_from_env",
+    "support_digest",
+]
+
+
+class Store:
+    """A database of domains. Safe to share between threads; connects when first used."""
+
+    def __init__(self, url: str):
+        self._database = Database(url)
+        self.dialogues = DialogueStore(self._database)
+        self.adapters = AdapterStore(self._database)
+
+    @property
+    def name(self) -> str:
+        """Where the store is, fit for logs: the URL without its password, or the file."""
+        return self._database.name
+
+    def upgrade(self) -> None:
+        """Create the tables, or bring older ones up to date. Raises StoreUnavailable."""
+        self._database.upgrade()
+
+    def revision(self) -> int:
+        """As DialogueStore.revision. Raises StoreUnavailable."""
+        return self._database.revision()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._database.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Store({self.name!r})"
+
+
+def open_store(url: Optional[str] = None) -> Store:
+    """The store at `url`; by default at $RASA_ONRAMP_DATABASE_URL, else the SQLite file onramp.db
+    in $RASA_ONRAMP_HOME or ~/.rasa-onramp. Nothing is connected or created yet.
+
+    Raises ConfigError for a URL that can't be used.
+    """
+    return Store(default_url() if url is None else url)
+
+
+def open_store_from_env(variable: str) -> Store:
+    """The store whose URL the environment variable `variable` holds. Raises ConfigError."""
+    url = os.environ.get(variable)
+    if not url:
+        raise ConfigError(
+            f"the environment variable {variable} isn't set; set it to the store's database URL, "
+            f"for example {variable}=sqlite:////path/to/onramp.db"
+        )
+    return Store(url)

@@ -1,0 +1,104 @@
+"""What the store refuses to hold."""
+
+from __future__ import annotations
+
+from typing import Any, Iterable, Iterator, Optional, Set, Tuple
+
+from rasa_onramp.dialogue import Corpus, Dialogue, Schema
+from rasa_onramp.errors import StoreError
+from rasa_onramp.store.serialise import dialogue_to_json, schema_to_json
+
+__all__ = ["check_corpus", "conflict"]
+
+
+def check_corpus(corpus: Corpus) -> None:
+    """Raise StoreError for what would not fit the tables: dialogues of an unknown domain, an id
+    used twice in a domain, text that databases can't hold.
+
+    That dialogues follow their schema is for formats/ to see to.
+    """
+    names = set()
+    for schema in corpus.schemas.values():
+        if schema.name in names:
+            raise StoreError(f"two schemas are called {schema.name!r}; rename one of them")
+        names.add(schema.name)
+        _check_text(schema_to_json(schema), f"the schema of domain {schema.name!r}")
+    seen: Set[Tuple[str, str]] = set()
+    for dialogue in corpus.dialogues:
+        where = f"dialogue {dialogue.id!r} of domain {dialogue.domain!r}"
+        if dialogue.domain not in names:
+            raise StoreError(f"{where} comes without its schema; import them together")
+        if (dialogue.domain, dialogue.id) in seen:
+            raise StoreError(f"{where} comes twice; give each dialogue an id of its own")
+        seen.add((dialogue.domain, dialogue.id))
+        _check_text(dialogue_to_json(dialogue), where)
+
+
+def conflict(old: Schema, new: Schema, dialogues: Iterable[Dialogue]) -> None:
+    """Raise StoreError if a dialogue uses something of the `old` schema that the `new` one lacks.
+
+    Only what the change took away counts: dialogues may hold values that no schema ever listed.
+    """
+    gone = set(_names(old)) - set(_names(new))
+    if not gone:
+        return
+    for dialogue in dialogues:
+        for place, turn in enumerate(dialogue.turns, start=1):
+            used = gone.intersection(_used(turn))
+            if used:
+                kind, name, value = min(used, key=str)
+                what = f"{kind} {name!r}" if value is None else f"value {value!r} of slot {name!r}"
+                raise StoreError(
+                    f"the new schema of domain {new.name!r} lacks the {what}, which the store's "
+                    f"dialogue {dialogue.id!r} uses in turn {place}; keep it in the schema, import "
+                    "a version of the dialogue without it, or delete the domain first"
+                )
+
+
+_Name = Tuple[str, str, Optional[str]]  # kind, name, value of a slot
+
+
+def _names(schema: Schema) -> Iterator[_Name]:
+    for slot in schema.slots:
+        yield "slot", slot.name, None
+        for value in slot.values:
+            yield "slot", slot.name, value
+    for intent in schema.intents:
+        yield "intent", intent.name, None
+    for action in schema.actions:
+        yield "action", action.name, None
+
+
+def _used(turn: Any) -> Iterator[_Name]:
+    if turn.state is not None:
+        for slot, values in turn.state.values.items():
+            yield "slot", slot, None
+            for value in values:
+                yield "slot", slot, value
+        for slot in turn.state.requested_slots:
+            yield "slot", slot, None
+        if turn.state.active_intent is not None:
+            yield "intent", turn.state.active_intent, None
+    for span in turn.spans:
+        yield "slot", span.slot, None
+    if turn.action is not None:
+        yield "action", turn.action, None
+
+
+def _check_text(value: Any, where: str) -> None:
+    if isinstance(value, str):
+        if "\0" in value:
+            raise StoreError(f"{where} has a NUL character in its text; remove it")
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError:
+            raise StoreError(
+                f"{where} has half of a surrogate pair (\\ud800-\\udfff) in its text; remove it"
+            ) from None
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check_text(key, where)
+            _check_text(item, where)
+    elif isinstance(value, list):
+        for item in value:
+            _check_text(item, where)

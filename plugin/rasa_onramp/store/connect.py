@@ -1,0 +1,185 @@
+"""From a database URL to an SQLAlchemy engine set up for it. No message here shows a password."""
+
+from __future__ import annotations
+
+import json
+import os
+import weakref
+from pathlib import Path
+from typing import Any, Optional
+
+import sqlalchemy as sa
+from sqlalchemy import event, exc
+from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.pool import NullPool, QueuePool
+
+from rasa_onramp.errors import ConfigError
+
+__all__ = [
+    "HOME_VARIABLE",
+    "URL_VARIABLE",
+    "WAIT_SECONDS",
+    "default_url",
+    "make_engine",
+    "parse_url",
+    "shown",
+    "sqlite_file",
+]
+
+URL_VARIABLE = "RASA_ONRAMP_DATABASE_URL"
+HOME_VARIABLE = "RASA_ONRAMP_HOME"
+#: How long a writer waits for another one to finish.
+WAIT_SECONDS = 60
+CONNECT_SECONDS = 10
+
+_EXAMPLE = "postgresql://user:password@host/name or sqlite:///path/to/file.db"
+
+
+def default_url() -> str:
+    """$RASA_ONRAMP_DATABASE_URL, else an SQLite file in $RASA_ONRAMP_HOME or ~/.rasa-onramp.
+
+    Raises ConfigError when there is no home directory to be found.
+    """
+    if os.environ.get(URL_VARIABLE):
+        return os.environ[URL_VARIABLE]
+    try:
+        home = Path(os.environ.get(HOME_VARIABLE) or Path.home() / ".rasa-onramp").expanduser()
+    except RuntimeError as error:
+        raise ConfigError(
+            f"no home directory to keep the store in; set {HOME_VARIABLE} or {URL_VARIABLE}"
+        ) from error
+    return URL.create("sqlite", database=str(home / "onramp.db")).render_as_string()
+
+
+def parse_url(url: str) -> URL:
+    """`url` taken apart. SQLite files become absolute. Raises ConfigError, without the URL in it:
+    what can't be parsed may have its password anywhere.
+    """
+    try:
+        parsed = make_url(url)
+    except (exc.ArgumentError, ValueError, TypeError):
+        raise ConfigError(f"the database URL can't be parsed; write it like {_EXAMPLE}") from None
+    if "@" in (parsed.host or ""):
+        raise ConfigError(
+            "the database URL has more than one '@'; "
+            "write special characters in the password as %40 and so on (urllib.parse.quote)"
+        )
+    if parsed.drivername == "postgres":  # what several hosting services hand out
+        parsed = parsed.set(drivername="postgresql")
+    if parsed.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg2"):
+        raise ConfigError(
+            f"databases of kind {parsed.drivername!r} aren't supported; "
+            f"write the database URL like {_EXAMPLE}"
+        )
+    name = parsed.database
+    if parsed.get_backend_name() == "sqlite" and name not in (None, "", ":memory:"):
+        assert name is not None
+        if parsed.query or name.startswith("file:"):
+            raise ConfigError(
+                "SQLite's own URI options aren't supported; write sqlite:///path/to/file.db"
+            )
+        parsed = parsed.set(database=str(Path(name).expanduser().absolute()))
+    return parsed
+
+
+def sqlite_file(url: URL) -> Optional[Path]:
+    """The file that `url` names; None for in-memory SQLite and for other databases."""
+    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+        return None
+    return Path(url.database)
+
+
+def shown(url: URL) -> str:
+    """`url` for people to read: a path for SQLite, and any password masked."""
+    path = sqlite_file(url)
+    if path is not None:
+        return str(path)
+    # libpq also takes the password, and the file it stands in, as a query parameter.
+    query = {key: "***" if "pass" in key.lower() else value for key, value in url.query.items()}
+    return url.set(query=query).render_as_string(hide_password=True)
+
+
+def make_engine(url: URL) -> Engine:
+    """An engine for `url`; nothing is connected yet. Raises ConfigError if its driver is missing.
+
+    Transactions of connections with the execution option `onramp_write` take SQLite's write lock
+    when they begin, so that none can fail half way for want of it.
+    """
+    options = {
+        "future": True,
+        "hide_parameters": True,  # they would put users' texts in logs and tracebacks
+        "json_serializer": _dumps,
+        "json_deserializer": _loads,
+    }
+    if url.get_backend_name() == "postgresql":
+        try:
+            return _postgresql(url, options)
+        except ImportError:
+            raise ConfigError(
+                "PostgreSQL needs the driver psycopg2; pip install 'rasa-onramp[postgresql]'"
+            ) from None
+    return _sqlite(url, options)
+
+
+def _postgresql(url: URL, options: Any) -> Engine:
+    connect = {"connect_timeout": CONNECT_SECONDS, "application_name": "rasa-onramp"}
+    engine = sa.create_engine(
+        url,
+        pool_pre_ping=True,  # a connection that a server's restart cut is replaced before its use
+        client_encoding="utf8",
+        connect_args={key: value for key, value in connect.items() if key not in url.query},
+        **options,
+    )
+    if hasattr(os, "register_at_fork"):
+        # A forked worker must not speak on its parent's connections.
+        alive = weakref.ref(engine)
+
+        def forget_connections() -> None:
+            forked = alive()
+            if forked is not None:
+                forked.dispose(close=False)
+
+        os.register_at_fork(after_in_child=forget_connections)
+    return engine
+
+
+def _sqlite(url: URL, options: Any) -> Engine:
+    pool: Any
+    if sqlite_file(url) is None:
+        # One connection, which is the database; threads take turns.
+        pool = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0}
+        pool["pool_timeout"] = WAIT_SECONDS
+    else:
+        # A new connection each time costs under a millisecond, survives forks, and follows
+        # a file that was deleted and made anew.
+        pool = {"poolclass": NullPool}
+    engine = sa.create_engine(
+        url,
+        connect_args={"timeout": WAIT_SECONDS, "check_same_thread": False},
+        **pool,
+        **options,
+    )
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # we begin transactions, not Python's sqlite3
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: sa.engine.Connection) -> None:
+        write = connection.get_execution_options().get("onramp_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _loads(text: str) -> Any:
+    # Text that isn't JSON goes on as text: serialise.py refuses it with the row's name.
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -1,0 +1,175 @@
+"""Transactions on the store's database: reading ones, writing ones that queue up, migrations."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+from sqlalchemy.engine import Connection
+
+from rasa_onramp.errors import OnrampError, StoreUnavailable
+from rasa_onramp.store import tables
+from rasa_onramp.store.connect import WAIT_SECONDS, make_engine, parse_url, shown, sqlite_file
+from rasa_onramp.store.failures import not_initialised, translated
+
+__all__ = ["Database"]
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+#: Any number, as long as no other program takes the same advisory lock in the same database.
+_MIGRATION_LOCK = 7_243_072_161
+
+
+class Database:
+    """A database by URL. Connects when first used; every error is one of errors.py's."""
+
+    def __init__(self, url: str):
+        parsed = parse_url(url)
+        self.name = shown(parsed)
+        self._file = sqlite_file(parsed)
+        self._engine = make_engine(parsed)
+        self._writer = self._engine.execution_options(onramp_write=True)
+        self._reader = self._probe = self._engine
+        self._postgresql = parsed.get_backend_name() == "postgresql"
+        if self._postgresql:
+            # A reader's statements all see one moment, as SQLite's do in a transaction.
+            self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ")
+            self._probe = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._checked = False
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that sees one moment of the store. Raises StoreUnavailable."""
+        with self._errors(), self._reader.connect() as connection:
+            self._check(connection)
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that changes the store: all of it, or nothing if an error leaves the block.
+
+        Writers queue up: each takes the same lock first, so they can't deadlock, and one waits at
+        most WAIT_SECONDS for another. Raises StoreUnavailable.
+        """
+        with self._errors(), self._writer.begin() as connection:
+            self._check(connection)
+            if self._postgresql:
+                connection.execute(sa.text(f"SET LOCAL lock_timeout = '{WAIT_SECONDS}s'"))
+                connection.execute(sa.select(tables.revision.c.value).with_for_update())
+            yield connection
+
+    def changed(self, connection: Connection) -> None:
+        """Raise the revision, in the writing transaction that made the change."""
+        connection.execute(sa.update(tables.revision).values(value=tables.revision.c.value + 1))
+
+    def revision(self) -> int:
+        """How often the store's content has changed: one query. Raises StoreUnavailable."""
+        with self._errors(), self._probe.connect() as connection:
+            self._check(connection)
+            return int(connection.execute(sa.select(tables.revision.c.value)).scalar_one())
+
+    def upgrade(self) -> None:
+        """Create the tables, or bring older ones up to date, in one transaction.
+
+        Does nothing where they are up to date. An SQLite file's folder is made too.
+        Raises StoreUnavailable.
+        """
+        if self._file is not None:
+            try:
+                self._file.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StoreUnavailable(
+                    f"the folder {self._file.parent} can't be made ({error.strerror}); "
+                    "name a folder that this user may write to"
+                ) from error
+        with translated(self.name):
+            if self._file is not None:
+                self._use_write_ahead_log()
+            with self._writer.begin() as connection:
+                if self._postgresql:
+                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+                self._migrate(connection)
+        self._checked = True
+
+    def close(self) -> None:
+        """Close every connection. The object works again if used again, unless in memory."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        if self._file is not None and not self._file.exists():
+            raise not_initialised(self.name)  # connecting would make an empty file
+        try:
+            with translated(self.name):
+                yield
+        except OnrampError:
+            self._checked = False
+            raise
+
+    def _check(self, connection: Connection) -> None:
+        """That the tables are the ones that this code knows, once a process."""
+        if self._checked:
+            return
+        found = connection.execute(sa.select(tables.version.c.version_num)).scalar()
+        if found is None:
+            raise not_initialised(self.name)
+        self._refuse_newer(found)
+        if found != tables.REVISIONS[-1]:
+            raise StoreUnavailable(
+                f"the store at {self.name} is of an older version ({found}, this program's is "
+                f"{tables.REVISIONS[-1]}); upgrade it with `rasa-onramp init`"
+            )
+        self._checked = True
+
+    def _refuse_newer(self, found: str) -> None:
+        if found not in tables.REVISIONS:
+            raise StoreUnavailable(
+                f"the store at {self.name} is of a newer version ({found}) than this program knows "
+                f"({tables.REVISIONS[-1]}); upgrade the program with `pip install -U rasa-onramp`"
+            )
+
+    def _migrate(self, connection: Connection) -> None:
+        present = set(sa.inspect(connection).get_table_names())
+        if tables.VERSION_TABLE in present:
+            found = connection.execute(sa.select(tables.version.c.version_num)).scalar()
+            if found is not None:
+                self._refuse_newer(found)
+            if found == tables.REVISIONS[-1]:
+                return
+        else:
+            foreign = sorted(present & set(tables.metadata.tables))
+            if foreign:
+                raise StoreUnavailable(
+                    f"the database at {self.name} has another program's table {foreign[0]!r}; "
+                    "name a database, or a PostgreSQL schema (?options=-csearch_path=NAME), of "
+                    "its own for the store"
+                )
+        # Imported here because only `init` needs it, and it takes a while.
+        from alembic import command
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+    def _use_write_ahead_log(self) -> None:
+        """Readers and a writer at once; the file remembers it. Can't be done in a transaction."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while True:
+            try:
+                connection = self._engine.raw_connection()
+                try:
+                    connection.execute("PRAGMA journal_mode = WAL")
+                    return
+                finally:
+                    connection.close()
+            # SQLite doesn't wait for this lock by itself. raw_connection() translates errors of
+            # connecting only; those of the pragma are the driver's own.
+            except self._engine.dialect.dbapi.Error as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise exc.OperationalError("PRAGMA", None, error) from error
+                time.sleep(0.02)

@@ -1,0 +1,212 @@
+"""Domains and their dialogues, as rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, Dict, List, Optional, Tuple
+
+import sqlalchemy as sa
+
+from rasa_onramp.dialogue import Corpus, Dialogue, Schema
+from rasa_onramp.errors import ConfigError
+from rasa_onramp.store import tables
+from rasa_onramp.store.checks import check_corpus, conflict
+from rasa_onramp.store.database import Database
+from rasa_onramp.store.digest import dialogue_digest, support_digest_of
+from rasa_onramp.store.rows import (
+    Progress,
+    domain_names,
+    known_dialogues,
+    read_dialogues,
+    require_domain,
+    write_dialogues,
+    write_schemas,
+)
+from rasa_onramp.store.serialise import schema_from_json
+
+__all__ = ["DialogueStore", "DomainSummary", "ImportReport"]
+
+_SPLITS = ("support", "held-out")
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What an import did.
+
+    `domains` are all the domains of the corpus, `updated` those of them that were in the store
+    with another schema; `added`, `replaced`, `unchanged` count dialogues.
+    """
+
+    domains: Tuple[str, ...]
+    added: int
+    replaced: int
+    unchanged: int
+    updated: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DomainSummary:
+    """A domain at a glance. `support_digest` is of its support set as it is now."""
+
+    name: str
+    description: str
+    n_dialogues: int
+    n_support: int
+    n_held_out: int
+    support_digest: str
+    active_version: Optional[int] = None
+    active_digest: Optional[str] = None
+    active_support_digest: Optional[str] = None
+
+    @property
+    def stale(self) -> bool:
+        """Whether the schema or the support set changed since the active version was made."""
+        return self.active_version is not None and (
+            self.active_support_digest != self.support_digest
+        )
+
+
+class DialogueStore:
+    """Domains and dialogues in the database. What it returns are dialogue.py's frozen values."""
+
+    def __init__(self, database: Database):
+        self._database = database
+
+    def import_corpus(self, corpus: Corpus, progress: Optional[Progress] = None) -> ImportReport:
+        """Take in a corpus: all of it, or nothing if there is an error.
+
+        A schema or dialogue that the store has with the same content stays untouched; one with
+        the same name or id and other content is replaced; dialogues that the corpus lacks stay.
+        Raises StoreError, StoreUnavailable.
+        """
+        check_corpus(corpus)
+        schemas = {schema.name: schema for schema in corpus.schemas.values()}
+        digests = [dialogue_digest(dialogue) for dialogue in corpus.dialogues]
+        with self._database.writing() as connection:
+            new, before = write_schemas(connection, schemas)
+            known = known_dialogues(connection, schemas)
+            now = datetime.now(timezone.utc)
+            position: Dict[str, int] = {}
+            for (domain, _), (_, place) in known.items():
+                position[domain] = max(position.get(domain, -1), place)
+            added: List[Tuple[Dialogue, Dict[str, Any]]] = []
+            replaced: List[Tuple[Dialogue, Dict[str, Any]]] = []
+            for dialogue, digest in zip(corpus.dialogues, digests):
+                row = {
+                    "domain": dialogue.domain,
+                    "id": dialogue.id,
+                    "split": dialogue.split,
+                    "digest": digest,
+                    "updated_at": now,
+                }
+                if (dialogue.domain, dialogue.id) not in known:
+                    position[dialogue.domain] = position.get(dialogue.domain, -1) + 1
+                    added.append((dialogue, {**row, "position": position[dialogue.domain]}))
+                elif known[dialogue.domain, dialogue.id][0] != digest:
+                    replaced.append((dialogue, row))
+            unchanged = len(digests) - len(added) - len(replaced)
+            write_dialogues(connection, added, replaced, unchanged, progress)
+            for old in before:
+                conflict(old, schemas[old.name], read_dialogues(connection, old.name, None))
+            if new or before or added or replaced:
+                self._database.changed(connection)
+        return ImportReport(
+            domains=tuple(schemas),
+            added=len(added),
+            replaced=len(replaced),
+            unchanged=unchanged,
+            updated=tuple(schema.name for schema in before),
+        )
+
+    def domains(self) -> Tuple[str, ...]:
+        """The names of all domains, sorted. Raises StoreUnavailable."""
+        with self._database.reading() as connection:
+            return domain_names(connection)
+
+    def summary(self) -> Tuple[DomainSummary, ...]:
+        """Every domain at a glance, sorted by name. Raises StoreError, StoreUnavailable."""
+        domains, dialogues = tables.domains.c, tables.dialogues.c
+        adapters, active = tables.adapters.c, tables.active_adapters.c
+        join = tables.domains.outerjoin(
+            tables.active_adapters, active.domain == domains.name
+        ).outerjoin(
+            tables.adapters,
+            sa.and_(adapters.domain == active.domain, adapters.version == active.version),
+        )
+        with self._database.reading() as connection:
+            members: Dict[str, List[Tuple[Optional[str], str]]] = {}
+            for domain, split, digest in connection.execute(
+                sa.select(dialogues.domain, dialogues.split, dialogues.digest)
+            ):
+                members.setdefault(domain, []).append((split, digest))
+            rows = connection.execute(
+                sa.select(
+                    domains.name,
+                    domains.schema,
+                    domains.digest,
+                    adapters.version,
+                    adapters.digest.label("adapter_digest"),
+                    adapters.support_digest,
+                ).select_from(join)
+            ).all()
+        return tuple(
+            sorted(
+                (_summary(row, members.get(row.name, [])) for row in rows),
+                key=lambda summary: summary.name,
+            )
+        )
+
+    def schema(self, domain: str) -> Schema:
+        """The schema of `domain`. Raises NotFound, StoreError, StoreUnavailable."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                sa.select(tables.domains.c.schema).where(tables.domains.c.name == domain)
+            ).first()
+            if row is None:
+                require_domain(connection, domain)
+            return schema_from_json(row.schema, f"the schema of domain {domain!r}")
+
+    def dialogues(self, domain: str, split: Optional[str] = None) -> Tuple[Dialogue, ...]:
+        """The dialogues of `domain`, in order of import; of one split ("support", "held-out") only
+        if given. Raises NotFound, ConfigError, StoreError, StoreUnavailable.
+        """
+        if split is not None and split not in _SPLITS:
+            raise ConfigError(f"no split is called {split!r}; name 'support' or 'held-out'")
+        with self._database.reading() as connection:
+            found = read_dialogues(connection, domain, split)
+            if not found:
+                require_domain(connection, domain)
+            return found
+
+    def delete_domain(self, domain: str) -> None:
+        """Delete `domain` with its dialogues and adapter versions. Raises NotFound,
+        StoreUnavailable.
+        """
+        with self._database.writing() as connection:
+            require_domain(connection, domain)
+            connection.execute(sa.delete(tables.domains).where(tables.domains.c.name == domain))
+            self._database.changed(connection)
+
+    def revision(self) -> int:
+        """A number that rises with every change of a schema, dialogue or active version.
+
+        One cheap query, fit for every message of a chat. Raises StoreUnavailable.
+        """
+        return self._database.revision()
+
+
+def _summary(row: Any, members: List[Tuple[Optional[str], str]]) -> DomainSummary:
+    support = [digest for split, digest in members if split == "support"]
+    schema = schema_from_json(row.schema, f"the schema of domain {row.name!r}")
+    return DomainSummary(
+        name=row.name,
+        description=schema.description,
+        n_dialogues=len(members),
+        n_support=len(support),
+        n_held_out=sum(split == "held-out" for split, _ in members),
+        support_digest=support_digest_of(row.digest, support),
+        active_version=row.version,
+        active_digest=row.adapter_digest,
+        active_support_digest=row.support_digest,
+    )

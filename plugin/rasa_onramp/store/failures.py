@@ -1,0 +1,74 @@
+"""What databases say when something is wrong, turned into one line and what to do about it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import Iterator
+
+from sqlalchemy import exc
+
+from rasa_onramp.errors import StoreError, StoreUnavailable
+from rasa_onramp.store.connect import WAIT_SECONDS
+
+__all__ = ["not_initialised", "translated"]
+
+
+@contextmanager
+def translated(store: str) -> Iterator[None]:
+    """Raise StoreError or StoreUnavailable for SQLAlchemy's errors; `store` names the database."""
+    try:
+        yield
+    except exc.SQLAlchemyError as error:
+        raise _explain(error, store) from error
+
+
+def not_initialised(store: str) -> StoreUnavailable:
+    """There are no tables of ours in the database."""
+    return StoreUnavailable(
+        f"the store at {store} hasn't been created yet; create it with `rasa-onramp init`"
+    )
+
+
+def _explain(error: exc.SQLAlchemyError, store: str) -> StoreError:
+    original = getattr(error, "orig", None) or error
+    # The driver's message is many lines, the later ones hints and the statement.
+    said = " ".join(str(original).strip().split("\n")[0].split()).rstrip(".;")
+    code = getattr(original, "pgcode", None) or ""
+    low = said.lower()
+
+    if code == "42P01" or "no such table" in low:
+        return not_initialised(store)
+    if code == "42703" or "no such column" in low or "has no column named" in low:
+        return StoreUnavailable(
+            f"the store at {store} has tables of another version ({said}); "
+            "upgrade it with `rasa-onramp init`"
+        )
+    if code == "55P03" or "is locked" in low or isinstance(error, exc.TimeoutError):
+        return StoreUnavailable(
+            f"another process has been writing to the store at {store} for {WAIT_SECONDS} s; "
+            "try again when it is done"
+        )
+    if code in ("42501", "25006") or "readonly" in low:
+        return StoreUnavailable(
+            f"the store at {store} can't be written to ({said}); "
+            "give this user the right to write, or name another store"
+        )
+    if code.startswith("53") or "disk is full" in low:
+        return StoreUnavailable(
+            f"the database at {store} is out of room ({said}); free some and try again"
+        )
+    if code == "XX001" or "malformed" in low or "not a database" in low:
+        return StoreUnavailable(
+            f"the file or database at {store} is damaged or not a database ({said}); "
+            "restore it from a backup, or create a new store with `rasa-onramp init`"
+        )
+    lost = getattr(error, "connection_invalidated", False)
+    if lost or isinstance(error, (exc.OperationalError, exc.InterfaceError)):
+        return StoreUnavailable(
+            f"the store at {store} can't be reached ({said}); "
+            "see that the database runs and that its URL is right"
+        )
+    return StoreError(
+        f"the database at {store} refused ({said}); "
+        "nothing was changed: please report this with the command that caused it"
+    )

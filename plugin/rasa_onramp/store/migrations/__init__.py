@@ -1,0 +1,1 @@
+"""Alembic migrations, run by `Store.upgrade`; add each new one's id to `tables.REVISIONS`."""

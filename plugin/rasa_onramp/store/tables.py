@@ -1,0 +1,143 @@
+"""The tables. Natural keys, so that a person reading the database needs no joins to follow it.
+
+`migrations/` creates them; a test holds the two equal.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any, Optional
+
+import sqlalchemy as sa
+
+__all__ = [
+    "REVISIONS",
+    "VERSION_TABLE",
+    "active_adapters",
+    "adapters",
+    "dialogues",
+    "domains",
+    "metadata",
+    "revision",
+    "turns",
+    "version",
+]
+
+#: The migrations this code knows, oldest first (alembic isn't imported to find out).
+REVISIONS = ("0001",)
+#: Alembic's table, under a name of ours: the database may have another program's as well.
+VERSION_TABLE = "onramp_version"
+
+
+class UtcDateTime(sa.types.TypeDecorator):
+    """A moment in time, always read back with UTC as its zone (SQLite keeps no zones)."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: Optional[datetime], dialect: Any) -> Optional[datetime]:
+        return None if value is None else value.astimezone(timezone.utc)
+
+    def process_result_value(self, value: Optional[datetime], dialect: Any) -> Optional[datetime]:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            return value.replace(tzinfo=timezone.utc)
+        return value.astimezone(timezone.utc)
+
+
+metadata = sa.MetaData()
+
+domains = sa.Table(
+    "domains",
+    metadata,
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("schema", sa.JSON(none_as_null=True), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("updated_at", UtcDateTime, nullable=False),
+)
+
+dialogues = sa.Table(
+    "dialogues",
+    metadata,
+    sa.Column("domain", sa.String, nullable=False),
+    sa.Column("id", sa.String, nullable=False),
+    sa.Column("split", sa.String),
+    sa.Column("position", sa.Integer, nullable=False),  # in order of import
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("updated_at", UtcDateTime, nullable=False),
+    sa.PrimaryKeyConstraint("domain", "id", name="pk_dialogues"),
+    sa.ForeignKeyConstraint(
+        ["domain"], ["domains.name"], name="fk_dialogues_domain", ondelete="CASCADE"
+    ),
+    sa.CheckConstraint("split IN ('support', 'held-out')", name="ck_dialogues_split"),
+)
+
+turns = sa.Table(
+    "turns",
+    metadata,
+    sa.Column("domain", sa.String, nullable=False),
+    sa.Column("dialogue", sa.String, nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("speaker", sa.String, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("state", sa.JSON(none_as_null=True)),
+    sa.Column("action", sa.String),
+    sa.Column("parameters", sa.JSON(none_as_null=True), nullable=False),
+    sa.Column("results", sa.JSON(none_as_null=True), nullable=False),
+    sa.Column("spans", sa.JSON(none_as_null=True), nullable=False),
+    sa.PrimaryKeyConstraint("domain", "dialogue", "position", name="pk_turns"),
+    sa.ForeignKeyConstraint(
+        ["domain", "dialogue"],
+        ["dialogues.domain", "dialogues.id"],
+        name="fk_turns_dialogue",
+        ondelete="CASCADE",
+    ),
+    sa.CheckConstraint("speaker IN ('user', 'system')", name="ck_turns_speaker"),
+)
+
+# Rows are only ever inserted, or deleted together with their domain.
+adapters = sa.Table(
+    "adapters",
+    metadata,
+    sa.Column("domain", sa.String, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False, autoincrement=False),
+    sa.Column("weights", sa.LargeBinary, nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("support_digest", sa.String, nullable=False),
+    sa.Column("checkpoint_digest", sa.String, nullable=False),
+    sa.Column("figures", sa.JSON(none_as_null=True), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.PrimaryKeyConstraint("domain", "version", name="pk_adapters"),
+    sa.ForeignKeyConstraint(
+        ["domain"], ["domains.name"], name="fk_adapters_domain", ondelete="CASCADE"
+    ),
+)
+
+# One row a domain that has an active version; switching is an update of this row.
+active_adapters = sa.Table(
+    "active_adapters",
+    metadata,
+    sa.Column("domain", sa.String, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False, autoincrement=False),
+    sa.PrimaryKeyConstraint("domain", name="pk_active_adapters"),
+    sa.ForeignKeyConstraint(
+        ["domain", "version"],
+        ["adapters.domain", "adapters.version"],
+        name="fk_active_adapters_adapter",
+        ondelete="CASCADE",
+    ),
+)
+
+# One row: how often the store's content has changed. Writers lock it first, so they queue up.
+revision = sa.Table(
+    "revision",
+    metadata,
+    sa.Column("id", sa.Integer, nullable=False, autoincrement=False),
+    sa.Column("value", sa.BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint("id", name="pk_revision"),
+    sa.CheckConstraint("id = 1", name="ck_revision_one_row"),
+)
+
+# Alembic's; not part of `metadata`, because no migration of ours makes it.
+version = sa.Table(VERSION_TABLE, sa.MetaData(), sa.Column("version_num", sa.String(32)))
