@@ -1,0 +1,53 @@
+"""Answers an API call: with a handler of yours, else with the schema's endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import Any, Dict, Tuple
+
+from .calls import ActionFailed, Call, as_rows
+from .http import DEFAULT_TIMEOUT, post
+from .registry import find_handler
+
+__all__ = ["answer", "answer_now"]
+
+
+async def answer(call: Call, *, timeout: float = DEFAULT_TIMEOUT) -> Tuple[Dict[str, str], ...]:
+    """The rows that answer `call`, within `timeout` seconds.
+
+    A registered handler comes first, then the schema's URL. Functions that aren't coroutines run
+    in a thread. Raises ActionFailed: no handler and no URL, an error in either, or no time left.
+    """
+    handler = find_handler(call.domain, call.name)
+    if handler is None and not call.url:
+        raise ActionFailed(
+            f"nothing answers {call.domain}.{call.name}; register a handler with "
+            f'@handles("{call.name}") in the action server, or give the action a url in its schema'
+        )
+    loop = asyncio.get_running_loop()
+    try:
+        if handler is None:
+            work: Any = loop.run_in_executor(None, lambda: post(call, timeout=timeout))
+        elif inspect.iscoroutinefunction(handler):
+            work = handler(dict(call.parameters))
+        else:
+            work = loop.run_in_executor(None, handler, dict(call.parameters))
+        return as_rows(await asyncio.wait_for(work, timeout))
+    except ActionFailed as error:
+        raise ActionFailed(f"{call.domain}.{call.name}: {error}") from None
+    except asyncio.TimeoutError:
+        raise ActionFailed(
+            f"{call.domain}.{call.name}: no answer within {timeout:g} s; raise the timeout or "
+            "look at what answers it"
+        ) from None
+    except Exception as error:
+        raise ActionFailed(
+            f"{call.domain}.{call.name}: its handler failed with "
+            f"{type(error).__name__}: {error}; see the traceback above"
+        ) from error
+
+
+def answer_now(call: Call, *, timeout: float = DEFAULT_TIMEOUT) -> Tuple[Dict[str, str], ...]:
+    """`answer`, for callers without an event loop."""
+    return asyncio.run(answer(call, timeout=timeout))

@@ -1,0 +1,83 @@
+"""What an API call is, and the rows it answers with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, Mapping, Optional, Tuple
+
+__all__ = ["MAX_ROWS", "ActionFailed", "Call", "Row", "as_rows"]
+
+#: One result: a result slot's name → its value.
+Row = Mapping[str, str]
+
+#: Rows beyond this many are dropped: a reply names a few, and a tracker keeps them all.
+MAX_ROWS = 50
+
+
+class ActionFailed(Exception):
+    """An API call that got no usable answer. One line, fit for a log; not meant for the user."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """An API call: action `name` of `domain` with `parameters` (slot → value).
+
+    `url` is the HTTP endpoint from the domain's schema that answers it, if it has one.
+    """
+
+    domain: str
+    name: str
+    parameters: Mapping[str, str]
+    url: Optional[str] = None
+
+    def to_json(self) -> Dict[str, Any]:
+        """As it travels in the `onramp` slot."""
+        return {
+            "domain": self.domain,
+            "name": self.name,
+            "parameters": dict(self.parameters),
+            "url": self.url,
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> Call:
+        """The inverse of `to_json`. Raises ActionFailed if `value` isn't a call."""
+        try:
+            parameters = {str(k): str(v) for k, v in value["parameters"].items()}
+            return cls(str(value["domain"]), str(value["name"]), parameters, value.get("url"))
+        except (AttributeError, KeyError, TypeError):
+            raise ActionFailed(
+                "the slot 'onramp' holds no API call; let OnrampPolicy predict this action"
+            ) from None
+
+
+def as_rows(answer: Any) -> Tuple[Dict[str, str], ...]:
+    """Rows from what a handler or an endpoint answered.
+
+    Accepts a list of objects, one object, {"results": [...]}, or nothing. Values may be text,
+    numbers or booleans, which become text as dialogues write them ("True", "4.5"); nothings are
+    left out. Raises ActionFailed for anything else.
+    """
+    if isinstance(answer, Mapping) and isinstance(answer.get("results"), (list, tuple)):
+        answer = answer["results"]
+    if answer is None:
+        return ()
+    if isinstance(answer, Mapping):
+        answer = [answer]
+    if not isinstance(answer, (list, tuple)):
+        raise ActionFailed(f"answered with {type(answer).__name__}; answer with a list of objects")
+    return tuple(_row(row) for row in answer[:MAX_ROWS])
+
+
+def _row(row: Any) -> Dict[str, str]:
+    if not isinstance(row, Mapping):
+        raise ActionFailed(f"a result is {type(row).__name__}; make it an object of slot: value")
+    values = {}
+    for name, value in row.items():
+        if value is None:
+            continue
+        if not isinstance(value, (str, int, float)):
+            kind = type(value).__name__
+            raise ActionFailed(f"result {name!r} is {kind}; make it text, a number or a boolean")
+        values[str(name)] = str(value)
+    return values

@@ -1,0 +1,66 @@
+"""`action_onramp_call`: the one action a Rasa domain declares for all API calls of ours.
+
+OnrampPolicy predicts it for an action that the Rasa domain doesn't declare, and leaves the call in
+the slot `onramp`; its outcome goes to the slot `onramp_results`, where the reply finds it:
+
+    {"action": "find_parcel", "rows": [{"status": "in transit"}]}
+    {"action": "find_parcel", "error": "… gave no answer within 5 s"}
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any, Dict, List
+
+from rasa_sdk import Action, Tracker
+from rasa_sdk.events import SlotSet
+from rasa_sdk.executor import CollectingDispatcher
+
+from .answer import answer
+from .calls import ActionFailed, Call
+from .http import DEFAULT_TIMEOUT
+
+__all__ = ["TIMEOUT_VARIABLE", "ActionOnrampCall"]
+
+logger = logging.getLogger(__name__)
+
+#: Names an environment variable: seconds that an API call may take.
+TIMEOUT_VARIABLE = "RASA_ONRAMP_ACTION_TIMEOUT"
+
+
+class ActionOnrampCall(Action):
+    """Makes the API call that the slot `onramp` asks for."""
+
+    def name(self) -> str:
+        """The name a Rasa domain declares."""
+        return "action_onramp_call"
+
+    async def run(
+        self,
+        dispatcher: CollectingDispatcher,
+        tracker: Tracker,
+        domain: Dict[str, Any],
+    ) -> List[Dict[str, Any]]:
+        """Answer the call; a failure is logged and handed on, never raised."""
+        asked = (tracker.get_slot("onramp") or {}).get("call")
+        name = asked.get("name") if isinstance(asked, dict) else None
+        outcome: Dict[str, Any] = {"action": name}
+        try:
+            rows = await answer(Call.from_json(asked), timeout=_timeout())
+            outcome["rows"] = list(rows)
+        except ActionFailed as error:
+            logger.error("%s", error, exc_info=error.__cause__)
+            outcome["error"] = str(error)
+        return [SlotSet("onramp_results", outcome)]
+
+
+def _timeout() -> float:
+    text = os.environ.get(TIMEOUT_VARIABLE, "")
+    try:
+        seconds = float(text) if text else DEFAULT_TIMEOUT
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise ActionFailed(f"${TIMEOUT_VARIABLE} is {text!r}; set it to a number of seconds")
+    return seconds

@@ -1,0 +1,102 @@
+"""Calls an action's HTTP endpoint, the `url` of the domain's schema.
+
+    POST url   {"domain": …, "action": …, "parameters": {slot: value}}
+    200        [{slot: value}, …]    or    {"results": [{slot: value}, …]}
+
+Anything else is a failed call. The standard library does it, so that an action server needs
+nothing beyond rasa-sdk.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Any, Dict, Tuple
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+from .calls import ActionFailed, Call, as_rows
+
+__all__ = ["ALLOWED_HOSTS_VARIABLE", "DEFAULT_TIMEOUT", "MAX_BYTES", "post"]
+
+#: Seconds for the whole call.
+DEFAULT_TIMEOUT = 5.0
+
+#: An answer may be this long.
+MAX_BYTES = 1_000_000
+
+#: Names an environment variable: if it is set, a comma-separated list of the only hosts that may
+#: be called ("api.example.com, localhost:8000").
+ALLOWED_HOSTS_VARIABLE = "RASA_ONRAMP_ACTION_HOSTS"
+
+
+class _NoRedirect(HTTPRedirectHandler):
+    """A redirect would lead past the check of the host."""
+
+    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
+        return None
+
+
+def post(call: Call, *, timeout: float = DEFAULT_TIMEOUT) -> Tuple[Dict[str, str], ...]:
+    """Ask `call.url` for the results. `timeout` in seconds bounds the whole call.
+
+    Raises ActionFailed if the endpoint can't be reached in time or answers with something else
+    than rows.
+    """
+    url = call.url or ""
+    where = _checked(url)
+    body = json.dumps(
+        {"domain": call.domain, "action": call.name, "parameters": dict(call.parameters)}
+    ).encode()
+    headers = {"Content-Type": "application/json", "Accept": "application/json"}
+    request = Request(url, data=body, headers=headers, method="POST")
+    deadline = time.monotonic() + timeout
+    try:
+        with build_opener(_NoRedirect).open(request, timeout=timeout) as response:
+            content = _read(response, deadline, where)
+    except HTTPError as error:
+        error.close()
+        raise ActionFailed(f"{where} answered with HTTP {error.code}; see its log") from None
+    except (TimeoutError, URLError, OSError) as error:
+        reason = getattr(error, "reason", error)
+        if isinstance(reason, TimeoutError) or "timed out" in str(reason):
+            raise ActionFailed(f"{where} gave no answer within {timeout:g} s") from None
+        raise ActionFailed(f"{where} can't be reached ({reason}); is it running?") from None
+    try:
+        return as_rows(json.loads(content))
+    except ValueError:
+        raise ActionFailed(f"{where} answered with something that isn't JSON") from None
+    except ActionFailed as error:
+        raise ActionFailed(f"{where}: {error}") from None
+
+
+def _read(response: Any, deadline: float, where: str) -> bytes:
+    content = b""
+    while True:
+        # read1 returns what has arrived, so a trickle can't outlast the deadline
+        chunk = response.read1(65536)
+        if not chunk:
+            return content
+        content += chunk
+        if len(content) > MAX_BYTES:
+            raise ActionFailed(f"{where} answered with more than {MAX_BYTES} bytes")
+        if time.monotonic() > deadline:
+            raise TimeoutError("timed out")
+
+
+def _checked(url: str) -> str:
+    """The endpoint as logs may show it: without user, password and query."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise ActionFailed(f"the URL {url!r} can't be read; mend it in the schema") from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise ActionFailed("the action's URL isn't http:// or https://; mend it in the schema")
+    name = host if port is None else f"{host}:{port}"
+    allowed = os.environ.get(ALLOWED_HOSTS_VARIABLE)
+    if allowed is not None and name not in {entry.strip() for entry in allowed.split(",")}:
+        raise ActionFailed(f"{name} isn't among the hosts of ${ALLOWED_HOSTS_VARIABLE}; add it")
+    return f"{parts.scheme}://{name}{parts.path}"

@@ -1,0 +1,207 @@
+"""API calls of onboarded domains: handlers, HTTP endpoints and the dispatcher."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar, Dict, Iterator, List, Tuple
+
+import pytest
+
+from rasa_onramp.actions import ActionFailed, Call, as_rows, handles
+from rasa_onramp.actions.answer import answer_now
+from rasa_onramp.actions.http import ALLOWED_HOSTS_VARIABLE, post
+
+
+class _Api(BaseHTTPRequestHandler):
+    """A small API: each path behaves in one way."""
+
+    asked: ClassVar[List[Dict[str, Any]]] = []
+
+    def do_POST(self) -> None:
+        length = int(self.headers["Content-Length"])
+        type(self).asked.append(json.loads(self.rfile.read(length)))
+        status, body = 200, b""
+        if self.path == "/rows":
+            body = b'[{"status": "in transit", "weight": 4.5, "insured": true, "note": null}]'
+        elif self.path == "/wrapped":
+            body = b'{"results": [{"status": "delivered"}]}'
+        elif self.path == "/text":
+            body = b"fine, thanks"
+        elif self.path == "/nested":
+            body = b'[{"address": {"street": "High Street"}}]'
+        elif self.path == "/moved":
+            status = 302
+        elif self.path == "/slow":
+            time.sleep(1.5)
+        elif self.path == "/trickle":
+            self.send_response(200)
+            self.end_headers()
+            for _ in range(15):
+                self.wfile.write(b" ")
+                self.wfile.flush()
+                time.sleep(0.1)
+            return
+        else:
+            status = 500
+        self.send_response(status)
+        if status == 302:
+            self.send_header("Location", "/rows")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        pass  # clients that gave up waiting
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[str]:
+    with _Server(("127.0.0.1", 0), _Api) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def call(url: str = "", name: str = "find_parcel", domain: str = "parcels") -> Call:
+    return Call(domain, name, {"tracking_number": "RX4821"}, url or None)
+
+
+def test_an_endpoint_gets_the_call_and_its_rows_become_text(api: str) -> None:
+    rows = post(call(f"{api}/rows"))
+    assert rows == ({"status": "in transit", "weight": "4.5", "insured": "True"},)
+    assert _Api.asked[-1] == {
+        "domain": "parcels",
+        "action": "find_parcel",
+        "parameters": {"tracking_number": "RX4821"},
+    }
+    assert post(call(f"{api}/wrapped")) == ({"status": "delivered"},)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/broken", "HTTP 500"),
+        ("/text", "isn't JSON"),
+        ("/nested", "'address' is dict"),
+        ("/moved", "HTTP 302"),
+        ("/slow", "no answer within 0.3 s"),
+        ("/trickle", "no answer within 0.3 s"),
+    ],
+)
+def test_what_isnt_rows_in_time_is_a_failure_in_one_line(api: str, path: str, said: str) -> None:
+    with pytest.raises(ActionFailed) as caught:
+        post(call(f"{api}{path}"), timeout=0.3)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unreachable_endpoint_is_named_without_its_secrets() -> None:
+    with pytest.raises(ActionFailed) as caught:
+        post(call("http://me:hunter2@127.0.0.1:9/find?key=hunter2"))
+    assert "http://127.0.0.1:9/find can't be reached" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "ftp://example.com/x", "http://", "http://["]
+)
+def test_only_http_is_called(url: str) -> None:
+    with pytest.raises(ActionFailed, match="mend it in the schema"):
+        post(call(url))
+
+
+def test_hosts_can_be_limited(api: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = api[len("http://") :]
+    monkeypatch.setenv(ALLOWED_HOSTS_VARIABLE, f"api.example.com, {host}")
+    assert post(call(f"{api}/rows"))
+    monkeypatch.setenv(ALLOWED_HOSTS_VARIABLE, "api.example.com")
+    with pytest.raises(ActionFailed, match="isn't among the hosts"):
+        post(call(f"{api}/rows"))
+
+
+def test_a_domains_own_handler_comes_before_the_common_one_and_before_the_url(api: str) -> None:
+    @handles("look_up")
+    def common(parameters: Dict[str, str]) -> List[Dict[str, str]]:
+        return [{"by": "common"}]
+
+    @handles("look_up", domain="phones")
+    async def own(parameters: Dict[str, str]) -> Dict[str, str]:
+        await asyncio.sleep(0)
+        return {"by": "phones", "number": parameters["tracking_number"]}
+
+    url = f"{api}/rows"
+    assert answer_now(call(url, "look_up", "parcels")) == ({"by": "common"},)
+    assert answer_now(call(url, "look_up", "phones")) == ({"by": "phones", "number": "RX4821"},)
+    assert answer_now(call(url, "unhandled"))[0]["status"] == "in transit"
+
+
+def test_failures_of_handlers_name_action_and_reason() -> None:
+    @handles("crash")
+    def crash(parameters: Dict[str, str]) -> None:
+        raise ValueError("no such parcel")
+
+    @handles("hang")
+    async def hang(parameters: Dict[str, str]) -> None:
+        await asyncio.sleep(30)
+
+    with pytest.raises(ActionFailed, match=r"parcels\.crash: .*ValueError: no such parcel"):
+        answer_now(call(name="crash"))
+    with pytest.raises(ActionFailed, match=r"parcels\.hang: no answer within 0.05 s"):
+        answer_now(call(name="hang"), timeout=0.05)
+    with pytest.raises(ActionFailed, match=r"nothing answers parcels\.unknown"):
+        answer_now(call(name="unknown"))
+
+
+def test_rows_are_limited_and_nothing_is_no_rows() -> None:
+    assert as_rows(None) == ()
+    assert len(as_rows([{"n": n} for n in range(500)])) == 50
+    with pytest.raises(ActionFailed, match="answered with str"):
+        as_rows("fine")
+    with pytest.raises(ActionFailed, match="a result is str"):
+        as_rows(["fine"])
+
+
+def test_a_call_survives_the_slot_it_travels_in() -> None:
+    asked = call("http://localhost/find")
+    assert Call.from_json(json.loads(json.dumps(asked.to_json()))) == asked
+    for junk in (None, {}, {"name": "x"}, "find_parcel", {"name": 1, "parameters": []}):
+        with pytest.raises(ActionFailed, match="holds no API call"):
+            Call.from_json(junk)
+
+
+def dispatch(slot: Any) -> Tuple[str, Any]:
+    sdk = pytest.importorskip("rasa_sdk")
+    from rasa_sdk.executor import CollectingDispatcher
+
+    from rasa_onramp.actions import ActionOnrampCall
+
+    tracker = sdk.Tracker("me", {"onramp": slot}, {}, [], False, None, {}, None)
+    (event,) = asyncio.run(ActionOnrampCall().run(CollectingDispatcher(), tracker, {}))
+    return event["name"], event["value"]
+
+
+def test_the_dispatcher_hands_on_rows_and_failures() -> None:
+    @handles("dispatched")
+    def dispatched(parameters: Dict[str, str]) -> List[Dict[str, str]]:
+        return [{"status": f"saw {parameters['tracking_number']}"}]
+
+    slot, outcome = dispatch({"call": call(name="dispatched").to_json()})
+    assert (slot, outcome["rows"]) == ("onramp_results", [{"status": "saw RX4821"}])
+    assert outcome["action"] == "dispatched"
+    assert "nothing answers" in dispatch({"call": call(name="lost").to_json()})[1]["error"]
+    assert "holds no API call" in dispatch(None)[1]["error"]
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "soon", "inf", "nan"])
+def test_a_timeout_that_is_none_is_reported(seconds: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RASA_ONRAMP_ACTION_TIMEOUT", seconds)
+    outcome = dispatch({"call": call(name="dispatched").to_json()})[1]
+    assert "set it to a number of seconds" in outcome["error"]
