@@ -1,0 +1,103 @@
+"""The inner loop: a few gradient steps on a support set. The only module that imports `higher`.
+
+Starting from the initialisation θ₀, step k takes the gradient g_k of the support loss at θ_k and
+
+    θ_{k+1} = θ_k − α_k · u(g_k)
+
+with a learned rate α_k for every tensor and step (Meta-SGD, Li et al. 2017; per layer and step as
+in MAML++, Antoniou et al. 2019) and u plain (SGD) or Adam's. The outer loop differentiates the
+query loss at θ_K with respect to θ₀ and the α. First order (FOMAML, Finn et al. 2017) takes g_k as
+constant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable, Dict, List, Mapping, Optional
+
+import higher
+import torch
+from torch import Tensor
+
+from .lora import Adapter
+
+__all__ = ["InnerLoop", "adapt", "differentiable_adapt", "initial_rates"]
+
+#: Support loss of some weights at some step.
+SupportLoss = Callable[[Mapping[str, Tensor], int], Tensor]
+
+
+@dataclass(frozen=True)
+class InnerLoop:
+    """How to adapt: `steps`, `order` 1 or 2 of the meta-gradient, `optimiser` "adam" or "sgd"."""
+
+    steps: int = 8
+    order: int = 1
+    optimiser: str = "adam"
+
+
+def initial_rates(
+    weights: Mapping[str, Tensor], steps: int, *, lora: float, heads: float
+) -> Dict[str, Tensor]:
+    """A learning rate for each tensor and step, (steps,) each, to be learned from here on."""
+    return {
+        name: torch.full((steps,), lora if ".lora_" in name else heads) for name in weights
+    }
+
+
+def differentiable_adapt(
+    adapter: Adapter, loss_of: SupportLoss, rates: Mapping[str, Tensor], how: InnerLoop
+) -> Dict[str, Tensor]:
+    """Fast weights after `how.steps`, still connected to `adapter`'s parameters and to `rates`."""
+    return _run(adapter, loss_of, rates, how, track=True)
+
+
+def adapt(
+    weights: Mapping[str, Tensor],
+    loss_of: SupportLoss,
+    rates: Mapping[str, Tensor],
+    how: InnerLoop,
+    *,
+    after_step: Optional[Callable[[int, float], None]] = None,
+) -> Dict[str, Tensor]:
+    """Adapted weights, detached: the same steps as in meta-training, without their graph."""
+    adapted = _run(Adapter(weights), loss_of, rates, how, track=False, after_step=after_step)
+    return {name: value.detach() for name, value in adapted.items()}
+
+
+def _run(
+    adapter: Adapter,
+    loss_of: SupportLoss,
+    rates: Mapping[str, Tensor],
+    how: InnerLoop,
+    *,
+    track: bool,
+    after_step: Optional[Callable[[int, float], None]] = None,
+) -> Dict[str, Tensor]:
+    # one group a tensor, so that each has a rate of its own
+    groups: List[Dict] = [{"params": [p], "lr": 0.0} for p in adapter.parameters()]
+    kind = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[how.optimiser]
+    optimiser = kind(groups, lr=0.0)
+    with higher.innerloop_ctx(
+        adapter, optimiser, copy_initial_weights=False, track_higher_grads=track
+    ) as (fast, steps):
+        for step in range(how.steps):
+            loss = loss_of(fast(), step)
+            if after_step is not None:
+                after_step(step, float(loss.detach()))
+            if how.order == 1:
+                loss = _linearised(loss, list(fast.parameters()))
+            rate = [r[min(step, len(r) - 1)] for r in (rates[name] for name in adapter.names)]
+            steps.step(loss, override={"lr": rate})
+        return fast()
+
+
+def _linearised(loss: Tensor, parameters: List[Tensor]) -> Tensor:
+    """A loss with the same gradient, held constant: ⟨θ, g⟩.
+
+    higher differentiates with create_graph, which would keep and slow the whole backward pass;
+    of this it keeps next to nothing.
+    """
+    gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+    terms = [(p * g).sum() for p, g in zip(parameters, gradients) if g is not None]
+    return torch.stack(terms).sum()

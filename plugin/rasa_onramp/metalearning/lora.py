@@ -1,0 +1,103 @@
+"""What adapts: pointers, special tokens and low-rank updates, and their files.
+
+An update adds B A x to a linear layer (LoRA, Hu et al. 2021; scale 1). Files are safetensors with
+PEFT's names, so that other tools read them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import Dict, Mapping, Optional, Sequence
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from ..errors import CheckpointError
+from ..tracker.encoder import EncoderConfig
+
+__all__ = [
+    "ADAPTED_LAYERS",
+    "Adapter",
+    "adapter_digest",
+    "adapter_from_bytes",
+    "adapter_to_bytes",
+    "initial_lora",
+]
+
+#: The linear layers of each transformer layer that get a low-rank update.
+ADAPTED_LAYERS = (
+    "attention.self.query",
+    "attention.self.value",
+    "intermediate.dense",
+    "output.dense",
+)
+
+_PEFT = "base_model.model."
+
+
+def initial_lora(
+    config: EncoderConfig,
+    rank: int,
+    *,
+    layers: Sequence[str] = ADAPTED_LAYERS,
+    generator: Optional[torch.Generator] = None,
+) -> Dict[str, Tensor]:
+    """Low-rank updates that change nothing yet: A random, B zero."""
+    h, f = config.hidden_size, config.intermediate_size
+    sizes = {"intermediate.dense": (h, f), "output.dense": (f, h)}
+    found = {}
+    for index in range(config.num_hidden_layers):
+        for layer in layers:
+            fan_in, fan_out = sizes.get(layer, (h, h))
+            name = f"encoder.layer.{index}.{layer}"
+            bound = 1 / math.sqrt(fan_in)
+            a = (torch.rand(rank, fan_in, generator=generator) * 2 - 1) * bound
+            found[f"{name}.lora_A.weight"] = a
+            found[f"{name}.lora_B.weight"] = torch.zeros(fan_out, rank)
+    return found
+
+
+class Adapter(nn.Module):
+    """A mapping of tensors as a module, so that `higher` patches this and nothing else.
+
+    Calling it returns the mapping: the current parameters, or the fast ones once patched.
+    """
+
+    def __init__(self, weights: Mapping[str, Tensor]):
+        super().__init__()
+        for name, value in weights.items():
+            self.register_parameter(_attribute(name), nn.Parameter(value.detach().clone()))
+        self.names = tuple(weights)
+
+    def forward(self) -> Dict[str, Tensor]:
+        return {name: getattr(self, _attribute(name)) for name in self.names}
+
+
+def _attribute(name: str) -> str:
+    return name.replace(".", "__")
+
+
+def adapter_to_bytes(weights: Mapping[str, Tensor]) -> bytes:
+    """The adapter as a safetensors file in half precision."""
+    halves = {
+        _PEFT + name: value.detach().to("cpu", torch.float16).contiguous()
+        for name, value in weights.items()
+    }
+    return save(halves, metadata={"format": "pt"})
+
+
+def adapter_from_bytes(data: bytes) -> Dict[str, Tensor]:
+    """Read what `adapter_to_bytes` wrote, as float32. Raises CheckpointError."""
+    try:
+        tensors = load(data)
+    except SafetensorError as error:
+        raise CheckpointError(f"adapter can't be read ({error}); adapt the domain again") from None
+    return {name[len(_PEFT) :]: value.float() for name, value in tensors.items()}
+
+
+def adapter_digest(data: bytes) -> str:
+    """sha256 of an adapter's file, in hex."""
+    return hashlib.sha256(data).hexdigest()
