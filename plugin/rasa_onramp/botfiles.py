@@ -1,0 +1,284 @@
+"""`rasa-onramp init --bot DIR`: the few edits that add us to an existing Rasa bot.
+
+    edits = plan_edits(Path("mybot"))
+    print(edits.diff())
+    edits.apply()
+
+config.yml gets the two pipeline components and the policy; the domain the intent, slots, action and
+response they use; endpoints.yml the response generator and an action server. What is there already
+stays, so that planning again after applying finds nothing to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from .errors import ConfigError, FormatError
+from .yaml_edit import YamlFile
+
+__all__ = ["BotEdits", "FileEdit", "plan_edits"]
+
+MODEL = "rasa_onramp.components.OnrampModel"
+TRACKER = "rasa_onramp.components.OnrampStateTracker"
+POLICY = "rasa_onramp.components.OnrampPolicy"
+GENERATOR = "rasa_onramp.components.OnrampResponseGenerator"
+
+INTENT = "onramp"
+ACTION = "action_onramp_call"
+SLOTS = ("onramp", "onramp_results")
+RESPONSE = "utter_onramp"
+APOLOGY = "Sorry, I can't help with that right now."
+ACTION_SERVER = "http://localhost:5055/webhook"
+
+#: What Rasa 3.6 trains where config.yml leaves pipeline or policies empty.
+_RASA_PIPELINE: Tuple[Dict[str, Any], ...] = (
+    {"name": "WhitespaceTokenizer"},
+    {"name": "RegexFeaturizer"},
+    {"name": "LexicalSyntacticFeaturizer"},
+    {"name": "CountVectorsFeaturizer"},
+    {"name": "CountVectorsFeaturizer", "analyzer": "char_wb", "min_ngram": 1, "max_ngram": 4},
+    {"name": "DIETClassifier", "epochs": 100, "constrain_similarities": True},
+    {"name": "EntitySynonymMapper"},
+    {"name": "ResponseSelector", "epochs": 100, "constrain_similarities": True},
+    {"name": "FallbackClassifier", "threshold": 0.3, "ambiguity_threshold": 0.1},
+)
+_RASA_POLICIES: Tuple[Dict[str, Any], ...] = (
+    {"name": "MemoizationPolicy"},
+    {"name": "RulePolicy"},
+    {"name": "UnexpecTEDIntentPolicy", "max_history": 5, "epochs": 100},
+    {"name": "TEDPolicy", "max_history": 5, "epochs": 100, "constrain_similarities": True},
+)
+
+
+@dataclass(frozen=True)
+class FileEdit:
+    """One file's text `before` (None: there is no such file) and `after`."""
+
+    path: Path
+    before: Optional[str]
+    after: str
+
+
+@dataclass(frozen=True)
+class BotEdits:
+    """The edits that a bot in `folder` needs; none if it has us already."""
+
+    folder: Path
+    files: Tuple[FileEdit, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.files)
+
+    def diff(self) -> str:
+        """The edits as a unified diff, paths relative to the bot's folder."""
+        parts: List[str] = []
+        for edit in self.files:
+            name = edit.path.relative_to(self.folder).as_posix()
+            lines = difflib.unified_diff(
+                (edit.before or "").splitlines(keepends=True),
+                edit.after.splitlines(keepends=True),
+                "/dev/null" if edit.before is None else f"a/{name}",
+                f"b/{name}",
+            )
+            parts += [line if line.endswith("\n") else f"{line}\n" for line in lines]
+        return "".join(parts)
+
+    def apply(self) -> None:
+        """Write the edits: all of them, or none.
+
+        Raises ConfigError if a file has changed since the plan, or can't be written.
+        """
+        for edit in self.files:
+            now = edit.path.read_bytes().decode("utf-8") if edit.path.exists() else None
+            if now != edit.before:
+                raise ConfigError(f"{edit.path} has changed meanwhile; run the command again")
+        done: List[FileEdit] = []
+        try:
+            for edit in self.files:
+                _write(edit.path, edit.after)
+                done.append(edit)
+        except OSError as error:
+            for edit in reversed(done):
+                if edit.before is None:
+                    edit.path.unlink()
+                else:
+                    _write(edit.path, edit.before)
+            name = error.filename or self.folder
+            raise ConfigError(
+                f"{name} can't be written ({error.strerror}); mend its permissions. Nothing changed"
+            ) from None
+
+
+def plan_edits(folder: Path, *, database_url_env: str = "RASA_ONRAMP_DATABASE_URL") -> BotEdits:
+    """What has to change in the bot in `folder`.
+
+    `database_url_env` names the environment variable that will hold the store's URL. Raises
+    ConfigError if `folder` is no Rasa bot, FormatError if one of its files can't be read.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ConfigError(f"{folder} is no folder; give the folder that holds a bot's config.yml")
+    if not (folder / "config.yml").is_file():
+        raise ConfigError(
+            f"{folder} holds no config.yml; give a Rasa bot's folder, or `rasa init` one"
+        )
+    files = [
+        _config(YamlFile.read(folder / "config.yml"), database_url_env),
+        _domain(folder),
+        _endpoints(YamlFile.read(folder / "endpoints.yml")),
+    ]
+    changed = (f for f in files if f.text != (f.before or ""))
+    return BotEdits(folder, tuple(FileEdit(f.path, f.before, f.text) for f in changed))
+
+
+def _config(file: YamlFile, variable: str) -> YamlFile:
+    model = {"name": MODEL, "database_url_env": variable}
+    pipeline, policies = _names(file, "pipeline"), _names(file, "policies")
+    if _has(pipeline, TRACKER) and not _has(pipeline, MODEL):
+        number = next(n for n, name in enumerate(pipeline) if _has([name], TRACKER))
+        raise FormatError(
+            "OnrampStateTracker stands without OnrampModel before it",
+            path=file.path,
+            line=file.line("pipeline", number),
+            mend="delete it and run the command again",
+        )
+    ours: List[Dict[str, Any]] = [] if _has(pipeline, MODEL) else [model]
+    ours += [] if _has(pipeline, TRACKER) else [{"name": TRACKER}]
+    file.append("pipeline", [*([] if pipeline else _RASA_PIPELINE), *ours] if ours else [])
+    if not _has(policies, POLICY):
+        file.append("policies", [*([] if policies else _RASA_POLICIES), {"name": POLICY}])
+    return file
+
+
+def _domain(folder: Path) -> YamlFile:
+    single = folder / "domain.yml"
+    if single.is_file() or not (folder / "domain").is_dir():
+        file, others = YamlFile.read(single), []
+    else:
+        paths = sorted(p for p in (folder / "domain").rglob("*") if p.suffix in (".yml", ".yaml"))
+        file = YamlFile.read(folder / "domain" / "onramp.yml")
+        others = [YamlFile.read(path) for path in paths if path != file.path]
+    parts = [file, *others]
+    known = {key: _known(parts, key) for key in ("intents", "slots", "actions", "responses")}
+    _no_clash(parts)
+    missing = {name: _slot() for name in SLOTS if name not in known["slots"]}
+    complete = INTENT in known["intents"] and ACTION in known["actions"]
+    if complete and not missing and RESPONSE in known["responses"]:
+        return file
+    if file.before is None:
+        version = next((str(p.data["version"]) for p in others if "version" in p.data), "3.1")
+        file.begin(f'version: "{version}"\n')
+    file.append("intents", [] if INTENT in known["intents"] else [INTENT])
+    file.merge("slots", missing)
+    file.append("actions", [] if ACTION in known["actions"] else [ACTION])
+    file.merge(
+        "responses", {} if RESPONSE in known["responses"] else {RESPONSE: [{"text": APOLOGY}]}
+    )
+    return file
+
+
+def _slot() -> Dict[str, Any]:
+    return {"type": "any", "mappings": [{"type": "custom"}]}
+
+
+def _endpoints(file: YamlFile) -> YamlFile:
+    nlg = file.data.get("nlg")
+    if nlg is not None and not isinstance(nlg, Mapping):
+        raise FormatError(
+            "nlg isn't a mapping",
+            path=file.path,
+            line=file.line("nlg"),
+            mend="write `nlg:` and `type:`",
+        )
+    kind = (nlg or {}).get("type")
+    if kind != GENERATOR:
+        # what the bot spoke through before answers everything but utter_onramp
+        delegate = {} if kind in (None, "callback", "response") else {"delegate": str(kind)}
+        file.merge("nlg", {"type": GENERATOR, **delegate})
+    if "action_endpoint" not in file.data:
+        file.merge("action_endpoint", {"url": ACTION_SERVER})
+    return file
+
+
+def _names(file: YamlFile, key: str) -> List[str]:
+    """The component names of a list in config.yml."""
+    entries = file.data.get(key)
+    if entries is None:
+        return []
+    if not isinstance(entries, list):
+        raise FormatError(
+            f"{key} isn't a list",
+            path=file.path,
+            line=file.line(key),
+            mend="write `- name: …` lines",
+        )
+    names = []
+    for number, entry in enumerate(entries):
+        name = entry.get("name") if isinstance(entry, Mapping) else None
+        if not isinstance(name, str):
+            raise FormatError(
+                f"entry {number + 1} of {key} has no name",
+                path=file.path,
+                line=file.line(key, number),
+                mend="write `- name: …`",
+            )
+        names.append(name)
+    return names
+
+
+def _has(names: Sequence[str], component: str) -> bool:
+    short = component.rpartition(".")[2]
+    return any(name.rpartition(".")[2] == short for name in names)
+
+
+def _known(files: Sequence[YamlFile], key: str) -> List[str]:
+    """The names that a key of the domain holds: a mapping's, or a list's of names or mappings."""
+    names: List[str] = []
+    for file in files:
+        entries = file.data.get(key)
+        wanted = list if key in ("intents", "actions") else Mapping
+        if entries is None:
+            continue
+        if not isinstance(entries, wanted):
+            kind = "a list" if wanted is list else "a mapping"
+            raise FormatError(
+                f"{key} isn't {kind}", path=file.path, line=file.line(key), mend=f"make it {kind}"
+            )
+        for entry in entries:
+            names += list(entry) if isinstance(entry, Mapping) else [str(entry)]
+    return names
+
+
+def _no_clash(files: Sequence[YamlFile]) -> None:
+    for file in files:
+        for name in SLOTS:
+            slot = (file.data.get("slots") or {}).get(name)
+            if slot is not None and (not isinstance(slot, Mapping) or slot.get("type") != "any"):
+                raise FormatError(
+                    f"the bot has a slot {name!r} of its own",
+                    path=file.path,
+                    line=file.line("slots", name),
+                    mend="rename that slot, or give it type any if it is ours",
+                )
+
+
+def _write(path: Path, text: str) -> None:
+    target = path.resolve()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    mode = target.stat().st_mode & 0o777 if target.exists() else 0o644
+    if target.exists() and not os.access(target, os.W_OK):
+        raise PermissionError(13, "Permission denied", str(target))
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(text.encode("utf-8"))
+        os.chmod(temporary, mode)
+        os.replace(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise

@@ -1,0 +1,263 @@
+"""The edits that add us to an existing bot: few, complete, repeatable, and refused on bad files."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import Any, Dict
+
+import pytest
+from ruamel.yaml import YAML
+
+from rasa_onramp import botfiles
+from rasa_onramp.botfiles import plan_edits
+from rasa_onramp.errors import ConfigError, FormatError
+
+CONFIG = """\
+recipe: default.v1
+language: en   # the shop speaks English
+
+pipeline:
+- name: WhitespaceTokenizer
+- name: CountVectorsFeaturizer
+  min_ngram: 1     # characters
+- name: "DIETClassifier"
+  # fewer epochs overfit less
+  epochs: 30
+
+# what decides
+policies:
+- name: RulePolicy
+"""
+
+DOMAIN = """\
+version: "3.1"
+intents:
+  - greet
+  - book: {use_entities: [city]}
+
+# the form's
+slots:
+    city:
+        type: text
+        mappings:
+        - type: from_entity
+          entity: city
+responses:
+    utter_help:
+    - text: |
+        You can say
+
+        # book
+forms:
+    trip_form: {required_slots: [city]}
+"""
+
+
+def bot(folder: Path, **files: str) -> Path:
+    texts = {"config": CONFIG, "domain": DOMAIN, **files}
+    for name, text in texts.items():
+        (folder / f"{name}.yml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def load(path: Path) -> Dict[str, Any]:
+    return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+
+
+def test_only_lines_are_added_and_all_of_ours_are_there(tmp_path: Path) -> None:
+    edits = plan_edits(bot(tmp_path), database_url_env="SHOP_DB")
+    removed = [line for line in edits.diff().splitlines() if line.startswith("-")]
+    assert removed == ["--- a/config.yml", "--- a/domain.yml", "--- /dev/null"]
+    edits.apply()
+    config, domain = load(tmp_path / "config.yml"), load(tmp_path / "domain.yml")
+    assert config["pipeline"][-2:] == [
+        {"name": "rasa_onramp.components.OnrampModel", "database_url_env": "SHOP_DB"},
+        {"name": "rasa_onramp.components.OnrampStateTracker"},
+    ]
+    assert [p["name"] for p in config["policies"]] == [
+        "RulePolicy",
+        "rasa_onramp.components.OnrampPolicy",
+    ]
+    assert domain["intents"][-1] == "onramp"
+    assert set(domain["slots"]) == {"city", "onramp", "onramp_results"}
+    assert domain["actions"] == ["action_onramp_call"]
+    assert "utter_onramp" in domain["responses"]
+    assert domain["responses"]["utter_help"] == [{"text": "You can say\n\n# book\n"}]
+    assert load(tmp_path / "endpoints.yml") == {
+        "nlg": {"type": "rasa_onramp.components.OnrampResponseGenerator"},
+        "action_endpoint": {"url": "http://localhost:5055/webhook"},
+    }
+
+
+def test_a_second_time_there_is_nothing_to_do(tmp_path: Path) -> None:
+    plan_edits(bot(tmp_path)).apply()
+    again = plan_edits(tmp_path)
+    assert not again
+    assert again.diff() == ""
+
+
+def test_a_bot_that_leaves_its_pipeline_to_rasa_keeps_rasas(tmp_path: Path) -> None:
+    config = "recipe: default.v1\npipeline:\n# # chosen by Rasa\npolicies: null  # Rasa's\n"
+    plan_edits(bot(tmp_path, config=config)).apply()
+    written = load(tmp_path / "config.yml")
+    names = [c["name"] for c in written["pipeline"]]
+    assert names[0] == "WhitespaceTokenizer"
+    assert names[-2:] == [
+        f"rasa_onramp.components.{n}" for n in ("OnrampModel", "OnrampStateTracker")
+    ]
+    assert [p["name"] for p in written["policies"]][-2:] == [
+        "TEDPolicy",
+        "rasa_onramp.components.OnrampPolicy",
+    ]
+    text = (tmp_path / "config.yml").read_text(encoding="utf-8")
+    assert "# # chosen by Rasa" in text
+    assert "policies:  # Rasa's" in text
+
+
+def test_rasas_defaults_are_the_installed_rasas() -> None:
+    rasa = importlib.util.find_spec("rasa")  # importing it takes long
+    if rasa is None or rasa.origin is None:
+        pytest.skip("Rasa isn't installed")
+    recipes = Path(rasa.origin).parent / "engine" / "recipes"
+    default = load(recipes / "config_files" / "default_config.yml")
+    assert default["pipeline"] == list(botfiles._RASA_PIPELINE)
+    assert default["policies"] == list(botfiles._RASA_POLICIES)
+
+
+def test_lists_written_inline_are_edited_too(tmp_path: Path) -> None:
+    domain = "intents: [greet, bye]  # two\nslots: {}\nactions: []\n"
+    config = "pipeline: [{name: WhitespaceTokenizer}]\npolicies: [{name: RulePolicy}]\n"
+    endpoints = "nlg: {type: shop.Nlg, voice: low}\n"
+    plan_edits(bot(tmp_path, config=config, domain=domain, endpoints=endpoints)).apply()
+    domain = load(tmp_path / "domain.yml")
+    assert domain["intents"] == ["greet", "bye", "onramp"]
+    assert domain["actions"] == ["action_onramp_call"]
+    assert "# two" in (tmp_path / "domain.yml").read_text(encoding="utf-8")
+    assert len(load(tmp_path / "config.yml")["pipeline"]) == 3
+    assert load(tmp_path / "endpoints.yml")["nlg"] == {
+        "type": "rasa_onramp.components.OnrampResponseGenerator",
+        "delegate": "shop.Nlg",
+        "voice": "low",
+    }
+    assert not plan_edits(tmp_path)
+
+
+def test_a_generator_of_the_bots_own_is_kept_as_delegate(tmp_path: Path) -> None:
+    endpoints = (
+        "nlg:\n  # spoken\n  type: 'shop.Nlg'\n  voice: low\naction_endpoint:\n  url: http://x/y\n"
+    )
+    plan_edits(bot(tmp_path, endpoints=endpoints)).apply()
+    written = load(tmp_path / "endpoints.yml")
+    assert written["nlg"]["delegate"] == "shop.Nlg"
+    assert written["nlg"]["voice"] == "low"
+    assert written["action_endpoint"] == {"url": "http://x/y"}
+    assert "# spoken" in (tmp_path / "endpoints.yml").read_text(encoding="utf-8")
+
+    callback = "nlg:\n  url: http://nlg/\n"
+    (tmp_path / "endpoints.yml").write_text(callback, encoding="utf-8")
+    plan_edits(tmp_path).apply()
+    assert load(tmp_path / "endpoints.yml")["nlg"] == {
+        "url": "http://nlg/",
+        "type": "rasa_onramp.components.OnrampResponseGenerator",
+    }
+
+
+def test_a_domain_in_a_folder_gets_a_file_of_ours(tmp_path: Path) -> None:
+    bot(tmp_path)
+    (tmp_path / "domain").mkdir()
+    (tmp_path / "domain.yml").rename(tmp_path / "domain" / "base.yml")
+    (tmp_path / "domain" / "more.yml").write_text("intents: [onramp]\n", encoding="utf-8")
+    edits = plan_edits(tmp_path)
+    assert [e.path.name for e in edits.files] == ["config.yml", "onramp.yml", "endpoints.yml"]
+    edits.apply()
+    ours = load(tmp_path / "domain" / "onramp.yml")
+    assert "intents" not in ours
+    assert set(ours) == {"version", "slots", "actions", "responses"}
+    assert not plan_edits(tmp_path)
+
+
+def test_line_ends_and_modes_are_kept(tmp_path: Path) -> None:
+    bot(tmp_path)
+    path = tmp_path / "domain.yml"
+    path.write_bytes(DOMAIN.replace("\n", "\r\n").rstrip().encode())
+    path.chmod(0o600)
+    plan_edits(tmp_path).apply()
+    raw = path.read_bytes()
+    assert raw.count(b"\n") == raw.count(b"\r\n")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "where", "said"),
+    [
+        ("config", "pipeline:\n- name: A\n  - name: B\n", "config.yml:3", "mend the YAML"),
+        ("config", "a: 1\npipeline: DIET\n", "config.yml:2", "pipeline isn't a list"),
+        ("config", "pipeline:\n- name: A\n- epochs: 3\n", "config.yml:3", "entry 2 of pipeline"),
+        ("config", "a: 1\na: 2\n", "config.yml:2", "duplicate key"),
+        ("config", "- name: A\n", "config.yml:1", "the top level is"),
+        ("domain", "intents:\n  greet: x\n", "domain.yml:1", "intents isn't a list"),
+        (
+            "domain",
+            "slots:\n  onramp:\n    type: text\n",
+            "domain.yml:2",
+            "slot 'onramp' of its own",
+        ),
+        ("endpoints", "x: 1\nnlg: http://y\n", "endpoints.yml:2", "nlg isn't a mapping"),
+    ],
+)
+def test_bad_files_are_named_with_their_line(
+    tmp_path: Path, name: str, text: str, where: str, said: str
+) -> None:
+    bot(tmp_path, **{name: text})
+    with pytest.raises(FormatError) as caught:
+        plan_edits(tmp_path)
+    message = str(caught.value)
+    assert where in message
+    assert said in message
+    assert "\n" not in message
+
+
+def test_invalid_utf8_and_a_tracker_without_its_model_are_refused(tmp_path: Path) -> None:
+    bot(tmp_path)
+    (tmp_path / "domain.yml").write_bytes(b"intents:\n- gr\xffet\n")
+    with pytest.raises(FormatError, match=r"domain\.yml:2: this isn't UTF-8"):
+        plan_edits(tmp_path)
+    lonely = "pipeline:\n- name: A\n- name: rasa_onramp.components.OnrampStateTracker\n"
+    bot(tmp_path, config=lonely)
+    with pytest.raises(FormatError, match=r"config\.yml:3: OnrampStateTracker stands without"):
+        plan_edits(tmp_path)
+
+
+def test_a_folder_that_is_no_bot_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is no folder"):
+        plan_edits(tmp_path / "nowhere")
+    with pytest.raises(ConfigError, match=r"holds no config\.yml"):
+        plan_edits(tmp_path)
+
+
+def test_nothing_is_written_if_a_file_changed_or_cant_be(tmp_path: Path) -> None:
+    edits = plan_edits(bot(tmp_path))
+    (tmp_path / "domain.yml").write_text(DOMAIN + "# more\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="has changed meanwhile"):
+        edits.apply()
+    assert (tmp_path / "config.yml").read_text(encoding="utf-8") == CONFIG
+
+    edits = plan_edits(tmp_path)
+    (tmp_path / "domain.yml").unlink()
+    (tmp_path / "domain.yml").symlink_to(tmp_path / "locked" / "domain.yml")
+    (tmp_path / "locked").write_text("not a folder", encoding="utf-8")
+    with pytest.raises((ConfigError, OSError)):
+        edits.apply()
+    assert (tmp_path / "config.yml").read_text(encoding="utf-8") == CONFIG
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
+def test_a_read_only_file_undoes_the_others(tmp_path: Path) -> None:
+    edits = plan_edits(bot(tmp_path))
+    (tmp_path / "domain.yml").chmod(0o400)
+    with pytest.raises(ConfigError, match="Nothing changed"):
+        edits.apply()
+    assert (tmp_path / "config.yml").read_text(encoding="utf-8") == CONFIG
