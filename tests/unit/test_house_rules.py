@@ -28,8 +28,6 @@ LOCAL = {
         r"|https?://[^/\s]*(?:artifactor[y]|nexu[s]|devp[i])"
     ),
     "a private network": re.compile(r"https?://(?:10|192\.168|172\.(?:1[6-9]|2\d|3[01]))\.\d"),
-        r"://[\w.-]+:[\w.%-]+@(?!127\.0\.0\.1|localhost|db\b|HOST\b)"
-    ),
 }
 
 
