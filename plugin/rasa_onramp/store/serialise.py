@@ -125,7 +125,7 @@ def turn_from_json(data: Any, where: str) -> Turn:
     row = _Row(data, where)
     speaker = row.text("speaker")
     if speaker not in ("user", "system"):
-        row.refuse("speaker", "'user' or 'system'")
+        row.refuse("has a speaker that isn't 'user' or 'system'")
     state = row.get("state")
     return Turn(
         speaker=speaker,
@@ -157,25 +157,24 @@ class _Row:
     def __init__(self, data: Any, where: str):
         self.where = where
         if not isinstance(data, Mapping):
-            self.refuse(None, "a JSON object")
+            self.refuse("isn't a JSON object")
         self.data: Mapping[str, Any] = data
 
-    def refuse(self, key: Optional[str], expected: str) -> None:
-        what = "isn't" if key is None else f"has {key!r} that isn't"
+    def refuse(self, problem: str) -> None:
         raise StoreError(
-            f"{self.where} {what} {expected}; the row was changed by hand: "
+            f"{self.where} {problem}; the row was changed by hand: "
             "delete the domain and import its file again"
         )
 
     def get(self, key: str) -> Any:
         if key not in self.data:
-            self.refuse(key, "there")
+            self.refuse(f"lacks {key!r}")
         return self.data[key]
 
     def text(self, key: str) -> str:
         value = self.get(key)
         if not isinstance(value, str):
-            self.refuse(key, "text")
+            self.refuse(f"has {key!r} that isn't text")
         return value
 
     def optional_text(self, key: str) -> Optional[str]:
@@ -184,19 +183,19 @@ class _Row:
     def number(self, key: str) -> int:
         value = self.get(key)
         if not isinstance(value, int) or isinstance(value, bool):
-            self.refuse(key, "a whole number")
+            self.refuse(f"has {key!r} that isn't a whole number")
         return value
 
     def items(self, key: str) -> List[Any]:
         value = self.get(key)
         if not isinstance(value, (list, tuple)):
-            self.refuse(key, "a list")
+            self.refuse(f"has {key!r} that isn't a list")
         return list(value)
 
     def texts(self, key: str) -> Tuple[str, ...]:
         values = self.items(key)
         if not all(isinstance(value, str) for value in values):
-            self.refuse(key, "a list of texts")
+            self.refuse(f"has {key!r} that isn't a list of texts")
         return tuple(values)
 
     def rows(self, key: str) -> Tuple[_Row, ...]:

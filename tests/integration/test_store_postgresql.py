@@ -1,0 +1,154 @@
+"""The store on a real PostgreSQL server."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+import traceback
+from typing import Iterator
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+
+pytest.register_assert_rewrite("store_contract")
+
+from postgres import PASSWORD, PostgresServer  # noqa: E402
+from rasa_onramp.errors import StoreUnavailable  # noqa: E402
+from rasa_onramp.store import Store, open_store  # noqa: E402
+from store_contract import StoreContract, corpus, dialogue  # noqa: E402
+
+
+class TestOnPostgresql(StoreContract):
+    """The contract, on PostgreSQL."""
+
+    @pytest.fixture
+    def url(self, postgres_url: str) -> str:
+        return postgres_url
+
+
+@pytest.fixture
+def store(postgres_url: str) -> Iterator[Store]:
+    with open_store(postgres_url) as store:
+        store.upgrade()
+        store.dialogues.import_corpus(corpus(dialogue("a")))
+        yield store
+
+
+def test_a_store_works_again_after_the_server_restarts(
+    store: Store, postgres_server: PostgresServer
+) -> None:
+    revision = store.revision()
+    postgres_server.stop()
+    try:
+        for call in (store.revision, lambda: store.dialogues.import_corpus(corpus())):
+            with pytest.raises(StoreUnavailable, match=r"can't be reached .*refused") as caught:
+                call()
+            _assert_one_line_without_password(caught.value)
+    finally:
+        postgres_server.start()
+    assert store.revision() == revision
+    postgres_server.stop()
+    postgres_server.start()
+    assert store.dialogues.dialogues("parcels") == (dialogue("a"),)
+    store.dialogues.import_corpus(corpus(dialogue("b")))
+    assert store.revision() == revision + 1
+
+
+def test_a_connection_cut_within_a_transaction_leaves_nothing(store: Store) -> None:
+    def cut(done: int, total: int) -> None:
+        with store._database.reading() as other:
+            other.exec_driver_sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+
+    many = [dialogue(str(number)) for number in range(300)]
+    with pytest.raises(StoreUnavailable) as caught:
+        store.dialogues.import_corpus(corpus(*many), cut)
+    _assert_one_line_without_password(caught.value)
+    assert store.dialogues.dialogues("parcels") == (dialogue("a"),)
+    assert store.dialogues.import_corpus(corpus(*many)).added == 300
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"password": "wrong-" + PASSWORD}, "password authentication failed"),
+        ({"username": "nobody"}, "authentication failed"),
+        ({"database": "nosuch"}, 'database "nosuch" does not exist'),
+        ({"port": 1}, "refused"),
+        ({"host": "no-such-host.invalid"}, "no-such-host.invalid"),
+    ],
+)
+def test_a_server_that_does_not_let_us_in_is_named(
+    postgres_url: str, change: dict, message: str
+) -> None:
+    url = make_url(postgres_url).set(**change).render_as_string(hide_password=False)
+    with open_store(url) as store:
+        for call in (store.revision, store.upgrade):
+            with pytest.raises(StoreUnavailable, match=f"can't be reached .*{message}") as caught:
+                call()
+            _assert_one_line_without_password(caught.value)
+
+
+def test_a_user_who_may_only_read_is_told_so(store: Store, postgres_url: str) -> None:
+    with store._database._engine.begin() as connection:
+        role = f"reader_{os.getpid()}_{time.monotonic_ns()}"
+        connection.exec_driver_sql(f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'")
+        connection.exec_driver_sql(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
+    url = make_url(postgres_url).set(username=role).render_as_string(hide_password=False)
+    with open_store(url) as reader:
+        assert reader.revision() == 1
+        assert reader.dialogues.dialogues("parcels") == (dialogue("a"),)
+        with pytest.raises(StoreUnavailable, match=r"can't be written to .*permission denied"):
+            reader.dialogues.import_corpus(corpus(dialogue("b")))
+
+
+def test_a_store_may_live_in_a_postgresql_schema_of_its_own(postgres_url: str) -> None:
+    engine = sa.create_engine(postgres_url, future=True)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE dialogues (theirs INTEGER)")
+        connection.exec_driver_sql("CREATE SCHEMA bot")
+    engine.dispose()
+    with open_store(postgres_url) as store, pytest.raises(StoreUnavailable, match="search_path"):
+        store.upgrade()
+    with open_store(postgres_url + "?options=-csearch_path%3Dbot") as store:
+        store.upgrade()
+        store.dialogues.import_corpus(corpus(dialogue("a")))
+        assert store.dialogues.domains() == ("parcels",)
+
+
+def test_a_forked_worker_connects_anew(store: Store) -> None:
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    parent = _backend(store)
+    child = context.Process(target=lambda: sender.send(_backend(store)))
+    child.start()
+    child.join()
+    assert receiver.recv() != parent
+    assert _backend(store) == parent  # and the parent's connection still works
+
+
+def test_revision_is_one_statement(store: Store) -> None:
+    statements = []
+    sa.event.listen(
+        store._database._engine,
+        "before_cursor_execute",
+        lambda *arguments: statements.append(arguments[2]),
+    )
+    store.revision()
+    assert len(statements) == 1
+
+
+def _backend(store: Store) -> int:
+    with store._database.reading() as connection:
+        return connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+
+
+def _assert_one_line_without_password(error: BaseException) -> None:
+    assert "\n" not in str(error)
+    chain = "".join(traceback.format_exception(None, error, error.__traceback__))
+    assert PASSWORD not in chain
+    assert "***@" in str(error)

@@ -1,0 +1,169 @@
+"""The store on SQLite files, and on SQLite in memory."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sqlite3
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.register_assert_rewrite("store_contract")
+
+from rasa_onramp.errors import ConfigError, StoreError, StoreUnavailable  # noqa: E402
+from rasa_onramp.store import open_store, open_store_from_env  # noqa: E402
+from store_contract import PARCELS, StoreContract, corpus, dialogue  # noqa: E402
+
+
+class TestOnSqliteFile(StoreContract):
+    """The contract, on a file."""
+
+    @pytest.fixture
+    def url(self, tmp_path: Path) -> str:
+        return f"sqlite:///{tmp_path}/store.db"
+
+
+def test_a_store_in_memory_serves_threads_and_ends_when_closed() -> None:
+    with open_store("sqlite://") as store:
+        store.upgrade()
+        TestOnSqliteFile().test_threads_share_a_store(store)
+        assert len(store.dialogues.dialogues("parcels")) == 3
+    with pytest.raises(StoreUnavailable, match="created yet"):
+        store.revision()
+
+
+def test_reading_makes_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "no" / "store.db"
+    store = open_store(f"sqlite:///{path}")
+    with pytest.raises(StoreUnavailable, match=rf"{path} hasn't been created yet; .*init"):
+        store.revision()
+    assert list(tmp_path.iterdir()) == []
+    store.upgrade()  # makes the folder
+    assert store.revision() == 0
+    assert path.exists()
+
+
+def test_the_file_is_in_wal_mode_with_foreign_keys_on(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/s.db")
+    store.upgrade()
+    with sqlite3.connect(tmp_path / "s.db") as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
+    with store._database.reading() as ours:
+        assert ours.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+        assert ours.exec_driver_sql("PRAGMA busy_timeout").scalar() == 60_000
+
+
+def test_a_store_follows_a_file_that_was_made_anew(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/s.db"
+    running = open_store(url)
+    running.upgrade()
+    running.dialogues.import_corpus(corpus(dialogue("a")))
+    for path in tmp_path.iterdir():
+        path.unlink()
+    with pytest.raises(StoreUnavailable, match="created yet"):
+        running.revision()
+    open_store(url).upgrade()
+    assert running.revision() == 0
+    assert running.dialogues.domains() == ()
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    path.write_bytes(b"these are not the tables you are looking for" * 100)
+    store = open_store(f"sqlite:///{path}")
+    for call in (store.revision, store.upgrade):
+        with pytest.raises(StoreUnavailable, match=rf"at {path} is damaged .*not a database"):
+            call()
+    assert path.read_bytes().startswith(b"these are not")
+
+
+def test_a_path_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreUnavailable, match=r"folder .*/file/sub can't be made .*; name"):
+        open_store(f"sqlite:///{tmp_path}/file/sub/s.db").upgrade()
+    (tmp_path / "s.db").mkdir()
+    with pytest.raises(StoreUnavailable, match=r"s\.db can't be reached \(unable to open"):
+        open_store(f"sqlite:///{tmp_path}/s.db").upgrade()
+
+
+def test_a_file_that_may_only_be_read_is_named() -> None:
+    # Not in tmp_path, whose parents are closed to other users.
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "s.db")
+        open_store(f"sqlite:///{path}").upgrade()
+        path.chmod(0o444)
+        Path(folder).chmod(0o555)
+        context = multiprocessing.get_context("fork")
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(target=_import_as_nobody, args=(f"sqlite:///{path}", sender))
+        process.start()
+        process.join()
+        assert f"StoreUnavailable: the store at {path} can't be" in receiver.recv()
+
+
+def _import_as_nobody(url: str, sender: Any) -> None:
+    if os.geteuid() == 0:  # who may write anywhere
+        os.setuid(65534)
+    try:
+        open_store(url).dialogues.import_corpus(corpus())
+        sender.send("imported")
+    except Exception as error:
+        sender.send(f"{type(error).__name__}: {error}")
+
+
+def test_a_hand_edited_column_that_is_not_json_is_named(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/s.db")
+    store.upgrade()
+    store.dialogues.import_corpus(corpus(dialogue("x")))
+    with sqlite3.connect(tmp_path / "s.db") as connection:
+        connection.execute("UPDATE turns SET results = '[{' WHERE position = 0")
+        connection.execute("UPDATE domains SET schema = 'no'")
+    connection.close()
+    with pytest.raises(StoreError, match=r"turn 1 of dialogue 'x'.*'results'"):
+        store.dialogues.dialogues("parcels")
+    with pytest.raises(StoreError, match="schema of domain 'parcels' isn't a JSON"):
+        store.dialogues.schema("parcels")
+
+
+def test_a_relative_path_stays_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = open_store("sqlite:///s.db")
+    store.upgrade()
+    monkeypatch.chdir("/")
+    assert store.revision() == 0
+    assert store.name == str(tmp_path / "s.db")
+
+
+def test_the_default_store_is_in_the_users_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RASA_ONRAMP_DATABASE_URL", raising=False)
+    monkeypatch.delenv("RASA_ONRAMP_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home % of mine"))
+    assert open_store().name == str(tmp_path / "home % of mine/.rasa-onramp/onramp.db")
+    open_store().upgrade()
+    assert open_store().revision() == 0
+    monkeypatch.setenv("RASA_ONRAMP_HOME", str(tmp_path / "elsewhere"))
+    assert open_store().name == str(tmp_path / "elsewhere/onramp.db")
+    monkeypatch.setenv("RASA_ONRAMP_DATABASE_URL", f"sqlite:///{tmp_path}/named.db")
+    assert open_store().name == str(tmp_path / "named.db")
+
+
+def test_the_environment_variable_must_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MY_STORE", raising=False)
+    with pytest.raises(ConfigError, match="variable MY_STORE isn't set; set it"):
+        open_store_from_env("MY_STORE")
+    monkeypatch.setenv("MY_STORE", "")
+    with pytest.raises(ConfigError, match="variable MY_STORE isn't set; set it"):
+        open_store_from_env("MY_STORE")
+    monkeypatch.setenv("MY_STORE", "sqlite://")
+    with open_store_from_env("MY_STORE") as store:
+        store.upgrade()
+        store.dialogues.import_corpus(corpus(dialogue("a")))
+        assert store.dialogues.schema("parcels") == PARCELS
