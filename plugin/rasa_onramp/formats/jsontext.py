@@ -1,0 +1,111 @@
+"""JSON that knows its lines: parse a text, and find the line that a value inside it is on.
+
+Positions are looked up only once something is wrong, so reading stays as fast as the json module.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Sequence, Union
+
+from rasa_onramp.errors import FormatError
+from rasa_onramp.formats.source import line_at
+
+__all__ = ["line_of", "parse_json"]
+
+_DECODER = json.JSONDecoder()
+_BLANK = re.compile(r"[ \t\r\n]*")
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def parse_json(text: str, path: Path) -> Any:
+    """The value that `text`, read from `path`, writes down. Raises FormatError."""
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise FormatError(
+            f"not valid JSON at column {error.colno}: {error.msg}",
+            path=path,
+            line=error.lineno,
+            mend="correct it there",
+        ) from error
+    except (RecursionError, ValueError) as error:  # ValueError: a number of thousands of digits
+        raise FormatError(
+            "JSON nested too deeply or with a number too long",
+            path=path,
+            mend="write the file as SGD does",
+        ) from error
+    if _SURROGATE_ESCAPE.search(text):
+        _refuse_lone_surrogates(value, text, path)
+    return value
+
+
+def line_of(text: str, keys: Sequence[Union[str, int]]) -> int:
+    """The line on which the value under `keys` starts, as far as the keys lead.
+
+    `keys` go from the outside in: names in objects, positions in lists.
+    """
+    offset = _skip(text, 0)
+    for key in keys:
+        try:
+            offset = _child(text, offset, key)
+        except (KeyError, ValueError):
+            break
+    return line_at(text, offset)
+
+
+def _child(text, offset, key):
+    """The offset of the value under `key` in the object or list that starts at `offset`."""
+    opening = text[offset]
+    if opening not in "{[":
+        raise KeyError(key)
+    offset = _skip(text, offset + 1)
+    found = None
+    position = 0
+    while text[offset] not in "}]":
+        name: Union[str, int] = position
+        if opening == "{":
+            name, offset = _DECODER.raw_decode(text, offset)
+            offset = _skip(text, _skip(text, offset) + 1)  # past the colon
+        if name == key:
+            found = offset
+            if opening == "[":
+                break
+            # In an object the last of two equal keys counts, as in json.loads.
+        _, offset = _DECODER.raw_decode(text, offset)
+        offset = _skip(text, offset)
+        if text[offset] == ",":
+            offset = _skip(text, offset + 1)
+        position += 1
+    if found is None:
+        raise KeyError(key)
+    return found
+
+
+def _skip(text, offset):
+    return _BLANK.match(text, offset).end()
+
+
+def _refuse_lone_surrogates(value, text, path):
+    pending = [((), value)]
+    while pending:
+        keys, here = pending.pop()
+        if isinstance(here, str):
+            inside = [here]
+        elif isinstance(here, dict):
+            inside = list(here)
+            pending.extend(((*keys, key), item) for key, item in here.items())
+        elif isinstance(here, list):
+            inside = []
+            pending.extend(((*keys, index), item) for index, item in enumerate(here))
+        else:
+            inside = []
+        if any("\ud800" <= char <= "\udfff" for each in inside for char in each):
+            raise FormatError(
+                "half of a surrogate pair stands alone",
+                path=path,
+                line=line_of(text, keys),
+                mend="write the character itself, in UTF-8",
+            )

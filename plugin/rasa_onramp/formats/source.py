@@ -1,0 +1,77 @@
+"""Files as text: bounded in size, unpacked, decoded, with errors that say where.
+
+The size is looked at before anything is read, so that a huge file is refused at once.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from pathlib import Path
+
+from rasa_onramp.errors import FormatError
+
+__all__ = ["line_at", "read_text"]
+
+_MIB = 2**20
+
+
+def read_text(path: Path, limit: int) -> str:
+    """The text of a UTF-8 file, unpacked if its name ends in `.gz`, without a byte-order mark.
+
+    `limit` is the most bytes it may hold, packed or unpacked. Raises FormatError if it is missing,
+    unreadable, too large, truncated, empty or not UTF-8.
+    """
+    try:
+        if not path.exists():
+            raise FormatError("no such file", path=path, mend="check the path")
+        if not path.is_file():
+            raise FormatError("not a regular file", path=path, mend="give the path of a file")
+        if path.stat().st_size > limit:
+            raise _too_large(path, limit)
+        # One byte more than allowed tells "just fits" from "too large", a zip bomb included.
+        with _open(path) as file:
+            data = file.read(limit + 1)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise FormatError(
+            f"can't be unpacked ({error})", path=path, mend="copy or compress the file again"
+        ) from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = getattr(error, "strerror", None) or str(error)
+        raise FormatError(
+            f"can't be read ({reason})", path=path, mend="check the path and its permissions"
+        ) from error
+    if len(data) > limit:
+        raise _too_large(path, limit)
+    text = _decode(data, path)
+    if not text.strip():
+        raise FormatError("the file is empty", path=path, mend="fill it or leave it out")
+    return text
+
+
+def line_at(text: str, offset: int) -> int:
+    """The 1-based line that character `offset` of `text` is on."""
+    return text.count("\n", 0, offset) + 1
+
+
+def _open(path):
+    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+
+
+def _decode(data, path):
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise FormatError(
+            f"byte {error.start} (0x{data[error.start]:02x}) is not UTF-8",
+            path=path,
+            line=data.count(b"\n", 0, error.start) + 1,
+            mend="save the file as UTF-8",
+        ) from error
+    return text[1:] if text.startswith("\ufeff") else text
+
+
+def _too_large(path, limit):
+    return FormatError(
+        f"holds more than {limit // _MIB} MiB", path=path, mend="split it into smaller files"
+    )
