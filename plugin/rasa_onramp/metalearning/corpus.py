@@ -56,7 +56,7 @@ def tasks_of(corpus: Corpus, paraphrases: Sequence[Mapping[str, Schema]] = ()) -
 
 
 def draw(
-    task: Task, rng: random.Random, count: int, *, mixed: float = 0.25, paraphrase: float = 0.75
+    task: Task, rng: random.Random, count: int, *, mixed: float = 0.15, paraphrase: float = 0.75
 ) -> Tuple[Schema, List[Dialogue]]:
     """`count` different dialogues of a task under one wording of its schema.
 

@@ -1,0 +1,185 @@
+"""rasa-onramp evaluate"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Dict, List, Optional, Tuple
+
+import click
+from tqdm import tqdm
+
+from ..errors import ConfigError
+from ..evaluation.few_shot import METHODS, Protocol, Result, choose_services, evaluate, summarise
+from ..evaluation.tables import figures_table
+from ..formats import FORMATS, read
+from ..metalearning.finetuning import FineTuning
+from .options import checkpoint_option, device_option, load, numbers, threads_option, writable
+
+__all__ = ["command"]
+
+
+def _methods(ctx: Any, param: Any, value: str) -> Tuple[str, ...]:
+    found = tuple(dict.fromkeys(v.strip() for v in value.split(",") if v.strip()))
+    wrong = [name for name in found if name not in METHODS]
+    if wrong or not found:
+        raise click.BadParameter(f"{value!r}: choose of {', '.join(METHODS)}")
+    return found
+
+
+@click.command("evaluate")
+@click.option("--data", required=True, type=click.Path(), help="Folder or file of dialogues.")
+@click.option("--format", "name", default=None, help=f"One of {', '.join(FORMATS)}. Default: guessed.")
+@click.option(
+    "--services",
+    default="unseen",
+    show_default=True,
+    help="unseen (not among the checkpoint's training services), all, or names with commas.",
+)
+@click.option(
+    "--shots",
+    default="0,5",
+    show_default=True,
+    callback=numbers(0),
+    help="Sizes of support sets, in dialogues.",
+)
+@click.option(
+    "--seeds",
+    default=5,
+    show_default=True,
+    type=click.IntRange(1),
+    help="How many support sets are drawn of each size.",
+)
+@click.option(
+    "--dialogues",
+    type=click.Choice(["single", "all"]),
+    default="single",
+    show_default=True,
+    help="Dialogues about one service only, or all.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=None,
+    help="At most so many held-out dialogues a service and seed. Default: all.",
+)
+@click.option(
+    "--method",
+    "methods",
+    default=",".join(METHODS),
+    show_default=True,
+    callback=_methods,
+    help="Methods, separated by commas.",
+)
+@click.option("--steps", type=click.IntRange(1), default=None, help="Inner steps of `adapted`.")
+@click.option(
+    "--finetune-rate", default=1e-4, show_default=True, help="AdamW's rate of `finetune`."
+)
+@click.option(
+    "--finetune-epochs",
+    default=6,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Epochs of `finetune`.",
+)
+@click.option(
+    "--offers",
+    is_flag=True,
+    help="Mark the values the bot's own turns state: a track of its own, not text-only.",
+)
+@click.option("--json", "json_path", type=click.Path(), default=None, help="Write all figures here.")
+@click.option(
+    "--predictions",
+    type=click.Path(),
+    default=None,
+    help="Write predicted states as SGD dialogue files into this folder, one folder a run.",
+)
+@checkpoint_option
+@device_option
+@threads_option
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def command(
+    data: str,
+    name: Optional[str],
+    services: str,
+    shots: Tuple[int, ...],
+    seeds: int,
+    dialogues: str,
+    limit: Optional[int],
+    methods: Tuple[str, ...],
+    steps: Optional[int],
+    finetune_rate: float,
+    finetune_epochs: int,
+    offers: bool,
+    json_path: Optional[str],
+    predictions: Optional[str],
+    checkpoint: Optional[str],
+    device: str,
+    threads: Optional[int],
+    quiet: bool,
+) -> None:
+    """Measure zero-shot, plain fine-tuning and adaptation on a corpus, by the few-shot protocol.
+
+    For each service and seed, support sets are drawn from its dialogues (the smaller ones are
+    parts of the larger) and all methods are measured on the same held-out rest. Figures follow
+    SGD's published definitions.
+    """
+    writable(json_path, "--json")
+    tracker = load(checkpoint, device, threads)
+    corpus = read(data, format=name)
+    chosen = choose_services(corpus, services, tracker.training_services)
+    protocol = Protocol(
+        shots=tuple(sorted(shots)),
+        seeds=seeds,
+        methods=methods,
+        dialogues=dialogues,
+        limit=limit,
+        offers=offers,
+        finetuning=FineTuning(rate=finetune_rate, epochs=finetune_epochs),
+        steps=steps,
+    )
+    results: List[Result] = []
+    total = len(chosen) * seeds * len(shots) * len(methods)
+    with tqdm(total=total, desc="evaluate", unit="run", disable=quiet) as bar:
+        for result in evaluate(tracker, corpus, chosen, protocol):
+            bar.set_postfix_str(f"{result.service} {result.method} {result.shots}-shot")
+            bar.update()
+            results.append(result)
+    if not results:
+        raise ConfigError(
+            f"no service has more than {max(shots)} dialogues; lower --shots or use --dialogues all"
+        )
+    rows, summary = [r.row() for r in results], summarise(results)
+    click.echo(figures_table(rows, summary, offers=offers))
+    if json_path is not None:
+        settings: Dict[str, object] = {
+            "data": data,
+            "services": chosen,
+            "shots": list(protocol.shots),
+            "seeds": seeds,
+            "dialogues": dialogues,
+            "limit": limit,
+            "offers": offers,
+            "finetune": {"rate": finetune_rate, "epochs": finetune_epochs},
+            "steps": steps,
+            "checkpoint": tracker.digest,
+        }
+        with open(json_path, "w", encoding="utf-8") as file:
+            json.dump({"settings": settings, "summary": summary, "runs": rows}, file, indent=1)
+            file.write("\n")
+    if predictions is not None:
+        _write_predictions(data, predictions, results)
+
+
+def _write_predictions(data: str, folder: str, results: List[Result]) -> None:
+    """One folder of SGD files a (method, shots, seed)."""
+    from pathlib import Path
+
+    from ..formats.sgd_write import write_sgd_predictions
+
+    runs: Dict[Tuple[str, int, int], Dict] = {}
+    for result in results:
+        run = runs.setdefault((result.method, result.shots, result.seed), {})
+        for dialogue, states in result.predictions.items():
+            run[(dialogue, result.service)] = states
+    for (method, shots, seed), predicted in runs.items():
+        write_sgd_predictions(data, Path(folder) / f"{method}-{shots}shot-seed{seed}", predicted)

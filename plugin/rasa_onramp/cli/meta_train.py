@@ -1,0 +1,144 @@
+"""rasa-onramp meta-train"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Optional, Tuple
+
+import click
+import torch
+
+from ..errors import ConfigError
+from ..formats import read
+from ..formats.sgd import read_schemas
+from ..metalearning.algorithms import ALGORITHMS
+from ..metalearning.corpus import tasks_of
+from ..metalearning.multitask import MultitaskConfig, pretrain
+from ..metalearning.runs import Run
+from ..metalearning.training import MetaConfig, meta_train
+from ..tracker.checkpoint import load_tracker, save_tracker
+from ..tracker.encoder import Encoder
+from ..tracker.model import StateTracker, initial_heads
+from ..tracker.tokens import Tokens
+from ..weights import resolve_encoder
+from .options import chosen_device, device_option, threads_option
+
+__all__ = ["command"]
+
+
+@click.command("meta-train")
+@click.option("--data", required=True, type=click.Path(), help="Training corpus (an SGD folder).")
+@click.option(
+    "--paraphrases",
+    multiple=True,
+    type=click.Path(),
+    help="schema.json with the same services in other words (SGD-X); may be repeated.",
+)
+@click.option("--run", "folder", required=True, type=click.Path(), help="Folder to work in.")
+@click.option(
+    "--stage",
+    type=click.Choice(["multitask", "meta", "both"]),
+    default="both",
+    show_default=True,
+    help="Multi-task pretraining, meta-training from --start, or one after the other.",
+)
+@click.option("--start", type=click.Path(), default=None, help="Tracker folder to start from.")
+@click.option(
+    "--encoder",
+    default="all-MiniLM-L6-v2",
+    show_default=True,
+    help="Pretrained BERT encoder: hub id, local folder or a known wheel.",
+)
+@click.option(
+    "--algorithm",
+    type=click.Choice(list(ALGORITHMS)),
+    default="meta-sgd",
+    show_default=True,
+    help="How to meta-train.",
+)
+@click.option("--steps", type=click.IntRange(1), default=4000, show_default=True, help="Multi-task steps.")
+@click.option(
+    "--minutes", type=float, default=None, help="End multi-task pretraining after so many minutes."
+)
+@click.option(
+    "--meta-steps", type=click.IntRange(1), default=300, show_default=True, help="Outer steps."
+)
+@click.option("--meta-minutes", type=float, default=None, help="End meta-training after so many minutes.")
+@click.option(
+    "--hold-back",
+    default="",
+    help="Services (with commas) left to meta-training, so that it meets tasks it can't solve yet.",
+)
+@click.option("--tokens", default=2560, show_default=True, type=int, help="Tokens a multi-task batch.")
+@click.option("--seed", default=0, show_default=True, type=int, help="Seed of everything random.")
+@device_option
+@threads_option
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def command(
+    data: str,
+    paraphrases: Tuple[str, ...],
+    folder: str,
+    stage: str,
+    start: Optional[str],
+    encoder: str,
+    algorithm: str,
+    steps: int,
+    minutes: Optional[float],
+    meta_steps: int,
+    meta_minutes: Optional[float],
+    hold_back: str,
+    tokens: int,
+    seed: int,
+    device: str,
+    threads: Optional[int],
+    quiet: bool,
+) -> None:
+    """Meta-train an initialisation on a corpus. Resumes where a run of the same folder stopped.
+
+    Writes RUN/multitask and RUN/tracker, each a folder that --checkpoint and --start take.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    where = chosen_device(device)
+    corpus = read(data, format="sgd")
+    tasks = tasks_of(corpus, [read_schemas(path) for path in paraphrases])
+    names = [task.schema.name for task in tasks]
+    held = [name.strip() for name in hold_back.split(",") if name.strip()]
+    unknown = [name for name in held if name not in names]
+    if unknown:
+        raise ConfigError(f"--hold-back: no service {unknown[0]!r}; the data has {', '.join(names)}")
+    torch.manual_seed(seed)
+    tracker = _start(start, encoder, seed).to(where)
+    source = resolve_encoder(encoder) if start is None else Path(start)
+    tokenizer = (source / "tokenizer.json").read_bytes()
+    root = Path(folder)
+    if stage in ("multitask", "both"):
+        config = MultitaskConfig(steps=steps, minutes=minutes, tokens_a_batch=tokens, seed=seed)
+        first = [task for task in tasks if task.schema.name not in held]
+        pretrain(tracker, first, config, Run(root / "log-multitask"), progress=not quiet)
+        tracker.training_services = tuple(t.schema.name for t in first)
+        digest = save_tracker(tracker, root / "multitask", tokenizer)
+        click.echo(f"{root / 'multitask'}: {digest[:12]}")
+    if stage in ("meta", "both"):
+        emphasis = {name: 4.0 for name in held}
+        meta = MetaConfig(
+            algorithm=algorithm, steps=meta_steps, minutes=meta_minutes, seed=seed, emphasis=emphasis
+        )
+        meta_train(tracker, tasks, meta, Run(root / "log-meta"), progress=not quiet)
+        tracker.training_services = tuple(names)
+        tracker.card["adaptation"] = {
+            "steps": meta.inner_steps,
+            "dialogues_a_step": meta.dialogues_a_step,
+            "optimiser": meta.inner_optimiser,
+        }
+        tracker.card["algorithm"] = algorithm
+        digest = save_tracker(tracker, root / "tracker", tokenizer)
+        click.echo(f"{root / 'tracker'}: {digest[:12]}")
+
+
+def _start(start: Optional[str], encoder: str, seed: int) -> StateTracker:
+    if start is not None:
+        return load_tracker(start)
+    body = Encoder.load(encoder)
+    heads = initial_heads(body.config.hidden_size, torch.Generator().manual_seed(seed))
+    return StateTracker(body, Tokens.from_file(resolve_encoder(encoder) / "tokenizer.json"), heads)

@@ -1,0 +1,79 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Callable, Optional
+
+import click
+
+from ..tracker.checkpoint import load_tracker
+from ..tracker.model import StateTracker
+
+__all__ = ["checkpoint_option", "device_option", "load", "numbers", "threads_option"]
+
+Decorated = Callable[..., Any]
+
+checkpoint_option = click.option(
+    "--checkpoint",
+    type=click.Path(),
+    default=None,
+    help="Folder of a tracker written by meta-train. Default: the one that ships.",
+)
+device_option = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="Where to compute: auto (a GPU where there is one), cpu, cuda, cuda:1, …",
+)
+threads_option = click.option(
+    "--threads", type=click.IntRange(1), default=None, help="CPU threads. Default: all cores."
+)
+
+
+def load(checkpoint: Optional[str], device: str, threads: Optional[int] = None) -> StateTracker:
+    """The tracker that the options ask for. Raises CheckpointError or a usage error."""
+    import torch
+
+    if threads:
+        torch.set_num_threads(threads)
+    return load_tracker(checkpoint, device=chosen_device(device))
+
+
+def chosen_device(device: str) -> str:
+    """The torch device that `--device` names."""
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        wanted = torch.device(device)
+    except RuntimeError:
+        raise click.BadParameter(f"{device!r} is no device; try cpu or cuda", param_hint="--device")
+    if wanted.type == "cuda" and not torch.cuda.is_available():
+        raise click.BadParameter("no GPU is visible; try --device cpu", param_hint="--device")
+    return device
+
+
+def numbers(least: int) -> Callable[[Any, Any, str], tuple]:
+    """A click callback that reads whole numbers separated by commas."""
+
+    def read(ctx: Any, param: Any, value: str) -> tuple:
+        try:
+            found = tuple(int(part) for part in value.split(",") if part.strip())
+        except ValueError:
+            raise click.BadParameter(f"{value!r}: whole numbers separated by commas, as 0,5")
+        if not found or min(found) < least:
+            raise click.BadParameter(f"{value!r}: each number must be at least {least}")
+        return tuple(dict.fromkeys(found))
+
+    return read
+
+
+def writable(path: Optional[str], what: str) -> None:
+    """Complain before long work, not after it, if `path` can't be written."""
+    if path is None:
+        return
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        raise click.BadParameter(f"{folder} is no folder; create it first", param_hint=what)

@@ -1,0 +1,196 @@
+"""The few-shot protocol: support sets drawn by seed, the rest held out, methods side by side."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from dataclasses import asdict, dataclass
+from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+
+from ..dialogue import Corpus, Dialogue, Schema, State
+from ..errors import ConfigError
+from ..metalearning.adaptation import Adaptation, adapt_to_support, support_examples
+from ..metalearning.finetuning import FineTuning, finetune
+from ..tracker.decoding import track_dialogues
+from ..tracker.model import StateTracker
+from .metrics import TurnScore, aggregate, score_dialogue
+
+__all__ = ["METHODS", "Protocol", "Result", "choose_services", "evaluate", "split", "summarise"]
+
+METHODS = ("zero-shot", "finetune", "adapted")
+
+#: Told of each (service, shots, seed, method) when it is done.
+Progress = Callable[["Result"], None]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What to measure.
+
+    `dialogues` "single" takes dialogues about one service only, "all" every dialogue; `limit` caps
+    the held-out dialogues of a service; `offers` marks the bot's own stated values (a track of its
+    own: text-only figures don't have it).
+    """
+
+    shots: Tuple[int, ...] = (0, 5)
+    seeds: int = 5
+    methods: Tuple[str, ...] = METHODS
+    dialogues: str = "single"
+    limit: Optional[int] = None
+    offers: bool = False
+    finetuning: FineTuning = FineTuning()
+    steps: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """Figures of one method on one support set. `seconds` is the time that adapting took."""
+
+    service: str
+    method: str
+    shots: int
+    seed: int
+    seconds: float
+    scores: Tuple[TurnScore, ...]
+    predictions: Mapping[str, Tuple[Optional[State], ...]]
+
+    def row(self) -> Dict[str, object]:
+        """A JSON-ready row, without scores and predictions."""
+        keys = ("service", "method", "shots", "seed", "seconds")
+        row: Dict[str, object] = {key: getattr(self, key) for key in keys}
+        row.update(asdict(aggregate(self.scores)))
+        return row
+
+
+def choose_services(corpus: Corpus, wanted: str, training_services: Sequence[str]) -> List[str]:
+    """Services by "unseen" (not trained on), "all", or names separated by commas.
+
+    Raises ConfigError for a name the corpus lacks, or when nothing is left.
+    """
+    if wanted == "all":
+        names = list(corpus.schemas)
+    elif wanted == "unseen":
+        names = [name for name in corpus.schemas if name not in training_services]
+    else:
+        names = [name.strip() for name in wanted.split(",") if name.strip()]
+        unknown = [name for name in names if name not in corpus.schemas]
+        if unknown:
+            known = ", ".join(corpus.schemas)
+            raise ConfigError(f"no service {unknown[0]!r} in this data; it has {known}")
+    present = {dialogue.domain for dialogue in corpus.dialogues}
+    names = [name for name in names if name in present]
+    if not names:
+        raise ConfigError(f"--services {wanted} leaves no service with dialogues; try `all`")
+    return names
+
+
+def split(
+    dialogues: Sequence[Dialogue], shots: Sequence[int], seed: int, limit: Optional[int]
+) -> Tuple[List[Dialogue], List[Dialogue]]:
+    """(support pool, held out) of one seed: supports of all sizes are prefixes of one pool.
+
+    So every support size of a seed is measured on the same held-out dialogues.
+    """
+    order = random.Random(seed).sample(list(dialogues), len(dialogues))
+    pool = max(shots)
+    held_out = order[pool:]
+    return order[:pool], held_out[:limit] if limit else held_out
+
+
+def evaluate(
+    tracker: StateTracker,
+    corpus: Corpus,
+    services: Sequence[str],
+    protocol: Protocol,
+    progress: Optional[Progress] = None,
+) -> Iterator[Result]:
+    """Measure, one result at a time. Services with too few dialogues are left out."""
+    about: Dict[str, int] = {}
+    for dialogue in corpus.dialogues:
+        about[dialogue.id] = about.get(dialogue.id, 0) + 1
+    for service in services:
+        schema = corpus.schemas[service]
+        own = [d for d in corpus.dialogues if d.domain == service]
+        if protocol.dialogues == "single":
+            own = [d for d in own if about[d.id] == 1]
+        if len(own) <= max(protocol.shots):
+            continue
+        for seed in range(protocol.seeds):
+            pool, held_out = split(own, protocol.shots, seed, protocol.limit)
+            for result in _one_split(tracker, schema, pool, held_out, seed, protocol):
+                if progress is not None:
+                    progress(result)
+                yield result
+
+
+def _one_split(
+    tracker: StateTracker,
+    schema: Schema,
+    pool: Sequence[Dialogue],
+    held_out: Sequence[Dialogue],
+    seed: int,
+    protocol: Protocol,
+) -> Iterator[Result]:
+    zero_shot: Optional[Tuple] = None
+    for shots in protocol.shots:
+        for method in protocol.methods:
+            # without support every method is the checkpoint as it is: measured once
+            if (shots == 0 or method == "zero-shot") and zero_shot is not None:
+                yield Result(schema.name, method, shots, seed, 0.0, *zero_shot)
+                continue
+            began = time.perf_counter()
+            chosen, weights = tracker, None
+            if shots and method == "adapted":
+                how = Adaptation.of(
+                    tracker, offers=protocol.offers, seed=seed, steps=protocol.steps
+                )
+                weights = adapt_to_support(tracker, schema, pool[:shots], how)
+            elif shots and method == "finetune":
+                examples = support_examples(
+                    tracker, schema, pool[:shots], offers=protocol.offers, seed=seed
+                )
+                chosen = finetune(tracker, examples, protocol.finetuning)
+            seconds = time.perf_counter() - began
+            found = track_dialogues(chosen, schema, held_out, weights, offers=protocol.offers)
+            states = {
+                d.id: tuple(p.state if p is not None else None for p in predictions)
+                for d, predictions in zip(held_out, found)
+            }
+            scores = tuple(s for d in held_out for s in score_dialogue(schema, d, states[d.id]))
+            if shots == 0 or method == "zero-shot":
+                zero_shot = (scores, states)
+            yield Result(schema.name, method, shots, seed, seconds, scores, states)
+
+
+def summarise(results: Sequence[Result]) -> List[Dict[str, object]]:
+    """One row a method and support size: means over all turns, with their spread over seeds.
+
+    `jga` weighs turns alike, `jga_services` services alike; `jga_sd` is the standard deviation of
+    `jga` over seeds.
+    """
+    rows = []
+    for method, shots in sorted({(r.method, r.shots) for r in results}, key=lambda k: (k[1], k[0])):
+        chosen = [r for r in results if (r.method, r.shots) == (method, shots)]
+        seeds = sorted({r.seed for r in chosen})
+        by_seed = [aggregate(s for r in chosen if r.seed == seed for s in r.scores) for seed in seeds]
+        services = sorted({r.service for r in chosen})
+        macro = [
+            statistics.fmean(aggregate(r.scores).jga for r in chosen if r.service == name)
+            for name in services
+        ]
+        jga = [f.jga for f in by_seed]
+        everything = aggregate(s for r in chosen for s in r.scores)
+        rows.append(
+            {
+                "method": method,
+                "shots": shots,
+                "seeds": len(seeds),
+                **asdict(everything),
+                "jga": statistics.fmean(jga),
+                "jga_sd": statistics.stdev(jga) if len(jga) > 1 else 0.0,
+                "jga_services": statistics.fmean(macro),
+                "seconds": statistics.fmean(r.seconds for r in chosen),
+            }
+        )
+    return rows

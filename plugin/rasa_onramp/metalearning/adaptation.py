@@ -1,0 +1,81 @@
+"""A support set to a domain's weights: the learned inner steps, as meta-training practised them."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Callable, Dict, List, Optional, Sequence
+
+from torch import Tensor
+
+from ..dialogue import Dialogue, Schema
+from ..tracker.loss import tracking_loss
+from ..tracker.model import StateTracker
+from .examples import Augmentation, Example, examples_of, to_batch
+from .inner_loop import InnerLoop, adapt
+from .training import support_batches
+
+__all__ = ["Adaptation", "adapt_to_support", "support_examples"]
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """How to adapt at deployment.
+
+    `steps` may exceed those meta-trained: later steps use the last learned rate. `rate_scale`
+    multiplies the learned rates. `offers`: the bot marks the values it states.
+    """
+
+    steps: int = 8
+    dialogues_a_step: int = 2
+    optimiser: str = "adam"
+    rate_scale: float = 1.0
+    offers: bool = False
+    seed: int = 0
+
+    @classmethod
+    def of(cls, tracker: StateTracker, **changes) -> Adaptation:
+        """What the checkpoint recommends, with `changes` (those that are None are left out)."""
+        recommended = dict(tracker.card.get("adaptation", {}))  # type: ignore[call-overload]
+        recommended.update({k: v for k, v in changes.items() if v is not None})
+        return cls(**recommended)
+
+
+def support_examples(
+    tracker: StateTracker, schema: Schema, support: Sequence[Dialogue], *, offers: bool, seed: int
+) -> List[List[Example]]:
+    """The examples of each support dialogue; dialogues without a user turn are left out."""
+    rng = random.Random(seed)
+    how = Augmentation(shuffle=True, offers=float(offers))
+    found = [examples_of(tracker.tokens, schema, d, rng, how) for d in support]
+    return [examples for examples in found if examples]
+
+
+def adapt_to_support(
+    tracker: StateTracker,
+    schema: Schema,
+    support: Sequence[Dialogue],
+    how: Adaptation,
+    *,
+    after_step: Optional[Callable[[int, float], None]] = None,
+) -> Dict[str, Tensor]:
+    """The domain's weights. An empty support set gives the initialisation itself (zero-shot).
+
+    `after_step` is called with each step's number and support loss.
+    """
+    examples = support_examples(tracker, schema, support, offers=how.offers, seed=how.seed)
+    if not examples:
+        return dict(tracker.weights)
+    rng = random.Random(how.seed)
+    steps = support_batches(examples, how.steps, how.dialogues_a_step, rng)
+
+    def loss_of(weights, step: int) -> Tensor:
+        batch, labels = to_batch(steps[step])
+        scores = tracker(batch.to(tracker.device), {**tracker.weights, **weights})
+        return tracking_loss(scores, labels.to(tracker.device))
+
+    adapting = {k: v for k, v in tracker.weights.items() if k in tracker.rates}
+    rates = {k: v * how.rate_scale for k, v in tracker.rates.items()}
+    loop = InnerLoop(steps=how.steps, order=1, optimiser=how.optimiser)
+    adapted = adapt(adapting, loss_of, rates, loop, after_step=after_step)
+    return {**tracker.weights, **adapted}

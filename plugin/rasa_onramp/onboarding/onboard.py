@@ -1,0 +1,131 @@
+"""Read a domain's support set, adapt to it, measure before and after, store the new version."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Callable, Dict, Mapping, Optional, Sequence
+
+from torch import Tensor
+
+from ..dialogue import Dialogue, Schema
+from ..evaluation.metrics import Figures, aggregate, score_dialogue
+from ..metalearning.adaptation import Adaptation, adapt_to_support
+from ..metalearning.lora import adapter_from_bytes, adapter_to_bytes
+from ..store import Store, support_digest
+from ..tracker.decoding import track_dialogues
+from ..tracker.model import StateTracker
+
+__all__ = ["AdaptationReport", "adapt", "measure"]
+
+
+@dataclass(frozen=True)
+class AdaptationReport:
+    """What `adapt` did.
+
+    `before` (zero-shot) and `after` are figures on the held-out dialogues, None without any.
+    `seconds` is the time that adapting took, measuring not included.
+    """
+
+    domain: str
+    version: int
+    support: int
+    held_out: int
+    steps: int
+    seconds: float
+    before: Optional[Figures]
+    after: Optional[Figures]
+
+
+def adapt(
+    store: Store,
+    tracker: StateTracker,
+    domain: str,
+    *,
+    steps: Optional[int] = None,
+    progress: Optional[Callable[[int, int, float], None]] = None,
+) -> AdaptationReport:
+    """Adapt `domain` to its support dialogues and switch to the new version.
+
+    The version and the switch are one transaction. Without support dialogues the version is the
+    initialisation: the domain works from its schema alone. Dialogues of no split count as support.
+    What is stored is what is measured: the weights after rounding to half precision.
+
+    Args:
+        steps: inner steps (None: what the checkpoint recommends).
+        progress: told (steps done, steps in all, support loss) after each step.
+
+    Raises:
+        NotFound: no such domain.
+        StoreError, CheckpointError: as the store and the weights do.
+    """
+    schema = store.dialogues.schema(domain)
+    dialogues = store.dialogues.dialogues(domain)
+    support = [d for d in dialogues if d.split != "held-out"]
+    held_out = [d for d in dialogues if d.split == "held-out"]
+    # a running bot knows what it said itself, so adapt as it will be used
+    how = Adaptation.of(tracker, steps=steps, offers=True)
+
+    def after_step(step: int, loss: float) -> None:
+        if progress is not None:
+            progress(step + 1, how.steps, loss)
+
+    began = time.perf_counter()
+    adapted = adapt_to_support(tracker, schema, support, how, after_step=after_step)
+    seconds = time.perf_counter() - began
+    weights = adapter_to_bytes(adapted)
+    before = measure(tracker, schema, held_out, None)
+    after = measure(tracker, schema, held_out, adapter_from_bytes(weights))
+    version = store.adapters.add(
+        domain,
+        weights,
+        support_digest=support_digest(schema, support),
+        checkpoint_digest=tracker.digest,
+        figures=_figures(before, after, len(support), len(held_out), how, seconds),
+        activate=True,
+    )
+    return AdaptationReport(
+        domain=domain,
+        version=version,
+        support=len(support),
+        held_out=len(held_out),
+        steps=how.steps if support else 0,
+        seconds=seconds,
+        before=before,
+        after=after,
+    )
+
+
+def measure(
+    tracker: StateTracker,
+    schema: Schema,
+    dialogues: Sequence[Dialogue],
+    weights: Optional[Mapping[str, Tensor]],
+) -> Optional[Figures]:
+    """Figures of `weights` (None: zero-shot) on dialogues, or None if there are none."""
+    if not dialogues:
+        return None
+    found = track_dialogues(tracker, schema, dialogues, weights, offers=True)
+    scores = []
+    for dialogue, predictions in zip(dialogues, found):
+        states = [p.state if p is not None else None for p in predictions]
+        scores.extend(score_dialogue(schema, dialogue, states))
+    return aggregate(scores)
+
+
+def _figures(
+    before: Optional[Figures],
+    after: Optional[Figures],
+    support: int,
+    held_out: int,
+    how: Adaptation,
+    seconds: float,
+) -> Dict[str, object]:
+    return {
+        "support": support,
+        "held_out": held_out,
+        "steps": how.steps if support else 0,
+        "seconds": round(seconds, 3),
+        "before": before.as_dict() if before is not None else None,
+        "after": after.as_dict() if after is not None else None,
+    }
