@@ -26,7 +26,7 @@ CORE = [
     "spacy>=3.4,<4",
     "sqlalchemy>=1.4.36,<2",  # Rasa 3.6 needs 1.4
     "tokenizers>=0.14",
-    "torch>=2.0",
+    "torch>=2.4",
     "tqdm>=4.62",
 ]
 

@@ -10,7 +10,7 @@ import torch
 
 from ..errors import ConfigError
 from ..formats import read
-from ..formats.sgd import read_schemas
+from ..formats.sgd_schema import read_sgd_schemas
 from ..metalearning.algorithms import ALGORITHMS
 from ..metalearning.corpus import tasks_of
 from ..metalearning.multitask import MultitaskConfig, pretrain
@@ -32,7 +32,7 @@ __all__ = ["command"]
     "--paraphrases",
     multiple=True,
     type=click.Path(),
-    help="schema.json with the same services in other words (SGD-X); may be repeated.",
+    help="Folder whose schema.json has the same services in other words (SGD-X); repeatable.",
 )
 @click.option("--run", "folder", required=True, type=click.Path(), help="Folder to work in.")
 @click.option(
@@ -101,7 +101,7 @@ def command(
         torch.set_num_threads(threads)
     where = chosen_device(device)
     corpus = read(data, format="sgd")
-    tasks = tasks_of(corpus, [read_schemas(path) for path in paraphrases])
+    tasks = tasks_of(corpus, [read_sgd_schemas(path) for path in paraphrases])
     names = [task.schema.name for task in tasks]
     held = [name.strip() for name in hold_back.split(",") if name.strip()]
     unknown = [name for name in held if name not in names]

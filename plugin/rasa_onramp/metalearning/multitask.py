@@ -71,6 +71,7 @@ def pretrain(
         ],
         betas=(0.9, 0.98),
         weight_decay=config.weight_decay,
+        fused=True,  # one pass over the parameters; a fifth of a step on a CPU otherwise
     )
     step = run.resume(parameters, optimiser)
     rng = random.Random(config.seed * 1_000_003 + step)  # a resumed run draws new dialogues

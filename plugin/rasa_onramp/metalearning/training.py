@@ -109,7 +109,7 @@ def meta_train(
         groups.append({"params": list(alpha.values()), "lr": config.rates_outer_rate})
     for group in groups:
         group["peak"] = group["lr"]
-    optimiser = torch.optim.Adam(groups)
+    optimiser = torch.optim.Adam(groups, fused=True)
     everything: Dict[str, Tensor] = {**body, **theta, **alpha}
     step = run.resume(everything, optimiser)
     rng = random.Random(config.seed * 1_000_003 + step)
