@@ -11,10 +11,17 @@ from torch import Tensor
 
 from ..dialogue import DONTCARE, Dialogue, Schema, Span, State, Turn
 from .batch import collate
-from .model import Scores, StateTracker, Weights
-from .prompt import Prompt, Role, build_prompt, build_schema, windows
+from .model import Memory, Scores, StateTracker, Weights
+from .prompt import Prompt, Role, SchemaPrompt, build_prompt, build_schema, windows
 
-__all__ = ["TurnPrediction", "track", "track_dialogue", "track_dialogues"]
+__all__ = [
+    "Prepared",
+    "TurnPrediction",
+    "prepare",
+    "track",
+    "track_dialogue",
+    "track_dialogues",
+]
 
 #: The longest span that is read as a value, in tokens.
 MAX_SPAN = 24
@@ -38,27 +45,42 @@ class TurnPrediction:
     action_confidence: float = 0.0
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A domain ready to be tracked: its schema encoded once under its adapter."""
+
+    schema: SchemaPrompt
+    weights: Optional[Weights]
+    memory: Memory
+
+
+def prepare(
+    tracker: StateTracker, schema: Schema, adapter: Optional[Weights] = None
+) -> Prepared:
+    """Encode a schema, so that a turn costs only what was said. `adapter` None: zero-shot."""
+    prompt_schema = build_schema(tracker.tokens, schema)
+    with torch.inference_mode():
+        batch = collate([build_prompt(tracker.tokens, prompt_schema, ())]).to(tracker.device)
+        return Prepared(prompt_schema, adapter, tracker.remember(batch, adapter))
+
+
 def track(
     tracker: StateTracker,
-    schema: Schema,
+    domain: Prepared,
     turns: Sequence[Turn],
     previous: State,
-    adapter: Optional[Weights] = None,
     *,
     offers: bool = False,
 ) -> TurnPrediction:
     """Read the last of `turns`, a user turn, given the state before it.
 
-    Args:
-        adapter: a domain's adapted weights (None: the initialisation, zero-shot).
-        offers: let the tracker see which values the bot's own turns state (their spans).
+    `offers` lets the tracker see which values the bot's own turns state (their spans).
     """
-    prompt_schema = build_schema(tracker.tokens, schema)
-    first, _, _ = _last_window(tracker, len(prompt_schema), turns)
     asked = len(turns) - 1
+    first, _, _ = windows(tracker.tokens, len(domain.schema), turns)[-1]
     prompt = build_prompt(
         tracker.tokens,
-        prompt_schema,
+        domain.schema,
         turns,
         first=first,
         asked=(asked,),
@@ -66,7 +88,8 @@ def track(
         offers=offers,
     )
     with torch.inference_mode():
-        scores = tracker(collate([prompt]), adapter)
+        said = collate([prompt], "said").to(tracker.device)
+        scores = tracker.ask(domain.memory, said, domain.weights)
     return _decode(prompt, _Row(scores, 0, prompt), asked, previous)
 
 
@@ -159,10 +182,6 @@ def _follow(
         tuple(found[r].get(i) for i, turn in enumerate(turns) if turn.is_user)
         for r, turns in enumerate(many)
     ]
-
-
-def _last_window(tracker: StateTracker, schema_length: int, turns: Sequence[Turn]):
-    return windows(tracker.tokens, schema_length, turns)[-1]
 
 
 class _Row:

@@ -121,18 +121,21 @@ class StateTracker:
         hidden, prefix = self.encoder(words, batch.positions, mask, lora=weights, keep=True)
         return Memory(batch, hidden, prefix or [], bag)
 
-    def ask(self, memory: Memory, queries: Batch, weights: Optional[Weights] = None) -> Scores:
-        """Scores of `queries` over remembered histories; the same as one pass over both."""
+    def ask(self, memory: Memory, rest: Batch, weights: Optional[Weights] = None) -> Scores:
+        """Scores of the queries in `rest`, the prompts' tokens that `memory` doesn't hold.
+
+        `rest` may be queries only, or what was said since and then queries. The same as one pass
+        over both; scores are over the tokens of memory and rest, in this order.
+        """
         weights = self.weights if weights is None else weights
-        words, _ = self._words(queries, weights, memory.bag)
-        mask = torch.cat(
-            [attention_mask(queries, memory.batch), attention_mask(queries, queries)], dim=2
-        )
-        # a padded query may look anywhere, a real one must not look at padded history: both hold
-        hidden, _ = self.encoder(
-            words, queries.positions, mask, lora=weights, past=memory.prefix
-        )
-        return _point(hidden, memory.hidden, candidate_mask(queries, memory.batch), weights)
+        words, _ = self._words(rest, weights, memory.bag)
+        mask = torch.cat([attention_mask(rest, memory.batch), attention_mask(rest, rest)], dim=2)
+        hidden, _ = self.encoder(words, rest.positions, mask, lora=weights, past=memory.prefix)
+        index = rest.queries()
+        rows = index.clamp(min=0)[..., None].expand(-1, -1, hidden.shape[-1])
+        keys = torch.cat([memory.hidden.expand(len(rest), -1, -1), hidden], dim=1)
+        candidates = candidate_mask(_take(rest, index), _join(memory.batch, rest))
+        return _point(hidden.gather(1, rows), keys, candidates, weights)
 
     def _words(
         self, batch: Batch, weights: Weights, bag: Optional[Tensor]
@@ -173,6 +176,16 @@ def _take(batch: Batch, index: Tensor) -> Batch:
     taken = {n: getattr(batch, n).gather(1, rows) for n in Batch.__dataclass_fields__}
     taken["role"] = taken["role"].masked_fill(absent, int(Role.PAD))
     return Batch(**taken)
+
+
+def _join(first: Batch, second: Batch) -> Batch:
+    """Two batches' tokens one after the other; a first of one row goes with every row."""
+
+    def both(name: str) -> Tensor:
+        head, tail = getattr(first, name), getattr(second, name)
+        return torch.cat([head.expand(len(tail), -1), tail], dim=1)
+
+    return Batch(**{name: both(name) for name in Batch.__dataclass_fields__})
 
 
 def _point(asked: Tensor, hidden: Tensor, candidates: Tensor, weights: Weights) -> Scores:
