@@ -167,17 +167,13 @@ def _state(raw, keys, schema: Schema, slots) -> State:
     at = (*keys, "slot_values")
     for name, spellings in get(raw, "slot_values", dict, keys).items():
         slot = _slot(name, slots, (*at, name))
-        shape(spellings, list, f"the values of {quote(name)}", (*at, name))
-        if not spellings:
-            mend = "give one or leave the slot out"
+        if not isinstance(spellings, list) or not spellings:
+            mend = "write a list of one or more, or leave the slot out"
             raise Misfit(f"slot {quote(name)} has no value", mend, (*at, name))
         for index, value in enumerate(spellings):
-            shape(value, str, f"a value of {quote(name)}", (*at, name, index))
-            if not value.strip():
-                mend = "write it or leave the slot out"
-                raise Misfit(f"a value of {quote(name)} is empty", mend, (*at, name, index))
+            _filled(value, name, (*at, name, index))
             if slot.values and value not in slot.values and value != DONTCARE:
-                mend = did_you_mean(value, slot.values, "the value")
+                mend = did_you_mean(value, slot.values, "it in schema.json")
                 message = f"{quote(value)} is not among the values listed for {quote(name)}"
                 raise Misfit(message, mend, (*at, name, index))
         values[name] = tuple(spellings)
@@ -211,8 +207,11 @@ def _results(rows, keys, slots) -> Tuple[Mapping[str, str], ...]:
 
 def _texts(raw, keys, slots) -> Mapping[str, str]:
     for name, value in raw.items():
-        _slot(name, slots, (*keys, name))
-        shape(value, str, f"the value of {quote(name)}", (*keys, name))
+        # The bulk of a file: nothing but the checks here.
+        if name not in slots:
+            _slot(name, slots, (*keys, name))
+        if not isinstance(value, str):
+            _filled(value, name, (*keys, name))
     return raw
 
 
@@ -230,6 +229,12 @@ def _spans(raw, text, keys, slots) -> Tuple[Span, ...]:
             raise Misfit(message, f"keep it within 0-{len(text)}", here)
         made.append(Span(name, start, end))
     return tuple(made)
+
+
+def _filled(value: Any, name: str, keys) -> None:
+    if not isinstance(value, str) or not value.strip():
+        message = f"{quote(value)} is no value for {quote(name)}"
+        raise Misfit(message, "write a text that isn't empty, or leave it out", keys)
 
 
 def _slot(name: Any, slots, keys):
