@@ -6,6 +6,7 @@ Without them tests that need a server are skipped, with the reason; under CI (CI
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import itertools
 import os
@@ -14,10 +15,11 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Callable, Iterator, Optional, Tuple
+from typing import Any, Iterator, Optional, Tuple
 
 import pytest
 
@@ -25,6 +27,7 @@ __all__ = ["PASSWORD", "PostgresServer", "postgres_server", "postgres_url"]
 
 USER = "onramp"
 PASSWORD = "s3cret-and-never-shown"
+_PR_SET_PDEATHSIG = 1  # from Linux's prctl.h
 _DATABASE_NUMBERS = itertools.count(1)
 
 
@@ -53,11 +56,13 @@ class PostgresServer:
             check=True,
             stdout=subprocess.DEVNULL,
             cwd=self._folder,
-            preexec_fn=self._become_user(),
+            preexec_fn=self._prepare,
         )
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
+        import psycopg2
+
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
@@ -70,11 +75,9 @@ class PostgresServer:
                 stderr=log,
                 cwd=self._folder,
                 start_new_session=True,  # Ctrl-C at the tests must not stop it before they end
-                preexec_fn=self._become_user(),
+                preexec_fn=self._prepare,
             )
-        import psycopg2
-
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             try:
                 self._connect().close()
@@ -122,17 +125,15 @@ class PostgresServer:
             host="127.0.0.1", port=self.port, user=USER, password=PASSWORD, dbname="postgres"
         )
 
-    def _become_user(self) -> Optional[Callable[[], None]]:
-        if self._user is None:
-            return None
-        user, group = self._user
-
-        def become() -> None:
+    def _prepare(self) -> None:
+        """In the new process: stop being root, and end with the tests however they end."""
+        if self._user is not None:
+            user, group = self._user
             os.setgroups([])
             os.setgid(group)
             os.setuid(user)
-
-        return become
+        if sys.platform.startswith("linux"):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
 
 
 @pytest.fixture(scope="session")

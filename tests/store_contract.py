@@ -116,6 +116,11 @@ class StoreContract:
         assert state is not None
         assert list(state.values) == ["window", "number"]
 
+    @pytest.mark.parametrize("text", ["", r"a \u0000 b", "\\", "\x01\x7f\ufeff\u2028", "🚚é中"])
+    def test_any_text_comes_back(self, store: Store, text: str) -> None:
+        store.dialogues.import_corpus(corpus(dialogue("a", text)))
+        assert store.dialogues.dialogues("parcels") == (dialogue("a", text),)
+
     def test_a_schema_alone_and_a_dialogue_without_turns_are_kept(self, store: Store) -> None:
         store.dialogues.import_corpus(corpus())
         assert store.dialogues.dialogues("parcels") == ()
@@ -240,6 +245,7 @@ class StoreContract:
             (corpus(dialogue("a"), dialogue("a", "again")), "'a' .* comes twice"),
             (corpus(replace(dialogue("a"), domain="other")), "without its schema"),
             (corpus(dialogue("a", "nul \0")), "dialogue 'a' .* NUL"),
+            (corpus(dialogue("a", "nul \\\0")), "dialogue 'a' .* NUL"),
             (corpus(dialogue("a", "half \ud83d")), "dialogue 'a' .* surrogate"),
             (corpus(schema=replace(PARCELS, description="\0")), "schema .* 'parcels' .* NUL"),
         ],

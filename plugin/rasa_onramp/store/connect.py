@@ -32,6 +32,7 @@ HOME_VARIABLE = "RASA_ONRAMP_HOME"
 WAIT_SECONDS = 60
 CONNECT_SECONDS = 10
 
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 _EXAMPLE = "postgresql://user:password@host/name or sqlite:///path/to/file.db"
 
 
@@ -108,7 +109,7 @@ def make_engine(url: URL) -> Engine:
     options = {
         "future": True,
         "hide_parameters": True,  # they would put users' texts in logs and tracebacks
-        "json_serializer": _dumps,
+        "json_serializer": _encode,
         "json_deserializer": _loads,
     }
     if url.get_backend_name() == "postgresql":
@@ -171,10 +172,6 @@ def _sqlite(url: URL, options: Any) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine
-
-
-def _dumps(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def _loads(text: str) -> Any:
