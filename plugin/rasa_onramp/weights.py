@@ -10,7 +10,7 @@ import importlib.util
 from pathlib import Path
 from typing import Union
 
-from .errors import CheckpointError
+from rasa_onramp.errors import CheckpointError
 
 __all__ = ["ENCODER_FILES", "resolve_encoder"]
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import random
 import statistics
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from ..dialogue import Corpus, Dialogue, Schema, State
-from ..errors import ConfigError
-from ..metalearning.adaptation import Adaptation, adapt_to_support, support_examples
-from ..metalearning.finetuning import FineTuning, finetune
-from ..tracker.decoding import track_dialogues
-from ..tracker.model import StateTracker
-from .metrics import TurnScore, aggregate, score_dialogue
+from rasa_onramp.dialogue import Corpus, Dialogue, Schema, State
+from rasa_onramp.errors import ConfigError
+from rasa_onramp.evaluation.metrics import TurnScore, aggregate, score_dialogue
+from rasa_onramp.metalearning.adaptation import Adaptation, adapt_to_support, support_examples
+from rasa_onramp.metalearning.finetuning import FineTuning, finetune
+from rasa_onramp.tracker.decoding import track_dialogues
+from rasa_onramp.tracker.model import StateTracker
 
 __all__ = ["METHODS", "Protocol", "Result", "choose_services", "evaluate", "split", "summarise"]
 
@@ -39,7 +39,7 @@ class Protocol:
     dialogues: str = "single"
     limit: Optional[int] = None
     offers: bool = False
-    finetuning: FineTuning = FineTuning()
+    finetuning: FineTuning = field(default_factory=FineTuning)
     steps: Optional[int] = None
 
 
@@ -173,7 +173,9 @@ def summarise(results: Sequence[Result]) -> List[Dict[str, object]]:
     for method, shots in sorted({(r.method, r.shots) for r in results}, key=lambda k: (k[1], k[0])):
         chosen = [r for r in results if (r.method, r.shots) == (method, shots)]
         seeds = sorted({r.seed for r in chosen})
-        by_seed = [aggregate(s for r in chosen if r.seed == seed for s in r.scores) for seed in seeds]
+        by_seed = [
+            aggregate(s for r in chosen if r.seed == seed for s in r.scores) for seed in seeds
+        ]
         services = sorted({r.service for r in chosen})
         macro = [
             statistics.fmean(aggregate(r.scores).jga for r in chosen if r.service == name)

@@ -158,7 +158,7 @@ def token_sort_ratio(reference: str, hypothesis: str) -> int:
     return round(100 * ((length - Indel.distance(left, right)) / length))
 
 
-_LATIN_1_SUPPLEMENT = {code: None for code in range(128, 256)}
+_LATIN_1_SUPPLEMENT = dict.fromkeys(range(128, 256))
 _NON_WORD = re.compile(r"\W")
 
 

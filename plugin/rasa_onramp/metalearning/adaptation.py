@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import Callable, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from torch import Tensor
 
-from ..dialogue import Dialogue, Schema
-from ..tracker.loss import tracking_loss
-from ..tracker.model import StateTracker
-from .examples import Augmentation, Example, examples_of, to_batch
-from .inner_loop import InnerLoop, adapt
-from .training import support_batches
+from rasa_onramp.dialogue import Dialogue, Schema
+from rasa_onramp.metalearning.examples import Augmentation, Example, examples_of, to_batch
+from rasa_onramp.metalearning.inner_loop import InnerLoop, adapt
+from rasa_onramp.metalearning.training import support_batches
+from rasa_onramp.tracker.loss import tracking_loss
+from rasa_onramp.tracker.model import StateTracker
 
 __all__ = ["Adaptation", "adapt_to_support", "support_examples"]
 
@@ -34,7 +34,7 @@ class Adaptation:
     seed: int = 0
 
     @classmethod
-    def of(cls, tracker: StateTracker, **changes) -> Adaptation:
+    def of(cls, tracker: StateTracker, **changes: Any) -> Adaptation:
         """What the checkpoint recommends, with `changes` (those that are None are left out)."""
         recommended = dict(tracker.card.get("adaptation", {}))  # type: ignore[call-overload]
         recommended.update({k: v for k, v in changes.items() if v is not None})
@@ -69,7 +69,7 @@ def adapt_to_support(
     rng = random.Random(how.seed)
     steps = support_batches(examples, how.steps, how.dialogues_a_step, rng)
 
-    def loss_of(weights, step: int) -> Tensor:
+    def loss_of(weights: Mapping[str, Tensor], step: int) -> Tensor:
         batch, labels = to_batch(steps[step])
         scores = tracker(batch.to(tracker.device), {**tracker.weights, **weights})
         return tracking_loss(scores, labels.to(tracker.device))

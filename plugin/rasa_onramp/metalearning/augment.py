@@ -11,7 +11,7 @@ import random
 from dataclasses import dataclass, replace
 from typing import Dict, List, Mapping, Sequence, Tuple
 
-from ..dialogue import Dialogue, Schema, Slot, State, Turn
+from rasa_onramp.dialogue import Dialogue, Schema, Slot, State, Turn
 
 __all__ = ["Renaming", "crop", "forget", "renaming", "shuffled", "translate", "undescribed"]
 

@@ -6,9 +6,9 @@ import random
 from dataclasses import dataclass
 from typing import Dict, Iterator, List, Mapping, Sequence, Tuple
 
-from ..dialogue import Corpus, Dialogue, Schema
-from . import augment
-from .augment import Renaming
+from rasa_onramp.dialogue import Corpus, Dialogue, Schema
+from rasa_onramp.metalearning import augment
+from rasa_onramp.metalearning.augment import Renaming
 
 __all__ = ["Task", "draw", "stream", "tasks_of"]
 

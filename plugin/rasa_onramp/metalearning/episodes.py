@@ -6,11 +6,11 @@ import random
 from dataclasses import dataclass, replace
 from typing import Mapping, Sequence, Tuple
 
-from ..dialogue import Dialogue, Schema
-from ..tracker.tokens import Tokens
-from .augment import Renaming, translate
-from .corpus import Task, draw
-from .examples import Augmentation, Example, examples_of
+from rasa_onramp.dialogue import Dialogue, Schema
+from rasa_onramp.metalearning.augment import Renaming, translate
+from rasa_onramp.metalearning.corpus import Task, draw
+from rasa_onramp.metalearning.examples import Augmentation, Example, examples_of
+from rasa_onramp.tracker.tokens import Tokens
 
 __all__ = ["Episode", "EpisodeConfig", "draw_episode", "opaque"]
 

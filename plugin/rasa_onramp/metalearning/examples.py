@@ -6,12 +6,12 @@ import random
 from dataclasses import dataclass
 from typing import Iterable, Iterator, List, Sequence, Tuple
 
-from ..dialogue import Dialogue, Schema
-from ..tracker.batch import Batch, Labels, collate, collate_labels
-from ..tracker.prompt import Prompt, build_prompt, build_schema, windows
-from ..tracker.targets import Targets, known_before, label
-from ..tracker.tokens import Tokens
-from . import augment
+from rasa_onramp.dialogue import Dialogue, Schema
+from rasa_onramp.metalearning import augment
+from rasa_onramp.tracker.batch import Batch, Labels, collate, collate_labels
+from rasa_onramp.tracker.prompt import Prompt, build_prompt, build_schema, windows
+from rasa_onramp.tracker.targets import Targets, known_before, label
+from rasa_onramp.tracker.tokens import Tokens
 
 __all__ = ["Augmentation", "Example", "batches", "examples_of", "to_batch"]
 
@@ -57,8 +57,7 @@ def examples_of(
         asked = [
             i
             for i in range(asked_from, end)
-            if turns[i].is_user
-            and (turns[i].state is not None or rng.random() < how.elsewhere)
+            if turns[i].is_user and (turns[i].state is not None or rng.random() < how.elsewhere)
         ]
         if not asked:
             continue

@@ -10,9 +10,9 @@ from typing import List, Sequence
 import torch
 from torch import Tensor
 
-from ..tracker.loss import tracking_loss
-from ..tracker.model import StateTracker
-from .examples import Example, to_batch
+from rasa_onramp.metalearning.examples import Example, to_batch
+from rasa_onramp.tracker.loss import tracking_loss
+from rasa_onramp.tracker.model import StateTracker
 
 __all__ = ["FineTuning", "finetune"]
 

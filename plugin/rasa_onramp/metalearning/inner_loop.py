@@ -19,7 +19,7 @@ import higher
 import torch
 from torch import Tensor
 
-from .lora import Adapter
+from rasa_onramp.metalearning.lora import Adapter
 
 __all__ = ["InnerLoop", "adapt", "differentiable_adapt", "initial_rates"]
 
@@ -40,9 +40,7 @@ def initial_rates(
     weights: Mapping[str, Tensor], steps: int, *, lora: float, heads: float
 ) -> Dict[str, Tensor]:
     """A learning rate for each tensor and step, (steps,) each, to be learned from here on."""
-    return {
-        name: torch.full((steps,), lora if ".lora_" in name else heads) for name in weights
-    }
+    return {name: torch.full((steps,), lora if ".lora_" in name else heads) for name in weights}
 
 
 def differentiable_adapt(

@@ -11,12 +11,12 @@ import math
 from typing import Dict, Mapping, Optional, Sequence
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError  # type: ignore[attr-defined]
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from ..errors import CheckpointError
-from ..tracker.encoder import EncoderConfig
+from rasa_onramp.errors import CheckpointError
+from rasa_onramp.tracker.encoder import EncoderConfig
 
 __all__ = [
     "ADAPTED_LAYERS",

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..tracker.loss import tracking_loss
-from ..tracker.model import StateTracker
-from .corpus import Task, stream
-from .examples import Augmentation, Example, batches, examples_of
-from .runs import Run
+from rasa_onramp.metalearning.corpus import Task, stream
+from rasa_onramp.metalearning.examples import Augmentation, Example, batches, examples_of
+from rasa_onramp.metalearning.runs import Run
+from rasa_onramp.tracker.loss import tracking_loss
+from rasa_onramp.tracker.model import StateTracker
 
 __all__ = ["MultitaskConfig", "pretrain"]
 
@@ -78,7 +78,9 @@ def pretrain(
     feed = batches(
         _examples(tracker, tasks, rng), tokens_a_batch=config.tokens_a_batch, pool=96, rng=rng
     )
-    bar = tqdm(total=config.steps, initial=step, disable=not progress, desc="multi-task", unit="step")
+    bar = tqdm(
+        total=config.steps, initial=step, disable=not progress, desc="multi-task", unit="step"
+    )
     turns, began = 0, time.monotonic()
     done = step / config.steps
     while done < 1:
@@ -112,7 +114,9 @@ def pretrain(
 def _trainable(tracker: StateTracker) -> Dict[str, Tensor]:
     tracker.encoder.requires_grad_(True)
     tracker.encoder.embeddings["word_embeddings"].requires_grad_(False)
-    found = {f"encoder/{n}": p for n, p in tracker.encoder.named_parameters() if p.requires_grad}
+    found: Dict[str, Tensor] = {
+        f"encoder/{n}": p for n, p in tracker.encoder.named_parameters() if p.requires_grad
+    }
     for name, tensor in tracker.weights.items():
         found[f"weights/{name}"] = tensor.requires_grad_(True)
     return found

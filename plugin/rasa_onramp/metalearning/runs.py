@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..errors import CheckpointError
+from rasa_onramp.errors import CheckpointError
 
 __all__ = ["Run"]
 
@@ -49,7 +49,9 @@ class Run:
             if optimiser is not None:
                 for key, value in optimiser.state.get(parameter, {}).items():
                     value = torch.as_tensor(value).detach().float().cpu()
-                    tensors[f"{key}/{name}"] = value.reshape(value.shape or (1,)).contiguous().clone()
+                    tensors[f"{key}/{name}"] = (
+                        value.reshape(value.shape or (1,)).contiguous().clone()
+                    )
         temporary = self._state.with_suffix(".part")
         save_file(tensors, str(temporary))
         os.replace(temporary, self._state)

@@ -17,21 +17,21 @@ import math
 import random
 import time
 from dataclasses import asdict, dataclass, field
-from typing import Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..tracker.loss import tracking_loss
-from ..tracker.model import StateTracker
-from .algorithms import algorithm
-from .corpus import Task
-from .episodes import Episode, EpisodeConfig, draw_episode
-from .examples import Augmentation, Example, to_batch
-from .inner_loop import InnerLoop, differentiable_adapt, initial_rates
-from .lora import Adapter, initial_lora
-from .runs import Run
+from rasa_onramp.metalearning.algorithms import algorithm
+from rasa_onramp.metalearning.corpus import Task
+from rasa_onramp.metalearning.episodes import Episode, EpisodeConfig, draw_episode
+from rasa_onramp.metalearning.examples import Augmentation, Example, to_batch
+from rasa_onramp.metalearning.inner_loop import InnerLoop, differentiable_adapt, initial_rates
+from rasa_onramp.metalearning.lora import Adapter, initial_lora
+from rasa_onramp.metalearning.runs import Run
+from rasa_onramp.tracker.loss import tracking_loss
+from rasa_onramp.tracker.model import StateTracker
 
 __all__ = ["MetaConfig", "meta_train", "support_batches"]
 
@@ -90,18 +90,17 @@ def meta_train(
     inner = {k: v for k, v in tracker.weights.items() if method.adapts(k)}
     outer = {k: v.requires_grad_(True) for k, v in tracker.weights.items() if k not in inner}
     adapter = Adapter(inner).to(device)
-    start = initial_rates(
-        inner, config.inner_steps, lora=config.lora_rate, heads=config.heads_rate
-    )
+    start = initial_rates(inner, config.inner_steps, lora=config.lora_rate, heads=config.heads_rate)
     # rates are learned as logarithms, so they stay positive
     log_rates = {k: v.log().to(device).requires_grad_(method.learn_rates) for k, v in start.items()}
     tracker.encoder.requires_grad_(True)
     tracker.encoder.embeddings["word_embeddings"].requires_grad_(False)
     body = {f"encoder/{n}": p for n, p in tracker.encoder.named_parameters() if p.requires_grad}
-    theta = {f"weights/{n}": p for n, p in zip(adapter.names, adapter.parameters())}
+    theta: Dict[str, Tensor] = {}
+    theta.update({f"weights/{n}": p for n, p in zip(adapter.names, adapter.parameters())})
     theta.update({f"weights/{n}": p for n, p in outer.items()})
     alpha = {f"rates/{n}": p for n, p in log_rates.items()} if method.learn_rates else {}
-    groups = [
+    groups: List[Dict[str, Any]] = [
         {"params": list(body.values()), "lr": config.encoder_outer_rate},
         {"params": list(theta.values()), "lr": config.weights_outer_rate},
     ]
@@ -186,9 +185,7 @@ def _outer_loss(
         batch, labels = to_batch(examples)
         device = tracker.device
         with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):
-            scores = tracker(
-                batch.to(device), {**outer, **weights}, math_attention=how.order == 2
-            )
+            scores = tracker(batch.to(device), {**outer, **weights}, math_attention=how.order == 2)
         return tracking_loss(scores, labels.to(device))
 
     if not episode.support:

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .prompt import Prompt, Role
-from .targets import Targets
+from rasa_onramp.tracker.prompt import Prompt, Role
+from rasa_onramp.tracker.targets import Targets
 
 __all__ = ["Batch", "Labels", "attention_mask", "candidate_mask", "collate", "collate_labels"]
 
@@ -40,7 +40,9 @@ class Batch:
         """Token index of each query, (batch, queries), -1 where a prompt has fewer."""
         is_query = self.role >= Role.QUERY_FREE
         count = int(is_query.sum(1).max()) if len(self) else 0
-        order = torch.where(is_query, torch.arange(self.role.shape[1], device=self.role.device), 1 << 30)
+        order = torch.where(
+            is_query, torch.arange(self.role.shape[1], device=self.role.device), 1 << 30
+        )
         index = order.sort(1).values[:, :count]
         return torch.where(index < (1 << 30), index, torch.full_like(index, -1))
 

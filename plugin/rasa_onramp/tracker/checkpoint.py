@@ -1,4 +1,4 @@
-"""Trackers on disk: half-precision safetensors, a tokenizer, and a config that carries the digest."""
+"""Trackers on disk: half-precision safetensors, a tokenizer, and a config with the digest."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..errors import CheckpointError
-from .encoder import Encoder, EncoderConfig
-from .model import StateTracker
-from .tokens import Tokens
+from rasa_onramp.errors import CheckpointError
+from rasa_onramp.tracker.encoder import Encoder, EncoderConfig
+from rasa_onramp.tracker.model import StateTracker
+from rasa_onramp.tracker.tokens import Tokens
 
 __all__ = ["SHIPPED", "load_tracker", "save_tracker"]
 

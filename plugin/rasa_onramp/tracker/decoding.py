@@ -9,10 +9,17 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 import torch
 from torch import Tensor
 
-from ..dialogue import DONTCARE, Dialogue, Schema, Span, State, Turn
-from .batch import collate
-from .model import Memory, Scores, StateTracker, Weights
-from .prompt import Prompt, Role, SchemaPrompt, build_prompt, build_schema, windows
+from rasa_onramp.dialogue import DONTCARE, Dialogue, Schema, Span, State, Turn
+from rasa_onramp.tracker.batch import collate
+from rasa_onramp.tracker.model import Memory, Scores, StateTracker, Weights
+from rasa_onramp.tracker.prompt import (
+    Prompt,
+    Role,
+    SchemaPrompt,
+    build_prompt,
+    build_schema,
+    windows,
+)
 
 __all__ = [
     "Prepared",
@@ -54,9 +61,7 @@ class Prepared:
     memory: Memory
 
 
-def prepare(
-    tracker: StateTracker, schema: Schema, adapter: Optional[Weights] = None
-) -> Prepared:
+def prepare(tracker: StateTracker, schema: Schema, adapter: Optional[Weights] = None) -> Prepared:
     """Encode a schema, so that a turn costs only what was said. `adapter` None: zero-shot."""
     prompt_schema = build_schema(tracker.tokens, schema)
     with torch.inference_mode():
@@ -118,7 +123,9 @@ def track_dialogues(
 
     Histories are encoded once a window and asked turn by turn, dialogues side by side.
     """
-    order = sorted(range(len(dialogues)), key=lambda i: sum(len(t.text) for t in dialogues[i].turns))
+    order = sorted(
+        range(len(dialogues)), key=lambda i: sum(len(t.text) for t in dialogues[i].turns)
+    )
     results: Dict[int, Tuple[Optional[TurnPrediction], ...]] = {}
     for start in range(0, len(order), batch_size):
         chosen = order[start : start + batch_size]

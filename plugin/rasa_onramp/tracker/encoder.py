@@ -20,8 +20,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..errors import CheckpointError
-from ..weights import resolve_encoder
+from rasa_onramp.errors import CheckpointError
+from rasa_onramp.weights import resolve_encoder
 
 __all__ = ["Encoder", "EncoderConfig", "Prefix", "SentenceEncoder"]
 
@@ -48,10 +48,14 @@ class EncoderConfig:
         try:
             values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise CheckpointError(f"{folder}: config.json can't be read ({error}); fetch it anew")
+            raise CheckpointError(
+                f"{folder}: config.json can't be read ({error}); fetch it anew"
+            ) from None
         if values.get("model_type") != "bert":
             kind = values.get("model_type")
-            raise CheckpointError(f"{folder}: model type {kind!r}, but only BERT encoders can be used")
+            raise CheckpointError(
+                f"{folder}: model type {kind!r}, but only BERT encoders can be used"
+            )
         return cls(**{k: values[k] for k in cls.__dataclass_fields__ if k in values})
 
 
@@ -153,12 +157,16 @@ class Encoder(nn.Module):
         try:
             tensors = load_file(str(folder / "model.safetensors"))
         except Exception as error:
-            raise CheckpointError(f"{folder}: model.safetensors can't be read ({error}); fetch it anew")
+            raise CheckpointError(
+                f"{folder}: model.safetensors can't be read ({error}); fetch it anew"
+            ) from None
         wanted = encoder.state_dict()
         found = {k[5:] if k.startswith("bert.") else k: v.float() for k, v in tensors.items()}
         missing = [k for k in wanted if k not in found or found[k].shape != wanted[k].shape]
         if missing:
-            raise CheckpointError(f"{folder}: lacks or misshapes {missing[0]}; fetch the model anew")
+            raise CheckpointError(
+                f"{folder}: lacks or misshapes {missing[0]}; fetch the model anew"
+            )
         encoder.load_state_dict({k: found[k] for k in wanted})
         return encoder
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .batch import Labels
-from .model import Scores
+from rasa_onramp.tracker.batch import Labels
+from rasa_onramp.tracker.model import Scores
 
 __all__ = ["tracking_loss"]
 

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Dict, Mapping, Optional, Tuple
+from typing import Dict, Mapping, Optional, Tuple, Union
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from .batch import Batch, attention_mask, candidate_mask
-from .encoder import Encoder, Prefix
-from .prompt import Flag, Role
-from .tokens import Special, Tokens
+from rasa_onramp.tracker.batch import Batch, attention_mask, candidate_mask
+from rasa_onramp.tracker.encoder import Encoder, Prefix
+from rasa_onramp.tracker.prompt import Flag, Role
+from rasa_onramp.tracker.tokens import Special, Tokens
 
 __all__ = ["Memory", "Scores", "StateTracker", "Weights", "initial_heads"]
 
@@ -91,7 +91,7 @@ class StateTracker:
         """Where it computes."""
         return next(self.encoder.parameters()).device
 
-    def to(self, device) -> StateTracker:
+    def to(self, device: Union[str, torch.device]) -> StateTracker:
         """Move it, in place."""
         self.encoder.to(device)
         self.weights = {k: v.to(device) for k, v in self.weights.items()}
@@ -157,7 +157,9 @@ class StateTracker:
             ).to(words.dtype)
             bag = member.transpose(1, 2) @ words / member.sum(1)[..., None].clamp(min=1)
             bag = bag * (torch.arange(count, device=bag.device) > 0)[None, :, None]
-        own = torch.where(batch.role >= Role.QUERY_FREE, batch.segment, torch.zeros_like(batch.segment))
+        own = torch.where(
+            batch.role >= Role.QUERY_FREE, batch.segment, torch.zeros_like(batch.segment)
+        )
         words = words + _pick(bag, own)
         words = words + _pick(bag, batch.offer) * weights["offer.weight"]
         asks = (batch.role == Role.QUERY_FREE) | (batch.role == Role.QUERY_LISTED)

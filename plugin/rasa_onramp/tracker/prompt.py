@@ -19,8 +19,8 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-from ..dialogue import DONTCARE, Schema, Turn
-from .tokens import Special, Tokens, words_of
+from rasa_onramp.dialogue import DONTCARE, Schema, Turn
+from rasa_onramp.tracker.tokens import Special, Tokens, words_of
 
 __all__ = [
     "Flag",

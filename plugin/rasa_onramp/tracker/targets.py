@@ -8,8 +8,8 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-from ..dialogue import DONTCARE, Slot, Turn
-from .prompt import Prompt, Role, SchemaPrompt
+from rasa_onramp.dialogue import DONTCARE, Slot, Turn
+from rasa_onramp.tracker.prompt import Prompt, Role, SchemaPrompt
 
 __all__ = ["Targets", "known_before", "label"]
 

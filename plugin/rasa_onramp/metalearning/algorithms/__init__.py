@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Dict
 
-from ...errors import ConfigError
+from rasa_onramp.errors import ConfigError
 
 __all__ = ["ALGORITHMS", "Algorithm", "algorithm"]
 
@@ -28,7 +28,9 @@ class Algorithm:
 ALGORITHMS: Dict[str, Algorithm] = {
     a.name: a
     for a in (
-        Algorithm("fomaml", "Finn et al. 2017, Model-Agnostic Meta-Learning, section 5.2", 1, False),
+        Algorithm(
+            "fomaml", "Finn et al. 2017, Model-Agnostic Meta-Learning, section 5.2", 1, False
+        ),
         Algorithm("maml", "Finn et al. 2017, Model-Agnostic Meta-Learning", 2, False),
         Algorithm("meta-sgd", "Li et al. 2017, Meta-SGD; first order", 1, True),
         Algorithm("meta-sgd-2", "Li et al. 2017, Meta-SGD; second order", 2, True),
