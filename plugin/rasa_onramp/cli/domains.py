@@ -25,10 +25,8 @@ def command(domain: Optional[str]) -> None:
                 version = f"version {row.active_version}" if row.active_version else "not adapted"
                 if row.stale:
                     version += ", support changed since: adapt again"
-                click.echo(
-                    f"{row.name:<{width}}  {row.n_support:>4} support {row.n_held_out:>5} held out  "
-                    f"{version}"
-                )
+                counts = f"{row.n_support:>4} support {row.n_held_out:>5} held out"
+                click.echo(f"{row.name:<{width}}  {counts}  {version}")
             return
         store.dialogues.schema(domain)
         versions = store.adapters.versions(domain)

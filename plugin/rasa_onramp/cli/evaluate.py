@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List, Optional, Tuple
+import math
+import os
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import click
 from tqdm import tqdm
 
 from ..errors import ConfigError
 from ..evaluation.few_shot import METHODS, Protocol, Result, choose_services, evaluate, summarise
+from ..evaluation.plots import few_shot_curve
 from ..evaluation.tables import figures_table
 from ..formats import FORMATS, read
 from ..metalearning.finetuning import FineTuning
@@ -28,7 +31,9 @@ def _methods(ctx: Any, param: Any, value: str) -> Tuple[str, ...]:
 
 @click.command("evaluate")
 @click.option("--data", required=True, type=click.Path(), help="Folder or file of dialogues.")
-@click.option("--format", "name", default=None, help=f"One of {', '.join(FORMATS)}. Default: guessed.")
+@click.option(
+    "--format", "name", default=None, help=f"One of {', '.join(FORMATS)}. Default: guessed."
+)
 @click.option(
     "--services",
     default="unseen",
@@ -86,7 +91,16 @@ def _methods(ctx: Any, param: Any, value: str) -> Tuple[str, ...]:
     is_flag=True,
     help="Mark the values the bot's own turns state: a track of its own, not text-only.",
 )
-@click.option("--json", "json_path", type=click.Path(), default=None, help="Write all figures here.")
+@click.option(
+    "--json", "json_path", type=click.Path(), default=None, help="Write all figures here."
+)
+@click.option(
+    "--plot",
+    "plot_path",
+    type=click.Path(),
+    default=None,
+    help="Write the few-shot curve, JGA against support dialogues, as a PNG here.",
+)
 @click.option(
     "--predictions",
     type=click.Path(),
@@ -111,6 +125,7 @@ def command(
     finetune_epochs: int,
     offers: bool,
     json_path: Optional[str],
+    plot_path: Optional[str],
     predictions: Optional[str],
     checkpoint: Optional[str],
     device: str,
@@ -124,6 +139,7 @@ def command(
     SGD's published definitions.
     """
     writable(json_path, "--json")
+    writable(plot_path, "--plot")
     tracker = load(checkpoint, device, threads)
     corpus = read(data, format=name)
     chosen = choose_services(corpus, services, tracker.training_services)
@@ -163,11 +179,24 @@ def command(
             "steps": steps,
             "checkpoint": tracker.digest,
         }
+        figures = {"settings": settings, "summary": _plain(summary), "runs": _plain(rows)}
         with open(json_path, "w", encoding="utf-8") as file:
-            json.dump({"settings": settings, "summary": summary, "runs": rows}, file, indent=1)
+            json.dump(figures, file, indent=1, allow_nan=False)
             file.write("\n")
+    if plot_path is not None:
+        few_shot_curve(
+            summary, plot_path, title=f"{os.path.basename(data)}, {len(chosen)} services"
+        )
     if predictions is not None:
         _write_predictions(data, predictions, results)
+
+
+def _plain(rows: Sequence[Mapping[str, object]]) -> List[Dict[str, object]]:
+    """Rows with None for figures that no turn defines: JSON has no NaN."""
+    return [
+        {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()}
+        for row in rows
+    ]
 
 
 def _write_predictions(data: str, folder: str, results: List[Result]) -> None:

@@ -26,7 +26,9 @@ __all__ = ["command"]
     "--services", default=None, help="Only these services, separated by commas (sgd folders)."
 )
 @click.option("--quiet", is_flag=True, help="No progress bar.")
-def command(paths: Tuple[str, ...], name: Optional[str], services: Optional[str], quiet: bool) -> None:
+def command(
+    paths: Tuple[str, ...], name: Optional[str], services: Optional[str], quiet: bool
+) -> None:
     """Import dialogue files or folders (PATHS) into the store.
 
     All paths are read and checked before the first is written; each path is one transaction.

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Optional, Sequence
+from importlib import import_module
+from typing import Any, List, Optional, Sequence
 
 # what imports transformers' tokenizers or torch after us must not fetch TensorFlow too
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-import click  # noqa: E402
+import click
 
-from .. import __version__  # noqa: E402
-from ..errors import OnrampError  # noqa: E402
+from .. import __version__
+from ..errors import OnrampError
 
-__all__ = ["cli", "main"]
+__all__ = ["COMMANDS", "cli", "main"]
 
 #: Command → (module, one line for the list). Modules load when their command runs.
 COMMANDS = {
@@ -28,50 +29,64 @@ COMMANDS = {
 }
 
 
-class _Lazy(click.Group):
-    def list_commands(self, ctx: click.Context) -> Sequence[str]:  # type: ignore[override]
+class _Commands(click.Group):
+    """A group whose commands load when they are needed, and whose errors are one line."""
+
+    def list_commands(self, ctx: click.Context) -> List[str]:
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> Optional[click.Command]:
         if cmd_name not in COMMANDS:
             return None
-        from importlib import import_module
-
         module = import_module(f"{__package__}.{COMMANDS[cmd_name][0]}")
-        return module.command
+        command: click.Command = module.command
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # the texts stand here, so that the list doesn't load every command
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run, and exit with 0, 1 (a check failed), 2 (bad input) or 130 (interrupted)."""
+        kwargs["standalone_mode"] = False
+        try:
+            code = super().main(*args, **kwargs)
+        except OnrampError as error:
+            code = _complain(str(error), 2)
+        except click.ClickException as error:
+            code = _complain(_usage(error), error.exit_code)
+        except (click.Abort, KeyboardInterrupt):
+            code = _complain("interrupted", 130)
+        sys.exit(code if isinstance(code, int) else 0)
 
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+
+def _complain(text: str, code: int) -> int:
+    click.echo(f"rasa-onramp: {' '.join(text.split())}", err=True)
+    return code
+
+
+def _usage(error: click.ClickException) -> str:
+    """A wrong option or argument in one line, with where to look."""
+    text = error.format_message().rstrip().rstrip(".")
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        text += f"; see {error.ctx.command_path} --help"
+    return text
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="rasa-onramp")
 def cli() -> None:
     """Onboard new domains to a Rasa bot from a few dialogues in SQL.
 
     The store is the database at $RASA_ONRAMP_DATABASE_URL, or a SQLite file in $RASA_ONRAMP_HOME
     (default ~/.rasa-onramp).
+
+    Exit codes: 0 done, 1 a check failed or was declined, 2 bad input (one line on stderr says
+    which), 130 interrupted.
     """
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> None:
-    """Run the command line; exits with 0, 1 (a check failed), 2 (bad input) or 130 (interrupted)."""
-    try:
-        code = cli.main(
-            args=list(arguments) if arguments is not None else None,
-            prog_name="rasa-onramp",
-            standalone_mode=False,
-        )
-    except OnrampError as error:
-        click.echo(f"rasa-onramp: {error}", err=True)
-        code = 2
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("rasa-onramp: interrupted", err=True)
-        code = 130
-    except BrokenPipeError:
-        code = 0
-    sys.exit(code if isinstance(code, int) else 0)
+    """Run the command line on `arguments` (default: the process's own) and exit."""
+    cli.main(args=list(arguments) if arguments is not None else None, prog_name="rasa-onramp")

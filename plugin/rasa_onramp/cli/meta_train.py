@@ -56,20 +56,26 @@ __all__ = ["command"]
     show_default=True,
     help="How to meta-train.",
 )
-@click.option("--steps", type=click.IntRange(1), default=4000, show_default=True, help="Multi-task steps.")
+@click.option(
+    "--steps", type=click.IntRange(1), default=4000, show_default=True, help="Multi-task steps."
+)
 @click.option(
     "--minutes", type=float, default=None, help="End multi-task pretraining after so many minutes."
 )
 @click.option(
     "--meta-steps", type=click.IntRange(1), default=300, show_default=True, help="Outer steps."
 )
-@click.option("--meta-minutes", type=float, default=None, help="End meta-training after so many minutes.")
+@click.option(
+    "--meta-minutes", type=float, default=None, help="End meta-training after so many minutes."
+)
 @click.option(
     "--hold-back",
     default="",
     help="Services (with commas) left to meta-training, so that it meets tasks it can't solve yet.",
 )
-@click.option("--tokens", default=2560, show_default=True, type=int, help="Tokens a multi-task batch.")
+@click.option(
+    "--tokens", default=2560, show_default=True, type=int, help="Tokens a multi-task batch."
+)
 @click.option("--seed", default=0, show_default=True, type=int, help="Seed of everything random.")
 @device_option
 @threads_option
@@ -106,7 +112,9 @@ def command(
     held = [name.strip() for name in hold_back.split(",") if name.strip()]
     unknown = [name for name in held if name not in names]
     if unknown:
-        raise ConfigError(f"--hold-back: no service {unknown[0]!r}; the data has {', '.join(names)}")
+        raise ConfigError(
+            f"--hold-back: no service {unknown[0]!r}; the data has {', '.join(names)}"
+        )
     torch.manual_seed(seed)
     tracker = _start(start, encoder, seed).to(where)
     source = resolve_encoder(encoder) if start is None else Path(start)
@@ -120,9 +128,13 @@ def command(
         digest = save_tracker(tracker, root / "multitask", tokenizer)
         click.echo(f"{root / 'multitask'}: {digest[:12]}")
     if stage in ("meta", "both"):
-        emphasis = {name: 4.0 for name in held}
+        emphasis = dict.fromkeys(held, 4.0)
         meta = MetaConfig(
-            algorithm=algorithm, steps=meta_steps, minutes=meta_minutes, seed=seed, emphasis=emphasis
+            algorithm=algorithm,
+            steps=meta_steps,
+            minutes=meta_minutes,
+            seed=seed,
+            emphasis=emphasis,
         )
         meta_train(tracker, tasks, meta, Run(root / "log-meta"), progress=not quiet)
         tracker.training_services = tuple(names)

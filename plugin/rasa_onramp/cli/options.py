@@ -10,7 +10,15 @@ import click
 from ..tracker.checkpoint import load_tracker
 from ..tracker.model import StateTracker
 
-__all__ = ["checkpoint_option", "device_option", "load", "numbers", "threads_option"]
+__all__ = [
+    "checkpoint_option",
+    "chosen_device",
+    "device_option",
+    "load",
+    "numbers",
+    "threads_option",
+    "writable",
+]
 
 Decorated = Callable[..., Any]
 
@@ -49,7 +57,9 @@ def chosen_device(device: str) -> str:
     try:
         wanted = torch.device(device)
     except RuntimeError:
-        raise click.BadParameter(f"{device!r} is no device; try cpu or cuda", param_hint="--device")
+        raise click.BadParameter(
+            f"{device!r} is no device; try cpu or cuda", param_hint="--device"
+        ) from None
     if wanted.type == "cuda" and not torch.cuda.is_available():
         raise click.BadParameter("no GPU is visible; try --device cpu", param_hint="--device")
     return device
@@ -62,7 +72,9 @@ def numbers(least: int) -> Callable[[Any, Any, str], tuple]:
         try:
             found = tuple(int(part) for part in value.split(",") if part.strip())
         except ValueError:
-            raise click.BadParameter(f"{value!r}: whole numbers separated by commas, as 0,5")
+            raise click.BadParameter(
+                f"{value!r}: whole numbers separated by commas, as 0,5"
+            ) from None
         if not found or min(found) < least:
             raise click.BadParameter(f"{value!r}: each number must be at least {least}")
         return tuple(dict.fromkeys(found))
@@ -71,9 +83,13 @@ def numbers(least: int) -> Callable[[Any, Any, str], tuple]:
 
 
 def writable(path: Optional[str], what: str) -> None:
-    """Complain before long work, not after it, if `path` can't be written."""
+    """Complain before long work, not after it, if the file `path` can't be written."""
     if path is None:
         return
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
         raise click.BadParameter(f"{folder} is no folder; create it first", param_hint=what)
+    if os.path.isdir(path):
+        raise click.BadParameter(f"{path} is a folder; name a file", param_hint=what)
+    if not os.access(path if os.path.exists(path) else folder, os.W_OK):
+        raise click.BadParameter(f"{path} can't be written; name another file", param_hint=what)

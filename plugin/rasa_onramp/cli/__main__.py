@@ -1,0 +1,8 @@
+"""`python -m rasa_onramp.cli`, where the console script isn't on the PATH."""
+
+from .main import main
+
+__all__ = ["main"]
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Writes docs/cli.md from the commands' own help:
+
+python -m rasa_onramp.cli.docs > docs/cli.md
+"""
+
+from __future__ import annotations
+
+from typing import Iterator
+
+import click
+
+from .main import COMMANDS, cli
+
+__all__ = ["page"]
+
+_HEAD = """\
+# The command line
+
+<!-- Written by `python -m rasa_onramp.cli.docs > docs/cli.md`; a test compares. -->
+
+Each text below is what the command prints with `--help`.
+"""
+_WIDTH = 92
+
+
+def page() -> str:
+    """The page as Markdown: the help of `rasa-onramp` and of each of its commands."""
+    return "\n".join([_HEAD, *_sections()])
+
+
+def _sections() -> Iterator[str]:
+    top = click.Context(
+        cli, info_name="rasa-onramp", terminal_width=_WIDTH, help_option_names=["-h", "--help"]
+    )
+    yield _section("rasa-onramp", cli.get_help(top))
+    for name in COMMANDS:
+        command = cli.get_command(top, name)
+        assert command is not None
+        context = click.Context(command, info_name=name, parent=top, terminal_width=_WIDTH)
+        yield _section(f"rasa-onramp {name}", command.get_help(context))
+
+
+def _section(title: str, text: str) -> str:
+    lines = "\n".join(line.rstrip() for line in text.splitlines())
+    return f"## {title}\n\n```text\n{lines}\n```\n"
+
+
+if __name__ == "__main__":
+    print(page(), end="")
