@@ -9,9 +9,11 @@ from typing import Iterable, Iterator, List, Sequence, Tuple
 from rasa_onramp.dialogue import Dialogue, Schema
 from rasa_onramp.metalearning import augment
 from rasa_onramp.tracker.batch import Batch, Labels, collate, collate_labels
-from rasa_onramp.tracker.prompt import Prompt, build_prompt, build_schema, windows
+from rasa_onramp.tracker.prompt import Prompt, build_prompt
+from rasa_onramp.tracker.schema_prompt import build_schema
 from rasa_onramp.tracker.targets import Targets, known_before, label
 from rasa_onramp.tracker.tokens import Tokens
+from rasa_onramp.tracker.windows import windows
 
 __all__ = ["Augmentation", "Example", "batches", "examples_of", "to_batch"]
 

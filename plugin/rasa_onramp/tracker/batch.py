@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rasa_onramp.tracker.prompt import Prompt, Role
+from rasa_onramp.tracker.prompt import Prompt
+from rasa_onramp.tracker.roles import Role
 from rasa_onramp.tracker.targets import Targets
 
 __all__ = ["Batch", "Labels", "attention_mask", "candidate_mask", "collate", "collate_labels"]

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from rasa_onramp.tracker.batch import Batch, attention_mask, candidate_mask
 from rasa_onramp.tracker.encoder import Encoder, Prefix
-from rasa_onramp.tracker.prompt import Flag, Role
+from rasa_onramp.tracker.roles import Flag, Role
 from rasa_onramp.tracker.tokens import Special, Tokens
 
 __all__ = ["Memory", "Scores", "StateTracker", "Weights", "initial_heads"]

@@ -9,7 +9,9 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 
 from rasa_onramp.dialogue import DONTCARE, Slot, Turn
-from rasa_onramp.tracker.prompt import Prompt, Role, SchemaPrompt
+from rasa_onramp.tracker.prompt import Prompt
+from rasa_onramp.tracker.roles import Role
+from rasa_onramp.tracker.schema_prompt import SchemaPrompt
 
 __all__ = ["Targets", "known_before", "label"]
 

@@ -1,0 +1,110 @@
+"""A schema as tokens: what every query of a domain may point at, apart from what was said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Dict, List, Mapping, Tuple
+
+import numpy as np
+
+from rasa_onramp.dialogue import Schema
+from rasa_onramp.tracker.roles import Role
+from rasa_onramp.tracker.tokens import Special, Tokens, words_of
+
+__all__ = ["SchemaPrompt", "build_schema"]
+
+
+@dataclass(frozen=True)
+class SchemaPrompt:
+    """A schema's tokens: `ids`, `segment` (slot number + 1, or 0) and `role`, each (tokens,).
+
+    `targets[slot]` maps a listed value, lowercased, to its position; `intents` and `actions` map
+    names to positions.
+    """
+
+    schema: Schema
+    ids: np.ndarray
+    segment: np.ndarray
+    role: np.ndarray
+    none: int
+    any: int
+    clear: int
+    targets: Tuple[Mapping[str, int], ...]
+    intents: Mapping[str, int]
+    actions: Mapping[str, int]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def build_schema(tokens: Tokens, schema: Schema, limit: int = 400) -> SchemaPrompt:
+    """The schema's part of the prompt.
+
+    Descriptions are shortened step by step where the whole would exceed `limit` tokens, so that
+    history always has room.
+    """
+    for words in (40, 16, 8, 4, 0):
+        prompt = _schema_tokens(tokens, schema, words)
+        if len(prompt) <= limit:
+            break
+    return prompt
+
+
+def _schema_tokens(tokens: Tokens, schema: Schema, words: int) -> SchemaPrompt:
+    ids: List[int] = [tokens.cls]
+    segment: List[int] = [0]
+    role: List[int] = [Role.SCHEMA]
+
+    def add(text: str, number: int, limit: int) -> None:
+        new = tokens.encode(text, limit)[0]
+        ids.extend(new)
+        segment.extend([number] * len(new))
+        role.extend([Role.SCHEMA] * len(new))
+
+    def mark(token: Special, number: int, what: Role) -> int:
+        ids.append(tokens.special(token))
+        segment.append(number)
+        role.append(what)
+        return len(ids) - 1
+
+    add(f"{words_of(schema.name)} : {schema.description}", 0, words + 8)
+    none = mark(Special.NONE, 0, Role.NONE)
+    any_ = mark(Special.ANY, 0, Role.ANY)
+    clear = mark(Special.CLEAR, 0, Role.CLEAR)
+    targets: List[Dict[str, int]] = []
+    for number, slot in enumerate(schema.slots, start=1):
+        mark(Special.SLOT, number, Role.SCHEMA)
+        add(words_of(slot.name), number, 12)
+        if slot.description and words:
+            add(f": {slot.description}", number, words)
+        found: Dict[str, int] = {}
+        for value in slot.values:
+            found[value.lower()] = mark(Special.VAL, number, Role.VALUE)
+            add(words_of(value), number, 12)
+        targets.append(found)
+    intents: Dict[str, int] = {}
+    for intent in schema.intents:
+        intents[intent.name] = mark(Special.INT, 0, Role.INTENT)
+        add(f"{words_of(intent.name)} : {intent.description}", 0, words + 8)
+    said = {(i.name, i.description) for i in schema.intents}
+    actions: Dict[str, int] = {}
+    for action in schema.actions:
+        actions[action.name] = mark(Special.ACT, 0, Role.ACTION)
+        add(words_of(action.name), 0, 12)
+        if words and (action.name, action.description) not in said:
+            add(f": {action.description}", 0, words)
+    ids.append(tokens.sep)
+    segment.append(0)
+    role.append(Role.SCHEMA)
+    return SchemaPrompt(
+        schema=schema,
+        ids=np.array(ids, np.int64),
+        segment=np.array(segment, np.int64),
+        role=np.array(role, np.int64),
+        none=none,
+        any=any_,
+        clear=clear,
+        targets=tuple(targets),
+        intents=intents,
+        actions=actions,
+    )

@@ -1,0 +1,43 @@
+"""Long dialogues cut into pieces that fit the encoder."""
+
+from __future__ import annotations
+
+from typing import List, Sequence, Tuple
+
+from rasa_onramp.dialogue import Turn
+from rasa_onramp.tracker.tokens import Tokens
+
+__all__ = ["MAX_POSITIONS", "OVERLAP", "windows"]
+
+#: Positions the encoder has; schema and utterances share them, a turn's queries sit on its end.
+MAX_POSITIONS = 512
+#: Utterances that a later window of a long dialogue repeats from the one before.
+OVERLAP = 6
+
+
+def windows(
+    tokens: Tokens, schema_length: int, turns: Sequence[Turn]
+) -> List[Tuple[int, int, int]]:
+    """Cut a dialogue into windows that fit the encoder.
+
+    Returns (first, asked_from, end) turn indices: a window reads turns [first, end) and is asked
+    about the user turns in [asked_from, end). Most dialogues need one.
+    """
+    budget = MAX_POSITIONS - schema_length
+    lengths = [1 + len(tokens.encode(turn.text)[0]) for turn in turns]
+    cuts: List[Tuple[int, int, int]] = []
+    first = asked_from = 0
+    while asked_from < len(turns):
+        used, end = sum(lengths[first:asked_from]), asked_from
+        while end < len(turns) and used + lengths[end] <= budget:
+            used += lengths[end]
+            end += 1
+        if end == asked_from:  # the overlap leaves no room: drop its oldest turn
+            first += 1
+            if first > asked_from:  # one utterance alone is too long; encode() has cut it to 128
+                raise ValueError("schema leaves no room for an utterance")
+            continue
+        cuts.append((first, asked_from, end))
+        asked_from = end
+        first = max(first + 1, end - OVERLAP)
+    return cuts
