@@ -1,0 +1,15 @@
+"""Replies: retrieved from a domain's own support dialogues, delexicalised, filled and grounded."""
+
+from rasa_onramp.generator.delexicalise import Placeholder, Template, delexicalise, fill
+from rasa_onramp.generator.grounding import Grounding
+from rasa_onramp.generator.retrieval import Reply, RetrievalGenerator
+
+__all__ = [
+    "Grounding",
+    "Placeholder",
+    "Reply",
+    "RetrievalGenerator",
+    "Template",
+    "delexicalise",
+    "fill",
+]

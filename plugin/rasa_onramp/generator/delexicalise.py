@@ -1,0 +1,276 @@
+"""Turning a reply into a template with Rasa's placeholders, and filling it again.
+
+"Parcel RX4821 arrives Friday at 5 pm" with the values of its turn becomes
+"Parcel {tracking_number} arrives {day} at {time}", and each placeholder remembers the form in which
+its value stood ("17:00" as "5 pm", "friday" as "Friday"), so that filling the template with the
+same values gives the text back.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple, Union
+
+from rasa_onramp.dialogue import Span
+from rasa_onramp.generator.forms import VERBATIM, WEAK_FORMS, form_of, render
+from rasa_onramp.generator.quantities import NUMBER_WORDS
+from rasa_onramp.generator.spotting import (
+    Region,
+    Source,
+    Values,
+    find_sources,
+    longest,
+    overlaps,
+    plain_values,
+    sources_of,
+    stem,
+    tokens,
+    words_near,
+)
+
+__all__ = ["COUNT", "Placeholder", "Template", "delexicalise", "fill"]
+
+#: The placeholder for the number of result rows ("I found {results_count} shops").
+COUNT = "results_count"
+
+
+@dataclass(frozen=True)
+class Placeholder:
+    """Where a value goes.
+
+    `origin` says where it may come from: "state", "results", "either", "count", or "own" for what
+    the bot stated although neither held it. `row` is the result row, counted from 0. `rivals` are
+    slots that held the same value, so that the text may have meant any of them.
+    """
+
+    slot: str
+    form: str = VERBATIM
+    origin: str = "either"
+    row: int = 0
+    rivals: Tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The name in Rasa's braces: the slot, with the row's number from the second row on."""
+        return f"{self.slot}_{self.row + 1}" if self.row else self.slot
+
+
+@dataclass(frozen=True)
+class Template:
+    """A delexicalised reply: literal text and placeholders as they follow each other.
+
+    `surfaces` are the texts that stood where the placeholders are.
+    """
+
+    parts: Tuple[Union[str, Placeholder], ...]
+    surfaces: Tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The template as Rasa writes it: "It is {status}"."""
+        return "".join(part if isinstance(part, str) else f"{{{part.name}}}" for part in self.parts)
+
+    @property
+    def placeholders(self) -> Tuple[Placeholder, ...]:
+        """The placeholders in their order."""
+        return tuple(part for part in self.parts if isinstance(part, Placeholder))
+
+    @property
+    def literals(self) -> Tuple[str, ...]:
+        """The text between the placeholders."""
+        return tuple(part for part in self.parts if isinstance(part, str))
+
+
+def delexicalise(
+    text: str,
+    values: Values,
+    results: Sequence[Mapping[str, Any]] = (),
+    spans: Sequence[Span] = (),
+    hints: Optional[Mapping[str, str]] = None,
+    *,
+    fresh: bool = True,
+) -> Template:
+    """Replace the values that stand in `text` by placeholders.
+
+    `values` maps slots to a value or to equivalent values, `results` are the rows that an API call
+    returned, `spans` the marks on the text, which come first. Of two values that overlap the longer
+    counts; of two slots with one value, the one with a word of its name, or of its description in
+    `hints`, nearby. `fresh` says that the results have just come in, so that they count before the
+    state where both hold a value.
+    """
+    sources = sources_of(values, results)
+    found = _marked(text, sources, spans, fresh)
+    found.update(_unmarked(text, sources, len(results), found, hints or {}, fresh))
+    found.update(_counts(text, len(results), found))
+    parts: List[Union[str, Placeholder]] = []
+    position = 0
+    for start, end in sorted(found):
+        if start > position:
+            parts.append(text[position:start])
+        parts.append(found[start, end])
+        position = end
+    if position < len(text):
+        parts.append(text[position:])
+    return Template(tuple(parts), tuple(text[start:end] for start, end in sorted(found)))
+
+
+def fill(
+    template: Template,
+    values: Values,
+    results: Sequence[Mapping[str, Any]] = (),
+    first_row: int = 0,
+) -> Optional[str]:
+    """The template with its placeholders filled from `values` and `results`, or None if it can't.
+
+    A placeholder takes its value from where it stood when the template was made, and can't be
+    filled if its rivals now hold another. "Any will do" can't be stated; `first_row` is added to
+    the rows. Braces in a value are left as they are.
+    """
+    filled = []
+    for part in template.parts:
+        if isinstance(part, str):
+            filled.append(part)
+            continue
+        slots = (part.slot, *part.rivals)
+        held = {_value(replace(part, slot=slot), values, results, first_row) for slot in slots}
+        value = held.pop()
+        if value is None or held:
+            return None
+        filled.append(value)
+    return "".join(filled)
+
+
+def _value(
+    placeholder: Placeholder, values: Values, results: Sequence[Mapping[str, Any]], first_row: int
+) -> Optional[str]:
+    if placeholder.origin == "count":
+        # One row or none is never counted in words that fit several.
+        return render(str(len(results)), placeholder.form) if len(results) > 1 else None
+    row = placeholder.row + first_row
+    if placeholder.origin in ("results", "either") and 0 <= row < len(results):
+        value = results[row].get(placeholder.slot)
+        if value is not None and str(value).strip():
+            return render(str(value), placeholder.form, clock24=True)
+    if placeholder.origin in ("state", "either"):
+        stated = plain_values(values.get(placeholder.slot))
+        if stated:
+            return render(stated[0], placeholder.form)
+    return None
+
+
+# -- finding -------------------------------------------------------------------------------------
+
+
+def _marked(
+    text: str, sources: Sequence[Source], spans: Sequence[Span], fresh: bool
+) -> Dict[Region, Placeholder]:
+    found: Dict[Region, Placeholder] = {}
+    for span in sorted(spans, key=lambda span: (span.start, -span.end)):
+        region = (span.start, span.end)
+        if not 0 <= span.start < span.end <= len(text) or overlaps(region, found):
+            continue
+        surface = text[span.start : span.end]
+        of_slot = [source for source in sources if source.slot == span.slot]
+        holders = [each for each in of_slot if form_of(surface, each.value, each.clock24)]
+        holders = holders or [each for each in of_slot if _nearly(surface, each.value)]
+        # A row that has been named already is not named again by the same slot.
+        named = {each.row for each in found.values() if each.slot == span.slot}
+        holders.sort(key=lambda source: (source.row is None, source.row in named, source.row or 0))
+        own = Placeholder(span.slot, VERBATIM, "own")
+        found[region] = _placeholder(surface, holders, fresh) if holders else own
+    return found
+
+
+def _unmarked(
+    text: str,
+    sources: Sequence[Source],
+    rows: int,
+    marked: Mapping[Region, Placeholder],
+    hints: Mapping[str, str],
+    fresh: bool,
+) -> Dict[Region, Placeholder]:
+    by_region: Dict[Region, List[Source]] = {}
+    for region, source in find_sources(text, sources):
+        by_region.setdefault(region, []).append(source)
+    found: Dict[Region, Placeholder] = {}
+    row = 0
+    for region in longest(by_region):
+        if overlaps(region, marked):
+            continue
+        surface = text[region[0] : region[1]]
+        near = words_near(text, region)
+        counted = _count_form(surface, rows) is not None
+        shared = {
+            source: len(near & _name_stems(source.slot, hints)) for source in by_region[region]
+        }
+        holders = [source for source in shared if _believable(surface, source, shared[source])]
+        if not holders or (counted and near & _COUNTING and not any(shared.values())):
+            continue
+        # Of rows with equal values, the one that the text was talking about last.
+        holders.sort(
+            key=lambda source: (
+                -shared[source],
+                source.row is None,
+                abs((source.row or 0) - row),
+            )
+        )
+        likeliest = [each for each in holders if shared[each] == shared[holders[0]]]
+        found[region] = _placeholder(surface, likeliest, fresh)
+        row = holders[0].row if holders[0].row is not None else row
+    return found
+
+
+_COUNTING = {
+    stem(word) for word in ["found", "there", "have", "see", "got", "options", "choices", "results"]
+}
+
+
+def _counts(text: str, rows: int, taken: Mapping[Region, Placeholder]) -> Dict[Region, Placeholder]:
+    """Where the text says how many rows there are: "I found 3 shops"."""
+    found: Dict[Region, Placeholder] = {}
+    for token in tokens(text):
+        region = (token.idx, token.idx + len(token))
+        form = _count_form(token.text, rows)
+        if form and not overlaps(region, taken) and words_near(text, region) & _COUNTING:
+            found[region] = Placeholder(COUNT, form, "count")
+    return found
+
+
+def _count_form(surface: str, rows: int) -> Optional[str]:
+    form = form_of(surface, str(rows)) if rows > 1 else None
+    return form if form in (VERBATIM, "number.two", "number.two|capitalised") else None
+
+
+def _placeholder(surface: str, holders: Sequence[Source], fresh: bool) -> Placeholder:
+    """The placeholder for `surface`, whose likeliest holder comes first."""
+    best = holders[0]
+    in_state = [holder for holder in holders if holder.slot == best.slot and holder.row is None]
+    if in_state and not fresh:
+        best = in_state[0]
+    origin = "state" if best.row is None else "either" if in_state else "results"
+    form = form_of(surface, best.preferred, best.clock24) or VERBATIM
+    rivals = sorted({holder.slot for holder in holders} - {best.slot})
+    return Placeholder(best.slot, form, origin, best.row or 0, tuple(rivals))
+
+
+def _believable(surface: str, source: Source, shared_words: int) -> bool:
+    """Whether an unmarked `surface` may be taken for the value that it looks like."""
+    if source.value in ("True", "False") or surface.lower() in ("one", "zero", "yes", "no"):
+        return False
+    form = form_of(surface, source.value, source.clock24) or VERBATIM
+    if form.partition("|")[0] in WEAK_FORMS:
+        return shared_words > 0
+    words = tokens(surface)
+    return len(words) > 1 or not words[0].is_stop or surface.lower() in NUMBER_WORDS
+
+
+def _nearly(surface: str, value: str) -> bool:
+    """Whether a marked surface is a value with other capitals, shortened or drawn out."""
+    one, other = surface.casefold(), value.casefold()
+    return one == other or (min(len(one), len(other)) > 3 and (one in other or other in one))
+
+
+def _name_stems(slot: str, hints: Mapping[str, str]) -> Set[str]:
+    words = re.findall(r"[a-z]{3,}", f"{slot} {hints.get(slot, '')}".lower())
+    return {stem(word) for word in words}

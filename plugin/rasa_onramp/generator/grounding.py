@@ -1,0 +1,146 @@
+"""Whether a reply states only what the bot knows.
+
+A claim is a number, time, date or amount of money, a listed value, or a value that the support
+dialogues' API results hold. A claim is grounded where it stands in the state or in the results, in
+any form, or where the domain's own replies always say it ("open 24 hours"): in literal text, and
+not as the datum of some support dialogue. Listed values offered side by side are no claims.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Sequence, Set, Tuple
+
+from rasa_onramp.dialogue import Schema
+from rasa_onramp.generator.forms import WEAK_FORMS, form_of
+from rasa_onramp.generator.spotting import (
+    Region,
+    Source,
+    Values,
+    find_sources,
+    longest,
+    overlaps,
+    sources_of,
+    tokens,
+)
+
+__all__ = ["Grounding"]
+
+
+class Grounding:
+    """Checks replies of one domain.
+
+    `data` are the values that the support dialogues' results hold, and the numbers in their states;
+    `constants` the literal texts of the domain's own replies.
+    """
+
+    def __init__(self, schema: Schema, data: Iterable[str] = (), constants: Iterable[str] = ()):
+        self._data = tuple(Source("", value, value, 0) for value in sorted(set(data)))
+        self._listed = tuple(
+            Source(slot.name, value, value)
+            for slot in schema.slots
+            for value in slot.values
+            if value not in ("True", "False")
+        )
+        self._constants: FrozenSet[str] = frozenset(
+            text[start:end].lower()
+            for text in constants
+            for start, end in self._claims(text)
+            if not self._stand(text, self._data, (start, end))
+        )
+
+    def ungrounded(
+        self, text: str, values: Values, results: Sequence[Mapping[str, Any]] = ()
+    ) -> Tuple[str, ...]:
+        """What `text` claims that neither `values` (the state), `results` nor a constant holds."""
+        claims = self._claims(text)
+        if not claims:
+            return ()
+        sources = sources_of(values, results)
+        if len(results) > 1:
+            sources += (Source("", str(len(results)), str(len(results))),)
+        known = [region for region, _ in find_sources(text, sources)]
+        listed = self._listed_in(text)
+        settled = {source.slot for source in sources}
+        return tuple(
+            text[start:end]
+            for start, end in claims
+            if not any(first <= start and end <= last for first, last in known)
+            and not self._always_said(text[start:end], (start, end), listed, settled)
+        )
+
+    def _always_said(
+        self,
+        surface: str,
+        region: Region,
+        listed: Mapping[Region, Set[str]],
+        settled: Set[str],
+    ) -> bool:
+        slots = listed.get(region, set())
+        for slot in slots:
+            if sum(slot in others for others in listed.values()) > 1:
+                return True  # offered side by side
+        if slots & settled and not surface.isdigit():
+            return False  # another value than the one that has been settled
+        return surface.lower() in self._constants
+
+    def _claims(self, text: str) -> List[Region]:
+        regions = _quantities(text)
+        regions += [
+            region
+            for region, source in find_sources(text, self._data + self._listed)
+            if _telling(text[region[0] : region[1]], source)
+        ]
+        return longest(regions)
+
+    def _listed_in(self, text: str) -> Dict[Region, Set[str]]:
+        found: Dict[Region, Set[str]] = {}
+        for region, source in find_sources(text, self._listed):
+            found.setdefault(region, set()).add(source.slot)
+        return {region: found[region] for region in longest(found)}
+
+    @staticmethod
+    def _stand(text: str, sources: Sequence[Source], region: Region) -> bool:
+        return any(overlaps(region, [other]) for other, _ in find_sources(text, sources))
+
+
+def _telling(surface: str, source: Source) -> bool:
+    if surface.lower() in ("one", "zero", "yes", "no", "true", "false"):
+        return False
+    form = (form_of(surface, source.value, source.clock24) or "").partition("|")[0]
+    words = tokens(surface)
+    return form not in WEAK_FORMS and (len(words) > 1 or not words[0].is_stop)
+
+
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+
+
+def _quantities(text: str) -> List[Region]:
+    """Where numbers stand in a text, with the unit that makes them a time, date or amount."""
+    doc = tokens(text)
+    regions = [(token.idx, token.idx + len(token)) for token in doc if _has_digit(token.text)]
+    for _, start, end in _matcher()(doc):
+        span = doc[start:end]
+        regions.append((span.start_char, span.end_char))
+    return longest(regions)
+
+
+def _has_digit(text: str) -> bool:
+    return any(character.isdigit() for character in text)
+
+
+@lru_cache(maxsize=1)
+def _matcher() -> Any:
+    vocabulary = tokens("").vocab
+    from spacy.matcher import Matcher
+
+    number: Dict[str, Any] = {"TEXT": {"REGEX": r"^\d[\d,.:]*$"}}
+    day: Dict[str, Any] = {"LOWER": {"REGEX": r"^\d{1,2}(st|nd|rd|th)?$"}}
+    month: Dict[str, Any] = {"LOWER": {"REGEX": rf"^({'|'.join(_MONTHS)})[a-z]*\.?$"}}
+    matcher = Matcher(vocabulary)
+    matcher.add("time", [[number, {"LOWER": {"IN": ["am", "pm", "a.m.", "p.m.", "o'clock"]}}]])
+    matcher.add("money", [[{"TEXT": {"IN": ["$", "£", "€"]}}, number]])
+    matcher.add("money", [[number, {"LOWER": {"IN": ["dollars", "pounds", "euros", "€"]}}]])
+    matcher.add("date", [[month, day], [day, month], [day, {"LOWER": "of"}, month]])
+    matcher.add("date", [[month, {"LOWER": "the"}, day]])
+    return matcher

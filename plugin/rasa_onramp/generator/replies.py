@@ -1,0 +1,133 @@
+"""A domain's support replies, delexicalised, each with the situation that it answered."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Dict, FrozenSet, List, Optional, Sequence, Set, Tuple
+
+from rasa_onramp.dialogue import Dialogue, Schema, Slot, State
+from rasa_onramp.generator.delexicalise import Placeholder, Template, delexicalise
+from rasa_onramp.generator.situation import Situation, situate
+from rasa_onramp.generator.spotting import stem
+
+__all__ = ["SupportReply", "data_of", "support_replies"]
+
+
+@dataclass(frozen=True)
+class SupportReply:
+    """A system turn of a support dialogue: its template, what it answered and what it asks for."""
+
+    source: str  # "dialogue id#turn", turns counted from 0
+    template: Template
+    situation: Situation
+    asks: FrozenSet[str]
+    first_row: int  # the first result row that it states, 0 if none
+
+    @property
+    def states(self) -> FrozenSet[str]:
+        """The slots whose values it states."""
+        return frozenset(placeholder.slot for placeholder in self.template.placeholders)
+
+
+def support_replies(schema: Schema, dialogues: Sequence[Dialogue]) -> Tuple[SupportReply, ...]:
+    """Every system turn of the dialogues that follows a user turn, in their order."""
+    hints = {slot.name: slot.description for slot in schema.slots}
+    replies = []
+    for dialogue in dialogues:
+        turns = dialogue.turns
+        for number in range(1, len(turns)):
+            turn, before = turns[number], turns[number - 1]
+            if turn.is_user or not before.is_user:
+                continue
+            situation = situate(schema, turns[:number], before.state, turn.results, turn.action)
+            values = {**{k: (v,) for k, v in turn.parameters.items()}, **situation.state.values}
+            template = delexicalise(
+                turn.text,
+                values,
+                situation.rows,
+                turn.spans,
+                hints,
+                fresh=turn.action is not None,
+            )
+            template = _with_offers_spelt_out(schema, template)
+            after = turns[number + 1].state if number + 1 < len(turns) else None
+            rows = [
+                each.row for each in template.placeholders if each.origin in ("results", "either")
+            ]
+            replies.append(
+                SupportReply(
+                    source=f"{dialogue.id}#{number}",
+                    template=template,
+                    situation=situation,
+                    asks=_asked_slots(schema, template, situation.state, after),
+                    first_row=min(rows, default=0),
+                )
+            )
+    return tuple(replies)
+
+
+def data_of(dialogues: Sequence[Dialogue]) -> Set[str]:
+    """The values that come from data: all of API results, and states' values with a digit."""
+    data: Set[str] = set()
+    for turn in (turn for dialogue in dialogues for turn in dialogue.turns):
+        data.update(str(value) for row in turn.results for value in row.values() if value)
+        values = turn.state.values.values() if turn.state is not None else ()
+        data.update(value for each in values for value in each if re.search(r"\d", value))
+    return {value for value in data if value.strip()} - {"True", "False", "dontcare"}
+
+
+def _with_offers_spelt_out(schema: Schema, template: Template) -> Template:
+    """Make listed values that the bot offers side by side part of the text."""
+    own: Dict[str, Set[str]] = {}
+    for placeholder, surface in zip(template.placeholders, template.surfaces):
+        if placeholder.origin == "own":
+            own.setdefault(placeholder.slot, set()).add(surface)
+    listed = {slot.name for slot in schema.slots if slot.categorical}
+    offered = {slot for slot, values in own.items() if slot in listed and len(values) > 1}
+    if not offered:
+        return template
+    surfaces = iter(template.surfaces)
+    parts: List = []
+    kept = []
+    for part in template.parts:
+        surface = next(surfaces) if isinstance(part, Placeholder) else part
+        if isinstance(part, Placeholder) and not (part.slot in offered and part.origin == "own"):
+            parts.append(part)
+            kept.append(surface)
+        elif parts and isinstance(parts[-1], str):
+            parts[-1] += surface
+        else:
+            parts.append(surface)
+    return Template(tuple(parts), tuple(kept))
+
+
+_IMPERATIVE = re.compile(r"\b(?:please|give|tell|provide|enter|need|let me know)\b", re.IGNORECASE)
+_OPEN = re.compile(r"\b(?:help|assist|anything|something else|do for you)\b", re.IGNORECASE)
+
+
+def _asked_slots(
+    schema: Schema, template: Template, before: State, after: Optional[State]
+) -> FrozenSet[str]:
+    """The unset slots that a reply asks for.
+
+    They are what the user's answer sets, of that what the questions name. A question that names
+    only slots with a value asks for another value, so for none; "anything else?" asks for none.
+    """
+    text = "".join(part if isinstance(part, str) else " " for part in template.parts)
+    sentences = re.split(r"(?<=[.!?])\s+", text)
+    asking = [each for each in sentences if "?" in each or _IMPERATIVE.search(each)]
+    asking = [each for each in asking if not _OPEN.search(each)]
+    if not asking:
+        return frozenset()
+    stems = {stem(word) for each in asking for word in re.findall(r"[a-z]{3,}", each.lower())}
+    named = {slot.name for slot in schema.slots if _stems(slot) & stems}
+    unset = {slot.name for slot in schema.slots if not before.values.get(slot.name)}
+    answered = {slot for slot in unset if after is not None and after.values.get(slot)}
+    if named:
+        return frozenset((named & answered) or (named & unset))
+    return frozenset(answered)
+
+
+def _stems(slot: Slot) -> Set[str]:
+    return {stem(word) for word in re.findall(r"[a-z]{3,}", slot.name.lower())}

@@ -1,0 +1,132 @@
+"""What a reply answers: what a turn of a support dialogue and the turn at hand have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, FrozenSet, Mapping, Optional, Sequence, Tuple
+
+from rasa_onramp.dialogue import Schema, State, Turn
+from rasa_onramp.generator.spotting import Source, find_sources, plain_values
+
+__all__ = ["Situation", "situate"]
+
+
+@dataclass(frozen=True)
+class Situation:
+    """The turn before a reply.
+
+    `found` is None where no action was executed, else whether it returned rows. `rows` are those of
+    the last action that was executed so far. `row` is the one that the talk is about, None where
+    that is not known. `missing` are the active intent's required slots without a value, in order.
+    """
+
+    user: str
+    system: str
+    state: State
+    in_scope: bool
+    action: Optional[str]
+    found: Optional[bool]
+    rows: Tuple[Mapping[str, str], ...]
+    row: Optional[int]
+    newly_set: FrozenSet[str]
+    missing: Tuple[str, ...]
+
+    @property
+    def requested(self) -> FrozenSet[str]:
+        """The slots that the user asks to be told."""
+        return frozenset(self.state.requested_slots) if self.in_scope else frozenset()
+
+
+def situate(
+    schema: Schema,
+    turns: Sequence[Turn],
+    state: Optional[State],
+    results: Sequence[Mapping[str, Any]] = (),
+    action: Optional[str] = None,
+) -> Situation:
+    """The situation after `turns`, which end in a user turn that left the domain in `state`.
+
+    `state` is None where the turn says nothing to the domain. `results` are `action`'s; where no
+    action was executed and none are given, the last ones in `turns` still hold. Earlier user turns
+    say by their states what the last one changed; where none has a state, its text says it.
+    """
+    earlier = turns[:-1]
+    states = [turn.state for turn in earlier if turn.is_user and turn.state is not None]
+    now = state if state is not None else states[-1] if states else State()
+    rows: Tuple[Mapping[str, str], ...] = tuple(
+        {slot: str(value) for slot, value in row.items() if value is not None} for row in results
+    )
+    said = [turn for turn in earlier if not turn.is_user]
+    if action is None and not rows:
+        rows = next((turn.results for turn in reversed(said) if turn.action), ())
+    since = next((i + 1 for i in range(len(said) - 1, -1, -1) if said[i].action), 0)
+    shown = [turn.text for turn in said[max(since - 1, 0) :]] if action is None else []
+    return Situation(
+        user=turns[-1].text,
+        system=said[-1].text if said else "",
+        state=now,
+        in_scope=state is not None,
+        action=action,
+        found=bool(rows) if action is not None else None,
+        rows=rows,
+        row=_row_in_focus(rows, now, shown),
+        newly_set=_newly_set(now, states, turns) if state is not None else frozenset(),
+        missing=missing_slots(schema, now),
+    )
+
+
+def missing_slots(schema: Schema, state: State) -> Tuple[str, ...]:
+    """The required slots of the active intent that have no value, in the schema's order."""
+    for intent in schema.intents:
+        if intent.name == state.active_intent:
+            return tuple(slot for slot in intent.required_slots if not state.values.get(slot))
+    return ()
+
+
+def _newly_set(state: State, states: Sequence[State], turns: Sequence[Turn]) -> FrozenSet[str]:
+    if states or not any(turn.is_user for turn in turns[:-1]):
+        before = states[-1].values if states else {}
+        return frozenset(
+            slot for slot, values in state.values.items() if values and before.get(slot) != values
+        )
+    sources = [
+        Source(slot, value, value)
+        for slot, values in state.values.items()
+        for value in plain_values(values)
+    ]
+    return frozenset(source.slot for _, source in find_sources(turns[-1].text, sources))
+
+
+def _row_in_focus(
+    rows: Sequence[Mapping[str, str]], state: State, shown: Sequence[str]
+) -> Optional[int]:
+    """The row that the user chose, else the last one that was shown; None if neither is clear."""
+    if len(rows) < 2:
+        return 0 if rows and shown else None
+    chosen = [number for number, row in enumerate(rows) if _agrees(row, state)]
+    if 0 < len(chosen) < len(rows):
+        return chosen[0]
+    for text in reversed(shown):
+        told = [number for number in range(len(rows)) if _told(text, number, rows)]
+        if told:
+            return told[-1]
+    return None
+
+
+def _agrees(row: Mapping[str, str], state: State) -> bool:
+    for slot, value in row.items():
+        values = plain_values(state.values.get(slot))
+        if values and value.lower() not in {each.lower() for each in values}:
+            return False
+    return True
+
+
+def _told(text: str, number: int, rows: Sequence[Mapping[str, str]]) -> bool:
+    """Whether a text states what only this row says."""
+    others = [row for other, row in enumerate(rows) if other != number]
+    only_here = [
+        Source(slot, value, value, number)
+        for slot, value in rows[number].items()
+        if value and not any(row.get(slot) == value for row in others)
+    ]
+    return bool(find_sources(text, only_here))

@@ -1,0 +1,160 @@
+"""Finding where known values stand in a text, in any of their forms, with spaCy.
+
+The English tokeniser keeps "2" from being found in "RX4821"; the PhraseMatcher looks for all forms
+of all values at once, whatever their case. Neither needs a trained pipeline.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, Union
+
+from rasa_onramp.dialogue import DONTCARE
+from rasa_onramp.generator.forms import surfaces
+
+__all__ = [
+    "Region",
+    "Source",
+    "Values",
+    "find_sources",
+    "longest",
+    "overlaps",
+    "plain_values",
+    "sources_of",
+    "stem",
+    "tokens",
+    "words_near",
+]
+
+#: Slot -> a value, or its equivalent values with the preferred one first.
+Values = Mapping[str, Union[str, Sequence[str]]]
+
+#: Characters [start, end) of a text.
+Region = Tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A value that a text may state, and where it is held.
+
+    `preferred` is the spelling that fills a template; `row` the result row, None for the state.
+    """
+
+    slot: str
+    value: str
+    preferred: str
+    row: Optional[int] = None
+
+    @property
+    def clock24(self) -> bool:
+        """Whether a bare clock time is known to be on the 24-hour clock: APIs use it."""
+        return self.row is not None
+
+
+def plain_values(values: Union[str, Sequence[str], None]) -> Tuple[str, ...]:
+    """The spellings of a slot's value that can be stated; none of "any will do"."""
+    spellings = (values,) if isinstance(values, str) else tuple(values or ())
+    return tuple(value for value in spellings if value.strip() and value != DONTCARE)
+
+
+def sources_of(values: Values, results: Sequence[Mapping[str, Any]]) -> Tuple[Source, ...]:
+    """Every value of the result rows and of the state, the rows first."""
+    sources = []
+    for number, row in enumerate(results):
+        for slot, value in row.items():
+            if value is not None and str(value).strip():
+                sources.append(Source(slot, str(value), str(value), number))
+    for slot, spellings in values.items():
+        stated = plain_values(spellings)
+        sources += [Source(slot, value, stated[0]) for value in stated]
+    return tuple(sources)
+
+
+def find_sources(text: str, sources: Sequence[Source]) -> List[Tuple[Region, Source]]:
+    """Each source with each place in `text` where a form of its value stands, overlaps included."""
+    doc = tokens(text)
+    from spacy.matcher import PhraseMatcher
+
+    matcher = PhraseMatcher(doc.vocab, attr="LOWER")
+    for number, source in enumerate(sources):
+        matcher.add(str(number), list(_patterns(source.value, source.clock24)))
+    found = []
+    for key, start, end in matcher(doc):
+        span = doc[start:end]
+        source = sources[int(doc.vocab.strings[key])]
+        found.append(((span.start_char, span.end_char), source))
+    return found
+
+
+@lru_cache(maxsize=4096)
+def tokens(text: str) -> Any:
+    """`text` as a spaCy Doc, tokenised only."""
+    return _english().make_doc(text)
+
+
+def longest(regions: Iterable[Region]) -> List[Region]:
+    """The regions that no longer (or equally long, earlier) kept one overlaps, in text order."""
+    kept: List[Region] = []
+    for region in sorted(set(regions), key=lambda region: (region[0] - region[1], region[0])):
+        if not overlaps(region, kept):
+            kept.append(region)
+    return sorted(kept)
+
+
+def overlaps(region: Region, others: Iterable[Region]) -> bool:
+    """Whether `region` shares a character with any of `others`."""
+    return any(region[0] < end and start < region[1] for start, end in others)
+
+
+def words_near(text: str, region: Region, window: int = 4) -> Set[str]:
+    """Stems of the words within `window` tokens of a region, those inside it left out."""
+    doc = tokens(text)
+    inside = [
+        token.i for token in doc if token.idx < region[1] and region[0] < token.idx + len(token)
+    ]
+    before = doc[max(0, inside[0] - window) : inside[0]]
+    after = doc[inside[-1] + 1 : inside[-1] + 1 + window]
+    return {stem(token.lower_) for token in (*before, *after)}
+
+
+def stem(word: str) -> str:
+    """A word without its commonest endings: enough to match "tickets" with "ticket"."""
+    return re.sub(r"(?:ing|ies|es|s|y|e)$", "", word.lower())
+
+
+@lru_cache(maxsize=8192)
+def _patterns(value: str, clock24: bool) -> Tuple[Any, ...]:
+    make_doc = _english().make_doc
+    return tuple(make_doc(text) for text, _ in surfaces(value, clock24))
+
+
+@lru_cache(maxsize=1)
+def _english() -> Any:
+    with _tensorflow_left_alone(), warnings.catch_warnings():
+        # What spaCy pins is older than what it runs on.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import spacy
+        import spacy.matcher
+
+        return spacy.blank("en")
+
+
+@contextmanager
+def _tensorflow_left_alone() -> Iterator[None]:
+    """Keep spaCy's import from importing TensorFlow, which it offers to layers that we don't use.
+
+    That would cost seconds and hundreds of megabytes, and ask TensorFlow for its GPUs.
+    """
+    if "tensorflow" in sys.modules or "thinc" in sys.modules:
+        yield
+        return
+    sys.modules["tensorflow"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["tensorflow"]

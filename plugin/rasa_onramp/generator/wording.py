@@ -1,0 +1,118 @@
+"""Replies in the schema's own words, for a domain whose support dialogues hold none that fits."""
+
+from __future__ import annotations
+
+from typing import List, Mapping, Sequence
+
+from rasa_onramp.dialogue import DONTCARE, Schema, Slot
+from rasa_onramp.generator.delexicalise import Placeholder, Template
+from rasa_onramp.generator.situation import Situation
+from rasa_onramp.generator.spotting import plain_values
+
+__all__ = ["compose"]
+
+_ROWS = 3  # more than three results at once are not read
+_OFFERS = 6  # nor are longer lists of values
+
+
+def compose(schema: Schema, situation: Situation) -> Template:
+    """A template for the situation, whose placeholders the situation's state and rows can fill.
+
+    In this order: an action's outcome is told, what the user asked for is told, the next missing
+    required slot is asked for, what is known is confirmed, and else the bot says what it can do.
+    """
+    if not situation.in_scope:
+        return _literal(f"Sorry, I can't help with that. {_abilities(schema)}")
+    if situation.action is not None:
+        return _outcome(schema, situation)
+    asked = [slot for slot in situation.state.requested_slots if _known(situation, slot)]
+    if asked:
+        return _join(_facts(schema, situation, asked, situation.row or 0), "Here you are: ", ".")
+    if situation.missing:
+        return _literal(_question(schema.slot(situation.missing[0])))
+    if situation.state.active_intent is not None:
+        return _confirmation(schema, situation)
+    return _literal(_abilities(schema))
+
+
+def _outcome(schema: Schema, situation: Situation) -> Template:
+    action = schema.action(situation.action or "")
+    given = [
+        slot for slot in action.required_slots if plain_values(situation.state.values.get(slot))
+    ]
+    if not situation.rows:
+        if action.result_slots:
+            return _join(_facts(schema, situation, given), "Sorry, I found nothing for ", ".")
+        return _join(_facts(schema, situation, given), f"Done, {_label(action.name)}: ", ".")
+    wanted = situation.requested & set(situation.rows[0])
+    parts: List = ["Here is what I found: "]
+    if len(situation.rows) > 1:
+        parts = ["I found ", Placeholder("results_count", origin="count"), ": "]
+    for number, row in enumerate(situation.rows[:_ROWS]):
+        slots = [slot for slot in row if row[slot] and (not wanted or slot in wanted)]
+        slots = [slot for slot in slots if row[slot] != DONTCARE]
+        parts += ["; " if number else "", *_facts(schema, situation, slots, number)]
+    return Template(tuple(part for part in [*parts, "."] if part))
+
+
+def _confirmation(schema: Schema, situation: Situation) -> Template:
+    intent = schema.intent(situation.state.active_intent or "")
+    known = [slot for slot in situation.state.values if plain_values(situation.state.values[slot])]
+    start = f"To {_lower_first(intent.description or _label(intent.name))}"
+    if not known:
+        return _literal(f"{start}: shall I go ahead?")
+    return _join(_facts(schema, situation, known), f"{start}: ", ". Shall I go ahead?")
+
+
+def _facts(schema: Schema, situation: Situation, slots: Sequence[str], row: int = -1) -> List:
+    """ "status in transit, expected day Friday", as parts of a template."""
+    parts: List = []
+    for slot in slots:
+        in_row = row >= 0 and bool(_row(situation.rows, row).get(slot))
+        value = Placeholder(slot, "spaced", "results", row) if in_row else None
+        parts += [", " if parts else "", f"{_label(slot)} "]
+        parts.append(value or Placeholder(slot, "spaced", "state"))
+    return parts
+
+
+def _question(slot: Slot) -> str:
+    if set(slot.values) == {"True", "False"}:
+        return f"{_label(slot.name).capitalize()}, yes or no? ({slot.description or slot.name})"
+    detail = f" ({_lower_first(slot.description)})" if slot.description else ""
+    offer = ""
+    if 1 < len(slot.values) <= _OFFERS:
+        offer = " You can choose " + ", ".join(slot.values[:-1]) + f" or {slot.values[-1]}."
+    return f"Could you tell me the {_label(slot.name)}{detail}?{offer}"
+
+
+def _abilities(schema: Schema) -> str:
+    offers = [_lower_first(intent.description or _label(intent.name)) for intent in schema.intents]
+    if not offers:
+        return "What can I do for you?"
+    return f"I can help you to {'; '.join(offers)}. What would you like to do?"
+
+
+def _known(situation: Situation, slot: str) -> bool:
+    row = _row(situation.rows, situation.row or 0)
+    return bool(row.get(slot)) or bool(plain_values(situation.state.values.get(slot)))
+
+
+def _row(rows: Sequence[Mapping[str, str]], number: int) -> Mapping[str, str]:
+    return rows[number] if number < len(rows) else {}
+
+
+def _label(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _lower_first(text: str) -> str:
+    text = text.strip().rstrip(".")
+    return text[:1].lower() + text[1:] if text[1:2].islower() else text
+
+
+def _literal(text: str) -> Template:
+    return Template((text,))
+
+
+def _join(parts: Sequence, before: str, after: str) -> Template:
+    return Template((before, *(part for part in parts if part), after))

@@ -1,0 +1,179 @@
+"""Replies to templates and back."""
+
+from __future__ import annotations
+
+import pytest
+
+from rasa_onramp.dialogue import DONTCARE, Span
+from rasa_onramp.generator import Placeholder, Template, delexicalise, fill
+
+
+def mark(text, *slots):
+    """Spans for the [bracketed] parts of a text, and the text without brackets."""
+    spans = []
+    for slot in slots:
+        start = text.index("[")
+        end = text.index("]") - 1
+        text = text.replace("[", "", 1).replace("]", "", 1)
+        spans.append(Span(slot, start, end))
+    return text, tuple(spans)
+
+
+CASES = [
+    (
+        "Parcel RX4821 arrives Friday at 5 pm, for $45.",
+        {"tracking_number": "rx4821", "day": ("friday",), "time": "17:00"},
+        [{"fee": "45"}],
+        "Parcel {tracking_number} arrives {day} at {time}, for {fee}.",
+    ),
+    (
+        "Links News or Whitehouse?",
+        {},
+        [{"shop": "Links News"}, {"shop": "Whitehouse"}],
+        "{shop} or {shop_2}?",
+    ),
+    (
+        "I found 3 shops. The nearest is Links News.",
+        {},
+        [{"shop": "Links News"}, {"shop": "Whitehouse"}, {"shop": "Co-op"}],
+        "I found {results_count} shops. The nearest is {shop}.",
+    ),
+    ("It is RX4821's turn (RX4821).", {"id": "RX4821"}, [], "It is {id}'s turn ({id})."),
+    ("Platform 2 of RX2, room 12", {"platform": "2"}, [], "Platform {platform} of RX2, room 12"),
+    (
+        "Two tickets for March 8th",
+        {"tickets": "2", "day": "2019-03-08"},
+        [],
+        "{tickets} tickets for {day}",
+    ),
+    ("It costs 45 dollars a month", {"price": "$45"}, [], "It costs {price} a month"),
+    ("One moment, I'll look.", {"tickets": "1"}, [], "One moment, I'll look."),
+    (
+        "Which second option is true?",
+        {"late": "True", "n": "2"},
+        [],
+        "Which second option is true?",
+    ),
+    ("New York City or New York?", {"a": "New York", "b": "New York City"}, [], "{b} or {a}?"),
+    ("Any day will do?", {"day": DONTCARE}, [], "Any day will do?"),
+    ("Nothing to replace.", {}, [], "Nothing to replace."),
+    ("", {"day": "friday"}, [], ""),
+]
+
+
+@pytest.mark.parametrize(("text", "values", "results", "template"), CASES)
+def test_a_text_becomes_a_template_and_the_template_the_text(text, values, results, template):
+    found = delexicalise(text, values, results)
+    assert found.text == template
+    assert fill(found, values, results) == text
+
+
+def test_filling_with_other_values_keeps_the_style_of_the_text():
+    template = delexicalise(
+        "Done: Friday at 5 pm for $45.", {"day": "friday", "time": "17:00"}, [{"fee": "45"}]
+    )
+    assert fill(template, {"day": "monday", "time": "09:30"}, [{"fee": "7.5"}]) == (
+        "Done: Monday at 9:30 am for $7.50."
+    )
+    assert fill(template, {"day": "the 9th", "time": "before noon"}, [{"fee": "£8"}]) == (
+        "Done: the 9th at before noon for £8."
+    )
+
+
+def test_a_mark_says_which_slot_where_two_hold_one_value():
+    text, spans = mark("From [friday] until monday", "until")
+    template = delexicalise(text, {"day": "friday", "until": "friday"}, spans=spans)
+    assert template.text == "From {until} until monday"
+
+
+def test_without_a_mark_a_word_of_the_slots_name_nearby_decides():
+    values = {"bedrooms": "2", "bathrooms": "2"}
+    text = "A flat with 2 bathrooms"
+    assert delexicalise(text, values).text == "A flat with {bathrooms} bathrooms"
+    hinted = delexicalise("Baths: 2", {"a": "2", "b": "2"}, hints={"b": "How many baths it has"})
+    assert hinted.text == "Baths: {b}"
+
+
+def test_of_rivals_with_one_value_none_is_trusted_until_they_agree():
+    template = delexicalise("That makes 2.", {"adults": "2", "nights": "2"})
+    assert len(template.placeholders) == 1
+    assert fill(template, {"adults": "3", "nights": "3"}) == "That makes 3."
+    assert fill(template, {"adults": "3", "nights": "2"}) is None
+    assert fill(template, {"adults": "3"}) is None
+
+
+def test_a_mark_on_what_neither_state_nor_results_hold_cannot_be_filled():
+    text, spans = mark("How about [Saturday]?", "day")
+    template = delexicalise(text, {"day": "friday"}, spans=spans)
+    assert template.text == "How about {day}?"
+    assert template.placeholders[0].origin == "own"
+    assert fill(template, {"day": "sunday"}, [{"day": "sunday"}]) is None
+
+
+def test_a_mark_finds_its_value_despite_other_capitals():
+    text, spans = mark("I found [mcDonalds].", "shop")
+    template = delexicalise(text, {}, [{"shop": "McDonalds"}], spans)
+    assert template.placeholders[0].origin == "results"
+    assert fill(template, {}, [{"shop": "Subway"}]) == "I found Subway."
+
+
+def test_a_value_from_the_results_is_not_taken_from_the_state():
+    template = delexicalise("We have Saturday.", {"day": "friday"}, [{"day": "saturday"}])
+    assert fill(template, {"day": "friday"}, [{"day": "sunday"}]) == "We have Sunday."
+    assert fill(template, {"day": "friday"}, []) is None
+    assert fill(template, {"day": "friday"}, [{"time": "noon"}]) is None
+
+
+def test_a_value_from_the_state_is_not_taken_from_the_results():
+    template = delexicalise("Sorry, nothing on Friday.", {"day": "friday"}, [])
+    assert fill(template, {}, [{"day": "sunday"}]) is None
+
+
+def test_a_value_in_both_comes_from_fresh_results_first():
+    both = ({"day": "friday"}, [{"day": "friday"}])
+    fresh = delexicalise("Booked for Friday.", *both)
+    assert fill(fresh, {"day": "monday"}, [{"day": "sunday"}]) == "Booked for Sunday."
+    assert fill(fresh, {"day": "monday"}, []) == "Booked for Monday."
+    stale = delexicalise("Shall I book Friday?", *both, fresh=False)
+    assert fill(stale, {"day": "monday"}, [{"day": "sunday"}]) == "Shall I book Monday?"
+
+
+def test_rows_can_be_shifted():
+    rows = [{"shop": "Links News"}, {"shop": "Whitehouse"}]
+    template = delexicalise("There is Links News.", {}, rows)
+    assert fill(template, {}, rows, first_row=1) == "There is Whitehouse."
+    assert fill(template, {}, rows, first_row=2) is None
+
+
+def test_any_will_do_and_blank_values_are_never_stated():
+    template = delexicalise("On Friday?", {"day": "friday"})
+    assert fill(template, {"day": DONTCARE}) is None
+    assert fill(template, {"day": (DONTCARE,)}) is None
+    assert fill(template, {"day": " "}) is None
+    assert fill(template, {"day": ()}) is None
+
+
+def test_a_count_of_one_or_none_does_not_fit_words_for_several():
+    template = delexicalise("I found 2 shops.", {}, [{"shop": "A"}, {"shop": "B"}])
+    assert fill(template, {}, [{}] * 5) == "I found 5 shops."
+    assert fill(template, {}, [{}]) is None
+    assert fill(template, {}, []) is None
+
+
+def test_braces_in_values_and_texts_stay_as_they_are():
+    template = delexicalise("Use {code} for RX1.", {"id": "RX1"})
+    assert fill(template, {"id": "{id} {0} {password}", "password": "hunter2"}) == (
+        "Use {code} for {id} {0} {password}."
+    )
+
+
+def test_results_may_hold_numbers():
+    template = delexicalise("It costs $45.", {}, [{"price": 45}])
+    assert fill(template, {}, [{"price": 9.5}]) == "It costs $9.50."
+    assert fill(template, {}, [{"price": None}]) is None
+
+
+def test_marks_that_overlap_or_lie_outside_are_left_out():
+    spans = (Span("day", 3, 9), Span("other", 4, 6), Span("gone", 50, 60))
+    template = delexicalise("On friday", {"day": "friday"}, spans=spans)
+    assert template == Template(("On ", Placeholder("day", "verbatim", "state")), ("friday",))

@@ -1,0 +1,92 @@
+"""What a reply may claim."""
+
+from __future__ import annotations
+
+import pytest
+
+from rasa_onramp.dialogue import Schema, Slot
+from rasa_onramp.generator import Grounding
+
+SCHEMA = Schema(
+    "parcels",
+    slots=(
+        Slot("tracking_number"),
+        Slot("day"),
+        Slot("time"),
+        Slot("fee"),
+        Slot("window", values=("morning", "afternoon", "evening")),
+        Slot("late", values=("True", "False")),
+    ),
+)
+GROUNDING = Grounding(
+    SCHEMA,
+    data=["in transit", "RX4821", "45", "17:00"],
+    constants=["We are open 24 hours. Good morning!", "Your fee is $45."],
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "claims"),
+    [
+        ("It is RX4821.", ("RX4821",)),
+        ("It is RX9999.", ("RX9999",)),
+        ("It costs $45.", ("$45",)),
+        ("It costs 45 dollars.", ("45 dollars",)),
+        ("It comes at 5 pm.", ("5 pm",)),
+        ("It comes on the 8th of March", ("8th of March",)),
+        ("It comes on March 8", ("March 8",)),
+        ("It is In Transit.", ("In Transit",)),
+        ("It comes in the evening.", ("evening",)),
+        ("One moment, the second one is it true?", ()),
+        ("What is the tracking number?", ()),
+        ("We are open 24 hours.", ()),
+        ("Good morning!", ()),
+        ("In the morning, the afternoon or the evening?", ()),
+        ("", ()),
+    ],
+)
+def test_without_state_and_results_only_constants_may_be_said(text, claims):
+    assert GROUNDING.ungrounded(text, {}) == claims
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "results"),
+    [
+        ("It is RX9999.", {"tracking_number": "rx9999"}, []),
+        ("It comes at 5 pm.", {"time": ("17:00", "five")}, []),
+        ("It comes at 5 pm.", {}, [{"time": "17:00"}]),
+        ("It comes on March 8th.", {"day": "2019-03-08"}, []),
+        ("It costs $45.", {}, [{"fee": 45}]),
+        ("I found 3 parcels.", {}, [{"fee": ""}] * 3),
+        ("It is in transit.", {}, [{"status": "In transit"}]),
+        ("It comes in the evening.", {"window": "evening"}, []),
+    ],
+)
+def test_what_the_state_or_the_results_hold_may_be_said(text, values, results):
+    assert GROUNDING.ungrounded(text, values, results) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "claims"),
+    [
+        ("It comes at 2 pm.", {"parcels": "2"}, ("2 pm",)),
+        ("It costs $5.", {"time": "5 pm"}, ("$5",)),
+        ("It comes on 5 May.", {"time": "5:00"}, ("5 May",)),
+        ("I found 4 parcels.", {}, ("4",)),
+    ],
+)
+def test_a_number_with_another_unit_is_another_claim(text, values, claims):
+    assert GROUNDING.ungrounded(text, values, [{}] * 3) == claims
+
+
+def test_a_datum_of_a_support_dialogue_is_no_constant_although_a_reply_says_it():
+    assert GROUNDING.ungrounded("Your fee is $45.", {}) == ("$45",)
+    unaware = Grounding(SCHEMA, data=[], constants=["Your fee is $45."])
+    assert unaware.ungrounded("Your fee is $45.", {}) == ()
+
+
+def test_a_listed_value_other_than_the_settled_one_contradicts_it():
+    assert GROUNDING.ungrounded("Good morning!", {"window": "evening"}) == ("morning",)
+    assert GROUNDING.ungrounded("Good morning!", {"window": "morning"}) == ()
+    offer = "In the morning or the afternoon instead?"
+    assert GROUNDING.ungrounded(offer, {"window": "evening"}) == ()
