@@ -244,6 +244,8 @@ class StoreContract:
         [
             (corpus(dialogue("a"), dialogue("a", "again")), "'a' .* comes twice"),
             (corpus(replace(dialogue("a"), domain="other")), "without its schema"),
+            (corpus(dialogue("a", split="test")), "'a' .* split 'test'; name"),
+            (corpus(Dialogue("a", "parcels", (Turn("bot", ""),))), "'a' .* speaker 'bot'; name"),
             (corpus(dialogue("a", "nul \0")), "dialogue 'a' .* NUL"),
             (corpus(dialogue("a", "nul \\\0")), "dialogue 'a' .* NUL"),
             (corpus(dialogue("a", "half \ud83d")), "dialogue 'a' .* surrogate"),
@@ -410,6 +412,14 @@ class StoreContract:
         finally:
             process.kill()
             process.join()
+
+    def test_a_reading_transaction_sees_one_moment(self, url: str, store: Store) -> None:
+        count = sa.select(sa.func.count()).select_from(tables.dialogues)
+        with open_store(url) as other, other._database.reading() as connection:
+            assert connection.execute(count).scalar() == 0
+            store.dialogues.import_corpus(many(3))
+            assert connection.execute(count).scalar() == 0
+        assert len(store.dialogues.dialogues("parcels")) == 3
 
     def test_a_writer_that_waits_too_long_says_so(
         self, url: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

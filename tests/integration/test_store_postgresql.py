@@ -151,4 +151,5 @@ def _assert_one_line_without_password(error: BaseException) -> None:
     assert "\n" not in str(error)
     chain = "".join(traceback.format_exception(None, error, error.__traceback__))
     assert PASSWORD not in chain
+    assert "[parameters:" not in chain  # SQLAlchemy's list of what users said
     assert "***@" in str(error)

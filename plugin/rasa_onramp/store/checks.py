@@ -10,7 +10,10 @@ from rasa_onramp.dialogue import Corpus, Dialogue, Schema
 from rasa_onramp.errors import StoreError
 from rasa_onramp.store.serialise import dialogue_to_json, schema_to_json
 
-__all__ = ["check_corpus", "conflict"]
+__all__ = ["SPEAKERS", "SPLITS", "check_corpus", "conflict"]
+
+SPLITS = ("support", "held-out")
+SPEAKERS = ("user", "system")
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 #: NUL as JSON writes it, unless its backslash is itself written with a backslash.
@@ -19,7 +22,7 @@ _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 def check_corpus(corpus: Corpus) -> None:
     """Raise StoreError for what would not fit the tables: dialogues of an unknown domain, an id
-    used twice in a domain, text that databases can't hold.
+    used twice in a domain, a split or speaker that there isn't, text that databases can't hold.
 
     That dialogues follow their schema is for formats/ to see to.
     """
@@ -37,6 +40,11 @@ def check_corpus(corpus: Corpus) -> None:
         if (dialogue.domain, dialogue.id) in seen:
             raise StoreError(f"{where} comes twice; give each dialogue an id of its own")
         seen.add((dialogue.domain, dialogue.id))
+        if dialogue.split not in (None, *SPLITS):
+            raise StoreError(f"{where} is of split {dialogue.split!r}; name one of {SPLITS}")
+        for turn in dialogue.turns:
+            if turn.speaker not in SPEAKERS:
+                raise StoreError(f"{where} has speaker {turn.speaker!r}; name one of {SPEAKERS}")
         _check_text(dialogue_to_json(dialogue), where)
 
 

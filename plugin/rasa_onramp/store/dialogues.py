@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from rasa_onramp.dialogue import Corpus, Dialogue, Schema
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.store import tables
-from rasa_onramp.store.checks import check_corpus, conflict
+from rasa_onramp.store.checks import SPLITS, check_corpus, conflict
 from rasa_onramp.store.database import Database
 from rasa_onramp.store.digest import dialogue_digest, support_digest_of
 from rasa_onramp.store.rows import (
@@ -26,8 +26,6 @@ from rasa_onramp.store.rows import (
 from rasa_onramp.store.serialise import schema_from_json
 
 __all__ = ["DialogueStore", "DomainSummary", "ImportReport"]
-
-_SPLITS = ("support", "held-out")
 
 
 @dataclass(frozen=True)
@@ -171,7 +169,7 @@ class DialogueStore:
         """The dialogues of `domain`, in order of import; of one split ("support", "held-out") only
         if given. Raises NotFound, ConfigError, StoreError, StoreUnavailable.
         """
-        if split is not None and split not in _SPLITS:
+        if split is not None and split not in SPLITS:
             raise ConfigError(f"no split is called {split!r}; name 'support' or 'held-out'")
         with self._database.reading() as connection:
             found = read_dialogues(connection, domain, split)
