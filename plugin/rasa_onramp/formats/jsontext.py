@@ -8,16 +8,17 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, Sequence, Union
+from typing import Any, List, Sequence, Tuple, Union
 
 from rasa_onramp.errors import FormatError
 from rasa_onramp.formats.source import line_at
+from rasa_onramp.formats.wording import UNSTORABLE
 
 __all__ = ["line_of", "parse_json"]
 
 _DECODER = json.JSONDecoder()
 _BLANK = re.compile(r"[ \t\r\n]*")
-_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+_DOUBTFUL_ESCAPE = re.compile(r"\\u(0000|[dD][89a-fA-F])")
 
 
 def parse_json(text: str, path: Path) -> Any:
@@ -37,8 +38,8 @@ def parse_json(text: str, path: Path) -> Any:
             path=path,
             mend="write the file as SGD does",
         ) from error
-    if _SURROGATE_ESCAPE.search(text):
-        _refuse_lone_surrogates(value, text, path)
+    if _DOUBTFUL_ESCAPE.search(text):
+        _refuse_unstorable(value, text, path)
     return value
 
 
@@ -56,7 +57,7 @@ def line_of(text: str, keys: Sequence[Union[str, int]]) -> int:
     return line_at(text, offset)
 
 
-def _child(text, offset, key):
+def _child(text: str, offset: int, key: Union[str, int]) -> int:
     """The offset of the value under `key` in the object or list that starts at `offset`."""
     opening = text[offset]
     if opening not in "{[":
@@ -84,27 +85,26 @@ def _child(text, offset, key):
     return found
 
 
-def _skip(text, offset):
-    return _BLANK.match(text, offset).end()
+def _skip(text: str, offset: int) -> int:
+    blank = _BLANK.match(text, offset)
+    return blank.end() if blank else offset
 
 
-def _refuse_lone_surrogates(value, text, path):
-    pending = [((), value)]
+def _refuse_unstorable(value: Any, text: str, path: Path) -> None:
+    pending: List[Tuple[Tuple[Union[str, int], ...], Any]] = [((), value)]
     while pending:
         keys, here = pending.pop()
+        texts: List[str] = []
         if isinstance(here, str):
-            inside = [here]
+            texts = [here]
         elif isinstance(here, dict):
-            inside = list(here)
+            texts = list(here)
             pending.extend(((*keys, key), item) for key, item in here.items())
         elif isinstance(here, list):
-            inside = []
             pending.extend(((*keys, index), item) for index, item in enumerate(here))
-        else:
-            inside = []
-        if any("\ud800" <= char <= "\udfff" for each in inside for char in each):
+        if any(UNSTORABLE.search(each) for each in texts):
             raise FormatError(
-                "half of a surrogate pair stands alone",
+                "an escape that stands for no character of a text",
                 path=path,
                 line=line_of(text, keys),
                 mend="write the character itself, in UTF-8",

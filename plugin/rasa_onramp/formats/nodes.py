@@ -22,7 +22,7 @@ from ruamel.yaml.events import (
 )
 
 from rasa_onramp.formats.source import line_at
-from rasa_onramp.formats.wording import quote
+from rasa_onramp.formats.wording import UNSTORABLE, quote
 
 __all__ = ["Fields", "Items", "Mistake", "Node", "Text", "parse_nodes"]
 
@@ -74,7 +74,8 @@ def parse_nodes(text: str) -> Node:
     except YAMLError as error:
         raise _syntax_mistake(error, text) from error
     except (ValueError, OverflowError) as error:  # \U99999999, %YAML 1.99999…
-        raise Mistake(f"not valid YAML: {error}", "correct it", None) from error
+        message = "not valid YAML: " + " ".join(str(error).split())
+        raise Mistake(message, "correct it", None) from error
 
 
 def _events(text: str) -> Iterator[Any]:
@@ -102,6 +103,9 @@ def _compose(events: Iterator[Any]) -> Node:
                 raise Mistake(f"a tag, {event.tag}", "remove it: all values are text", line)
         node: Optional[Node] = None
         if isinstance(event, ScalarEvent):
+            if UNSTORABLE.search(event.value):
+                message = "an escape that stands for no character of a text"
+                raise Mistake(message, "write the character itself, in UTF-8", line)
             node = Text(event.value, line)
         elif isinstance(event, (SequenceStartEvent, MappingStartEvent)):
             if len(open_nodes) == _DEEPEST:

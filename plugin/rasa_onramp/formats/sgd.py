@@ -9,13 +9,14 @@ A dialogue over several services becomes one Dialogue for each of them, with the
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Collection, Dict, List, Mapping, Optional, Tuple, Union
+from typing import Any, Collection, Dict, Iterator, List, Mapping, Optional, Set, Tuple, Union
 
-from rasa_onramp.dialogue import DONTCARE, Corpus, Dialogue, Schema, Span, State, Turn
+from rasa_onramp.dialogue import Corpus, Dialogue, Turn
 from rasa_onramp.errors import FormatError
 from rasa_onramp.formats.jsontext import line_of, parse_json
-from rasa_onramp.formats.sgd_schema import read_sgd_schemas, service_of
-from rasa_onramp.formats.shape import Misfit, get, shape
+from rasa_onramp.formats.sgd_frames import Service, read_turn
+from rasa_onramp.formats.sgd_schema import read_sgd_schemas
+from rasa_onramp.formats.shape import Keys, Misfit, get, shape
 from rasa_onramp.formats.source import read_text
 from rasa_onramp.formats.wording import did_you_mean, quote
 
@@ -36,25 +37,23 @@ def read_sgd(folder: Union[str, Path], services: Optional[Collection[str]] = Non
     """
     folder = Path(folder)
     schemas = read_sgd_schemas(folder, LIMIT)
-    if services is not None:
-        for name in sorted(services):
-            if name not in schemas:
-                mend = did_you_mean(name, schemas, "the service in schema.json")
-                raise FormatError(f"no service called {quote(name)}", path=folder, mend=mend)
-    wanted = set(schemas if services is None else services)
+    for name in services or ():
+        if name not in schemas:
+            mend = did_you_mean(name, schemas, "it in schema.json")
+            raise FormatError(f"no service called {quote(name)}", path=folder, mend=mend)
+    wanted = {name: schemas[name] for name in schemas if services is None or name in services}
+    reader = _Reader({name: Service.of(schema) for name, schema in schemas.items()}, set(wanted))
     dialogues: List[Dialogue] = []
-    seen: Dict[str, Path] = {}
     for path in dialogue_files(folder):
         text = read_text(path, LIMIT)
         content = parse_json(text, path)
         try:
-            for index, raw in enumerate(shape(content, list, "a list of dialogues", ())):
-                dialogues.extend(_views(raw, (index,), schemas, wanted, seen, path))
+            for index, raw in enumerate(shape(content, list, "the file", ())):
+                dialogues.extend(reader.views(raw, (index,), path))
         except Misfit as error:
             line = line_of(text, error.keys)
             raise FormatError(error.message, path=path, line=line, mend=error.mend) from error
-    kept = {name: schema for name, schema in schemas.items() if name in wanted}
-    return Corpus(schemas=kept, dialogues=tuple(dialogues))
+    return Corpus(schemas=wanted, dialogues=tuple(dialogues))
 
 
 def dialogue_files(folder: Path) -> Tuple[Path, ...]:
@@ -62,7 +61,12 @@ def dialogue_files(folder: Path) -> Tuple[Path, ...]:
 
     Raises FormatError where there are JSON files of other names only: they would go unread.
     """
-    found = sorted(path for path in folder.iterdir() if path.name.endswith((".json", ".json.gz")))
+    try:
+        names = sorted(folder.iterdir())
+    except OSError as error:
+        message, mend = f"can't be listed ({error.strerror})", "check its permissions"
+        raise FormatError(message, path=folder, mend=mend) from error
+    found = [path for path in names if path.name.endswith((".json", ".json.gz"))]
     files = tuple(path for path in found if path.name.startswith("dialogues_"))
     others = [path for path in found if not path.name.startswith("schema.json")]
     if others and not files:
@@ -71,180 +75,86 @@ def dialogue_files(folder: Path) -> Tuple[Path, ...]:
     return files
 
 
-def _views(raw, keys, schemas, wanted, seen, path):
-    """One Dialogue for each wanted service of an SGD dialogue."""
-    shape(raw, dict, "a dialogue", keys)
-    dialogue_id = get(raw, "dialogue_id", str, keys)
-    if not dialogue_id:
-        raise Misfit("a dialogue_id is empty", "give it one", (*keys, "dialogue_id"))
-    if dialogue_id in seen:
-        where = "" if seen[dialogue_id] == path else f" (also in {seen[dialogue_id].name})"
-        raise Misfit(
-            f"a second dialogue has the id {quote(dialogue_id)}{where}",
-            "give each dialogue its own",
-            (*keys, "dialogue_id"),
-        )
-    seen[dialogue_id] = path
-    services = get(raw, "services", list, keys)
-    for index, name in enumerate(services):
-        service_of(name, schemas, (*keys, "services", index))
-        if name in services[:index]:
-            message = f"service {quote(name)} is listed twice"
-            raise Misfit(message, "list it once", (*keys, "services", index))
-    turns: Dict[str, List[Turn]] = {name: [] for name in services if name in wanted}
-    previous = "system"
-    for index, turn in enumerate(get(raw, "turns", list, keys)):
-        previous = _add_turn(turn, (*keys, "turns", index), schemas, services, turns, previous)
-    if previous == "system" and not raw["turns"]:
-        mend = "give it turns or leave it out"
-        raise Misfit(f"dialogue {quote(dialogue_id)} has no turns", mend, keys)
-    for service, said in turns.items():
-        yield Dialogue(id=dialogue_id, domain=service, turns=tuple(said))
+class _Reader:
+    """Reads dialogues one by one, and remembers whose ids it has seen."""
 
+    def __init__(self, services: Mapping[str, Service], wanted: Set[str]):
+        self.services = services
+        self.wanted = wanted
+        self.seen: Dict[str, Path] = {}
 
-def _add_turn(raw, keys, schemas, services, turns, previous):
-    """Adds a turn to the view of each service; returns who spoke."""
-    shape(raw, dict, "a turn", keys)
-    said_by = get(raw, "speaker", str, keys)
-    speaker = _SPEAKERS.get(said_by)
-    if speaker is None:
-        message = f"unknown speaker {quote(said_by)}"
-        raise Misfit(message, "write USER or SYSTEM", (*keys, "speaker"))
-    if speaker == previous:
-        if keys[-1] == 0:
-            message, mend = "the first turn is the system's", "start with a USER turn"
-        else:
-            message = f"two {said_by} turns in a row"
-            mend = "join them into one, or put the other speaker's turn between them"
-        raise Misfit(message, mend, keys)
-    text = get(raw, "utterance", str, keys)
-    if not text.strip():
-        raise Misfit("a turn without text", "write what was said", (*keys, "utterance"))
-    frames: Dict[str, Tuple[dict, tuple]] = {}
-    for index, frame in enumerate(get(raw, "frames", list, keys)):
-        frame_keys = (*keys, "frames", index)
-        name = get(shape(frame, dict, "a frame", frame_keys), "service", str, frame_keys)
-        service_of(name, schemas, (*frame_keys, "service"))
-        if name not in services:
-            mend = "list it under the dialogue's services"
-            raise Misfit(f"a frame of {quote(name)}, which it doesn't list", mend, frame_keys)
-        if name in frames:
-            raise Misfit(f"two frames of {quote(name)} in a turn", "merge them", frame_keys)
-        frames[name] = (frame, frame_keys)
-    for service, said in turns.items():
-        frame, frame_keys = frames.get(service, ({}, keys))
-        said.append(_turn(speaker, text, frame, frame_keys, schemas[service]))
-    return speaker
+    def views(self, raw: Any, keys: Keys, path: Path) -> Iterator[Dialogue]:
+        """One Dialogue for each wanted service of an SGD dialogue. Raises Misfit."""
+        name = self._new_id(shape(raw, dict, "a dialogue", keys), keys, path)
+        services = get(raw, "services", list, keys)
+        for index, service in enumerate(services):
+            at = (*keys, "services", index)
+            self._check_service(service, at)
+            if service in services[:index]:
+                raise Misfit(f"service {quote(service)} is listed twice", "list it once", at)
+        turns = get(raw, "turns", list, keys)
+        if not turns:
+            mend = "give it turns or leave it out"
+            raise Misfit(f"dialogue {quote(name)} has no turns", mend, (*keys, "turns"))
+        views: Dict[str, List[Turn]] = {each: [] for each in services if each in self.wanted}
+        previous = None
+        for index, turn in enumerate(turns):
+            previous = self._add_turn(turn, (*keys, "turns", index), services, views, previous)
+        for service, said in views.items():
+            yield Dialogue(id=name, domain=service, turns=tuple(said))
 
+    def _new_id(self, raw: Dict[str, Any], keys: Keys, path: Path) -> str:
+        name: str = get(raw, "dialogue_id", str, keys)
+        if not name.strip():
+            raise Misfit("a dialogue's id is empty", "give it one", (*keys, "dialogue_id"))
+        if name in self.seen:
+            first = self.seen[name]
+            where = "" if first == path else f" (first in {first.name})"
+            message = f"a second dialogue has the id {quote(name)}{where}"
+            raise Misfit(message, "give each dialogue its own", (*keys, "dialogue_id"))
+        self.seen[name] = path
+        return name
 
-def _turn(speaker, text, frame, keys, schema: Schema) -> Turn:
-    slots = {slot.name: slot for slot in schema.slots}
-    state = None
-    action, parameters, results = None, {}, ()
-    if speaker == "user":
-        if "state" in frame:
-            state = _state(get(frame, "state", dict, keys), (*keys, "state"), schema, slots)
-    else:
-        if "service_call" in frame:
-            call = get(frame, "service_call", dict, keys)
-            action, parameters = _call(call, (*keys, "service_call"), schema, slots)
-        if "service_results" in frame:
-            rows = get(frame, "service_results", list, keys)
-            results = _results(rows, (*keys, "service_results"), slots)
-    return Turn(
-        speaker=speaker,
-        text=text,
-        state=state,
-        action=action,
-        parameters=parameters,
-        results=results,
-        spans=_spans(frame.get("slots", []), text, (*keys, "slots"), slots),
-    )
+    def _add_turn(
+        self,
+        raw: Any,
+        keys: Keys,
+        services: List[str],
+        views: Dict[str, List[Turn]],
+        previous: Optional[str],
+    ) -> str:
+        """Adds a turn to the view of each service; returns who spoke."""
+        name = get(shape(raw, dict, "a turn", keys), "speaker", str, keys)
+        speaker = _SPEAKERS.get(name)
+        if speaker is None:
+            message = f"unknown speaker {quote(name)}"
+            raise Misfit(message, "write USER or SYSTEM", (*keys, "speaker"))
+        if previous is None and speaker == "system":
+            raise Misfit("the first turn is the system's", "start with a USER turn", keys)
+        if previous == speaker == "user":
+            mend = "join them, or put a SYSTEM turn between them"
+            raise Misfit("two USER turns in a row", mend, keys)
+        text = get(raw, "utterance", str, keys)
+        if not text.strip():
+            raise Misfit("a turn without text", "write what was said", (*keys, "utterance"))
+        frames: Dict[str, Tuple[Dict[str, Any], Keys]] = {}
+        for index, frame in enumerate(get(raw, "frames", list, keys)):
+            at = (*keys, "frames", index)
+            service = get(shape(frame, dict, "a frame", at), "service", str, at)
+            self._check_service(service, (*at, "service"))
+            if service not in services:
+                mend = "list it under the dialogue's services"
+                message = f"a frame of {quote(service)}, which the dialogue doesn't list"
+                raise Misfit(message, mend, (*at, "service"))
+            if service in frames:
+                raise Misfit(f"two frames of {quote(service)} in a turn", "merge them", at)
+            frames[service] = frame, at
+        for service, said in views.items():
+            frame, at = frames.get(service, ({}, keys))
+            said.append(read_turn(speaker, text, frame, at, self.services[service]))
+        return speaker
 
-
-def _state(raw, keys, schema: Schema, slots) -> State:
-    values = {}
-    at = (*keys, "slot_values")
-    for name, spellings in get(raw, "slot_values", dict, keys).items():
-        slot = _slot(name, slots, (*at, name))
-        if not isinstance(spellings, list) or not spellings:
-            mend = "write a list of one or more, or leave the slot out"
-            raise Misfit(f"slot {quote(name)} has no value", mend, (*at, name))
-        for index, value in enumerate(spellings):
-            _filled(value, name, (*at, name, index))
-            if slot.values and value not in slot.values and value != DONTCARE:
-                mend = did_you_mean(value, slot.values, "it in schema.json")
-                message = f"{quote(value)} is not among the values listed for {quote(name)}"
-                raise Misfit(message, mend, (*at, name, index))
-        values[name] = tuple(spellings)
-    intent = get(raw, "active_intent", str, keys)
-    if intent == "NONE":
-        intent = None
-    else:
-        _intent(intent, schema, (*keys, "active_intent"))
-    at = (*keys, "requested_slots")
-    requested = get(raw, "requested_slots", list, keys)
-    for index, name in enumerate(requested):
-        _slot(name, slots, (*at, index))
-    # SGD never repeats one; a file that does means it once.
-    return State(values, intent, tuple(dict.fromkeys(requested)))
-
-
-def _call(raw, keys, schema: Schema, slots) -> Tuple[str, Mapping[str, str]]:
-    method = get(raw, "method", str, keys)
-    _intent(method, schema, (*keys, "method"))
-    parameters = get(raw, "parameters", dict, keys)
-    return method, _texts(parameters, (*keys, "parameters"), slots)
-
-
-def _results(rows, keys, slots) -> Tuple[Mapping[str, str], ...]:
-    made = []
-    for index, row in enumerate(rows):
-        shape(row, dict, "a result", (*keys, index))
-        made.append(_texts(row, (*keys, index), slots))
-    return tuple(made)
-
-
-def _texts(raw, keys, slots) -> Mapping[str, str]:
-    for name, value in raw.items():
-        # The bulk of a file: nothing but the checks here.
-        if name not in slots:
-            _slot(name, slots, (*keys, name))
-        if not isinstance(value, str):
-            _filled(value, name, (*keys, name))
-    return raw
-
-
-def _spans(raw, text, keys, slots) -> Tuple[Span, ...]:
-    made = []
-    for index, item in enumerate(shape(raw, list, "slots", keys)):
-        here = (*keys, index)
-        name = get(shape(item, dict, "a slot's span", here), "slot", str, here)
-        _slot(name, slots, (*here, "slot"))
-        if "start" not in item:  # files of SGD's kind mark values copied from elsewhere so
-            continue
-        start, end = get(item, "start", int, here), get(item, "exclusive_end", int, here)
-        if not 0 <= start < end <= len(text):
-            message = f"the span {start}-{end} of {quote(name)} is outside the utterance"
-            raise Misfit(message, f"keep it within 0-{len(text)}", here)
-        made.append(Span(name, start, end))
-    return tuple(made)
-
-
-def _filled(value: Any, name: str, keys) -> None:
-    if not isinstance(value, str) or not value.strip():
-        message = f"{quote(value)} is no value for {quote(name)}"
-        raise Misfit(message, "write a text that isn't empty, or leave it out", keys)
-
-
-def _slot(name: Any, slots, keys):
-    slot = slots.get(name) if isinstance(name, str) else None
-    if slot is None:
-        raise Misfit(f"unknown slot {quote(name)}", did_you_mean(str(name), slots, "it"), keys)
-    return slot
-
-
-def _intent(name: str, schema: Schema, keys) -> None:
-    names = [intent.name for intent in schema.intents]
-    if name not in names:
-        raise Misfit(f"unknown intent {quote(name)}", did_you_mean(name, names, "it"), keys)
+    def _check_service(self, name: Any, keys: Keys) -> None:
+        if not isinstance(name, str) or name not in self.services:
+            mend = did_you_mean(str(name), self.services, "it in schema.json")
+            raise Misfit(f"schema.json has no service {quote(name)}", mend, keys)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, Mapping, Set, Tuple, Union
+from typing import Any, Dict, List, Mapping, Set, Tuple, Union
 
-from rasa_onramp.dialogue import Action, Intent, Schema, Slot
+from rasa_onramp.dialogue import DONTCARE, Action, Intent, Schema, Slot
 from rasa_onramp.errors import FormatError
 from rasa_onramp.formats.jsontext import line_of, parse_json
 from rasa_onramp.formats.shape import Keys, Misfit, get, shape
 from rasa_onramp.formats.source import read_text
 from rasa_onramp.formats.wording import did_you_mean, quote
 
-__all__ = ["read_sgd_schemas", "schema_file", "service_of"]
+__all__ = ["read_sgd_schemas", "schema_file"]
 
 _LIMIT = 16 * 2**20
 
@@ -53,16 +53,7 @@ def schema_file(folder: Path) -> Path:
     raise FormatError("no schema.json in the folder", path=folder, mend=mend)
 
 
-def service_of(name: Any, schemas: Mapping[str, Schema], keys: Keys) -> Schema:
-    """The schema of the service `name`, mentioned under `keys`. Raises Misfit."""
-    schema = schemas.get(name) if isinstance(name, str) else None
-    if schema is None:
-        mend = did_you_mean(str(name), schemas, "it in schema.json")
-        raise Misfit(f"schema.json has no service {quote(name)}", mend, keys)
-    return schema
-
-
-def _schema(raw, keys) -> Schema:
+def _schema(raw: Dict[str, Any], keys: Keys) -> Schema:
     name = _name(raw, "service_name", keys)
     slots = tuple(
         _slot(shape(item, dict, "a slot", here), here) for item, here in _items(raw, "slots", keys)
@@ -80,7 +71,7 @@ def _schema(raw, keys) -> Schema:
     return Schema(name, _description(raw, keys), slots, tuple(intents), tuple(actions))
 
 
-def _slot(raw, keys) -> Slot:
+def _slot(raw: Dict[str, Any], keys: Keys) -> Slot:
     name = _name(raw, "name", keys)
     values: Tuple[str, ...] = ()
     # Some free slots list example values too: only `is_categorical` says that no others count.
@@ -94,11 +85,12 @@ def _slot(raw, keys) -> Slot:
             mend = "list them, or set is_categorical to false"
             raise Misfit(f"slot {quote(name)} is categorical without values", mend, keys)
         _unique(listed, "value", at)
-        values = tuple(listed)
+        # Files of SGD's kind may list it; here every slot can have it.
+        values = tuple(value for value in listed if value != DONTCARE)
     return Slot(name, _description(raw, keys), values)
 
 
-def _intent(raw, keys, known) -> Tuple[Intent, Action]:
+def _intent(raw: Dict[str, Any], keys: Keys, known: Set[str]) -> Tuple[Intent, Action]:
     name = _name(raw, "name", keys)
     description = _description(raw, keys)
     required = tuple(
@@ -118,29 +110,29 @@ def _intent(raw, keys, known) -> Tuple[Intent, Action]:
     return intent, Action(name, description, required, results)
 
 
-def _items(raw, key, keys):
+def _items(raw: Dict[str, Any], key: str, keys: Keys) -> List[Tuple[Any, Keys]]:
     return [(item, (*keys, key, index)) for index, item in enumerate(get(raw, key, list, keys))]
 
 
-def _name(raw, key, keys) -> str:
+def _name(raw: Dict[str, Any], key: str, keys: Keys) -> str:
     name = get(raw, key, str, keys)
     if not name.strip():
         raise Misfit(f"{key!r} is empty", "give it a name", (*keys, key))
     return name
 
 
-def _description(raw, keys) -> str:
+def _description(raw: Dict[str, Any], keys: Keys) -> str:
     return get(raw, "description", str, keys) if "description" in raw else ""
 
 
-def _known(name, known: Set[str], keys) -> str:
+def _known(name: Any, known: Set[str], keys: Keys) -> str:
     if not isinstance(name, str) or name not in known:
         mend = did_you_mean(str(name), sorted(known), "it under slots")
         raise Misfit(f"unknown slot {quote(name)}", mend, keys)
     return name
 
 
-def _unique(names, what, keys) -> Set[str]:
+def _unique(names: List[str], what: str, keys: Keys) -> Set[str]:
     seen: Set[str] = set()
     for index, name in enumerate(names):
         if name in seen:

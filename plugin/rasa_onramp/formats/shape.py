@@ -9,7 +9,13 @@ __all__ = ["Keys", "Misfit", "get", "shape"]
 #: The way to a value: names in objects and positions in lists, from the outside in.
 Keys = Tuple[Union[str, int], ...]
 
-_NAMES = {dict: "an object", list: "a list", str: "a text", int: "a whole number", bool: "a bool"}
+_NAMES = {
+    dict: "an object",
+    list: "a list",
+    str: "a text",
+    int: "a whole number",
+    bool: "true or false",
+}
 
 
 class Misfit(Exception):
@@ -34,4 +40,7 @@ def get(raw: dict, key: str, kind: type, keys: Keys) -> Any:
     """What the object under `keys` holds as `key`, which must be of the `kind`. Raises Misfit."""
     if key not in raw:
         raise Misfit(f"no {key!r} here", f"add {key!r}, {_NAMES[kind]}", keys)
-    return shape(raw[key], kind, repr(key), (*keys, key))
+    value = raw[key]
+    if type(value) is kind:  # most often, and cheap
+        return value
+    return shape(value, kind, repr(key), (*keys, key))

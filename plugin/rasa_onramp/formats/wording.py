@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import Iterable
 
-__all__ = ["did_you_mean", "quote"]
+__all__ = ["UNSTORABLE", "did_you_mean", "quote"]
+
+#: Characters that escapes can write down, but no UTF-8 file or SQL text can hold: NUL and halves of
+#: surrogate pairs.
+UNSTORABLE = re.compile("[\\0\ud800-\udfff]")
 
 _LONGEST_QUOTE = 60
 _LONGEST_LIST = 8

@@ -167,8 +167,9 @@ def _system_turn(turn: Fields, reading: _Reading) -> Turn:
     parameters = _row(_mapping(turn, "parameters"), reading)
     results: List[Mapping[str, str]] = []
     for item in items(turn, "results"):
-        row = fields(item, "a result", tuple(reading.slots))
-        results.append(_row(row.values, reading))
+        if not isinstance(item, Fields):
+            raise Mistake("a result must be a mapping", "write {slot: value}", item.line)
+        results.append(_row(item.values, reading))
     return Turn(
         speaker="system",
         text=said,
@@ -196,7 +197,7 @@ def _mapping(turn: Fields, key: str) -> Mapping[str, Node]:
 
 
 def _marked(node: Node, reading: _Reading) -> Tuple[str, Tuple[Span, ...]]:
-    marked = text(node, "a turn's text")
+    marked = text(node, "a turn's text", "write what was said")
     try:
         said, spans = parse_marks(marked)
     except MarkError as error:

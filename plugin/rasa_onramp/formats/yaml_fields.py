@@ -39,12 +39,12 @@ def items(parent: Fields, key: str) -> Tuple[Node, ...]:
     return node.items
 
 
-def text(node: Node, what: str) -> str:
+def text(node: Node, what: str, mend: str = "write it or leave the key out") -> str:
     """`node` as a text that isn't blank. Raises Mistake."""
     if not isinstance(node, Text):
         raise Mistake(f"{what} must be a text", "write it in quotes", node.line)
     if not node.value.strip():
-        raise Mistake(f"{what} is empty", "write it or leave the key out", node.line)
+        raise Mistake(f"{what} is empty", mend, node.line)
     return node.value
 
 

@@ -25,7 +25,7 @@ def yaml_text(schema: Schema, dialogues: Iterable[Dialogue]) -> str:
     slots = {slot.name: slot for slot in schema.slots}
     root["dialogues"] = [_dialogue(dialogue, slots) for dialogue in dialogues]
     root.yaml_set_comment_before_after_key("dialogues", before="\n")
-    yaml = YAML()
+    yaml: Any = YAML()
     yaml.width = 2**30  # an utterance stays on its line
     yaml.indent(mapping=2, sequence=4, offset=2)
     stream = io.StringIO()

@@ -1,0 +1,129 @@
+"""Predicted states as dialogue files in SGD's format, for SGD's published scorer.
+
+The scorer is `schema_guided_dst/evaluate.py` in google-research: it reads `dialogues_*.json` of
+the folder as its predictions and compares them with the reference folder, dialogue by dialogue.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+
+from rasa_onramp.dialogue import State
+from rasa_onramp.errors import ConfigError
+from rasa_onramp.formats.jsontext import parse_json
+from rasa_onramp.formats.sgd import LIMIT, dialogue_files
+from rasa_onramp.formats.sgd_schema import schema_file
+from rasa_onramp.formats.source import read_text
+
+__all__ = ["Predicted", "Written", "write_sgd_predictions"]
+
+#: By dialogue id and service: a state, or None for an empty one, for each user turn of the
+#: dialogue, those without a frame of the service included (as in Dialogue.turns).
+Predicted = Mapping[Tuple[str, str], Sequence[Optional[State]]]
+
+
+class Written(NamedTuple):
+    """How many dialogues were written, and the ids of those with predictions for some of their
+    services only: they are left out, as the scorer wants every service of a dialogue."""
+
+    dialogues: int
+    left_out: Tuple[str, ...]
+
+
+def write_sgd_predictions(
+    source_folder: Union[str, Path], out_folder: Union[str, Path], predicted: Predicted
+) -> Written:
+    """Copies the dialogues that have predictions, with those in place of the reference states.
+
+    Files are called as in `source_folder` and are never gzipped; schema.json comes along. The
+    user's frames keep nothing of the reference but the service: no spans, no dialogue acts.
+    Raises FormatError about the source, ConfigError if `out_folder` can't be written or holds
+    dialogue files already, and ValueError where predictions don't fit the dialogues.
+    """
+    source, out = Path(source_folder), Path(out_folder)
+    text_of_schema = read_text(schema_file(source), LIMIT)
+    files = dialogue_files(source)
+    _prepare(out)
+    _write(out / "schema.json", text_of_schema)
+    services: Dict[str, List[str]] = {}
+    for dialogue_id, service in predicted:
+        services.setdefault(dialogue_id, []).append(service)
+    count, left_out = 0, []
+    for path in files:
+        written = []
+        for dialogue in parse_json(read_text(path, LIMIT), path):
+            known = services.pop(dialogue["dialogue_id"], None)
+            if known is None:
+                continue
+            if Counter(known) != Counter(dialogue["services"]):
+                left_out.append(dialogue["dialogue_id"])
+                strange = sorted(set(known) - set(dialogue["services"]))
+                if strange:
+                    raise ValueError(f"{left_out[-1]!r} is not about {strange[0]!r}")
+                continue
+            written.append(_with_predictions(dialogue, predicted))
+        if written:
+            name = path.name[: -len(".gz")] if path.suffix == ".gz" else path.name
+            _write(out / name, json.dumps(written, indent=2, ensure_ascii=False) + "\n")
+            count += len(written)
+    if services:
+        raise ValueError(f"predictions for {min(services)!r}, which is not in {source}")
+    return Written(count, tuple(left_out))
+
+
+def _with_predictions(dialogue: Dict[str, Any], predicted: Predicted) -> Dict[str, Any]:
+    name = dialogue["dialogue_id"]
+    user_turns = sum(turn["speaker"] == "USER" for turn in dialogue["turns"])
+    for service in dialogue["services"]:
+        found = len(predicted[name, service])
+        if found != user_turns:
+            message = f"{found} states for the {user_turns} user turns of {name!r}"
+            raise ValueError(f"{message}, service {service!r}")
+    turns = []
+    position = 0
+    for turn in dialogue["turns"]:
+        if turn["speaker"] == "USER":
+            frames = [
+                {
+                    "service": frame["service"],
+                    "state": _state(predicted[name, frame["service"]][position]),
+                }
+                for frame in turn["frames"]
+            ]
+            turns.append({**turn, "frames": frames})
+            position += 1
+        else:
+            turns.append(turn)
+    return {**dialogue, "turns": turns}
+
+
+def _state(state: Optional[State]) -> Dict[str, Any]:
+    state = state or State()
+    return {
+        "active_intent": state.active_intent or "NONE",
+        "requested_slots": list(state.requested_slots),
+        "slot_values": {slot: list(values) for slot, values in state.values.items()},
+    }
+
+
+def _prepare(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        there = sorted(out.glob("dialogues_*.json*"))
+    except OSError as error:
+        message = f"{out} can't be written ({error.strerror}); choose another folder"
+        raise ConfigError(message) from error
+    if there:
+        # The scorer would take them for predictions too.
+        raise ConfigError(f"{out} holds {there[0].name} already; choose an empty folder")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_bytes(text.encode("utf-8"))
+    except OSError as error:
+        message = f"{path} can't be written ({error.strerror}); make room or choose another folder"
+        raise ConfigError(message) from error
