@@ -53,12 +53,12 @@ def answer(prompt: Prompt, scores: Scores, row: int, previous: State) -> TurnPre
     confidence: Dict[str, float] = {}
     for column, slot in enumerate(schema.schema.slots):
         places = [schema.none, schema.any, schema.clear, *schema.targets[column].values()]
-        score, best = both[column, places].max(0)
-        place = places[int(best)]
+        here = both[column, places]
+        score, place = float(here.max()), places[int(here.argmax())]
         first = last = -1
         if spans is not None and not slot.categorical and spans[column][0] > score:
             score, first, last = spans[column]
-        confidence[slot.name] = _probability(float(score), one_place=first < 0)
+        confidence[slot.name] = _probability(score, one_place=first < 0)
         if first >= 0:
             where = int(prompt.utterance[first])
             a, b = int(prompt.start[first]), int(prompt.end[last])

@@ -51,8 +51,8 @@ class EncoderConfig:
             raise CheckpointError(
                 f"{folder}: config.json can't be read ({error}); fetch it anew"
             ) from None
-        if values.get("model_type") != "bert":
-            kind = values.get("model_type")
+        kind = values.get("model_type") if isinstance(values, dict) else None
+        if kind != "bert":
             raise CheckpointError(
                 f"{folder}: model type {kind!r}, but only BERT encoders can be used"
             )

@@ -22,7 +22,7 @@ from rasa_onramp.dialogue import DONTCARE, Turn
 from rasa_onramp.tracker.roles import Flag, Role
 from rasa_onramp.tracker.schema_prompt import SchemaPrompt
 from rasa_onramp.tracker.tokens import Special, Tokens
-from rasa_onramp.tracker.windows import MAX_POSITIONS
+from rasa_onramp.tracker.windows import MAX_POSITIONS, utterance_limit
 
 __all__ = ["Prompt", "build_prompt"]
 
@@ -87,9 +87,10 @@ def build_prompt(
     start: List[int] = []
     stop: List[int] = []
     last_position: Dict[int, int] = {}
+    longest = utterance_limit(len(schema))
     for index in range(first, end):
         turn = turns[index]
-        encoded, offsets = tokens.encode(turn.text)
+        encoded, offsets = tokens.encode(turn.text, longest)
         ids.append(tokens.special(Special.USR if turn.is_user else Special.SYS))
         ids.extend(encoded)
         role.extend([Role.SPEAKER] + [Role.TEXT] * len(encoded))

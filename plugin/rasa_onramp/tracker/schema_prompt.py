@@ -8,6 +8,7 @@ from typing import Dict, List, Mapping, Tuple
 import numpy as np
 
 from rasa_onramp.dialogue import Schema
+from rasa_onramp.errors import ConfigError
 from rasa_onramp.tracker.roles import Role
 from rasa_onramp.tracker.tokens import Special, Tokens, words_of
 
@@ -37,20 +38,28 @@ class SchemaPrompt:
         return len(self.ids)
 
 
+#: What is tried in turn: tokens of a description, tokens of a name or listed value.
+_CUTS = ((40, 12), (16, 12), (8, 12), (4, 12), (0, 12), (0, 6), (0, 3), (0, 2))
+
+
 def build_schema(tokens: Tokens, schema: Schema, limit: int = 400) -> SchemaPrompt:
     """The schema's part of the prompt.
 
-    Descriptions are shortened step by step where the whole would exceed `limit` tokens, so that
-    history always has room.
+    Descriptions, then names and listed values, are shortened step by step where the whole would
+    exceed `limit` tokens, so that history always has room. Raises ConfigError if nothing helps.
     """
-    for words in (40, 16, 8, 4, 0):
-        prompt = _schema_tokens(tokens, schema, words)
+    for words, names in _CUTS:
+        prompt = _schema_tokens(tokens, schema, words, names)
         if len(prompt) <= limit:
-            break
-    return prompt
+            return prompt
+    raise ConfigError(
+        f"domain {schema.name!r} takes {len(prompt)} tokens of the {limit} a schema may have; "
+        "list fewer values or split the domain"
+    )
 
 
-def _schema_tokens(tokens: Tokens, schema: Schema, words: int) -> SchemaPrompt:
+def _schema_tokens(tokens: Tokens, schema: Schema, words: int, names: int) -> SchemaPrompt:
+    headline = words + 8 if names == _CUTS[0][1] else names
     ids: List[int] = [tokens.cls]
     segment: List[int] = [0]
     role: List[int] = [Role.SCHEMA]
@@ -67,30 +76,30 @@ def _schema_tokens(tokens: Tokens, schema: Schema, words: int) -> SchemaPrompt:
         role.append(what)
         return len(ids) - 1
 
-    add(f"{words_of(schema.name)} : {schema.description}", 0, words + 8)
+    add(f"{words_of(schema.name)} : {schema.description}", 0, headline)
     none = mark(Special.NONE, 0, Role.NONE)
     any_ = mark(Special.ANY, 0, Role.ANY)
     clear = mark(Special.CLEAR, 0, Role.CLEAR)
     targets: List[Dict[str, int]] = []
     for number, slot in enumerate(schema.slots, start=1):
         mark(Special.SLOT, number, Role.SCHEMA)
-        add(words_of(slot.name), number, 12)
+        add(words_of(slot.name), number, names)
         if slot.description and words:
             add(f": {slot.description}", number, words)
         found: Dict[str, int] = {}
         for value in slot.values:
             found[value.lower()] = mark(Special.VAL, number, Role.VALUE)
-            add(words_of(value), number, 12)
+            add(words_of(value), number, names)
         targets.append(found)
     intents: Dict[str, int] = {}
     for intent in schema.intents:
         intents[intent.name] = mark(Special.INT, 0, Role.INTENT)
-        add(f"{words_of(intent.name)} : {intent.description}", 0, words + 8)
+        add(f"{words_of(intent.name)} : {intent.description}", 0, headline)
     said = {(i.name, i.description) for i in schema.intents}
     actions: Dict[str, int] = {}
     for action in schema.actions:
         actions[action.name] = mark(Special.ACT, 0, Role.ACTION)
-        add(words_of(action.name), 0, 12)
+        add(words_of(action.name), 0, names)
         if words and (action.name, action.description) not in said:
             add(f": {action.description}", 0, words)
     ids.append(tokens.sep)

@@ -7,12 +7,19 @@ from typing import List, Sequence, Tuple
 from rasa_onramp.dialogue import Turn
 from rasa_onramp.tracker.tokens import Tokens
 
-__all__ = ["MAX_POSITIONS", "OVERLAP", "windows"]
+__all__ = ["MAX_POSITIONS", "OVERLAP", "utterance_limit", "windows"]
 
 #: Positions the encoder has; schema and utterances share them, a turn's queries sit on its end.
 MAX_POSITIONS = 512
 #: Utterances that a later window of a long dialogue repeats from the one before.
 OVERLAP = 6
+#: Tokens of an utterance that are read, where the schema leaves room for them.
+LONGEST_UTTERANCE = 128
+
+
+def utterance_limit(schema_length: int) -> int:
+    """How many tokens of an utterance are read after a schema of `schema_length` tokens."""
+    return min(LONGEST_UTTERANCE, MAX_POSITIONS - schema_length - 1)
 
 
 def windows(
@@ -23,8 +30,8 @@ def windows(
     Returns (first, asked_from, end) turn indices: a window reads turns [first, end) and is asked
     about the user turns in [asked_from, end). Most dialogues need one.
     """
-    budget = MAX_POSITIONS - schema_length
-    lengths = [1 + len(tokens.encode(turn.text)[0]) for turn in turns]
+    budget, longest = MAX_POSITIONS - schema_length, utterance_limit(schema_length)
+    lengths = [1 + len(tokens.encode(turn.text, longest)[0]) for turn in turns]
     cuts: List[Tuple[int, int, int]] = []
     first = asked_from = 0
     while asked_from < len(turns):
@@ -34,8 +41,6 @@ def windows(
             end += 1
         if end == asked_from:  # the overlap leaves no room: drop its oldest turn
             first += 1
-            if first > asked_from:  # one utterance alone is too long; encode() has cut it to 128
-                raise ValueError("schema leaves no room for an utterance")
             continue
         cuts.append((first, asked_from, end))
         asked_from = end
