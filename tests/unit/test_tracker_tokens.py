@@ -1,0 +1,59 @@
+"""Identifiers to words, and the tokenizer with its memory."""
+
+from __future__ import annotations
+
+import pytest
+from tokenizers import Tokenizer
+
+from rasa_onramp.tracker.tokens import Special, Tokens, words_of
+from rasa_onramp.weights import resolve_encoder
+from tiny_tracker import shared_tokens
+
+
+@pytest.mark.parametrize(
+    ("identifier", "words"),
+    [
+        ("find_restaurants", "find restaurants"),
+        ("FindBus", "find bus"),
+        ("RentalCars_1", "rental cars 1"),
+        ("number-of_seats", "number of seats"),
+        ("4Star", "4 star"),
+        ("_private_", "private"),
+        ("plain", "plain"),
+        ("", ""),
+    ],
+)
+def test_identifiers_are_split_into_words(identifier: str, words: str) -> None:
+    assert words_of(identifier) == words
+
+
+def test_special_tokens_follow_the_vocabulary() -> None:
+    tokens = shared_tokens()
+    ids = [tokens.special(token) for token in Special]
+    assert ids == list(range(30522, 30522 + len(Special)))
+    assert (tokens.cls, tokens.sep) == (101, 102)
+
+
+def test_offsets_are_of_the_text_as_written() -> None:
+    text = "Café  NOËL, unbelievably!"
+    ids, offsets = shared_tokens().encode(text)
+    assert len(ids) == len(offsets)
+    assert "".join(text[a:b] for a, b in offsets) == text.replace(" ", "")
+
+
+def test_a_long_text_is_cut_and_a_padding_tokenizer_is_not_believed() -> None:
+    tokenizer = Tokenizer.from_file(str(resolve_encoder() / "tokenizer.json"))
+    tokenizer.enable_padding(length=50)
+    tokenizer.enable_truncation(3)
+    tokens = Tokens(tokenizer)
+    assert len(tokens.encode("one two")[0]) == 2
+    assert len(tokens.encode("word " * 200)[0]) == 128
+    assert len(tokens.encode("word " * 200, 500)[0]) == 200
+
+
+def test_what_is_remembered_is_bounded_and_right() -> None:
+    tokens = Tokens(Tokenizer.from_file(str(resolve_encoder() / "tokenizer.json")), max_cached=3)
+    texts = ["one", "two", "three", "four", "two", "one"]
+    for text in texts:
+        assert tokens.encode(text) == shared_tokens().encode(text)
+        assert len(tokens._cache) <= 3
