@@ -39,8 +39,12 @@ class InnerLoop:
 def initial_rates(
     weights: Mapping[str, Tensor], steps: int, *, lora: float, heads: float
 ) -> Dict[str, Tensor]:
-    """A learning rate for each tensor and step, (steps,) each, to be learned from here on."""
-    return {name: torch.full((steps,), lora if ".lora_" in name else heads) for name in weights}
+    """A learning rate for each tensor and step, (steps,) each, to be learned from here on.
+
+    They begin at `lora` or `heads` and fall linearly to a fifth.
+    """
+    fall = torch.linspace(1.0, 0.2, steps)
+    return {name: fall * (lora if ".lora_" in name else heads) for name in weights}
 
 
 def differentiable_adapt(

@@ -51,20 +51,20 @@ class MetaConfig:
     algorithm: str = "meta-sgd"
     steps: int = 300
     minutes: Optional[float] = None
-    inner_steps: int = 6
+    inner_steps: int = 8
     inner_optimiser: str = "adam"
     dialogues_a_step: int = 2
     rank: int = 8
-    lora_rate: float = 1e-3
-    heads_rate: float = 5e-4
+    lora_rate: float = 5e-3
+    heads_rate: float = 2e-3
     episodes_a_step: int = 2
     shots: Mapping[int, float] = field(
-        default_factory=lambda: {0: 0.25, 1: 0.1, 2: 0.15, 3: 0.15, 5: 0.35}
+        default_factory=lambda: {0: 0.3, 1: 0.1, 2: 0.1, 3: 0.1, 5: 0.4}
     )
     queries: int = 3
     opaque: float = 0.25
-    encoder_outer_rate: float = 5e-5
-    weights_outer_rate: float = 2e-4
+    encoder_outer_rate: float = 1e-4
+    weights_outer_rate: float = 4e-4
     rates_outer_rate: float = 2e-2
     clip: float = 1.0
     seed: int = 0
