@@ -63,7 +63,7 @@ def few_shot_curve(
     axes.set_xticks(shots)
     axes.set_ylim(0, 1)
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right", fontsize="small")
+    axes.legend(loc="best", fontsize="small")
     if title:
         axes.set_title(title)
     figure.tight_layout()
