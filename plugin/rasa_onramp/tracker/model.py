@@ -128,7 +128,7 @@ class StateTracker:
         over both; scores are over the tokens of memory and rest, in this order.
         """
         weights = self.weights if weights is None else weights
-        words, _ = self._words(rest, weights, memory.bag)
+        words, _ = self._words(rest, weights, memory.bag.expand(len(rest), -1, -1))
         mask = torch.cat([attention_mask(rest, memory.batch), attention_mask(rest, rest)], dim=2)
         hidden, _ = self.encoder(words, rest.positions, mask, lora=weights, past=memory.prefix)
         index = rest.queries()
