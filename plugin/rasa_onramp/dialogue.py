@@ -7,7 +7,7 @@ treated as read-only.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Mapping, Optional, Tuple
+from typing import FrozenSet, Mapping, Optional, Tuple
 
 __all__ = [
     "DONTCARE",
@@ -74,6 +74,15 @@ class Schema:
     slots: Tuple[Slot, ...] = ()
     intents: Tuple[Intent, ...] = ()
     actions: Tuple[Action, ...] = ()
+
+    @property
+    def tracked_slots(self) -> FrozenSet[str]:
+        """Names of the slots that a state may hold: those that some intent requires or offers.
+
+        The others are only ever reported (a price, a status). Where no intent names a slot, all.
+        """
+        named = {s for i in self.intents for s in (*i.required_slots, *i.optional_slots)}
+        return frozenset(named or {slot.name for slot in self.slots})
 
     def slot(self, name: str) -> Slot:
         """The slot called `name`. Raises KeyError."""

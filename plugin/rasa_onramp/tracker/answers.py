@@ -51,7 +51,11 @@ def answer(prompt: Prompt, scores: Scores, row: int, previous: State) -> TurnPre
     changes: Dict[str, Tuple[str, ...]] = {}
     marks: List[Span] = []
     confidence: Dict[str, float] = {}
+    tracked = schema.schema.tracked_slots
     for column, slot in enumerate(schema.schema.slots):
+        if slot.name not in tracked:
+            confidence[slot.name] = 1.0
+            continue
         places = [schema.none, schema.any, schema.clear, *schema.targets[column].values()]
         here = both[column, places]
         score, place = float(here.max()), places[int(here.argmax())]
