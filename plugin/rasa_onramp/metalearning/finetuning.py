@@ -38,7 +38,7 @@ def finetune(
     tuned.weights = {k: v.detach().clone().requires_grad_(True) for k, v in tracker.weights.items()}
     parameters: List[Tensor] = [p for p in tuned.encoder.parameters() if p.requires_grad]
     parameters += tuned.weights.values()
-    optimiser = torch.optim.AdamW(parameters, lr=how.rate, weight_decay=0.01)
+    optimiser = torch.optim.AdamW(parameters, lr=how.rate, weight_decay=0.01, fused=True)
     rng = random.Random(how.seed)
     size = how.dialogues_a_step
     total = how.epochs * -(-len(support) // size)
