@@ -108,14 +108,16 @@ def _mentions(
     marked, plain = [], []
     for turn_index in sorted((t for t in tokens if t <= index), reverse=True):
         turn = prompt.turns[turn_index]
-        text = turn.text.lower()
         for span in turn.spans:
-            if span.slot == slot and text[span.start : span.end] in wanted:
+            if span.slot == slot and turn.text[span.start : span.end].lower() in wanted:
                 marked += _align(prompt, tokens[turn_index], span.start, span.end)
         if not plain and not marked:
-            for value in sorted(wanted):
-                for match in re.finditer(rf"(?<!\w){re.escape(value)}(?!\w)", text):
-                    plain += _align(prompt, tokens[turn_index], *match.span())
+            for value in sorted(set(values)):
+                # not in a lower-cased copy: lower-casing changes some texts' length
+                pattern = rf"(?<!\w){re.escape(value)}(?!\w)"
+                for match in re.finditer(pattern, turn.text, re.IGNORECASE):
+                    if match.group().lower() in wanted:
+                        plain += _align(prompt, tokens[turn_index], *match.span())
     return marked or plain
 
 
