@@ -1,0 +1,1 @@
+"""What a turn needs, with Rasa or without: routing, live domains, the conversation."""

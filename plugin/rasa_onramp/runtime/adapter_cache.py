@@ -1,0 +1,71 @@
+"""The domains whose weights are in memory: the ones used last, up to a number."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from typing import Optional, Tuple
+
+from rasa_onramp.dialogue import Schema
+from rasa_onramp.errors import CheckpointError
+from rasa_onramp.metalearning.lora import adapter_from_bytes
+from rasa_onramp.store import Store
+from rasa_onramp.tracker.decoding import Prepared, prepare
+from rasa_onramp.tracker.model import StateTracker, Weights
+
+__all__ = ["AdapterCache"]
+
+logger = logging.getLogger(__name__)
+
+
+class AdapterCache:
+    """Reads adapter versions from the store and encodes schemas under them; keeps the `size`
+    domains used last. Thread-safe.
+
+    Versions are immutable, and a schema's digest is part of the key, so nothing cached goes stale.
+    """
+
+    def __init__(self, store: Store, tracker: StateTracker, size: int = 16):
+        self._store = store
+        self._tracker = tracker
+        self._size = size
+        self._ready: OrderedDict[Tuple[str, str, Optional[str]], Prepared] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._ready)
+
+    def get(
+        self, schema: Schema, content: str, version: Optional[int], digest: Optional[str]
+    ) -> Prepared:
+        """The domain of `schema`, ready to be tracked with its adapter `version`.
+
+        `content` is a digest of the domain, `digest` that of the version's weights. Without a
+        version the domain is tracked zero-shot; so it is with one that can't be used (damaged, or
+        made for another checkpoint), which is logged once. Raises StoreError, StoreUnavailable.
+        """
+        key = (schema.name, content, digest)
+        with self._lock:
+            if key in self._ready:
+                self._ready.move_to_end(key)
+                return self._ready[key]
+        adapter = self._read(schema.name, version) if version is not None else None
+        ready = prepare(self._tracker, schema, adapter)
+        with self._lock:
+            self._ready[key] = ready
+            while len(self._ready) > self._size:
+                self._ready.popitem(last=False)
+        return ready
+
+    def _read(self, domain: str, version: int) -> Optional[Weights]:
+        mend = f"run `rasa-onramp adapt {domain}`; until then the domain is tracked zero-shot"
+        try:
+            stored = self._store.adapters.get(domain, version)
+            if stored.checkpoint_digest != self._tracker.digest:
+                logger.error("%s: adapter %d is for another checkpoint; %s", domain, version, mend)
+                return None
+            return adapter_from_bytes(stored.weights)
+        except CheckpointError as error:
+            logger.error("%s: %s; %s", domain, error, mend)
+            return None

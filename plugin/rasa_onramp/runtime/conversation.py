@@ -1,0 +1,278 @@
+"""One turn of a conversation, without Rasa: route, track, choose the action, reply."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Callable, Dict, Mapping, Optional, Sequence, Tuple, Union
+
+from rasa_onramp.dialogue import DONTCARE, Span, State, Turn
+from rasa_onramp.errors import NotFound
+from rasa_onramp.generator import Reply
+from rasa_onramp.generator.spotting import find_sources, longest, sources_of
+from rasa_onramp.runtime.adapter_cache import AdapterCache
+from rasa_onramp.runtime.background import load_background
+from rasa_onramp.runtime.domains import Catalogue, LiveDomain
+from rasa_onramp.runtime.embedding import CachedEmbed, Embed
+from rasa_onramp.runtime.router import NO_BOT, BotView, DomainIndex, Route, Router
+from rasa_onramp.runtime.session import Session
+from rasa_onramp.store import Store
+from rasa_onramp.tracker.checkpoint import load_tracker
+from rasa_onramp.tracker.decoding import TurnPrediction, track
+from rasa_onramp.tracker.encoder import SentenceEncoder
+from rasa_onramp.tracker.model import StateTracker
+
+__all__ = ["FAILED", "Caller", "Engine", "EngineSettings", "TurnOutcome", "Understanding"]
+
+logger = logging.getLogger(__name__)
+
+#: Turns of history that the tracker gets at most; its window holds fewer.
+_HISTORY = 40
+
+#: The reply after an API call that failed.
+FAILED = "Sorry, that didn't work just now. Please try again in a moment."
+
+#: Makes an API call: (domain, action, parameters, url) → rows; None if it failed.
+Caller = Callable[
+    [str, str, Mapping[str, str], Optional[str]], Optional[Sequence[Mapping[str, str]]]
+]
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """What can be set. Confidences are probabilities.
+
+    `threshold`: how sure the router must be that a message is a domain's, and `switch_threshold`:
+    that it opens another domain's conversation than the active one. `bot_confidence`: from which on
+    a host bot's own NLU counts as sure. `action_threshold`: how sure the tracker must be of an API
+    call. `cache_size`: domains kept in memory. `retry_after`: seconds between attempts to reach a
+    store that is down.
+    """
+
+    threshold: float = 0.5
+    switch_threshold: float = 0.85
+    bot_confidence: float = 0.8
+    action_threshold: float = 0.5
+    cache_size: int = 16
+    retry_after: float = 2.0
+
+
+_DEFAULTS = EngineSettings()
+
+
+@dataclass(frozen=True)
+class Understanding:
+    """What a message means: its route and, if that is a domain, the state it leaves.
+
+    `state` is the whole state after the message. `in_scope` is False for a message within the
+    domain's conversation that says nothing to it. `action` is the API call to make before replying,
+    with `parameters`, and `url` if the schema has one. `version` is the adapter's.
+    """
+
+    route: Route
+    state: State = field(default_factory=State)
+    in_scope: bool = True
+    changes: Mapping[str, Tuple[str, ...]] = field(default_factory=dict)
+    spans: Tuple[Span, ...] = ()
+    slot_confidence: Mapping[str, float] = field(default_factory=dict)
+    intent_confidence: float = 0.0
+    action: Optional[str] = None
+    action_confidence: float = 0.0
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    url: Optional[str] = None
+    version: Optional[int] = None
+
+    @property
+    def domain(self) -> Optional[str]:
+        """The domain that the message belongs to, or None."""
+        return self.route.domain
+
+
+@dataclass(frozen=True)
+class TurnOutcome:
+    """A whole turn: what was understood, the rows of its API call (None: none was made, or it
+    failed), and the reply (None: the message is out of scope).
+    """
+
+    understanding: Understanding
+    results: Optional[Tuple[Mapping[str, str], ...]] = None
+    reply: Optional[Reply] = None
+
+
+class Engine:
+    """Routes, tracks and answers in all domains of a store. Thread-safe.
+
+    A domain that is imported or adapted while the engine runs is live at the next message.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        tracker: StateTracker,
+        embed: Embed,
+        settings: EngineSettings = _DEFAULTS,
+    ):
+        self.store = store
+        self.tracker = tracker
+        self.embed = CachedEmbed(embed)
+        self.settings = settings
+        self.background = load_background()
+        self.catalogue = Catalogue(store, self.embed, self.background, settings.retry_after)
+        self.adapters = AdapterCache(store, tracker, settings.cache_size)
+        self.router = Router(
+            self.embed,
+            self.background,
+            threshold=settings.threshold,
+            switch_threshold=settings.switch_threshold,
+            bot_confidence=settings.bot_confidence,
+        )
+
+    @classmethod
+    def open(
+        cls,
+        store: Store,
+        *,
+        checkpoint: Optional[Union[str, Path]] = None,
+        encoder: Union[str, Path] = "all-MiniLM-L6-v2",
+        settings: EngineSettings = _DEFAULTS,
+    ) -> Engine:
+        """An engine on `store` with a tracker checkpoint (None: the shipped one) and a sentence
+        encoder. Raises CheckpointError.
+        """
+        return cls(store, load_tracker(checkpoint), SentenceEncoder.load(encoder).embed, settings)
+
+    def index_of_bot(self, examples: Mapping[str, Sequence[str]]) -> Optional[DomainIndex]:
+        """What a host bot's own intents are trained on, for the router; None if that is nothing."""
+        return DomainIndex.of_bot(examples, self.embed, self.background)
+
+    def understand(self, session: Session, text: str, *, bot: BotView = NO_BOT) -> Understanding:
+        """What `text`, said next in `session`, means. The session stays as it is.
+
+        `bot` is what the host bot itself makes of it: a message that is rather the bot's than a
+        domain's is routed to none. Raises StoreError, StoreUnavailable.
+        """
+        domains = self.catalogue.domains()
+        indexes = {name: domain.index for name, domain in domains.items()}
+        active = session.domain if session.domain in domains else None
+        route = self.router.route(text, indexes, active=active, bot=bot)
+        if route.domain is None:
+            return Understanding(route)
+        domain = domains[route.domain]
+        before = session.states.get(domain.name, State())
+        turns = [*session.history(domain.name)[-_HISTORY:], Turn("user", text)]
+        ready = self.adapters.get(domain.schema, domain.content, domain.version, domain.digest)
+        prediction = track(self.tracker, ready, turns, before, offers=True)
+        understood = Understanding(
+            route=route,
+            state=prediction.state,
+            in_scope=not (route.doubtful and _says_nothing(prediction, before)),
+            changes=prediction.changes,
+            spans=prediction.spans,
+            slot_confidence=prediction.slot_confidence,
+            intent_confidence=prediction.intent_confidence,
+            version=domain.version,
+        )
+        return self._with_call(understood, domain, prediction)
+
+    def reply(
+        self,
+        session: Session,
+        text: str,
+        understood: Understanding,
+        results: Optional[Sequence[Mapping[str, str]]] = None,
+    ) -> Reply:
+        """The answer to `text`, said next in `session` and understood so.
+
+        `results` are the rows of the call that `understood` asks for. Raises NotFound if the domain
+        is gone, StoreError, StoreUnavailable.
+        """
+        name = understood.domain
+        domain = self.catalogue.known(name) if name is not None else None
+        if domain is None:
+            raise NotFound(f"no domain {name!r} is live; import it first")
+        state = understood.state if understood.in_scope else None
+        said = Turn("user", text, state=state, spans=understood.spans)
+        called = understood.action if results is not None else None
+        rows = results if results is not None else session.results.get(domain.name, ())
+        return domain.generator.reply([*session.history(domain.name), said], state, rows, called)
+
+    def turn(self, session: Session, text: str, call: Optional[Caller] = None) -> TurnOutcome:
+        """A whole turn of `session`, which afterwards holds it. `call` makes the API calls; without
+        it none is made. Raises StoreError, StoreUnavailable; the session is then as it was.
+        """
+        understood = self.understand(session, text)
+        if understood.domain is None:
+            session.hear(text, None, None)
+            return TurnOutcome(understood)
+        results: Optional[Tuple[Mapping[str, str], ...]] = None
+        failed = False
+        if understood.action is not None and call is not None:
+            name, parameters = understood.action, understood.parameters
+            answered = call(understood.domain, name, parameters, understood.url)
+            failed = answered is None
+            results = None if answered is None else tuple(answered)
+        if failed:
+            reply = Reply(FAILED, FAILED, "failure", 1.0)
+        else:
+            reply = self.reply(session, text, understood, results)
+        session.hear(text, understood.domain, understood.state if understood.in_scope else None)
+        session.say(self.system_turn(reply, understood, results), understood.domain)
+        return TurnOutcome(understood, results, reply)
+
+    @staticmethod
+    def system_turn(
+        reply: Reply,
+        understood: Understanding,
+        results: Optional[Sequence[Mapping[str, str]]] = None,
+    ) -> Turn:
+        """The reply as a turn of the dialogue, with the spans of the values that it states."""
+        rows = tuple(results or ())
+        sources = sources_of(understood.state.values, rows)
+        found: Dict[Tuple[int, int], str] = {}
+        for region, source in find_sources(reply.text, sources):
+            found.setdefault(region, source.slot)
+        spans = tuple(Span(found[region], *region) for region in longest(found))
+        called = results is not None
+        return Turn(
+            speaker="system",
+            text=reply.text,
+            action=understood.action if called else None,
+            parameters=understood.parameters if called else {},
+            results=rows,
+            spans=spans,
+        )
+
+    def _with_call(
+        self, understood: Understanding, domain: LiveDomain, prediction: TurnPrediction
+    ) -> Understanding:
+        name = prediction.action
+        if name is None or prediction.action_confidence < self.settings.action_threshold:
+            return understood
+        action = domain.schema.action(name)
+        values = prediction.state.values
+        if any(not values.get(slot) for slot in action.required_slots):
+            return understood  # the reply asks for what is missing
+        wanted = domain.parameters.get(name)
+        parameters = {
+            slot: texts[0]
+            for slot, texts in values.items()
+            if texts and texts[0] != DONTCARE and (wanted is None or slot in wanted)
+        }
+        return replace(
+            understood,
+            action=name,
+            action_confidence=prediction.action_confidence,
+            parameters=parameters,
+            url=action.url,
+        )
+
+
+def _says_nothing(prediction: TurnPrediction, before: State) -> bool:
+    """Whether a message changed nothing, asked nothing and calls for nothing."""
+    return (
+        not prediction.changes
+        and not prediction.state.requested_slots
+        and prediction.action is None
+        and prediction.state.active_intent == before.active_intent
+    )

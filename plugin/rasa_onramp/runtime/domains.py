@@ -1,0 +1,149 @@
+"""The domains that are live: read from the store again only where it changed."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field, replace
+from typing import Dict, FrozenSet, Mapping, Optional, Tuple
+
+from rasa_onramp.dialogue import Dialogue, Schema
+from rasa_onramp.errors import OnrampError, StoreUnavailable
+from rasa_onramp.generator import RetrievalGenerator
+from rasa_onramp.runtime.background import Background
+from rasa_onramp.runtime.embedding import Embed
+from rasa_onramp.runtime.router import DomainIndex
+from rasa_onramp.store import DomainSummary, Store, support_digest
+
+__all__ = ["Catalogue", "LiveDomain"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LiveDomain:
+    """A domain ready to be routed to, tracked and answered in.
+
+    `parameters` says of each action which slots it is called with, as far as schema and support
+    dialogues tell; an action that isn't in it is called with all that is known. `content` is the
+    digest of schema and support dialogues, `digest` that of the active adapter `version`.
+    """
+
+    schema: Schema
+    index: DomainIndex
+    generator: RetrievalGenerator
+    parameters: Mapping[str, FrozenSet[str]]
+    content: str
+    version: Optional[int]
+    digest: Optional[str]
+
+    @property
+    def name(self) -> str:
+        """The domain's name."""
+        return self.schema.name
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    revision: Optional[int] = None
+    domains: Mapping[str, LiveDomain] = field(default_factory=dict)
+
+
+class Catalogue:
+    """All live domains. Thread-safe; one cheap query a call while nothing changes.
+
+    After the store couldn't be reached, it is asked again `retry_after` seconds later at the
+    earliest, so that messages aren't held up by one time-out after the other.
+    """
+
+    def __init__(
+        self, store: Store, embed: Embed, background: Background, retry_after: float = 2.0
+    ):
+        self._store = store
+        self._embed = embed
+        self._background = background
+        self._retry_after = retry_after
+        self._snapshot = _Snapshot()
+        self._lock = threading.Lock()
+        self._down: Optional[Tuple[float, StoreUnavailable]] = None
+
+    def domains(self) -> Mapping[str, LiveDomain]:
+        """The live domains by name, up to date with the store. Raises StoreUnavailable."""
+        with self._lock:
+            if self._down is not None:
+                since, error = self._down
+                if time.monotonic() - since < self._retry_after:
+                    raise error
+            try:
+                revision = self._store.revision()
+                if revision != self._snapshot.revision:
+                    self._snapshot = _Snapshot(revision, self._read())
+            except StoreUnavailable as error:
+                self._down = (time.monotonic(), error)
+                raise
+            if self._down is not None:
+                logger.info("the store %s is reachable again", self._store.name)
+                self._down = None
+            return self._snapshot.domains
+
+    def known(self, name: str) -> Optional[LiveDomain]:
+        """The live domain `name`, or None. The store is asked only if nothing was read yet.
+
+        Raises StoreUnavailable.
+        """
+        found = self._snapshot.domains.get(name)
+        return found if found is not None else self.domains().get(name)
+
+    def _read(self) -> Dict[str, LiveDomain]:
+        live: Dict[str, LiveDomain] = {}
+        for summary in self._store.dialogues.summary():
+            known = self._snapshot.domains.get(summary.name)
+            try:
+                live[summary.name] = self._updated(known, summary)
+            except StoreUnavailable:
+                raise
+            except OnrampError as error:
+                logger.error("domain %s is left out: %s", summary.name, error)
+        return live
+
+    def _updated(self, known: Optional[LiveDomain], summary: DomainSummary) -> LiveDomain:
+        version, digest = summary.active_version, summary.active_digest
+        content, support = summary.support_digest, None
+        if summary.n_dialogues > summary.n_support + summary.n_held_out:
+            # dialogues of no split count as support too, but the summary's digest leaves them out
+            schema, support = self._content(summary.name)
+            content = support_digest(schema, support)
+        if known is not None and known.content == content:
+            if known.digest == digest:
+                return known
+            logger.info("domain %s: adapter version %s is live", summary.name, version)
+            return replace(known, version=version, digest=digest)
+        if support is None:
+            schema, support = self._content(summary.name)
+        logger.info("domain %s is live, adapter version %s", summary.name, version)
+        return LiveDomain(
+            schema=schema,
+            index=DomainIndex.build(schema, support, self._embed, self._background),
+            generator=RetrievalGenerator(schema, support, self._embed),
+            parameters=_parameters(schema, support),
+            content=content,
+            version=version,
+            digest=digest,
+        )
+
+    def _content(self, name: str) -> Tuple[Schema, Tuple[Dialogue, ...]]:
+        dialogues = self._store.dialogues.dialogues(name)
+        support = tuple(dialogue for dialogue in dialogues if dialogue.split != "held-out")
+        return self._store.dialogues.schema(name), support
+
+
+def _parameters(schema: Schema, support: Tuple[Dialogue, ...]) -> Dict[str, FrozenSet[str]]:
+    """The slots that each action was called with in support dialogues, and its required ones."""
+    seen: Dict[str, FrozenSet[str]] = {}
+    for dialogue in support:
+        for turn in dialogue.turns:
+            if turn.action is not None:
+                seen[turn.action] = seen.get(turn.action, frozenset()) | set(turn.parameters)
+    required = {action.name: action.required_slots for action in schema.actions}
+    return {name: slots | set(required.get(name, ())) for name, slots in seen.items()}

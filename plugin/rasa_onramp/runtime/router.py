@@ -1,0 +1,242 @@
+"""Which domain a message belongs to, or none: metric-based few-shot classification.
+
+A domain is known by its support utterances' embeddings and their means, the prototypes of
+prototypical networks (Snell et al. 2017); by its descriptions alone where it has no dialogues. How
+alike a message is to a domain is counted in standard deviations above the background's likenesses
+(background.py), and a logistic curve makes a probability of it, calibrated on dialogue_data's
+held-out dialogues (bench/routing.py prints the figures).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Dict, Mapping, Optional, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from rasa_onramp.dialogue import Dialogue, Schema
+from rasa_onramp.runtime.background import Background
+from rasa_onramp.runtime.embedding import Embed
+
+__all__ = ["NO_BOT", "BotView", "DomainIndex", "Route", "Router"]
+
+#: p = logistic(_SLOPE · (deviations − _MIDPOINT)).
+_SLOPE, _MIDPOINT = 3.0, 1.6
+
+#: Deviations by which another domain must beat the active one.
+_LEAD = 0.5
+
+#: A message that opens a conversation has so many words; codes and numbers are none.
+_WORD, _FEWEST_WORDS = re.compile(r"(?<!\S)[^\W\d_][^\d\s]*(?!\S)"), 3
+
+#: What means something only as an answer to what was said before.
+_ANSWERS = (
+    *("yes", "yes please", "yeah", "yep", "sure", "ok", "fine", "correct", "that's right", "right"),
+    *("exactly", "sounds good", "perfect", "great", "please do", "go ahead", "no", "nope"),
+    *("no thanks", "not really", "that's not right", "that's all", "no that's all", "thanks"),
+    *("nothing else", "thank you", "thanks a lot", "the first one", "the second one", "either"),
+    *("the last one", "any", "I don't mind", "I don't care", "whatever", "it doesn't matter"),
+    *("none of those", "anything else?", "what else is there", "today", "tomorrow", "now", "later"),
+    *("in the morning", "in the afternoon", "in the evening"),
+)
+
+
+@dataclass(frozen=True)
+class Route:
+    """Where a message goes: a `domain`, or None.
+
+    `score` is the probability that the message is the domain's (that of the best one, if None; by
+    context, that it opens no other domain's conversation), and `scores` every domain's by the
+    message alone. `reason` is one of "match" (it is like the domain's openings and
+    messages), "context" (the domain is active and nothing else claims the message), "none" (out of
+    scope), "bot" (rather the host bot's own). `doubtful`: routed by context, and unlike anything
+    said in the domain's support dialogues.
+    """
+
+    domain: Optional[str]
+    score: float = 0.0
+    scores: Mapping[str, float] = field(default_factory=dict)
+    reason: str = "match"
+    doubtful: bool = False
+
+
+@dataclass(frozen=True)
+class _Likeness:
+    """Of a message to a domain, in deviations: as any message of it, as the opening one; and the
+    plain cosine to the nearest message of its support dialogues.
+    """
+
+    message: float
+    opening: float
+    nearest: float
+
+
+class DomainIndex:
+    """A domain's utterances as the router sees them."""
+
+    def __init__(self, messages: Tensor, openings: Tensor, topics: Tensor, centres: Tensor):
+        self._messages = messages
+        self._openings = openings
+        self._opening = F.normalize(openings.mean(0), dim=0)
+        self._topic = F.normalize(topics.mean(0), dim=0)
+        usual = self._raw(centres)
+        self._mean, self._spread = usual.mean(0), usual.std(0).clamp(min=1e-3)
+
+    @classmethod
+    def build(
+        cls, schema: Schema, support: Sequence[Dialogue], embed: Embed, background: Background
+    ) -> DomainIndex:
+        """From a domain's schema and support dialogues (which may be none)."""
+        topics = [text for text in (schema.description, schema.name.replace("_", " ")) if text][:1]
+        topics += [i.description or i.name.replace("_", " ") for i in schema.intents]
+        messages, openings = [], []
+        for dialogue in support:
+            said = [turn.text for turn in dialogue.turns if turn.is_user and turn.state is not None]
+            messages += said
+            openings += said[:1]
+        return cls._of(messages or topics, openings or topics, topics, embed, background)
+
+    @classmethod
+    def of_bot(
+        cls, examples: Mapping[str, Sequence[str]], embed: Embed, background: Background
+    ) -> Optional[DomainIndex]:
+        """From what a host bot's own intents are trained on; None if that is nothing."""
+        texts = [text for intent in examples.values() for text in intent if text.strip()]
+        return cls._of(texts, texts, texts, embed, background) if texts else None
+
+    @classmethod
+    def _of(
+        cls,
+        messages: Sequence[str],
+        openings: Sequence[str],
+        topics: Sequence[str],
+        embed: Embed,
+        background: Background,
+    ) -> DomainIndex:
+        texts = list(dict.fromkeys([*messages, *openings, *topics]))
+        rows = dict(zip(texts, background.centred(embed(texts))))
+        said, first, about = (
+            torch.stack([rows[text] for text in part]) for part in (messages, openings, topics)
+        )
+        return cls(said, first, about, background.centres)
+
+    def likeness(self, row: Tensor) -> _Likeness:
+        """Of a message's centred embedding, (dimensions,), to this domain."""
+        raw = self._raw(row[None])[0]
+        message, opening = ((raw - self._mean) / self._spread).tolist()
+        return _Likeness(message, opening, float((self._messages @ row).max()))
+
+    def _raw(self, rows: Tensor) -> Tensor:
+        """Likeness as a message and as an opening, (rows, 2)."""
+        nearest = (rows @ self._messages.T).topk(min(3, len(self._messages)), dim=1).values.mean(1)
+        first = (rows @ self._openings.T).max(1).values
+        topic, opening = rows @ self._topic, rows @ self._opening
+        return torch.stack(
+            [0.4 * nearest + 0.3 * first + 0.3 * topic, 0.4 * first + 0.3 * opening + 0.3 * topic],
+            1,
+        )
+
+
+@dataclass(frozen=True)
+class BotView:
+    """What a host bot makes of a message itself: its own `examples`, and how sure its NLU is of one
+    of its intents (0 where that is a fallback).
+    """
+
+    examples: Optional[DomainIndex] = None
+    confidence: float = 0.0
+
+
+#: Where there is no host bot.
+NO_BOT = BotView()
+
+
+class Router:
+    """Routes messages.
+
+    `threshold` and `switch_threshold` are probabilities: of the message being a domain's where no
+    domain is active, and of it opening another domain's conversation where one is. A host bot's NLU
+    counts as sure from `bot_confidence` on.
+    """
+
+    def __init__(
+        self,
+        embed: Embed,
+        background: Background,
+        *,
+        threshold: float = 0.5,
+        switch_threshold: float = 0.85,
+        bot_confidence: float = 0.8,
+    ):
+        self._embed = embed
+        self._background = background
+        self._threshold = threshold
+        self._switch_threshold = switch_threshold
+        self._bot_confidence = bot_confidence
+        self._answers = background.centred(embed(_ANSWERS))
+
+    def route(
+        self,
+        text: str,
+        domains: Mapping[str, DomainIndex],
+        *,
+        active: Optional[str] = None,
+        bot: BotView = NO_BOT,
+    ) -> Route:
+        """Where `text` belongs among `domains`. `active` is the domain that spoke last.
+
+        Short answers stay with the active domain; another domain, or the host `bot`, must claim a
+        message clearly to get it.
+        """
+        if not domains:
+            return Route(None, reason="none")
+        row = self._background.centred(self._embed([text]))[0]
+        found = {name: index.likeness(row) for name, index in domains.items()}
+        scores = {name: _probability(likeness.message) for name, likeness in found.items()}
+        own = bot.examples.likeness(row) if bot.examples is not None else None
+        sure = bot.confidence >= self._bot_confidence
+        if active is not None and active in found:
+            return self._in_context(text, row, found, scores, active, own, sure)
+        best = max(found, key=lambda name: found[name].message)
+        score = scores[best]
+        if score < self._threshold:
+            return Route(None, score, scores, "none")
+        if own is not None and own.message >= found[best].message - (0.5 if sure else 0.0):
+            return Route(None, score, scores, "bot")
+        return Route(best, score, scores, "match")
+
+    def _in_context(
+        self,
+        text: str,
+        row: Tensor,
+        found: Mapping[str, _Likeness],
+        scores: Dict[str, float],
+        active: str,
+        own: Optional[_Likeness],
+        sure: bool,
+    ) -> Route:
+        here = found[active]
+        answer = float((self._answers @ row).max())
+        near = max(here.nearest, answer)
+        if own is not None and own.nearest > max(0.5, near + (0.05 if sure else 0.15)):
+            return Route(None, scores[active], scores, "bot")
+        others = [name for name in found if name != active]
+        opens = 0.0
+        if others:
+            other = max(others, key=lambda name: found[name].opening)
+            lead = found[other].opening - max(here.message, here.opening)
+            opens = _probability(found[other].opening)
+            opening = answer < 0.8 and len(_WORD.findall(text)) >= _FEWEST_WORDS
+            if opening and opens >= self._switch_threshold and lead >= _LEAD:
+                return Route(other, opens, scores, "match")
+        doubtful = scores[active] < self._threshold and near < 0.5
+        return Route(active, max(scores[active], 1 - opens), scores, "context", doubtful)
+
+
+def _probability(deviations: float) -> float:
+    exponent = _SLOPE * (deviations - _MIDPOINT)
+    return 1 / (1 + math.exp(-max(-50.0, min(50.0, exponent))))

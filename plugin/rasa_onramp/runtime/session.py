@@ -1,0 +1,110 @@
+"""A conversation as the runtime sees it: what was said, by whom, and the state of each domain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from rasa_onramp.dialogue import Span, State, Turn
+
+__all__ = ["Said", "Session", "span_from_json", "span_to_json", "state_from_json", "state_to_json"]
+
+
+@dataclass(frozen=True)
+class Said:
+    """A turn, and the domain that it belongs to (None: none of ours)."""
+
+    turn: Turn
+    domain: Optional[str]
+
+
+@dataclass
+class Session:
+    """One conversation.
+
+    `turns` is all that was said, oldest first; the bot's utterances between two messages are one
+    turn. `states` holds each domain's state, `results` the rows of each domain's last API call.
+    """
+
+    turns: List[Said] = field(default_factory=list)
+    states: Dict[str, State] = field(default_factory=dict)
+    results: Dict[str, Tuple[Mapping[str, str], ...]] = field(default_factory=dict)
+
+    @property
+    def domain(self) -> Optional[str]:
+        """The active domain: the one that spoke last, if the bot's last turn was one of ours."""
+        last = self.turns[-1] if self.turns else None
+        return last.domain if last is not None and not last.turn.is_user else None
+
+    def hear(self, text: str, domain: Optional[str], state: Optional[State]) -> None:
+        """Append a message, which left `domain` in `state` (None: it said nothing to it)."""
+        self.turns.append(Said(Turn("user", text, state=state), domain))
+        if domain is not None and state is not None:
+            self.states[domain] = state
+
+    def say(self, turn: Turn, domain: Optional[str]) -> None:
+        """Append a reply. One after another becomes part of the same turn."""
+        if domain is not None and turn.action is not None:
+            self.results[domain] = turn.results
+        if self.turns and not self.turns[-1].turn.is_user:
+            last = self.turns.pop()
+            turn, domain = _joined(last.turn, turn), domain or last.domain
+        self.turns.append(Said(turn, domain))
+
+    def history(self, domain: str) -> Tuple[Turn, ...]:
+        """What was said, as `domain` sees it: of other turns it knows the text only."""
+        return tuple(
+            said.turn if said.domain == domain else Turn(said.turn.speaker, said.turn.text)
+            for said in self.turns
+        )
+
+
+def state_to_json(state: State) -> Dict[str, Any]:
+    """{"values": {slot: [value, …]}, "active_intent": …, "requested_slots": […]}."""
+    return {
+        "values": {slot: list(values) for slot, values in state.values.items()},
+        "active_intent": state.active_intent,
+        "requested_slots": list(state.requested_slots),
+    }
+
+
+def state_from_json(value: Any) -> State:
+    """The inverse of `state_to_json`. Raises ValueError if `value` isn't a state."""
+    try:
+        values = {
+            str(slot): tuple(str(text) for text in texts)
+            for slot, texts in value["values"].items()
+            if texts and not isinstance(texts, str)
+        }
+        intent = value.get("active_intent")
+        requested = tuple(str(slot) for slot in value.get("requested_slots", ()))
+    except (AttributeError, KeyError, TypeError):
+        raise ValueError("not a dialogue state") from None
+    return State(values, None if intent is None else str(intent), requested)
+
+
+def span_to_json(span: Span) -> List[Any]:
+    """[slot, start, end]."""
+    return [span.slot, span.start, span.end]
+
+
+def span_from_json(value: Any) -> Span:
+    """The inverse of `span_to_json`. Raises ValueError if `value` isn't a span."""
+    try:
+        slot, start, end = value
+        return Span(str(slot), int(start), int(end))
+    except TypeError:
+        raise ValueError("not a span") from None
+
+
+def _joined(first: Turn, second: Turn) -> Turn:
+    shift = len(first.text) + 1
+    moved = tuple(replace(s, start=s.start + shift, end=s.end + shift) for s in second.spans)
+    return Turn(
+        speaker="system",
+        text=f"{first.text} {second.text}",
+        action=second.action or first.action,
+        parameters=second.parameters or first.parameters,
+        results=second.results or first.results,
+        spans=first.spans + moved,
+    )
