@@ -57,7 +57,7 @@ CAFE = Schema(
         Slot("visit_day", "Day of the visit"),
     ),
     intents=(
-        Intent("BookTable", "Book a table", ("visit_day",)),
+        Intent("BookTable", "Book a table", ("visit_day",), {"seating": "bar", "guest_name": ""}),
         Intent("CancelTable", "Cancel a booking"),
     ),
     actions=(
