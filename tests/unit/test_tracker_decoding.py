@@ -356,7 +356,7 @@ def test_a_tracker_that_learned_its_dialogues_repeats_their_states() -> None:
     start = tiny_tracker(seed=0)
     dialogues = bookings(2)
     examples = [examples_of(start.tokens, CAFE, d, random.Random(0)) for d in dialogues]
-    how = FineTuning(rate=1e-2, epochs=40, dialogues_a_step=2)
+    how = FineTuning(rate=5e-3, epochs=80, dialogues_a_step=2)
     learned = finetune(start, examples, how)
     for dialogue, found in zip(dialogues, track_dialogues(learned, CAFE, dialogues)):
         states = [turn.state for turn in dialogue.turns if turn.is_user]

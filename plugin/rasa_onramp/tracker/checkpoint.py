@@ -24,6 +24,7 @@ __all__ = ["SHIPPED", "load_tracker", "save_tracker"]
 #: The checkpoint that ships in the package.
 SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints" / "tracker"
 
+_FORMAT = 1
 _WEIGHTS, _CONFIG, _TOKENIZER = "tracker.safetensors", "tracker.json", "tokenizer.json"
 
 
@@ -51,7 +52,7 @@ def save_tracker(tracker: StateTracker, folder: Union[str, Path], tokenizer_json
     os.replace(temporary, folder / _WEIGHTS)
     (folder / _TOKENIZER).write_bytes(tokenizer_json)
     config = {
-        "format": 1,
+        "format": _FORMAT,
         "encoder": asdict(tracker.encoder.config),
         "training_services": list(tracker.training_services),
         "sha256": digest,
@@ -72,7 +73,9 @@ def load_tracker(
     mend = "reinstall rasa-onramp or give a folder written by meta-train"
     try:
         config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
-        expected, sizes = config["sha256"], config["encoder"]
+        expected, sizes = config["sha256"], EncoderConfig(**config["encoder"])
+        if config["format"] != _FORMAT:
+            raise ValueError(f"its format is {config['format']}, not {_FORMAT}")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{folder / _CONFIG} can't be read ({error!r}); {mend}") from None
     weights = folder / _WEIGHTS
@@ -85,12 +88,19 @@ def load_tracker(
     for name, value in tensors.items():
         part, _, key = name.partition("/")
         parts[part][key] = value.float()
-    encoder = Encoder(EncoderConfig(**sizes))
-    encoder.load_state_dict(parts["encoder"])
+    try:
+        encoder = Encoder(sizes)
+        encoder.load_state_dict(parts["encoder"])
+        tokens = Tokens.from_file(folder / _TOKENIZER)
+        if tokens.vocab_size > sizes.vocab_size or sizes.hidden_size % sizes.num_attention_heads:
+            raise ValueError("the tokenizer or the heads don't fit the encoder")
+    except Exception as error:  # tokenizers has no exceptions of its own
+        reason = (str(error) or repr(error)).splitlines()[0]
+        raise CheckpointError(f"{folder} holds files that don't fit ({reason}); {mend}") from None
     encoder.eval().requires_grad_(False)
     return StateTracker(
         encoder=encoder,
-        tokens=Tokens.from_file(folder / _TOKENIZER),
+        tokens=tokens,
         weights=parts["weights"],
         rates=parts["rates"],
         training_services=tuple(config.get("training_services", ())),
