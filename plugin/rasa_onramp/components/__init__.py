@@ -1,0 +1,22 @@
+"""The Rasa components, and the only place that imports Rasa.
+
+pipeline:
+  - name: rasa_onramp.components.OnrampModel
+  - name: rasa_onramp.components.OnrampStateTracker
+policies:
+  - name: rasa_onramp.components.OnrampPolicy
+nlg:  # endpoints.yml
+  type: rasa_onramp.components.OnrampResponseGenerator
+"""
+
+import os
+
+# TensorFlow would take all of a GPU's memory, and ours runs on the same one.
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+
+from rasa_onramp.components.model import OnrampModel
+from rasa_onramp.components.policy import OnrampPolicy
+from rasa_onramp.components.response_generator import OnrampResponseGenerator
+from rasa_onramp.components.state_tracker import OnrampStateTracker
+
+__all__ = ["OnrampModel", "OnrampPolicy", "OnrampResponseGenerator", "OnrampStateTracker"]

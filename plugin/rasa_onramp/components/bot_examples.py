@@ -1,0 +1,71 @@
+"""What the host bot's own intents are trained on, so that its messages are told from ours.
+
+An intent classifier is sure of itself on messages unlike anything it has seen. So the router holds
+the bot's own training examples against the domains' dialogues, in one embedding space.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Dict, List, Optional, Sequence, Tuple
+
+import torch
+from rasa.shared.nlu.constants import INTENT, TEXT
+from rasa.shared.nlu.training_data.training_data import TrainingData
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from rasa_onramp.components.payload import INTENT as OURS
+from rasa_onramp.runtime.conversation import Engine
+from rasa_onramp.runtime.router import DomainIndex
+
+__all__ = ["examples_in", "index_of", "load_examples", "save_examples"]
+
+_TEXTS, _ROWS = "bot_examples.json", "bot_examples.safetensors"
+
+#: More of one intent add little, and embedding them takes time.
+_MOST = 200
+
+
+def examples_in(training_data: TrainingData) -> Dict[str, List[str]]:
+    """The bot's intents with their examples, at most `_MOST` each."""
+    examples: Dict[str, Dict[str, None]] = {}
+    for message in training_data.intent_examples:
+        intent, text = message.get(INTENT), message.get(TEXT)
+        if text and text.strip() and intent and intent != OURS:
+            found = examples.setdefault(str(intent), {})
+            if len(found) < _MOST:
+                found[text] = None
+    return {intent: list(texts) for intent, texts in sorted(examples.items())}
+
+
+def save_examples(folder: Path, examples: Dict[str, List[str]], engine: Engine) -> None:
+    """Write the examples and their embeddings to `folder`."""
+    texts = _texts(examples)
+    (folder / _TEXTS).write_text(json.dumps(examples, ensure_ascii=False), encoding="utf-8")
+    rows = engine.embed(texts) if texts else torch.zeros(0, 1)
+    save_file({"rows": rows.half().contiguous()}, str(folder / _ROWS))
+
+
+def load_examples(folder: Path) -> Tuple[Dict[str, List[str]], Tensor]:
+    """The inverse of `save_examples`. Raises OSError, ValueError if the files aren't whole."""
+    examples = json.loads((folder / _TEXTS).read_text(encoding="utf-8"))
+    rows = load_file(str(folder / _ROWS))["rows"].float()
+    if len(rows) != len(_texts(examples)):
+        raise ValueError("the bot's examples and their embeddings don't fit together")
+    return examples, rows
+
+
+def index_of(examples: Dict[str, List[str]], rows: Tensor, engine: Engine) -> Optional[DomainIndex]:
+    """The router's index of examples with known embeddings; None if there are none."""
+    known = dict(zip(_texts(examples), rows))
+
+    def embed(texts: Sequence[str]) -> Tensor:
+        return torch.stack([known[text] for text in texts])
+
+    return DomainIndex.of_bot(examples, embed, engine.background)
+
+
+def _texts(examples: Dict[str, List[str]]) -> List[str]:
+    return list(dict.fromkeys(text for texts in examples.values() for text in texts))

@@ -1,0 +1,158 @@
+"""What the components of one process share: the engine, opened when it is first needed.
+
+Rasa builds the response generator without the model's components, and the policy without the
+model loader; all of them find the runtime here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from pathlib import Path
+from typing import Dict, List, Optional, Tuple
+
+import rasa_onramp
+from rasa_onramp.components.settings import ModelSettings
+from rasa_onramp.errors import OnrampError
+from rasa_onramp.runtime.conversation import Engine
+from rasa_onramp.store import Store, open_store, open_store_from_env
+from rasa_onramp.tracker.checkpoint import load_tracker
+from rasa_onramp.weights import resolve_encoder
+
+__all__ = ["OnrampRuntime", "code_digest", "current_runtime", "runtime_for"]
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between attempts to open an engine that couldn't be opened.
+_RETRY = 5.0
+
+
+class OnrampRuntime:
+    """The engine of one configuration. Thread-safe.
+
+    Nothing is opened before `engine` is called; what fails then is tried again later.
+    """
+
+    def __init__(self, settings: ModelSettings):
+        self.settings = settings
+        self._engine: Optional[Engine] = None
+        self._failed: Optional[Tuple[float, OnrampError]] = None
+        self._lock = threading.Lock()
+        self._silent = ""
+
+    def engine(self) -> Engine:
+        """The engine. Raises OnrampError if it can't be opened."""
+        with self._lock:
+            if self._engine is None:
+                if self._failed is not None and time.monotonic() - self._failed[0] < _RETRY:
+                    raise self._failed[1]
+                try:
+                    self._engine = Engine.open(
+                        self.open_store(),
+                        checkpoint=self.settings.checkpoint,
+                        encoder=self.settings.encoder,
+                        settings=self.settings.engine,
+                    )
+                except OnrampError as error:
+                    self._failed = (time.monotonic(), error)
+                    raise
+            return self._engine
+
+    def warm(self) -> None:
+        """Open everything now rather than at the first message, as far as it can be opened."""
+        try:
+            self.engine().catalogue.domains()
+        except OnrampError as error:
+            self.abstain("messages for now", error)
+
+    def open_store(self) -> Store:
+        """A store of its own. Raises ConfigError."""
+        variable = self.settings.database_url_env
+        return open_store() if variable is None else open_store_from_env(variable)
+
+    def problems(self) -> List[str]:
+        """What keeps this configuration from working now, one line each: for `rasa train`."""
+        found: List[str] = []
+        digest = None
+        try:
+            digest = load_tracker(self.settings.checkpoint).digest
+        except OnrampError as error:
+            found.append(f"OnrampModel: checkpoint: {error}")
+        try:
+            resolve_encoder(self.settings.encoder)
+        except OnrampError as error:
+            found.append(f"OnrampModel: encoder: {error}")
+        try:
+            with self.open_store() as store:
+                for summary in store.dialogues.summary():
+                    if summary.active_version is None:
+                        continue
+                    try:
+                        adapter = store.adapters.get(summary.name, summary.active_version)
+                    except OnrampError as error:
+                        found.append(f"OnrampModel: {error}")
+                        continue
+                    if digest is not None and adapter.checkpoint_digest != digest:
+                        logger.warning(
+                            "%s: its adapter is for another checkpoint; run `rasa-onramp adapt %s`",
+                            summary.name,
+                            summary.name,
+                        )
+        except OnrampError as error:
+            found.append(f"OnrampModel: {error}")
+        return found
+
+    def fingerprint(self) -> str:
+        """Changes with our code and with the store's content, so that Rasa trains again."""
+        lines = [code_digest(), repr(self.settings)]
+        try:
+            with self.open_store() as store:
+                lines += [
+                    f"{s.name} {s.support_digest} {s.active_digest}"
+                    for s in store.dialogues.summary()
+                ]
+        except OnrampError as error:
+            lines.append(f"{type(error).__name__}")
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def abstain(self, what: str, error: Exception) -> None:
+        """Log why we abstain from `what`: once, until it works again or fails in another way."""
+        reason = f"{type(error).__name__}: {error}"
+        level = logging.DEBUG if reason == self._silent else logging.ERROR
+        unexpected = not isinstance(error, OnrampError)
+        logger.log(level, "abstaining from %s: %s", what, error, exc_info=unexpected)
+        self._silent = reason
+
+    def works(self) -> None:
+        """Take note that nothing fails (any more)."""
+        self._silent = ""
+
+
+_runtimes: Dict[ModelSettings, OnrampRuntime] = {}
+_current: List[OnrampRuntime] = []
+_registry = threading.Lock()
+
+
+def runtime_for(settings: ModelSettings) -> OnrampRuntime:
+    """The process's runtime of `settings`, which becomes the current one."""
+    with _registry:
+        runtime = _runtimes.setdefault(settings, OnrampRuntime(settings))
+        _current[:] = [runtime]
+        return runtime
+
+
+def current_runtime() -> Optional[OnrampRuntime]:
+    """The runtime that OnrampModel provided last in this process, or None."""
+    return _current[0] if _current else None
+
+
+def code_digest() -> str:
+    """A digest of the package's code: Rasa itself looks at the component's own class only."""
+    digest = hashlib.sha256()
+    root = Path(rasa_onramp.__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

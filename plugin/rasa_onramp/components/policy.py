@@ -1,0 +1,191 @@
+"""OnrampPolicy: makes the API call and says the reply on messages that are ours, else abstains."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Dict, List, Mapping, Optional
+
+from rasa.core.constants import POLICY_PRIORITY, RULE_POLICY_PRIORITY
+from rasa.core.policies.policy import Policy, PolicyPrediction
+from rasa.engine.graph import ExecutionContext
+from rasa.engine.recipes.default_recipe import DefaultV1Recipe
+from rasa.engine.storage.resource import Resource
+from rasa.engine.storage.storage import ModelStorage
+from rasa.shared.core.constants import ACTION_LISTEN_NAME
+from rasa.shared.core.domain import Domain
+from rasa.shared.core.events import Event, SlotSet, UserUttered
+from rasa.shared.core.generator import TrackerWithCachedStates
+from rasa.shared.core.trackers import DialogueStateTracker
+
+from rasa_onramp.components.domain_needs import (
+    form_slots,
+    problems_of_domain,
+    rasa_action_for,
+    rasa_value,
+)
+from rasa_onramp.components.host import code_digest, current_runtime
+from rasa_onramp.components.payload import INTENT, KEY, RESULTS, domain_of, payload_of
+from rasa_onramp.components.sessions import (
+    REPLY,
+    last_message,
+    payload_in,
+    session_before_message,
+    since_message,
+    was_executed,
+)
+from rasa_onramp.components.settings import check_keys, refuse
+
+__all__ = ["OnrampPolicy"]
+
+logger = logging.getLogger(__name__)
+
+#: Above memoised stories, below rules.
+_PRIORITY = RULE_POLICY_PRIORITY - 1
+
+
+@DefaultV1Recipe.register(
+    DefaultV1Recipe.ComponentType.POLICY_WITHOUT_END_TO_END_SUPPORT, is_trainable=True
+)
+class OnrampPolicy(Policy):
+    """Predicts an API action, `utter_onramp` and `action_listen` on a message that
+    OnrampStateTracker found to be ours; abstains on any other, and while a form is running.
+    """
+
+    @staticmethod
+    def get_default_config() -> Dict[str, Any]:
+        """The default configuration (see parent class)."""
+        return {POLICY_PRIORITY: _PRIORITY, "fill_slots": True, "calibrated": False}
+
+    @classmethod
+    def fingerprint_addon(cls, config: Dict[str, Any]) -> Optional[str]:
+        """A digest of our code (see parent class)."""
+        return code_digest()
+
+    @classmethod
+    def create(
+        cls,
+        config: Dict[str, Any],
+        model_storage: ModelStorage,
+        resource: Resource,
+        execution_context: ExecutionContext,
+        **kwargs: Any,
+    ) -> OnrampPolicy:
+        """For training. Raises InvalidConfigException for settings that can't be used."""
+        boolean = (lambda value: isinstance(value, bool), "true or false")
+        checks = {
+            POLICY_PRIORITY: (_is_priority, f"a whole number from 1 to {_PRIORITY}, below rules"),
+            "fill_slots": boolean,
+            "calibrated": boolean,
+        }
+        refuse(check_keys("OnrampPolicy", config, checks))
+        return cls(config, model_storage, resource, execution_context)
+
+    def train(
+        self, training_trackers: List[TrackerWithCachedStates], domain: Domain, **kwargs: Any
+    ) -> Resource:
+        """Learns nothing. Raises InvalidConfigException if the domain lacks what we need."""
+        refuse(problems_of_domain(domain))
+        return self._resource
+
+    def predict_action_probabilities(
+        self,
+        tracker: DialogueStateTracker,
+        domain: Domain,
+        rule_only_data: Optional[Dict[str, Any]] = None,
+        **kwargs: Any,
+    ) -> PolicyPrediction:
+        """The next action on a message of ours, else zeros (see parent class). Never raises."""
+        try:
+            return self._predict(tracker, domain)
+        except Exception as error:
+            runtime = current_runtime()
+            if runtime is not None:
+                runtime.abstain("an action", error)
+            return self._abstain(domain)
+
+    def _predict(self, tracker: DialogueStateTracker, domain: Domain) -> PolicyPrediction:
+        message = last_message(tracker)
+        if message is None or tracker.active_loop_name or problems_of_domain(domain):
+            return self._abstain(domain)
+        payload = _payload(tracker, message)
+        if payload is None:
+            return self._abstain(domain)
+        done = since_message(tracker)
+        events: List[Event] = []
+        if was_executed(done, REPLY):
+            action = ACTION_LISTEN_NAME
+        else:
+            call = payload.get("call")
+            wanted = rasa_action_for(domain, call["name"]) if call else None
+            if call and wanted is None:
+                logger.error("the domain declares no action for the API call %s", call["name"])
+            calling = wanted is not None and not was_executed(done, wanted)
+            action = wanted if calling and wanted is not None else REPLY
+            events = self._events(tracker, domain, payload, calling)
+        probabilities = self._default_predictions(domain)
+        sure = float(payload["confidence"]) if self.config["calibrated"] else 1.0
+        probabilities[domain.index_for_action(action)] = sure
+        return self._prediction(
+            probabilities,
+            optional_events=events,
+            action_metadata={KEY: {k: payload[k] for k in ("domain", "confidence", "reason")}},
+        )
+
+    def _events(
+        self,
+        tracker: DialogueStateTracker,
+        domain: Domain,
+        payload: Mapping[str, Any],
+        calling: bool,
+    ) -> List[Event]:
+        """The slots to set, should this prediction win."""
+        events: List[Event] = []
+        if tracker.get_slot(KEY) != payload:
+            events.append(SlotSet(KEY, payload))
+            if self.config["fill_slots"]:
+                events += self._filled(tracker, domain, payload)
+        if calling and tracker.get_slot(RESULTS) is not None:
+            events.append(SlotSet(RESULTS, None))  # the last call's
+        return events
+
+    @staticmethod
+    def _filled(
+        tracker: DialogueStateTracker, domain: Domain, payload: Mapping[str, Any]
+    ) -> List[Event]:
+        """The bot's slots of the same names as ours, but for those that its forms ask for."""
+        values = (payload.get("state") or {}).get("values", {})
+        changed = {**values, **{s: v for s, v in payload.get("changes", {}).items() if not v}}
+        theirs = form_slots(domain) | {KEY, RESULTS}
+        events: List[Event] = []
+        for name, texts in changed.items():
+            slot = tracker.slots.get(name)
+            if slot is None or name in theirs:
+                continue
+            value = rasa_value(slot, tuple(texts))
+            if value != slot.value:
+                events.append(SlotSet(name, value))
+        return events
+
+    def _abstain(self, domain: Domain) -> PolicyPrediction:
+        return self._prediction(self._default_predictions(domain))
+
+
+def _payload(tracker: DialogueStateTracker, message: UserUttered) -> Optional[Mapping[str, Any]]:
+    """What was understood, if the message is ours.
+
+    `rasa test` takes it off the messages of its stories, and keeps the intent that we gave them.
+    """
+    payload = payload_in(message)
+    if payload is not None:
+        return payload if domain_of(payload) is not None else None
+    runtime = current_runtime()
+    if message.intent.get("name") != INTENT or runtime is None:
+        return None
+    engine = runtime.engine()
+    session = session_before_message(tracker, engine)
+    understood = engine.understand(session, message.text or "")
+    return payload_of(understood, session) if understood.domain is not None else None
+
+
+def _is_priority(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _PRIORITY

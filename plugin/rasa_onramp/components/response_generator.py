@@ -1,0 +1,146 @@
+"""OnrampResponseGenerator: says `utter_onramp`; everything else stays with what the bot spoke
+through before: its templates, its NLG server, or a generator class of its own.
+
+    # endpoints.yml
+    nlg:
+      type: rasa_onramp.components.OnrampResponseGenerator
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from rasa.core.nlg.generator import NaturalLanguageGenerator
+from rasa.shared.core.domain import Domain
+from rasa.shared.core.events import Event
+from rasa.shared.core.trackers import DialogueStateTracker
+from rasa.shared.exceptions import InvalidConfigException
+from rasa.utils.endpoints import EndpointConfig
+
+from rasa_onramp.components.domain_needs import rasa_actions
+from rasa_onramp.components.host import current_runtime
+from rasa_onramp.components.payload import KEY, domain_of, reply_metadata, understanding_of
+from rasa_onramp.components.sessions import (
+    REPLY,
+    call_results,
+    last_message,
+    payload_in,
+    session_before_message,
+    since_message,
+    was_executed,
+)
+from rasa_onramp.dialogue import Turn
+from rasa_onramp.runtime.conversation import Engine
+
+__all__ = ["OnrampResponseGenerator"]
+
+logger = logging.getLogger(__name__)
+
+
+class OnrampResponseGenerator(NaturalLanguageGenerator):
+    """Answers `utter_onramp` from the domain's dialogues, in a thread of its own.
+
+    After an API call that failed, and whenever it can't answer, the bot's own response for
+    `utter_onramp` is said. `delegate` in endpoints.yml names the class that speaks for the bot;
+    `url` an NLG server that does.
+    """
+
+    def __init__(
+        self, endpoint_config: Optional[EndpointConfig] = None, domain: Optional[Domain] = None
+    ):
+        config = endpoint_config or EndpointConfig()
+        unknown = set(config.kwargs) - {"delegate"}
+        delegate = config.kwargs.get("delegate")
+        if unknown and delegate is None:
+            names = ", ".join(sorted(unknown))
+            raise InvalidConfigException(
+                f"endpoints.yml: nlg has no setting {names} with OnrampResponseGenerator; "
+                "delete it, or name the class that it is for as `delegate`"
+            )
+        kwargs = {name: config.kwargs[name] for name in unknown}
+        kind = delegate or ("callback" if config.url else "response")
+        theirs = EndpointConfig(
+            url=config.url,
+            params=config.params,
+            headers=config.headers,
+            basic_auth=config.basic_auth,
+            token=config.token,
+            token_name=config.token_name,
+            cafile=config.cafile,
+            type=kind,
+            **kwargs,
+        )
+        self._bot = NaturalLanguageGenerator.create(theirs, domain)
+        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="onramp")
+
+    async def generate(
+        self,
+        utter_action: str,
+        tracker: DialogueStateTracker,
+        output_channel: str,
+        **kwargs: Any,
+    ) -> Optional[Dict[str, Any]]:
+        """The response for `utter_action` (see parent class). Never raises for ours."""
+        if utter_action != REPLY:
+            return await self._bot.generate(utter_action, tracker, output_channel, **kwargs)
+        loop = asyncio.get_running_loop()
+        text, metadata = await loop.run_in_executor(self._threads, _answer, tracker)
+        if text:
+            return {"text": text, KEY: metadata}
+        response = await self._bot.generate(utter_action, tracker, output_channel, **kwargs)
+        if response is not None and metadata is not None:
+            response[KEY] = metadata
+        return response
+
+
+def _answer(
+    tracker: DialogueStateTracker,
+) -> Tuple[Optional[str], Optional[Dict[str, Any]]]:
+    """What to say, and its metadata; no text where the bot should say that it can't."""
+    runtime = current_runtime()
+    if runtime is None:
+        return None, None
+    try:
+        return _reply(tracker, runtime.engine())
+    except Exception as error:
+        runtime.abstain("a reply", error)
+        return None, None
+
+
+def _reply(
+    tracker: DialogueStateTracker, engine: Engine
+) -> Tuple[Optional[str], Optional[Dict[str, Any]]]:
+    message, payload = last_message(tracker), None
+    if message is not None:
+        payload = payload_in(message) or tracker.get_slot(KEY)
+    domain = domain_of(payload)
+    if message is None or payload is None or domain is None:
+        return None, None
+    understood = understanding_of(payload)
+    session = session_before_message(tracker, engine)
+    results: Optional[Tuple[Mapping[str, str], ...]] = None
+    if understood.action is not None:
+        results = _results(since_message(tracker), understood.action, domain, engine)
+        if results is None:
+            logger.error("no results of %s.%s; saying so", domain, understood.action)
+            return None, reply_metadata(Turn("system", ""), domain, None)
+    reply = engine.reply(session, message.text or "", understood, results)
+    turn = engine.system_turn(reply, understood, results)
+    return reply.text, reply_metadata(turn, domain, reply)
+
+
+def _results(
+    done: List[Event], name: str, domain: str, engine: Engine
+) -> Optional[Tuple[Mapping[str, str], ...]]:
+    live = engine.catalogue.known(domain)
+    slots: Tuple[str, ...] = ()
+    for action in live.schema.actions if live is not None else ():
+        if action.name == name:
+            slots = action.result_slots
+    for candidate in rasa_actions(name):
+        if was_executed(done, candidate):
+            return call_results(done, candidate, slots)
+    return None

@@ -1,0 +1,167 @@
+"""From Rasa's tracker to our session: what was said, and the states that were understood."""
+
+from __future__ import annotations
+
+from typing import Any, List, Mapping, Optional, Sequence, Tuple
+
+from rasa.shared.core.events import (
+    ActionExecuted,
+    ActionExecutionRejected,
+    BotUttered,
+    Event,
+    SlotSet,
+    UserUttered,
+)
+from rasa.shared.core.trackers import DialogueStateTracker
+
+from rasa_onramp.components.payload import (
+    INTENT,
+    KEY,
+    RESULTS,
+    domain_of,
+    results_of,
+    states_of,
+    system_turn_of,
+    understanding_of,
+)
+from rasa_onramp.dialogue import Turn
+from rasa_onramp.runtime.conversation import Engine, Understanding
+from rasa_onramp.runtime.session import Session
+
+__all__ = [
+    "REPLY",
+    "call_results",
+    "last_message",
+    "payload_in",
+    "session_before_message",
+    "session_of",
+    "since_message",
+    "was_executed",
+]
+
+#: The action that says what we have to say.
+REPLY = "utter_onramp"
+
+#: Texts that begin so are commands of Rasa's ("/restart"), not said by anyone.
+_COMMAND = "/"
+
+
+def session_of(tracker: DialogueStateTracker, engine: Engine) -> Session:
+    """All of the tracker's conversation: the session in which the next message is said."""
+    return _session(tracker.applied_events(), tracker, engine)
+
+
+def session_before_message(tracker: DialogueStateTracker, engine: Engine) -> Session:
+    """The conversation up to, and without, the last message: the session in which it was said."""
+    events = tracker.applied_events()
+    last = max((i for i, e in enumerate(events) if isinstance(e, UserUttered)), default=len(events))
+    return _session(events[:last], tracker, engine)
+
+
+def last_message(tracker: DialogueStateTracker) -> Optional[UserUttered]:
+    """The last message, if it is a text and not a command."""
+    event = tracker.get_last_event_for(UserUttered)
+    text = event.text if isinstance(event, UserUttered) else None
+    return event if text and text.strip() and not text.startswith(_COMMAND) else None
+
+
+def payload_in(message: UserUttered) -> Any:
+    """What OnrampStateTracker left on a message; None if it isn't there."""
+    return (message.parse_data or {}).get(KEY)
+
+
+def since_message(tracker: DialogueStateTracker) -> List[Event]:
+    """What happened since the last message, oldest first."""
+    since: List[Event] = []
+    for event in reversed(tracker.events):
+        if isinstance(event, UserUttered):
+            break
+        since.append(event)
+    return since[::-1]
+
+
+def was_executed(events: Sequence[Event], action: str) -> bool:
+    """Whether `action` was run, or refused to run, in `events`."""
+    return any(
+        isinstance(event, (ActionExecuted, ActionExecutionRejected)) and event.action_name == action
+        for event in events
+    )
+
+
+def call_results(
+    events: Sequence[Event], action: str, result_slots: Sequence[str]
+) -> Optional[Tuple[Mapping[str, str], ...]]:
+    """The rows that the Rasa action `action` answered with; None if it failed.
+
+    An action answers by setting the slot `onramp_results`, to [] if there is nothing to tell, or by
+    setting slots named as the call's `result_slots`, which make one row. One that sets neither has
+    failed: Rasa loses the events of an action that raises.
+    """
+    started = [
+        number
+        for number, event in enumerate(events)
+        if isinstance(event, ActionExecuted) and event.action_name == action
+    ]
+    if not started:
+        return None
+    row, found = {}, False
+    for event in events[started[-1] + 1 :]:
+        if isinstance(event, ActionExecuted):
+            break
+        if isinstance(event, SlotSet) and event.key == RESULTS:
+            return results_of(event.value)
+        if isinstance(event, SlotSet) and event.key in result_slots:
+            found = True
+            if event.value is not None:
+                row[event.key] = str(event.value)
+    return (row,) if row else () if found else None
+
+
+def _session(events: Sequence[Event], tracker: DialogueStateTracker, engine: Engine) -> Session:
+    session = Session()
+    waiting: Optional[Tuple[str, Understanding]] = None
+    for event in events:
+        if isinstance(event, UserUttered):
+            text = event.text or ""
+            if not text.strip() or text.startswith(_COMMAND):
+                continue
+            payload = payload_in(event)
+            understood = _read(payload)
+            waiting = None
+            if payload is None and event.intent.get("name") == INTENT:
+                understood = engine.understand(session, text)
+                waiting = (text, understood)
+            domain = understood.domain if understood is not None else None
+            in_scope = understood is not None and domain is not None and understood.in_scope
+            session.hear(text, domain, understood.state if understood and in_scope else None)
+        elif isinstance(event, BotUttered) and event.text:
+            waiting = None
+            session.say(*system_turn_of(event.text, event.metadata.get(KEY)))
+        elif isinstance(event, ActionExecuted) and event.action_name == REPLY and waiting:
+            # `rasa test` neither keeps payloads nor lets actions speak: do both anew
+            _speak(engine, session, *waiting)
+            waiting = None
+    slot = tracker.slots.get(KEY)
+    session.states.update(states_of(slot.value if slot is not None else None))
+    return session
+
+
+def _read(payload: Any) -> Optional[Understanding]:
+    if domain_of(payload) is None:
+        return None
+    try:
+        return understanding_of(payload)
+    except (AttributeError, TypeError, ValueError):
+        return None
+
+
+def _speak(engine: Engine, session: Session, text: str, understood: Understanding) -> None:
+    if understood.domain is None:
+        return
+    if understood.action is not None:  # what it would have answered is anyone's guess
+        turn = Turn("system", "", action=understood.action, parameters=understood.parameters)
+    else:
+        said = session.turns.pop()
+        turn = engine.system_turn(engine.reply(session, text, understood), understood)
+        session.turns.append(said)
+    session.say(turn, understood.domain)

@@ -1,0 +1,144 @@
+"""The settings of the components, read from config.yml and checked all at once."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, fields
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+
+from rasa.shared.exceptions import InvalidConfigException
+
+from rasa_onramp.runtime.conversation import EngineSettings
+
+__all__ = [
+    "ModelSettings",
+    "check_keys",
+    "is_number",
+    "is_probability",
+    "is_text",
+    "refuse",
+]
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """The settings of OnrampModel, by which components of one process share a runtime.
+
+    `database_url_env` names the environment variable that holds the store's URL; None means the
+    store that the command line uses. `checkpoint` is a folder (None: the shipped one), `encoder` a
+    name, hub id or folder.
+    """
+
+    database_url_env: Optional[str] = None
+    checkpoint: Optional[str] = None
+    encoder: str = "all-MiniLM-L6-v2"
+    engine: EngineSettings = field(default_factory=EngineSettings)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> ModelSettings:
+        """From the component's configuration, which `problems_of` found nothing wrong with."""
+        engine = {f.name: config[f.name] for f in fields(EngineSettings) if f.name in config}
+        return cls(
+            database_url_env=config.get("database_url_env"),
+            checkpoint=config.get("checkpoint"),
+            encoder=config.get("encoder") or cls.encoder,
+            engine=EngineSettings(**engine),
+        )
+
+    @staticmethod
+    def defaults() -> Dict[str, Any]:
+        """The default configuration."""
+        own = ModelSettings()
+        engine = {f.name: getattr(own.engine, f.name) for f in fields(EngineSettings)}
+        return {
+            "database_url_env": own.database_url_env,
+            "checkpoint": own.checkpoint,
+            "encoder": own.encoder,
+            **engine,
+        }
+
+    @staticmethod
+    def problems_of(config: Mapping[str, Any]) -> List[str]:
+        """What is wrong with a configuration, one line each."""
+        checks: Dict[str, Check] = {
+            "database_url_env": (_is_variable, "the name of an environment variable"),
+            "checkpoint": (is_text, "a folder"),
+            "encoder": (is_text, "a model's name or folder"),
+            "threshold": (is_probability, "a number from 0 to 1"),
+            "switch_threshold": (is_probability, "a number from 0 to 1"),
+            "bot_confidence": (is_probability, "a number from 0 to 1"),
+            "action_threshold": (is_probability, "a number from 0 to 1"),
+            "cache_size": (_is_count, "a whole number from 1 up"),
+            "retry_after": (is_number, "a number of seconds"),
+        }
+        problems = check_keys(
+            "OnrampModel", config, checks, optional=("database_url_env", "checkpoint")
+        )
+        variable = config.get("database_url_env")
+        if isinstance(variable, str) and "://" in variable:
+            # don't repeat it: it may hold a password
+            problems = [p for p in problems if "database_url_env" not in p]
+            problems.append(
+                "OnrampModel: database_url_env holds a URL; put the URL in an environment "
+                "variable and that variable's name here, because Rasa copies this file into models"
+            )
+        elif _is_variable(variable) and not os.environ.get(str(variable)):
+            problems.append(
+                f"OnrampModel: the environment variable {variable} isn't set; set it to the URL "
+                f"of the store, for example export {variable}=sqlite:////path/to/onramp.db"
+            )
+        return problems
+
+
+#: Whether a value will do, and what would.
+Check = Tuple[Callable[[Any], bool], str]
+
+
+def check_keys(
+    component: str,
+    config: Mapping[str, Any],
+    checks: Mapping[str, Check],
+    optional: Tuple[str, ...] = (),
+) -> List[str]:
+    """Unknown keys, and values that don't pass; `optional` ones may be null."""
+    problems = []
+    for key, value in config.items():
+        if key.startswith("__") or key == "name":
+            continue  # Rasa's own
+        if key not in checks:
+            known = ", ".join(sorted(checks))
+            problems.append(f"{component}: there is no setting {key!r}; the settings are {known}")
+        elif not (value is None and key in optional):
+            passes, wanted = checks[key]
+            if not passes(value):
+                problems.append(f"{component}: {key} is {value!r}; make it {wanted}")
+    return problems
+
+
+def refuse(problems: List[str]) -> None:
+    """Raise InvalidConfigException with all `problems`, if there are any."""
+    if problems:
+        raise InvalidConfigException("\n".join(problems))
+
+
+def is_text(value: Any) -> bool:
+    """Whether `value` is a text that isn't empty."""
+    return isinstance(value, str) and bool(value.strip())
+
+
+def is_number(value: Any) -> bool:
+    """Whether `value` is a number from 0 up."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e9
+
+
+def is_probability(value: Any) -> bool:
+    """Whether `value` is a number from 0 to 1."""
+    return is_number(value) and value <= 1
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_variable(value: Any) -> bool:
+    return isinstance(value, str) and value.isidentifier()

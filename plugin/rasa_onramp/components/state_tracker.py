@@ -1,0 +1,214 @@
+"""OnrampStateTracker: the pipeline component that routes messages and tracks their state."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Tuple
+
+from rasa.engine.graph import ExecutionContext, GraphComponent
+from rasa.engine.recipes.default_recipe import DefaultV1Recipe
+from rasa.engine.storage.resource import Resource
+from rasa.engine.storage.storage import ModelStorage
+from rasa.nlu.extractors.extractor import EntityExtractorMixin
+from rasa.shared.constants import DEFAULT_NLU_FALLBACK_INTENT_NAME
+from rasa.shared.core.domain import Domain
+from rasa.shared.core.trackers import DialogueStateTracker
+from rasa.shared.exceptions import InvalidConfigException
+from rasa.shared.nlu.constants import (
+    ENTITIES,
+    ENTITY_ATTRIBUTE_TYPE,
+    INTENT,
+    INTENT_NAME_KEY,
+    INTENT_RANKING_KEY,
+    PREDICTED_CONFIDENCE_KEY,
+    TEXT,
+)
+from rasa.shared.nlu.training_data.message import Message
+from rasa.shared.nlu.training_data.training_data import TrainingData
+from torch import Tensor
+
+from rasa_onramp.components.bot_examples import examples_in, index_of, load_examples, save_examples
+from rasa_onramp.components.domain_needs import form_slots
+from rasa_onramp.components.host import OnrampRuntime, code_digest
+from rasa_onramp.components.payload import INTENT as OURS
+from rasa_onramp.components.payload import KEY, abstention, payload_of
+from rasa_onramp.components.sessions import session_of
+from rasa_onramp.components.settings import check_keys, refuse
+from rasa_onramp.runtime.conversation import Engine, Understanding
+from rasa_onramp.runtime.router import BotView, DomainIndex
+
+__all__ = ["OnrampStateTracker"]
+
+logger = logging.getLogger(__name__)
+
+
+@DefaultV1Recipe.register(
+    DefaultV1Recipe.ComponentType.ENTITY_EXTRACTOR, is_trainable=True, model_from="OnrampModel"
+)
+class OnrampStateTracker(GraphComponent, EntityExtractorMixin):
+    """Decides whether a message belongs to one of our domains, and tracks the domain's state.
+
+    Stands at the end of the pipeline: it takes the bot's own intent into account, and replaces it
+    on messages that are ours. See docs/components/state-tracker.md.
+    """
+
+    def __init__(
+        self,
+        model_storage: ModelStorage,
+        resource: Resource,
+        examples: Optional[Tuple[Dict[str, List[str]], Tensor]] = None,
+        form_entities: FrozenSet[str] = frozenset(),
+    ):
+        self._model_storage = model_storage
+        self._resource = resource
+        self._examples = examples
+        self._form_entities = form_entities
+        self._index: Optional[Tuple[Engine, Optional[DomainIndex]]] = None
+
+    @classmethod
+    def fingerprint_addon(cls, config: Dict[str, Any]) -> Optional[str]:
+        """A digest of our code (see parent class)."""
+        return code_digest()
+
+    @classmethod
+    def create(
+        cls,
+        config: Dict[str, Any],
+        model_storage: ModelStorage,
+        resource: Resource,
+        execution_context: ExecutionContext,
+    ) -> OnrampStateTracker:
+        """For training. Raises InvalidConfigException for settings that don't exist."""
+        refuse(check_keys("OnrampStateTracker", config, {}))
+        return cls(model_storage, resource)
+
+    @classmethod
+    def load(
+        cls,
+        config: Dict[str, Any],
+        model_storage: ModelStorage,
+        resource: Resource,
+        execution_context: ExecutionContext,
+        **kwargs: Any,
+    ) -> OnrampStateTracker:
+        """For running, with what training left."""
+        try:
+            with model_storage.read_from(resource) as folder:
+                examples = load_examples(folder)
+        except (OSError, KeyError, ValueError) as error:
+            logger.error("the bot's own examples can't be read (%s); run `rasa train`", error)
+            examples = None
+        return cls(model_storage, resource, examples, _form_entities(model_storage))
+
+    def train(self, training_data: TrainingData, model: Optional[OnrampRuntime] = None) -> Resource:
+        """Remember what the bot's own intents are trained on. Raises InvalidConfigException."""
+        if model is None:
+            raise InvalidConfigException(
+                "OnrampStateTracker has no OnrampModel before it in the pipeline; add "
+                "`- name: rasa_onramp.components.OnrampModel`"
+            )
+        with self._model_storage.write_to(self._resource) as folder:
+            save_examples(folder, examples_in(training_data), model.engine())
+        return self._resource
+
+    def process(
+        self,
+        messages: List[Message],
+        tracker: Optional[DialogueStateTracker] = None,
+        model: Optional[OnrampRuntime] = None,
+    ) -> List[Message]:
+        """Put what was understood on each message, under the key `onramp`. Never raises."""
+        for message in messages:
+            try:
+                self._process(message, tracker, model)
+            except Exception as error:
+                message.set(KEY, abstention("unavailable"), add_to_output=True)
+                if model is not None:
+                    model.abstain("a message", error)
+        return messages
+
+    def _process(
+        self,
+        message: Message,
+        tracker: Optional[DialogueStateTracker],
+        model: Optional[OnrampRuntime],
+    ) -> None:
+        text = message.get(TEXT)
+        if model is None or not text or not text.strip() or text.startswith("/"):
+            message.set(KEY, abstention("command"), add_to_output=True)
+            return
+        if tracker is None:
+            tracker = DialogueStateTracker.from_events("", [])
+        if tracker.active_loop_name:
+            message.set(KEY, abstention("form"), add_to_output=True)
+            return
+        engine = model.engine()
+        session = session_of(tracker, engine)
+        intent = message.get(INTENT) or {}
+        fallback = intent.get(INTENT_NAME_KEY) in (None, DEFAULT_NLU_FALLBACK_INTENT_NAME, OURS)
+        sure = 0.0 if fallback else float(intent.get(PREDICTED_CONFIDENCE_KEY) or 0.0)
+        view = BotView(self._bot_index(engine), sure)
+        understood = engine.understand(session, text, bot=view)
+        entities = message.get(ENTITIES) or []
+        bot = {"intent": dict(intent), "entities": _plain(entities)}
+        message.set(KEY, payload_of(understood, session, bot), add_to_output=True)
+        if understood.domain is not None:
+            self._claim(message, understood, text)
+        model.works()
+
+    def _claim(self, message: Message, understood: Understanding, text: str) -> None:
+        """Make the message ours: the bot's rules and forms would act on its intent and entities."""
+        intent = {
+            INTENT_NAME_KEY: OURS,
+            PREDICTED_CONFIDENCE_KEY: round(understood.route.score, 4),
+        }
+        ranking = message.get(INTENT_RANKING_KEY) or []
+        message.set(INTENT, intent, add_to_output=True)
+        message.set(INTENT_RANKING_KEY, [intent, *ranking], add_to_output=True)
+        entities = [
+            {
+                ENTITY_ATTRIBUTE_TYPE: span.slot,
+                "start": span.start,
+                "end": span.end,
+                "value": text[span.start : span.end],
+                "confidence_entity": round(understood.slot_confidence.get(span.slot, 0.0), 4),
+            }
+            for span in understood.spans
+            if span.slot not in self._form_entities
+        ]
+        message.set(ENTITIES, self.add_extractor_name(entities), add_to_output=True)
+
+    def _bot_index(self, engine: Engine) -> Optional[DomainIndex]:
+        if self._examples is None:
+            return None
+        if self._index is None or self._index[0] is not engine:
+            self._index = (engine, index_of(*self._examples, engine))
+        return self._index[1]
+
+
+def _plain(entities: List[Mapping[str, Any]]) -> List[Dict[str, Any]]:
+    """Entities of other extractors without what isn't JSON (numpy's numbers)."""
+    kept = (str, int, float, bool, type(None))
+    return [
+        {k: v if isinstance(v, kept) else str(v) for k, v in entity.items()} for entity in entities
+    ]
+
+
+def _form_entities(model_storage: ModelStorage) -> FrozenSet[str]:
+    """The entities that fill a slot which one of the bot's forms asks for.
+
+    The trained model holds the domain, but hands it to no component of the pipeline. A model
+    without dialogue part has none.
+    """
+    try:
+        with model_storage.read_from(Resource("domain_provider")) as folder:
+            domain = Domain.from_path(folder)
+    except Exception:
+        return frozenset()
+    return frozenset(
+        mapping["entity"]
+        for slot in domain.slots
+        if slot.name in form_slots(domain)
+        for mapping in slot.mappings
+        if mapping.get("entity")
+    )
