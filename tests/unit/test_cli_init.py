@@ -1,4 +1,4 @@
-"""`rasa-onramp init`: the store's creation, and the edits to a bot, asked for before they are made."""
+"""`rasa-onramp init`: creating the store, and the edits to a bot, which are asked for first."""
 
 from __future__ import annotations
 

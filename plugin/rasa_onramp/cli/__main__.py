@@ -1,6 +1,6 @@
 """`python -m rasa_onramp.cli`, where the console script isn't on the PATH."""
 
-from .main import main
+from rasa_onramp.cli.main import main
 
 __all__ = ["main"]
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import Optional, Tuple
 
 import click
-from tqdm import tqdm
 
-from ..errors import ConfigError
-from ..store import open_store
-from .options import checkpoint_option, device_option, load, threads_option
+from rasa_onramp.cli.options import (
+    checkpoint_option,
+    device_option,
+    load,
+    progress_bar,
+    progress_option,
+    threads_option,
+)
+from rasa_onramp.errors import ConfigError
+from rasa_onramp.store import open_store
 
 __all__ = ["command"]
 
@@ -26,7 +32,7 @@ __all__ = ["command"]
 @checkpoint_option
 @device_option
 @threads_option
-@click.option("--quiet", is_flag=True, help="No progress bar.")
+@progress_option
 def command(
     domains: Tuple[str, ...],
     everything: bool,
@@ -34,13 +40,13 @@ def command(
     checkpoint: Optional[str],
     device: str,
     threads: Optional[int],
-    quiet: bool,
+    progress: Optional[bool],
 ) -> None:
     """Adapt DOMAINS to their support dialogues and switch to the new versions.
 
     Prints the joint goal accuracy (JGA) on the domain's held-out dialogues before and after.
     """
-    from ..onboarding import adapt
+    from rasa_onramp.onboarding import adapt
 
     with open_store() as store:
         chosen = store.dialogues.domains() if everything else domains
@@ -50,14 +56,14 @@ def command(
             store.dialogues.schema(domain)
         tracker = load(checkpoint, device, threads)
         for domain in chosen:
-            with tqdm(desc=domain, unit="step", disable=quiet) as bar:
+            with progress_bar(progress, desc=domain, unit="step") as bar:
 
-                def progress(done: int, total: int, loss: float) -> None:
+                def after_step(done: int, total: int, loss: float) -> None:
                     bar.total = total
                     bar.set_postfix(loss=f"{loss:.2f}", refresh=False)
                     bar.update()
 
-                report = adapt(store, tracker, domain, steps=steps, progress=progress)
+                report = adapt(store, tracker, domain, steps=steps, progress=after_step)
             line = (
                 f"{domain}: version {report.version} from {report.support} support dialogues "
                 f"in {report.seconds:.1f} s"

@@ -9,7 +9,7 @@ from typing import Iterator
 
 import click
 
-from .main import COMMANDS, cli
+from rasa_onramp.cli.main import COMMANDS, cli
 
 __all__ = ["page"]
 

@@ -6,7 +6,7 @@ from typing import Optional
 
 import click
 
-from ..store import open_store
+from rasa_onramp.store import open_store
 
 __all__ = ["command"]
 

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import math
 import os
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import click
-from tqdm import tqdm
 
-from ..errors import ConfigError
-from ..evaluation.few_shot import METHODS, Protocol, Result, choose_services, evaluate, summarise
-from ..evaluation.plots import few_shot_curve
-from ..evaluation.tables import figures_table
-from ..formats import FORMATS, read
-from ..metalearning.finetuning import FineTuning
-from .options import checkpoint_option, device_option, load, numbers, threads_option, writable
+from rasa_onramp.cli.corpora import read_all
+from rasa_onramp.cli.options import (
+    checkpoint_option,
+    device_option,
+    load,
+    numbers,
+    progress_bar,
+    progress_option,
+    threads_option,
+    writable,
+)
+from rasa_onramp.errors import ConfigError
+from rasa_onramp.evaluation.few_shot import (
+    METHODS,
+    Protocol,
+    Result,
+    choose_services,
+    evaluate,
+    summarise,
+)
+from rasa_onramp.evaluation.plots import few_shot_curve
+from rasa_onramp.evaluation.tables import figures_table
+from rasa_onramp.formats import FORMATS
+from rasa_onramp.metalearning.finetuning import FineTuning
 
 __all__ = ["command"]
 
@@ -30,22 +47,35 @@ def _methods(ctx: Any, param: Any, value: str) -> Tuple[str, ...]:
 
 
 @click.command("evaluate")
-@click.option("--data", required=True, type=click.Path(), help="Folder or file of dialogues.")
 @click.option(
-    "--format", "name", default=None, help=f"One of {', '.join(FORMATS)}. Default: guessed."
+    "--data",
+    "paths",
+    required=True,
+    multiple=True,
+    type=click.Path(),
+    help="Folder or file of dialogues: SGD's format, YAML, or a folder of YAML files; repeatable.",
+)
+@click.option(
+    "--format",
+    "name",
+    metavar="NAME",
+    default=None,
+    help=f"One of {', '.join(FORMATS)}. Default: guessed.",
 )
 @click.option(
     "--services",
+    metavar="NAMES",
     default="unseen",
     show_default=True,
     help="unseen (not among the checkpoint's training services), all, or names with commas.",
 )
 @click.option(
     "--shots",
+    metavar="NUMBERS",
     default="0,5",
     show_default=True,
     callback=numbers(0),
-    help="Sizes of support sets, in dialogues.",
+    help="Sizes of support sets, in dialogues, separated by commas.",
 )
 @click.option(
     "--seeds",
@@ -70,14 +100,19 @@ def _methods(ctx: Any, param: Any, value: str) -> Tuple[str, ...]:
 @click.option(
     "--method",
     "methods",
+    metavar="NAMES",
     default=",".join(METHODS),
     show_default=True,
     callback=_methods,
-    help="Methods, separated by commas.",
+    help=f"Of {', '.join(METHODS)}, separated by commas.",
 )
 @click.option("--steps", type=click.IntRange(1), default=None, help="Inner steps of `adapted`.")
 @click.option(
-    "--finetune-rate", default=1e-4, show_default=True, help="AdamW's rate of `finetune`."
+    "--finetune-rate",
+    default=1e-4,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="AdamW's rate of `finetune`.",
 )
 @click.option(
     "--finetune-epochs",
@@ -110,9 +145,9 @@ def _methods(ctx: Any, param: Any, value: str) -> Tuple[str, ...]:
 @checkpoint_option
 @device_option
 @threads_option
-@click.option("--quiet", is_flag=True, help="No progress bar.")
+@progress_option
 def command(
-    data: str,
+    paths: Tuple[str, ...],
     name: Optional[str],
     services: str,
     shots: Tuple[int, ...],
@@ -130,7 +165,7 @@ def command(
     checkpoint: Optional[str],
     device: str,
     threads: Optional[int],
-    quiet: bool,
+    progress: Optional[bool],
 ) -> None:
     """Measure zero-shot, plain fine-tuning and adaptation on a corpus, by the few-shot protocol.
 
@@ -140,8 +175,9 @@ def command(
     """
     writable(json_path, "--json")
     writable(plot_path, "--plot")
+    _check_predictions(paths, predictions)
     tracker = load(checkpoint, device, threads)
-    corpus = read(data, format=name)
+    corpus = read_all(paths, name)
     chosen = choose_services(corpus, services, tracker.training_services)
     protocol = Protocol(
         shots=tuple(sorted(shots)),
@@ -155,7 +191,7 @@ def command(
     )
     results: List[Result] = []
     total = len(chosen) * seeds * len(shots) * len(methods)
-    with tqdm(total=total, desc="evaluate", unit="run", disable=quiet) as bar:
+    with progress_bar(progress, total=total, desc="evaluate", unit="run") as bar:
         for result in evaluate(tracker, corpus, chosen, protocol):
             bar.set_postfix_str(f"{result.service} {result.method} {result.shots}-shot")
             bar.update()
@@ -168,7 +204,7 @@ def command(
     click.echo(figures_table(rows, summary, offers=offers))
     if json_path is not None:
         settings: Dict[str, object] = {
-            "data": data,
+            "data": list(paths),
             "services": chosen,
             "shots": list(protocol.shots),
             "seeds": seeds,
@@ -184,11 +220,9 @@ def command(
             json.dump(figures, file, indent=1, allow_nan=False)
             file.write("\n")
     if plot_path is not None:
-        few_shot_curve(
-            summary, plot_path, title=f"{os.path.basename(data)}, {len(chosen)} services"
-        )
+        few_shot_curve(summary, plot_path, title=", ".join(chosen) if len(chosen) < 5 else "")
     if predictions is not None:
-        _write_predictions(data, predictions, results)
+        _write_predictions(paths[0], predictions, results)
 
 
 def _plain(rows: Sequence[Mapping[str, object]]) -> List[Dict[str, object]]:
@@ -199,11 +233,26 @@ def _plain(rows: Sequence[Mapping[str, object]]) -> List[Dict[str, object]]:
     ]
 
 
+def _check_predictions(paths: Sequence[str], folder: Optional[str]) -> None:
+    """Complain before long work, not after it."""
+    if folder is None:
+        return
+    if len(paths) != 1 or not glob.glob(os.path.join(glob.escape(paths[0]), "schema.json*")):
+        raise click.BadParameter(
+            "predictions go into copies of SGD files, so --data must be one SGD folder",
+            param_hint="--predictions",
+        )
+    if os.path.exists(folder) and (not os.path.isdir(folder) or os.listdir(folder)):
+        raise click.BadParameter(
+            f"{folder} is not an empty folder; name a new one", param_hint="--predictions"
+        )
+
+
 def _write_predictions(data: str, folder: str, results: List[Result]) -> None:
     """One folder of SGD files a (method, shots, seed)."""
     from pathlib import Path
 
-    from ..formats.sgd_write import write_sgd_predictions
+    from rasa_onramp.formats.sgd_write import write_sgd_predictions
 
     runs: Dict[Tuple[str, int, int], Dict] = {}
     for result in results:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Optional, Tuple
 
 import click
-from tqdm import tqdm
 
-from ..errors import ConfigError
-from ..formats import FORMATS, read
-from ..store import open_store
+from rasa_onramp.cli.corpora import read_all
+from rasa_onramp.cli.options import progress_bar, progress_option
+from rasa_onramp.errors import ConfigError
+from rasa_onramp.formats import FORMATS
+from rasa_onramp.store import open_store
 
 __all__ = ["command"]
 
@@ -19,37 +20,43 @@ __all__ = ["command"]
 @click.option(
     "--format",
     "name",
+    metavar="NAME",
     default=None,
     help=f"One of {', '.join(FORMATS)}. Default: guessed from the path.",
 )
 @click.option(
-    "--services", default=None, help="Only these services, separated by commas (sgd folders)."
+    "--services",
+    metavar="NAMES",
+    default=None,
+    help="Only these services, separated by commas (sgd folders).",
 )
-@click.option("--quiet", is_flag=True, help="No progress bar.")
+@progress_option
 def command(
-    paths: Tuple[str, ...], name: Optional[str], services: Optional[str], quiet: bool
+    paths: Tuple[str, ...], name: Optional[str], services: Optional[str], progress: Optional[bool]
 ) -> None:
-    """Import dialogue files or folders (PATHS) into the store.
+    """Import dialogue files or folders (PATHS) into the store: all of them, or none.
 
-    All paths are read and checked before the first is written; each path is one transaction.
-    Importing the same content again changes nothing.
+    A folder holds a corpus in SGD's format, or YAML files. Importing the same content again
+    changes nothing.
     """
     wanted = None
     if services is not None:
         wanted = tuple(s.strip() for s in services.split(",") if s.strip())
         if not wanted:
             raise ConfigError("--services names no service; give names separated by commas")
-    corpora = [(path, read(path, format=name, services=wanted)) for path in paths]
     with open_store() as store:
-        for path, corpus in corpora:
-            total = len(corpus.dialogues)
-            with tqdm(total=total, desc=path, unit="dialogue", disable=quiet) as bar:
+        store.revision()  # a store that isn't there is said before any work
+        corpus = read_all(paths, name, wanted)
+        total = len(corpus.dialogues)
+        with progress_bar(progress, total=total, desc="import", unit="dialogue") as bar:
 
-                def progress(done: int, count: int) -> None:
-                    bar.update(done - bar.n)
+            def after_dialogues(done: int, count: int) -> None:
+                bar.update(done - bar.n)
 
-                report = store.dialogues.import_corpus(corpus, progress=progress)
-            click.echo(
-                f"{path}: {', '.join(report.domains)}: {report.added} dialogues added, "
-                f"{report.replaced} replaced, {report.unchanged} unchanged"
-            )
+            report = store.dialogues.import_corpus(corpus, progress=after_dialogues)
+    click.echo(
+        f"{', '.join(report.domains)}: {report.added} dialogues added, "
+        f"{report.replaced} replaced, {report.unchanged} unchanged"
+    )
+    for domain in report.updated:
+        click.echo(f"{domain}: its schema was replaced")

@@ -9,9 +9,9 @@ from typing import Optional
 
 import click
 
-from ..botfiles import plan_edits
-from ..store import open_store
-from ..store.connect import URL_VARIABLE
+from rasa_onramp.botfiles import plan_edits
+from rasa_onramp.store import open_store
+from rasa_onramp.store.connect import URL_VARIABLE
 
 __all__ = ["command"]
 

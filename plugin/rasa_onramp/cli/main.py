@@ -12,8 +12,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import click
 
-from .. import __version__
-from ..errors import OnrampError
+from rasa_onramp import __version__
+from rasa_onramp.errors import OnrampError
 
 __all__ = ["COMMANDS", "cli", "main"]
 

@@ -8,20 +8,26 @@ from typing import Optional, Tuple
 import click
 import torch
 
-from ..errors import ConfigError
-from ..formats import read
-from ..formats.sgd_schema import read_sgd_schemas
-from ..metalearning.algorithms import ALGORITHMS
-from ..metalearning.corpus import tasks_of
-from ..metalearning.multitask import MultitaskConfig, pretrain
-from ..metalearning.runs import Run
-from ..metalearning.training import MetaConfig, meta_train
-from ..tracker.checkpoint import load_tracker, save_tracker
-from ..tracker.encoder import Encoder
-from ..tracker.model import StateTracker, initial_heads
-from ..tracker.tokens import Tokens
-from ..weights import resolve_encoder
-from .options import chosen_device, device_option, threads_option
+from rasa_onramp.cli.options import (
+    chosen_device,
+    device_option,
+    progress_option,
+    shows_progress,
+    threads_option,
+)
+from rasa_onramp.errors import ConfigError
+from rasa_onramp.formats import read
+from rasa_onramp.formats.sgd_schema import read_sgd_schemas
+from rasa_onramp.metalearning.algorithms import ALGORITHMS
+from rasa_onramp.metalearning.corpus import tasks_of
+from rasa_onramp.metalearning.multitask import MultitaskConfig, pretrain
+from rasa_onramp.metalearning.runs import Run
+from rasa_onramp.metalearning.training import MetaConfig, meta_train
+from rasa_onramp.tracker.checkpoint import load_tracker, save_tracker
+from rasa_onramp.tracker.encoder import Encoder
+from rasa_onramp.tracker.model import StateTracker, initial_heads
+from rasa_onramp.tracker.tokens import Tokens
+from rasa_onramp.weights import resolve_encoder
 
 __all__ = ["command"]
 
@@ -60,13 +66,19 @@ __all__ = ["command"]
     "--steps", type=click.IntRange(1), default=4000, show_default=True, help="Multi-task steps."
 )
 @click.option(
-    "--minutes", type=float, default=None, help="End multi-task pretraining after so many minutes."
+    "--minutes",
+    type=click.FloatRange(0, min_open=True),
+    default=None,
+    help="End multi-task pretraining after so many minutes.",
 )
 @click.option(
     "--meta-steps", type=click.IntRange(1), default=300, show_default=True, help="Outer steps."
 )
 @click.option(
-    "--meta-minutes", type=float, default=None, help="End meta-training after so many minutes."
+    "--meta-minutes",
+    type=click.FloatRange(0, min_open=True),
+    default=None,
+    help="End meta-training after so many minutes.",
 )
 @click.option(
     "--hold-back",
@@ -74,12 +86,16 @@ __all__ = ["command"]
     help="Services (with commas) left to meta-training, so that it meets tasks it can't solve yet.",
 )
 @click.option(
-    "--tokens", default=2560, show_default=True, type=int, help="Tokens a multi-task batch."
+    "--tokens",
+    default=2560,
+    show_default=True,
+    type=click.IntRange(512),
+    help="Tokens a multi-task batch.",
 )
 @click.option("--seed", default=0, show_default=True, type=int, help="Seed of everything random.")
 @device_option
 @threads_option
-@click.option("--quiet", is_flag=True, help="No progress bar.")
+@progress_option
 def command(
     data: str,
     paraphrases: Tuple[str, ...],
@@ -97,7 +113,7 @@ def command(
     seed: int,
     device: str,
     threads: Optional[int],
-    quiet: bool,
+    progress: Optional[bool],
 ) -> None:
     """Meta-train an initialisation on a corpus. Resumes where a run of the same folder stopped.
 
@@ -123,7 +139,9 @@ def command(
     if stage in ("multitask", "both"):
         config = MultitaskConfig(steps=steps, minutes=minutes, tokens_a_batch=tokens, seed=seed)
         first = [task for task in tasks if task.schema.name not in held]
-        pretrain(tracker, first, config, Run(root / "log-multitask"), progress=not quiet)
+        pretrain(
+            tracker, first, config, Run(root / "log-multitask"), progress=shows_progress(progress)
+        )
         tracker.training_services = tuple(t.schema.name for t in first)
         digest = save_tracker(tracker, root / "multitask", tokenizer)
         click.echo(f"{root / 'multitask'}: {digest[:12]}")
@@ -136,7 +154,7 @@ def command(
             seed=seed,
             emphasis=emphasis,
         )
-        meta_train(tracker, tasks, meta, Run(root / "log-meta"), progress=not quiet)
+        meta_train(tracker, tasks, meta, Run(root / "log-meta"), progress=shows_progress(progress))
         tracker.training_services = tuple(names)
         tracker.card["adaptation"] = {
             "steps": meta.inner_steps,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Optional
+import sys
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 import click
+from tqdm import tqdm
 
-from ..tracker.checkpoint import load_tracker
-from ..tracker.model import StateTracker
+if TYPE_CHECKING:  # torch is imported by what computes, not by every command
+    from rasa_onramp.tracker.model import StateTracker
 
 __all__ = [
     "checkpoint_option",
@@ -16,6 +18,9 @@ __all__ = [
     "device_option",
     "load",
     "numbers",
+    "progress_bar",
+    "progress_option",
+    "shows_progress",
     "threads_option",
     "writable",
 ]
@@ -30,6 +35,7 @@ checkpoint_option = click.option(
 )
 device_option = click.option(
     "--device",
+    metavar="NAME",
     default="auto",
     show_default=True,
     help="Where to compute: auto (a GPU where there is one), cpu, cuda, cuda:1, …",
@@ -38,10 +44,28 @@ threads_option = click.option(
     "--threads", type=click.IntRange(1), default=None, help="CPU threads. Default: all cores."
 )
 
+progress_option = click.option(
+    "--progress/--quiet",
+    default=None,
+    help="Show a progress bar, or none. Default: shown in a terminal.",
+)
+
+
+def progress_bar(progress: Optional[bool], **settings: Any) -> tqdm:
+    """A progress bar on stderr; see `shows_progress`."""
+    return tqdm(disable=not shows_progress(progress), **settings)
+
+
+def shows_progress(progress: Optional[bool]) -> bool:
+    """What --progress or --quiet asks for; with neither, whether stderr is a terminal."""
+    return sys.stderr.isatty() if progress is None else progress
+
 
 def load(checkpoint: Optional[str], device: str, threads: Optional[int] = None) -> StateTracker:
     """The tracker that the options ask for. Raises CheckpointError or a usage error."""
     import torch
+
+    from rasa_onramp.tracker.checkpoint import load_tracker
 
     if threads:
         torch.set_num_threads(threads)
@@ -62,6 +86,11 @@ def chosen_device(device: str) -> str:
         ) from None
     if wanted.type == "cuda" and not torch.cuda.is_available():
         raise click.BadParameter("no GPU is visible; try --device cpu", param_hint="--device")
+    if wanted.type == "cuda" and (wanted.index or 0) >= torch.cuda.device_count():
+        raise click.BadParameter(
+            f"there are {torch.cuda.device_count()} GPUs, counted from cuda:0",
+            param_hint="--device",
+        )
     return device
 
 

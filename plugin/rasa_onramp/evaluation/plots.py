@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Mapping, Sequence, Union
 
-from ..errors import ConfigError
-from .tables import by_method
+from rasa_onramp.errors import ConfigError
+from rasa_onramp.evaluation.tables import by_method
 
 __all__ = ["few_shot_curve"]
 

@@ -1,0 +1,140 @@
+"""rasa-onramp chat"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Mapping, Optional, Sequence
+
+import click
+
+from rasa_onramp.actions.calls import Call
+from rasa_onramp.cli.chat_calls import ANSWERERS, Answerer, answerer
+from rasa_onramp.cli.chat_view import call_line, rows_line, state_lines, understanding_lines
+from rasa_onramp.cli.options import checkpoint_option, threads_option
+from rasa_onramp.errors import ConfigError
+from rasa_onramp.runtime.conversation import Engine
+from rasa_onramp.runtime.router import DomainIndex, Route, Router
+from rasa_onramp.runtime.session import Session
+from rasa_onramp.store import open_store
+
+__all__ = ["chat", "command"]
+
+_HELP = "/state shows what is known, /reset forgets it, /quit ends the chat."
+_UNKNOWN = "I don't know which domain that belongs to. (A Rasa bot would answer this itself.)"
+
+
+@click.command("chat")
+@click.argument("domain", required=False)
+@click.option(
+    "--results",
+    "kind",
+    type=click.Choice(ANSWERERS),
+    default=None,
+    help="Who answers API calls: ask (you type result rows), support (what the most similar call "
+    "of the support dialogues got), url (the endpoint in the schema, called for real). "
+    "Default: ask in a terminal, support where the input is piped.",
+)
+@checkpoint_option
+@threads_option
+def command(
+    domain: Optional[str], kind: Optional[str], checkpoint: Optional[str], threads: Optional[int]
+) -> None:
+    """Talk to the store's domains in the terminal, without Rasa.
+
+    With DOMAIN every message is taken to be that domain's. After each message the chat shows the
+    state of the domain it was routed to, with the tracker's confidence (* marks what changed), API
+    calls, and the reply. Lines that begin with / are commands: /state, /reset, /quit.
+    """
+    with open_store() as store:
+        if domain is not None:
+            store.dialogues.schema(domain)  # a wrong name is said before any work
+        elif not store.dialogues.domains():
+            raise ConfigError("the store has no domains; import some: rasa-onramp import FILE")
+        if threads:
+            import torch
+
+            torch.set_num_threads(threads)
+        engine = Engine.open(store, checkpoint=checkpoint)
+        if domain is not None:
+            engine.router = _OneDomain(engine.router, domain)
+        default = "ask" if sys.stdin.isatty() else "support"
+        chat(engine, answerer(kind or default, store, _read_line))
+
+
+def chat(engine: Engine, answer: Answerer) -> None:
+    """Turn after turn, until /quit or the end of the input."""
+    session = Session()
+    click.echo(_HELP)
+
+    def call(
+        domain: str, action: str, parameters: Mapping[str, str], url: Optional[str]
+    ) -> Optional[Sequence[Mapping[str, str]]]:
+        _show(call_line(action, parameters))
+        rows = answer(Call(domain, action, parameters, url))
+        _show(rows_line(rows))
+        return rows
+
+    while True:
+        text = _read_line("\nyou> ")
+        if text is None or text.strip() == "/quit":
+            return
+        text = text.strip()
+        if text == "/reset":
+            session = Session()
+            click.echo("  Everything is forgotten.")
+        elif text == "/state":
+            _show_states(session)
+        elif text.startswith("/"):
+            click.echo(f"  {_HELP}")
+        elif text:
+            outcome = engine.turn(session, text, call)
+            for line in understanding_lines(outcome.understanding):
+                _show(line)
+            reply = outcome.reply
+            click.echo(f"bot> {reply.text if reply is not None else _UNKNOWN}")
+
+
+def _show(line: str) -> None:
+    click.secho(f"  {line}", fg="bright_black")
+
+
+def _show_states(session: Session) -> None:
+    if not session.states:
+        _show("nothing yet")
+    for domain, state in session.states.items():
+        _show(f"domain  {domain}")
+        for line in state_lines(state):
+            _show(line)
+
+
+def _read_line(prompt: str) -> Optional[str]:
+    """A line of the user's, None at the end of the input. Piped input is shown as if typed."""
+    try:
+        if sys.stdin.isatty():
+            line = input(prompt)
+        else:
+            line = sys.stdin.readline()
+            line.encode("utf-8")
+            if not line:
+                return None
+            click.echo(prompt + line.rstrip("\r\n"))
+    except EOFError:
+        click.echo()
+        return None
+    except UnicodeError:
+        raise ConfigError("the input isn't UTF-8; send the messages as UTF-8") from None
+    return line.rstrip("\r\n")
+
+
+class _OneDomain(Router):
+    """Routes every message to one domain, by the rules of a conversation that is under way."""
+
+    def __init__(self, router: Router, domain: str):
+        self._router = router
+        self._domain = domain
+
+    def route(self, text: str, domains: Mapping[str, DomainIndex], **context: Any) -> Route:
+        index = domains.get(self._domain)
+        if index is None:  # deleted meanwhile
+            return Route(None, reason="none")
+        return self._router.route(text, {self._domain: index}, active=self._domain)

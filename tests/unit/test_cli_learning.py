@@ -1,0 +1,122 @@
+"""`adapt`, `domains` and `evaluate`, with a tracker too small to be good at it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from command_line import invoke
+from rasa_onramp.errors import ConfigError
+from rasa_onramp.evaluation.plots import few_shot_curve
+from rasa_onramp.formats import read
+from rasa_onramp.formats.yaml import write_yaml
+from rasa_onramp.store import open_store
+from rasa_onramp.tracker.checkpoint import save_tracker
+from tiny_tracker import corpus, tiny_tracker, tokenizer_json
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tracker")
+    save_tracker(tiny_tracker(rank=2, steps=2), folder, tokenizer_json())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two domains in YAML, four dialogues each."""
+    folder = tmp_path_factory.mktemp("data")
+    found = corpus(services=2, dialogues=4)
+    for name, schema in found.schemas.items():
+        # YAML has no default values that are empty
+        intents = tuple(replace(intent, optional_slots={}) for intent in schema.intents)
+        schema = replace(schema, intents=intents)
+        write_yaml(folder / f"{name}.yml", schema, [d for d in found.dialogues if d.domain == name])
+    return folder
+
+
+@pytest.fixture
+def store(data: Path) -> None:
+    assert invoke("init").code == 0
+    assert invoke("import", data).code == 0
+
+
+def test_a_folder_of_yaml_files_is_imported_once(store: None, data: Path) -> None:
+    with open_store() as opened:
+        assert opened.dialogues.domains() == ("TableBooking_1", "TableBooking_2")
+        before = opened.revision()
+        again = invoke("import", data)
+        assert again.code == 0
+        assert "0 dialogues added, 0 replaced, 8 unchanged" in again.out
+        assert opened.revision() == before
+
+
+def test_domains_before_and_after_adapting(store: None, checkpoint: Path) -> None:
+    assert "not adapted" in invoke("domains").out
+    done = invoke("adapt", "TableBooking_1", "--checkpoint", checkpoint)
+    assert (done.code, done.err) == (0, "")  # no progress bar where nobody watches
+    assert done.out.startswith("TableBooking_1: version 1 from 4 support dialogues")
+    listed = invoke("domains").out.splitlines()
+    assert ["version 1" in line for line in listed] == [True, False]
+    assert invoke("adapt", "--all", "--steps", "1", "--checkpoint", checkpoint).code == 0
+    versions = invoke("domains", "TableBooking_1").out.splitlines()
+    assert [line[:11] for line in versions] == ["  version 1", "* version 2"]
+
+
+def test_a_progress_bar_on_demand(store: None, checkpoint: Path) -> None:
+    done = invoke(
+        "adapt", "TableBooking_1", "--progress", "--steps", "2", "--checkpoint", checkpoint
+    )
+    assert "2/2" in done.err
+    assert "loss=" in done.err
+
+
+def test_evaluate_writes_what_it_prints(data: Path, checkpoint: Path, tmp_path: Path) -> None:
+    out, curve = tmp_path / "out.json", tmp_path / "curve.png"
+    done = invoke(
+        *("evaluate", "--data", data, "--shots", "2,0", "--seeds", "2", "--limit", "1"),
+        *("--checkpoint", checkpoint, "--json", out, "--plot", curve),
+    )
+    assert (done.code, done.err) == (0, "")
+
+    def refuse(text: str) -> None:
+        raise AssertionError(f"{text} is no JSON")
+
+    found = json.loads(out.read_text(encoding="utf-8"), parse_constant=refuse)
+    assert found["settings"]["services"] == ["TableBooking_1", "TableBooking_2"]
+    assert [(row["method"], row["shots"]) for row in found["summary"]] == [
+        *(("adapted", 0), ("finetune", 0), ("zero-shot", 0)),
+        *(("adapted", 2), ("finetune", 2), ("zero-shot", 2)),
+    ]
+    assert len(found["runs"]) == 2 * 2 * 2 * 3  # services, seeds, sizes, methods
+    for row in found["summary"]:
+        assert f"{row['jga']:.3f} ± {row['jga_sd']:.3f}" in done.out
+    assert curve.read_bytes().startswith(PNG)
+
+
+def test_predictions_are_an_sgd_folder(sgd_folder: Path, checkpoint: Path, tmp_path: Path) -> None:
+    out = tmp_path / "predictions"
+    done = invoke(
+        *("evaluate", "--data", sgd_folder / "dev", "--services", "Alarm_1,Banks_2"),
+        *("--shots", "1", "--seeds", "1", "--limit", "2", "--method", "zero-shot"),
+        *("--checkpoint", checkpoint, "--predictions", out),
+    )
+    assert (done.code, done.err) == (0, "")
+    written = read(out / "zero-shot-1shot-seed0", format="sgd")
+    assert sorted({dialogue.domain for dialogue in written.dialogues}) == ["Alarm_1", "Banks_2"]
+    assert len(written.dialogues) == 4
+
+
+def test_a_curve_needs_figures_and_a_place(tmp_path: Path) -> None:
+    rows = [{"method": "adapted", "shots": 0, "jga": 0.5, "jga_sd": 0.1, "seeds": 1}]
+    with pytest.raises(ConfigError, match="evaluate something first"):
+        few_shot_curve([], tmp_path / "curve.png")
+    with pytest.raises(ConfigError, match="can't be written"):
+        few_shot_curve(rows, tmp_path / "nowhere" / "curve.png")
+    few_shot_curve(rows, tmp_path / "curve.png")
+    assert (tmp_path / "curve.png").read_bytes().startswith(PNG)
