@@ -59,7 +59,8 @@ def _schema(raw: Dict[str, Any], keys: Keys) -> Schema:
         _slot(shape(item, dict, "a slot", here), here) for item, here in _items(raw, "slots", keys)
     )
     if not slots:
-        raise Misfit(f"service {quote(name)} has no slots", "describe its slots", keys)
+        message = f"service {quote(name)} has no slots"
+        raise Misfit(message, "describe its slots", (*keys, "slots"))
     known = _unique([slot.name for slot in slots], "slot", (*keys, "slots"))
     intents = []
     actions = []

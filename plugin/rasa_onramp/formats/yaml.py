@@ -47,6 +47,9 @@ def write_yaml(path: Union[str, Path], schema: Schema, dialogues: Iterable[Dialo
     path = Path(path)
     written = tuple(dialogues)
     text = yaml_text(schema, written)
+    data = text.encode("utf-8")
+    if len(data) > LIMIT:
+        raise ValueError(f"{len(written)} dialogues are too many for one file of {LIMIT} bytes")
     # What can't be said would be lost in silence otherwise.
     try:
         found = parse_yaml(text, path)
@@ -57,9 +60,6 @@ def write_yaml(path: Union[str, Path], schema: Schema, dialogues: Iterable[Dialo
     for before, after in zip(written, found.dialogues):
         if _in_order(before) != after:
             raise ValueError(f"the YAML format can't say dialogue {quote(before.id)}")
-    data = text.encode("utf-8")
-    if len(data) > LIMIT:
-        raise ValueError(f"{len(written)} dialogues are too many for one file of {LIMIT} bytes")
     path.write_bytes(data)
 
 

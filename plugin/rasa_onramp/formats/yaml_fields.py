@@ -74,7 +74,7 @@ def optional_text(parent: Fields, key: str) -> str:
 
 def known(node: Node, among: Collection[str], what: str) -> str:
     """`node` as one of the names in `among`, each of which is a `what`. Raises Mistake."""
-    value = text(node, f"the name of a {what}")
+    value = text(node, f"the {what}'s name")
     if value not in among:
         mend = did_you_mean(value, among, f"it under {what}s")
         raise Mistake(f"unknown {what} {quote(value)}", mend, node.line)

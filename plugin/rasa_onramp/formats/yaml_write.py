@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Any, Dict, Iterable, Mapping, Optional, Sequence, Tuple
 
 from ruamel.yaml import YAML
@@ -16,11 +17,15 @@ from rasa_onramp.formats.yaml_schema import NO_INTENT, VERSION
 
 __all__ = ["yaml_text"]
 
+#: Texts that may go without quotes, unless ruamel.yaml sees a number or the like in them. It would
+#: leave out more, but then writes what it can't read, such as `{place: :0}`.
+_PLAIN = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_ ,.'()/-]*[A-Za-z0-9_.)])?", re.ASCII)
+
 
 def yaml_text(schema: Schema, dialogues: Iterable[Dialogue]) -> str:
     """A file in our YAML format. Raises ValueError where spans overlap or are out of bounds."""
     root = CommentedMap()
-    root["onramp"] = DoubleQuotedScalarString(VERSION)
+    root["onramp"] = _quoted(VERSION)
     root["domain"] = _schema(schema)
     slots = {slot.name: slot for slot in schema.slots}
     root["dialogues"] = [_dialogue(dialogue, slots) for dialogue in dialogues]
@@ -73,7 +78,7 @@ def _dialogue(dialogue: Dialogue, slots: Mapping[str, Slot]) -> Dict[str, Any]:
         if not turn.is_user:
             turns.append(_system_turn(turn))
         elif turn.state is None:
-            said = DoubleQuotedScalarString(write_marks(turn.text, turn.spans))
+            said = _quoted(write_marks(turn.text, turn.spans))
             turns.append(_without_empty(user=said, out_of_scope=True))
         else:
             turns.append(_user_turn(turn, turn.state, before, slots))
@@ -94,7 +99,7 @@ def _user_turn(
     touched = dict.fromkeys([*before.values, *implied])
     changed_intent = after.active_intent != before.active_intent
     return _without_empty(
-        user=DoubleQuotedScalarString(write_marks(turn.text, turn.spans)),
+        user=_quoted(write_marks(turn.text, turn.spans)),
         intent=(after.active_intent or NO_INTENT) if changed_intent else None,
         requested=_flow_list(after.requested_slots),
         set=_flow_map(stated),
@@ -104,7 +109,7 @@ def _user_turn(
 
 def _system_turn(turn: Turn) -> Dict[str, Any]:
     return _without_empty(
-        system=DoubleQuotedScalarString(write_marks(turn.text, turn.spans)),
+        system=_quoted(write_marks(turn.text, turn.spans)),
         action=turn.action,
         parameters=_flow_map(turn.parameters),
         results=[_flow_map(row) for row in turn.results],
@@ -130,17 +135,28 @@ def _without_empty(**fields: Any) -> Dict[str, Any]:
     made = CommentedMap()
     for key, value in fields.items():
         if value is not None and value != "" and value != [] and value != {}:
-            made[key] = value
+            made[key] = _scalar(value)
     return made
 
 
 def _flow_list(values: Sequence[str]) -> CommentedSeq:
-    made = CommentedSeq(values)
+    made = CommentedSeq(_scalar(value) for value in values)
     made.fa.set_flow_style()
     return made
 
 
 def _flow_map(values: Mapping[str, Any]) -> CommentedMap:
-    made = CommentedMap(values)
+    made = CommentedMap({slot: _scalar(value) for slot, value in values.items()})
     made.fa.set_flow_style()
     return made
+
+
+def _scalar(value: Any) -> Any:
+    """A text with quotes where it needs them; anything else as it is."""
+    if type(value) is not str or _PLAIN.fullmatch(value):
+        return value
+    return _quoted(value)
+
+
+def _quoted(value: str) -> DoubleQuotedScalarString:
+    return DoubleQuotedScalarString(value)

@@ -1,0 +1,259 @@
+"""Whatever is read gives a Corpus or one FormatError of one line; what is written is read back."""
+
+from __future__ import annotations
+
+import json
+import random
+import tempfile
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Mapping
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rasa_onramp.dialogue import (
+    DONTCARE,
+    Action,
+    Corpus,
+    Dialogue,
+    Intent,
+    Schema,
+    Slot,
+    Span,
+    State,
+    Turn,
+)
+from rasa_onramp.errors import FormatError
+from rasa_onramp.formats.sgd import read_sgd
+from rasa_onramp.formats.yaml import parse_yaml, read_yaml, write_yaml
+
+VALID_YAML = """\
+onramp: "1.0"
+domain:
+  name: taxi
+  slots:
+    - {name: place, description: Where to}
+    - {name: size, values: [Small, Extra large]}
+  intents:
+    - {name: book, required_slots: [place], optional_slots: {size: dontcare}}
+  actions:
+    - {name: send, required_slots: [place], result_slots: [size], url: "http://a.example"}
+dialogues:
+  - id: d1
+    split: support
+    turns:
+      - user: "to [Leeds](place)"
+        intent: book
+        requested: [size]
+      - system: "ok, [small](size)"
+        action: send
+        parameters: {place: Leeds}
+        results: [{size: Small}]
+      - user: "bye"
+        set: {size: [Small, dontcare]}
+        clear: [place]
+"""
+
+VALID_SGD: Dict[str, Any] = {
+    "schema.json": [
+        {
+            "service_name": "Taxi_1",
+            "description": "Taxis",
+            "slots": [
+                {"name": "place", "description": "Where to", "is_categorical": False},
+                {"name": "size", "is_categorical": True, "possible_values": ["small", "large"]},
+            ],
+            "intents": [
+                {
+                    "name": "Book",
+                    "required_slots": ["place"],
+                    "optional_slots": {"size": "dontcare"},
+                    "result_slots": ["size"],
+                }
+            ],
+        }
+    ],
+    "dialogues_001.json": [
+        {
+            "dialogue_id": "1",
+            "services": ["Taxi_1"],
+            "turns": [
+                {
+                    "speaker": "USER",
+                    "utterance": "to Leeds",
+                    "frames": [
+                        {
+                            "service": "Taxi_1",
+                            "slots": [{"slot": "place", "start": 3, "exclusive_end": 8}],
+                            "state": {
+                                "active_intent": "Book",
+                                "requested_slots": ["size"],
+                                "slot_values": {"place": ["Leeds"], "size": ["small"]},
+                            },
+                        }
+                    ],
+                },
+                {
+                    "speaker": "SYSTEM",
+                    "utterance": "ok",
+                    "frames": [
+                        {
+                            "service": "Taxi_1",
+                            "slots": [],
+                            "service_call": {"method": "Book", "parameters": {"place": "Leeds"}},
+                            "service_results": [{"size": "small"}],
+                        }
+                    ],
+                },
+            ],
+        }
+    ],
+}
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 99) | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=6,
+)
+
+
+def corpus_or_one_line(reading: Callable[[], Corpus]) -> None:
+    try:
+        corpus = reading()
+    except FormatError as error:
+        assert len(str(error).splitlines()) == 1
+        assert str(error).endswith(f"; {error.mend}")
+        assert error.line is None or error.line >= 1
+    else:
+        assert isinstance(corpus, Corpus)
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-8")))
+def test_any_bytes(data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "x.yml").write_bytes(data)
+        corpus_or_one_line(lambda: read_yaml(folder / "x.yml"))
+        (folder / "schema.json").write_bytes(data)
+        corpus_or_one_line(lambda: read_sgd(folder))
+        (folder / "schema.json").write_text(json.dumps(VALID_SGD["schema.json"]))
+        for suffix in ("", ".gz"):
+            (folder / f"dialogues_001.json{suffix}").write_bytes(data)
+            corpus_or_one_line(lambda: read_sgd(folder))
+
+
+@settings(max_examples=300)
+@given(
+    at=st.integers(0, len(VALID_YAML)),
+    removed=st.integers(0, 30),
+    put=st.text(alphabet="[](){}:,-#&*!|>'\"\\%@?\n\t\0\x85 ax0~", max_size=6)
+    | st.text(max_size=4),
+)
+def test_a_valid_file_with_something_changed(at: int, removed: int, put: str) -> None:
+    text = VALID_YAML[:at] + put + VALID_YAML[at + removed :]
+    corpus_or_one_line(lambda: parse_yaml(text, "x.yml"))
+
+
+@settings(max_examples=300)
+@given(which=st.sampled_from(sorted(VALID_SGD)), seed=st.integers(0, 10**6), put=JSON)
+def test_a_valid_folder_with_a_value_changed(which: str, seed: int, put: Any) -> None:
+    content = json.loads(json.dumps(VALID_SGD))
+    containers: List[Any] = [content[which]]
+    for container in containers:  # grows as it goes
+        inside = container.values() if isinstance(container, dict) else container
+        containers.extend(item for item in inside if isinstance(item, (dict, list)) and item)
+    choose = random.Random(seed)
+    container = choose.choice(containers)
+    keys = list(container) if isinstance(container, dict) else list(range(len(container)))
+    container[choose.choice(keys)] = put
+    with tempfile.TemporaryDirectory() as name:
+        for file, value in content.items():
+            (Path(name) / file).write_text(json.dumps(value))
+        corpus_or_one_line(lambda: read_sgd(name))
+
+
+NAMES = st.from_regex(r"\w[\w.-]{0,8}", fullmatch=True).filter(lambda name: name != "none")
+TEXTS = st.text(
+    st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), min_size=1, max_size=20
+).filter(lambda text: text.strip())
+SLOT_NAMES = ("free", "other-one", "listed")
+FREE = st.lists(TEXTS, min_size=1, max_size=2).map(tuple)
+LISTED = st.sampled_from(["True", "no", DONTCARE, "null"]).map(lambda value: (value,))
+VALUES: st.SearchStrategy[Mapping[str, Any]] = st.fixed_dictionaries(
+    {}, optional={"free": FREE, "other-one": FREE, "listed": LISTED}
+)
+ROWS = VALUES.map(lambda row: {slot: values[0] for slot, values in row.items()})
+
+
+@st.composite
+def said(draw: st.DrawFn) -> Dict[str, Any]:
+    """A text with spans that marks can say: none overlap, none has spaces at its edges."""
+    text = draw(TEXTS)
+    cuts = sorted(draw(st.sets(st.integers(0, len(text)), max_size=4)))
+    spans = [
+        Span(draw(st.sampled_from(SLOT_NAMES)), start, end)
+        for start, end in zip(cuts[::2], cuts[1::2])
+        if text[start:end] == text[start:end].strip()
+    ]
+    return {"text": text, "spans": tuple(spans)}
+
+
+USER_TURNS = st.builds(
+    lambda parts, state: Turn("user", state=state, **parts),
+    said(),
+    st.builds(
+        State,
+        VALUES,
+        st.sampled_from([None, "book", "a.b"]),
+        st.lists(st.sampled_from(SLOT_NAMES), unique=True).map(tuple),
+    ),
+) | TEXTS.map(lambda text: Turn("user", text))
+SYSTEM_TURNS = st.builds(
+    lambda parts, call: Turn("system", **parts, **call),
+    said(),
+    st.just({})
+    | st.fixed_dictionaries(
+        {
+            "action": st.just("send"),
+            "parameters": ROWS,
+            "results": st.lists(ROWS.filter(bool), max_size=2).map(tuple),
+        }
+    ),
+)
+DIALOGUES = st.builds(
+    lambda name, split, first, rest: Dialogue(
+        name, "taxi", (first, *(turn for pair in rest for turn in pair)), split
+    ),
+    TEXTS,
+    st.sampled_from([None, "support", "held-out"]),
+    USER_TURNS,
+    st.lists(st.tuples(SYSTEM_TURNS, USER_TURNS), max_size=3),
+)
+SCHEMAS = st.builds(
+    lambda description, intent, defaults, action, url: Schema(
+        "taxi",
+        description,
+        (
+            Slot("free", description),
+            Slot("other-one"),
+            Slot("listed", "", ("True", "no", "null")),
+        ),
+        (Intent("book", description, ("free",), defaults), Intent("a.b"), Intent(intent)),
+        (Action("send", "", ("free", "listed"), ("listed",), url), Action(action)),
+    ),
+    st.just("") | TEXTS,
+    NAMES.filter(lambda name: name not in ("book", "a.b")),
+    ROWS,
+    NAMES.filter(lambda name: name != "send"),
+    st.sampled_from([None, "https://api.example.com/a?b=c"]),
+)
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@given(SCHEMAS, st.lists(DIALOGUES, max_size=2, unique_by=lambda dialogue: dialogue.id))
+def test_what_is_written_is_read_back(schema: Schema, dialogues: List[Dialogue]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "taxi.yml"
+        write_yaml(path, schema, dialogues)
+        assert read_yaml(path) == Corpus({"taxi": schema}, tuple(dialogues))
