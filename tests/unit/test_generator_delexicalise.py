@@ -138,6 +138,18 @@ def test_a_value_in_both_comes_from_fresh_results_first():
     assert fill(stale, {"day": "monday"}, [{"day": "sunday"}]) == "Shall I book Monday?"
 
 
+def test_a_value_that_several_rows_share_belongs_to_the_row_next_to_it():
+    rows = [{"shop": "Spar", "late": "9 pm"}, {"shop": "Co-op", "late": "9 pm"}]
+    assert delexicalise("9 pm at Spar, 9 pm at Co-op", {}, rows).text == (
+        "{late} at {shop}, {late_2} at {shop_2}"
+    )
+    text, spans = mark("It is [Co-op], until 9 pm", "shop")
+    template = delexicalise(text, {}, rows, spans)
+    assert template.text == "It is {shop_2}, until {late_2}"
+    rows = [{"shop": "Spar", "late": "9 pm"}, {"shop": "Tesco", "late": "7 pm"}]
+    assert fill(template, {}, rows) == "It is Tesco, until 7 pm"
+
+
 def test_rows_can_be_shifted():
     rows = [{"shop": "Links News"}, {"shop": "Whitehouse"}]
     template = delexicalise("There is Links News.", {}, rows)

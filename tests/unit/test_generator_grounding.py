@@ -81,8 +81,17 @@ def test_a_number_with_another_unit_is_another_claim(text, values, claims):
 
 def test_a_datum_of_a_support_dialogue_is_no_constant_although_a_reply_says_it():
     assert GROUNDING.ungrounded("Your fee is $45.", {}) == ("$45",)
-    unaware = Grounding(SCHEMA, data=[], constants=["Your fee is $45."])
+    unaware = Grounding(SCHEMA, data=[], constants=["Your fee is $45."] * 2)
     assert unaware.ungrounded("Your fee is $45.", {}) == ()
+
+
+@pytest.mark.parametrize("claim", ["5 pm", "$45", "the 9th", "9:30", "March 8", "RX1"])
+def test_a_time_a_date_or_an_amount_said_in_one_dialogue_only_is_its_own(claim):
+    once = Grounding(SCHEMA, constants=[f"It is {claim}.", "It is 24."])
+    twice = Grounding(SCHEMA, constants=[f"It is {claim}.", f"So {claim} it is."])
+    assert once.ungrounded(f"It is {claim}.", {}) == (claim.replace("the ", ""),)
+    assert once.ungrounded("It is 24.", {}) == ()
+    assert twice.ungrounded(f"It is {claim}.", {}) == ()
 
 
 def test_a_listed_value_other_than_the_settled_one_contradicts_it():

@@ -29,7 +29,7 @@ from rasa_onramp.generator.spotting import (
     words_near,
 )
 
-__all__ = ["COUNT", "Placeholder", "Template", "delexicalise", "fill"]
+__all__ = ["COUNT", "Placeholder", "Template", "delexicalise", "fill", "value_of"]
 
 #: The placeholder for the number of result rows ("I found {results_count} shops").
 COUNT = "results_count"
@@ -124,24 +124,40 @@ def fill(
     """The template with its placeholders filled from `values` and `results`, or None if it can't.
 
     A placeholder takes its value from where it stood when the template was made, and can't be
-    filled if its rivals now hold another. "Any will do" can't be stated; `first_row` is added to
-    the rows. Braces in a value are left as they are.
+    filled if its rivals now hold another. A text that sets a slot's result against its state can't
+    be filled where they agree, and "any will do" can't be stated. `first_row` is added to the rows.
+    Braces in a value are left as they are.
     """
     filled = []
+    stated: Dict[Tuple[str, str], str] = {}
     for part in template.parts:
         if isinstance(part, str):
             filled.append(part)
             continue
-        slots = (part.slot, *part.rivals)
-        held = {_value(replace(part, slot=slot), values, results, first_row) for slot in slots}
-        value = held.pop()
-        if value is None or held:
+        value = value_of(part, values, results, first_row)
+        if value is None:
             return None
         filled.append(value)
+        stated[part.slot, part.origin] = value.casefold()
+    for (slot, origin), value in stated.items():
+        if origin == "state" and stated.get((slot, "results")) == value:
+            return None
     return "".join(filled)
 
 
-def _value(
+def value_of(
+    placeholder: Placeholder,
+    values: Values,
+    results: Sequence[Mapping[str, Any]] = (),
+    first_row: int = 0,
+) -> Optional[str]:
+    """What `fill` puts in a placeholder's place, None if it can't."""
+    slots = (placeholder.slot, *placeholder.rivals)
+    held = {_held(replace(placeholder, slot=slot), values, results, first_row) for slot in slots}
+    return held.pop() if len(held) == 1 else None
+
+
+def _held(
     placeholder: Placeholder, values: Values, results: Sequence[Mapping[str, Any]], first_row: int
 ) -> Optional[str]:
     if placeholder.origin == "count":
@@ -193,21 +209,21 @@ def _unmarked(
     by_region: Dict[Region, List[Source]] = {}
     for region, source in find_sources(text, sources):
         by_region.setdefault(region, []).append(source)
+    regions = [region for region in longest(by_region) if not overlaps(region, marked)]
     found: Dict[Region, Placeholder] = {}
-    row = 0
-    for region in longest(by_region):
-        if overlaps(region, marked):
-            continue
+    # Values of one row only come first: they tell which row is meant where several share a value.
+    for region in sorted(regions, key=lambda each: (_in_several_rows(by_region[each]), each)):
         surface = text[region[0] : region[1]]
         near = words_near(text, region)
         counted = _count_form(surface, rows) is not None
         shared = {
-            source: len(near & _name_stems(source.slot, hints)) for source in by_region[region]
+            source: sum(near.get(each, 0) for each in _name_stems(source.slot, hints))
+            for source in by_region[region]
         }
         holders = [source for source in shared if _believable(surface, source, shared[source])]
-        if not holders or (counted and near & _COUNTING and not any(shared.values())):
+        if not holders or (counted and near.keys() & _COUNTING and not any(shared.values())):
             continue
-        # Of rows with equal values, the one that the text was talking about last.
+        row = _row_nearby(text, region, {**marked, **found})
         holders.sort(
             key=lambda source: (
                 -shared[source],
@@ -217,8 +233,22 @@ def _unmarked(
         )
         likeliest = [each for each in holders if shared[each] == shared[holders[0]]]
         found[region] = _placeholder(surface, likeliest, fresh)
-        row = holders[0].row if holders[0].row is not None else row
     return found
+
+
+def _in_several_rows(sources: Sequence[Source]) -> bool:
+    return len({source.row for source in sources} - {None}) > 1
+
+
+def _row_nearby(text: str, region: Region, found: Mapping[Region, Placeholder]) -> int:
+    """The row that the nearest placeholder is from, in the same clause if there is one; or 0."""
+    distances = []
+    for (start, end), placeholder in found.items():
+        if placeholder.origin in ("results", "either"):
+            between = text[min(end, region[1]) : max(start, region[0])]
+            apart = bool(re.search(r"[,.;:?!]", between))
+            distances.append((apart, len(between), start, placeholder.row))
+    return min(distances)[3] if distances else 0
 
 
 _COUNTING = {
@@ -232,7 +262,7 @@ def _counts(text: str, rows: int, taken: Mapping[Region, Placeholder]) -> Dict[R
     for token in tokens(text):
         region = (token.idx, token.idx + len(token))
         form = _count_form(token.text, rows)
-        if form and not overlaps(region, taken) and words_near(text, region) & _COUNTING:
+        if form and not overlaps(region, taken) and words_near(text, region).keys() & _COUNTING:
             found[region] = Placeholder(COUNT, form, "count")
     return found
 
@@ -254,7 +284,7 @@ def _placeholder(surface: str, holders: Sequence[Source], fresh: bool) -> Placeh
     return Placeholder(best.slot, form, origin, best.row or 0, tuple(rivals))
 
 
-def _believable(surface: str, source: Source, shared_words: int) -> bool:
+def _believable(surface: str, source: Source, shared_words: float) -> bool:
     """Whether an unmarked `surface` may be taken for the value that it looks like."""
     if source.value in ("True", "False") or surface.lower() in ("one", "zero", "yes", "no"):
         return False

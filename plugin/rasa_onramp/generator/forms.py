@@ -82,6 +82,10 @@ def _spaced(value: str) -> Optional[str]:
     return value.replace("_", " ").strip() if "_" in value else None
 
 
+def _told(value: str) -> Optional[str]:
+    return {"True": "yes", "False": "no"}.get(value) or _spaced(value)
+
+
 def _without_article(value: str) -> Optional[str]:
     match = re.fullmatch(r"(?:the|a|an) (.+)", value, re.IGNORECASE)
     return match.group(1) if match else None
@@ -91,6 +95,7 @@ _INFLECTIONS: Mapping[str, Callable[[str], Optional[str]]] = {
     "plural": _plural,
     "singular": _singular,
     "spaced": _spaced,
+    "told": _told,
     "without article": _without_article,
 }
 

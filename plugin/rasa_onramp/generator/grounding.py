@@ -2,12 +2,15 @@
 
 A claim is a number, time, date or amount of money, a listed value, or a value that the support
 dialogues' API results hold. A claim is grounded where it stands in the state or in the results, in
-any form, or where the domain's own replies always say it ("open 24 hours"): in literal text, and
-not as the datum of some support dialogue. Listed values offered side by side are no claims.
+any form, or where the domain's own replies always say it ("open 24 hours"): in literal text, not as
+the datum of some support dialogue, and, if it is a time, a date or an amount, in more than one
+dialogue. Listed values offered side by side are no claims.
 """
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from functools import lru_cache
 from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Sequence, Set, Tuple
 
@@ -31,7 +34,7 @@ class Grounding:
     """Checks replies of one domain.
 
     `data` are the values that the support dialogues' results hold, and the numbers in their states;
-    `constants` the literal texts of the domain's own replies.
+    `constants` the literal texts of the domain's own replies, one a dialogue.
     """
 
     def __init__(self, schema: Schema, data: Iterable[str] = (), constants: Iterable[str] = ()):
@@ -42,11 +45,16 @@ class Grounding:
             for value in slot.values
             if value not in ("True", "False")
         )
+        said: Counter[str] = Counter()
+        for text in constants:
+            told = {
+                text[start:end].lower()
+                for start, end in self._claims(text)
+                if not self._stand(text, self._data, (start, end))
+            }
+            said.update(told)
         self._constants: FrozenSet[str] = frozenset(
-            text[start:end].lower()
-            for text in constants
-            for start, end in self._claims(text)
-            if not self._stand(text, self._data, (start, end))
+            claim for claim, times in said.items() if times > 1 or not _looks_like_data(claim)
         )
 
     def ungrounded(
@@ -102,6 +110,11 @@ class Grounding:
     @staticmethod
     def _stand(text: str, sources: Sequence[Source], region: Region) -> bool:
         return any(overlaps(region, [other]) for other, _ in find_sources(text, sources))
+
+
+def _looks_like_data(claim: str) -> bool:
+    """Whether a claim is a clock time, a date or an amount, rather than a bare number or a word."""
+    return _has_digit(claim) and not re.fullmatch(r"\d+", claim)
 
 
 def _telling(surface: str, source: Source) -> bool:

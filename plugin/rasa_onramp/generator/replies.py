@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Dict, FrozenSet, List, Optional, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, List, Sequence, Set, Tuple
 
-from rasa_onramp.dialogue import Dialogue, Schema, Slot, State
+from rasa_onramp.dialogue import DONTCARE, Dialogue, Schema
+from rasa_onramp.generator.asking import asked_slots, worded_slots
 from rasa_onramp.generator.delexicalise import Placeholder, Template, delexicalise
 from rasa_onramp.generator.situation import Situation, situate
-from rasa_onramp.generator.spotting import stem
 
-__all__ = ["SupportReply", "data_of", "support_replies"]
+__all__ = ["SupportReply", "constants_of", "data_of", "support_replies"]
 
 
 @dataclass(frozen=True)
 class SupportReply:
-    """A system turn of a support dialogue: its template, what it answered and what it asks for."""
+    """A system turn of a support dialogue: its template, what it answered and what it asks for.
+
+    `wording` are the slots that it may speak of in words rather than by a value: those that are
+    true, false or "any will do" where it was said.
+    """
 
     source: str  # "dialogue id#turn", turns counted from 0
     template: Template
     situation: Situation
     asks: FrozenSet[str]
+    wording: FrozenSet[str]
     first_row: int  # the first result row that it states, 0 if none
 
     @property
@@ -60,7 +65,8 @@ def support_replies(schema: Schema, dialogues: Sequence[Dialogue]) -> Tuple[Supp
                     source=f"{dialogue.id}#{number}",
                     template=template,
                     situation=situation,
-                    asks=_asked_slots(schema, template, situation.state, after),
+                    asks=asked_slots(schema, template, situation.state, after),
+                    wording=worded_slots(template, situation.state),
                     first_row=min(rows, default=0),
                 )
             )
@@ -74,7 +80,16 @@ def data_of(dialogues: Sequence[Dialogue]) -> Set[str]:
         data.update(str(value) for row in turn.results for value in row.values() if value)
         values = turn.state.values.values() if turn.state is not None else ()
         data.update(value for each in values for value in each if re.search(r"\d", value))
-    return {value for value in data if value.strip()} - {"True", "False", "dontcare"}
+    return {value for value in data if value.strip()} - {"True", "False", DONTCARE}
+
+
+def constants_of(replies: Sequence[SupportReply]) -> Tuple[str, ...]:
+    """The literal texts of the replies, those of one dialogue together."""
+    texts: Dict[str, List[str]] = {}
+    for reply in replies:
+        dialogue = reply.source.rpartition("#")[0]
+        texts.setdefault(dialogue, []).append(" \u25a1 ".join(reply.template.literals))
+    return tuple("\n".join(said) for said in texts.values())
 
 
 def _with_offers_spelt_out(schema: Schema, template: Template) -> Template:
@@ -100,34 +115,3 @@ def _with_offers_spelt_out(schema: Schema, template: Template) -> Template:
         else:
             parts.append(surface)
     return Template(tuple(parts), tuple(kept))
-
-
-_IMPERATIVE = re.compile(r"\b(?:please|give|tell|provide|enter|need|let me know)\b", re.IGNORECASE)
-_OPEN = re.compile(r"\b(?:help|assist|anything|something else|do for you)\b", re.IGNORECASE)
-
-
-def _asked_slots(
-    schema: Schema, template: Template, before: State, after: Optional[State]
-) -> FrozenSet[str]:
-    """The unset slots that a reply asks for.
-
-    They are what the user's answer sets, of that what the questions name. A question that names
-    only slots with a value asks for another value, so for none; "anything else?" asks for none.
-    """
-    text = "".join(part if isinstance(part, str) else " " for part in template.parts)
-    sentences = re.split(r"(?<=[.!?])\s+", text)
-    asking = [each for each in sentences if "?" in each or _IMPERATIVE.search(each)]
-    asking = [each for each in asking if not _OPEN.search(each)]
-    if not asking:
-        return frozenset()
-    stems = {stem(word) for each in asking for word in re.findall(r"[a-z]{3,}", each.lower())}
-    named = {slot.name for slot in schema.slots if _stems(slot) & stems}
-    unset = {slot.name for slot in schema.slots if not before.values.get(slot.name)}
-    answered = {slot for slot in unset if after is not None and after.values.get(slot)}
-    if named:
-        return frozenset((named & answered) or (named & unset))
-    return frozenset(answered)
-
-
-def _stems(slot: Slot) -> Set[str]:
-    return {stem(word) for word in re.findall(r"[a-z]{3,}", slot.name.lower())}

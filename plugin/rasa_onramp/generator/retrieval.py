@@ -8,10 +8,11 @@ from typing import Any, Callable, FrozenSet, List, Mapping, Optional, Sequence, 
 import numpy
 
 from rasa_onramp.dialogue import Dialogue, Schema, State, Turn
-from rasa_onramp.generator.delexicalise import fill
+from rasa_onramp.generator.delexicalise import COUNT, Template, fill, value_of
 from rasa_onramp.generator.grounding import Grounding
-from rasa_onramp.generator.replies import SupportReply, data_of, support_replies
-from rasa_onramp.generator.situation import Situation, situate
+from rasa_onramp.generator.replies import SupportReply, constants_of, data_of, support_replies
+from rasa_onramp.generator.situation import Situation, relevant_slots, situate
+from rasa_onramp.generator.trimming import without
 from rasa_onramp.generator.wording import compose
 
 __all__ = ["Reply", "RetrievalGenerator"]
@@ -19,23 +20,26 @@ __all__ = ["Reply", "RetrievalGenerator"]
 #: Texts -> one L2-normalised row a text, as a torch tensor or a numpy array (texts, dimensions).
 Embed = Callable[[Sequence[str]], Any]
 
-# How much each likeness counts. Every likeness is in [0, 1], or in [-1, 0] for a drawback.
+# How much each likeness counts. Each is in [-1, 1], 1 where the situations are alike.
 _WEIGHTS = {
     "user text": 1.0,
     "system text": 0.5,
-    "intent": 0.4,
+    "intent": 0.8,
     "newly set": 0.5,
-    "requested": 0.6,
+    "anything new": 0.5,
+    "requested": 0.5,
     "missing": 0.4,
     "asks what is missing": 0.5,
-    "states what is requested": 0.3,
-    "listed values": 0.2,
-    "rows": 0.2,
+    "states what is requested": 0.5,
+    "states what is new": 0.3,
+    "row slots": 0.3,
+    "row count": 0.3,
+    "row agrees": 1.0,
     "opening": 0.2,
-    "repeats itself": 0.3,
+    "complete": 0.2,
+    "no repetition": 0.3,
 }
-_BEST = sum(_WEIGHTS.values()) - _WEIGHTS["repeats itself"]
-_TOO_UNLIKE = 0.35  # of the best; below it the schema's own words answer
+_TOO_UNLIKE = 0.45  # below it, the schema's own words answer
 _SCHEMA_CONFIDENCE = 0.3
 
 
@@ -64,8 +68,7 @@ class RetrievalGenerator:
         self._schema = schema
         self._embed = embed
         self._replies = support_replies(schema, support)
-        literals = [" \u25a1 ".join(reply.template.literals) for reply in self._replies]
-        self._grounding = Grounding(schema, data_of(support), literals)
+        self._grounding = Grounding(schema, data_of(support), constants_of(self._replies))
         self._users = self._vectors([reply.situation.user for reply in self._replies])
         self._systems = self._vectors([reply.situation.system for reply in self._replies])
 
@@ -87,43 +90,36 @@ class RetrievalGenerator:
         for score, candidate in self._ranked(now):
             if score < _TOO_UNLIKE:
                 break
-            text = self._filled(candidate, now)
-            if text is not None and not self._grounding.ungrounded(
-                text, now.state.values, now.rows
-            ):
-                return Reply(text, candidate.template.text, candidate.source, round(score, 4))
+            if not self._grounding.ungrounded(candidate.text, now.state.values, now.rows):
+                return Reply(
+                    text=candidate.text,
+                    template=candidate.template.text,
+                    source=candidate.reply.source,
+                    confidence=round(score, 4),
+                )
         template = compose(self._schema, now)
         text = fill(template, now.state.values, now.rows) or ""
         return Reply(text, template.text, "schema", _SCHEMA_CONFIDENCE)
 
-    def _ranked(self, now: Situation) -> List[Tuple[float, SupportReply]]:
-        usable = [number for number, each in enumerate(self._replies) if _fits(each, now)]
-        if not usable:
+    def _ranked(self, now: Situation) -> List[Tuple[float, _Candidate]]:
+        """The replies that can be said, the likeliest first, each with its score in [0, 1]."""
+        candidates = [
+            candidate
+            for number, reply in enumerate(self._replies)
+            if _fits(reply, now, relevant_slots(self._schema, now.state))
+            for candidate in [_filled(number, reply, now)]
+            if candidate is not None
+        ]
+        if not candidates:
             return []
         user, system = self._vectors([now.user, now.system])
-        scores = [
-            (
-                _likeness(
-                    self._replies[number],
-                    now,
-                    float(self._users[number] @ user),
-                    float(self._systems[number] @ system),
-                ),
-                number,
-            )
-            for number in usable
-        ]
-        scores.sort(key=lambda each: (-each[0], each[1]))
-        return [(max(0.0, min(1.0, score)), self._replies[number]) for score, number in scores]
-
-    def _filled(self, candidate: SupportReply, now: Situation) -> Optional[str]:
-        first_row = 0
-        if now.row is not None and len(now.rows) > 1:
-            # A reply about the row in focus, or about the next one, is again about that.
-            focus = candidate.situation.row
-            step = candidate.first_row - focus if focus is not None else 0
-            first_row = now.row + step - candidate.first_row
-        return fill(candidate.template, now.state.values, now.rows, first_row)
+        scored = []
+        for candidate in candidates:
+            number = candidate.number
+            alike = float(self._users[number] @ user), float(self._systems[number] @ system)
+            scored.append((_likeness(candidate, now, *alike), candidate))
+        scored.sort(key=lambda each: (-each[0], each[1].number))
+        return scored
 
     def _vectors(self, texts: Sequence[str]) -> numpy.ndarray:
         if not texts:
@@ -134,41 +130,116 @@ class RetrievalGenerator:
         return numpy.asarray(rows, dtype=numpy.float32)
 
 
-def _fits(candidate: SupportReply, now: Situation) -> bool:
+@dataclass(frozen=True)
+class _Candidate:
+    """A support reply, the `number`th, filled for the situation at hand."""
+
+    number: int
+    reply: SupportReply
+    template: Template
+    text: str
+
+
+def _filled(number: int, reply: SupportReply, now: Situation) -> Optional[_Candidate]:
+    first_row = 0
+    if now.row is not None and len(now.rows) > 1:
+        # A reply about the row in focus, or about the next one, is again about that.
+        focus = reply.situation.row
+        step = reply.first_row - focus if focus is not None else 0
+        first_row = now.row + step - reply.first_row
+    template = reply.template
+    unknown = [
+        placeholder
+        for placeholder in template.placeholders
+        if value_of(placeholder, now.state.values, now.rows, first_row) is None
+    ]
+    if unknown:
+        needed = {*now.missing, *now.requested, COUNT}
+        if any(each.origin == "own" or each.slot in needed for each in unknown):
+            return None
+        trimmed = without(template, unknown)
+        if trimmed is None:
+            return None
+        template = trimmed
+    text = fill(template, now.state.values, now.rows, first_row)
+    if text is None or (text == now.system and template.placeholders):
+        return None  # it would tell the same thing again
+    return _Candidate(number, reply, template, text)
+
+
+def _fits(reply: SupportReply, now: Situation, relevant: FrozenSet[str]) -> bool:
     """What no likeness makes up for."""
-    then = candidate.situation
-    if then.in_scope != now.in_scope or then.action != now.action or then.found != now.found:
+    then = reply.situation
+    if (then.in_scope, then.action, then.found) != (now.in_scope, now.action, now.found):
         return False
-    unset = {slot for slot in candidate.asks if not now.state.values.get(slot)}
-    return bool(unset) or not candidate.asks
+    values = now.state.values
+    if any(then.state.values[slot][:1] != values.get(slot, ())[:1] for slot in reply.wording):
+        return False  # it speaks of what is otherwise now
+    if reply.asks and not any(slot in relevant and not values.get(slot) for slot in reply.asks):
+        return False  # it asks for what is known, or doesn't matter
+    if now.action is None and now.in_scope:
+        if (now.newly_set or now.new_intent) and now.missing and not then.missing:
+            return False  # it answered somebody who had said everything
+        if now.newly_set and not (
+            _anything_new(then) or reply.asks or now.newly_set & reply.states
+        ):
+            return False  # it takes no notice of what is new
+        if now.new_intent or then.new_intent:
+            wants = {now.state.active_intent, then.state.active_intent} - {None}
+            if len(wants) > 1:
+                return False  # it takes up another wish
+        if _known_requests(now) and not _known_requests(now) & reply.states:
+            return False  # it doesn't answer the question
+        if then.requested & reply.states and not now.requested:
+            return False  # it answers a question that nobody asked
+    return True
 
 
-def _likeness(candidate: SupportReply, now: Situation, user: float, system: float) -> float:
-    then = candidate.situation
-    missing = frozenset(now.missing)
+def _known_requests(now: Situation) -> FrozenSet[str]:
+    row = now.rows[now.row or 0] if now.rows else {}
+    return frozenset(slot for slot in now.requested if row.get(slot) or now.state.values.get(slot))
+
+
+def _likeness(candidate: _Candidate, now: Situation, user: float, system: float) -> float:
+    reply, then = candidate.reply, candidate.reply.situation
+    missing, requested = frozenset(now.missing), now.requested
+    states = frozenset(each.slot for each in candidate.template.placeholders)
     likenesses = {
         "user text": user,
         "system text": system,
         "intent": float(then.state.active_intent == now.state.active_intent),
         "newly set": _jaccard(then.newly_set, now.newly_set),
-        "requested": _jaccard(then.requested, now.requested),
+        "anything new": float(_anything_new(then) == _anything_new(now)),
+        "requested": _jaccard(then.requested, requested),
         "missing": _jaccard(frozenset(then.missing), missing),
-        "asks what is missing": float(bool(candidate.asks & missing) == bool(missing)),
-        "states what is requested": float(now.requested <= candidate.states),
-        "listed values": -float(_listed_differ(then, now)),
-        "rows": float(min(len(then.rows), 2) == min(len(now.rows), 2)),
+        "asks what is missing": float(bool(reply.asks & missing))
+        if missing
+        else 1 - 0.5 * bool(reply.asks),
+        "states what is requested": _share(requested, states),
+        "states what is new": 1
+        - abs(_share(then.newly_set, reply.states) - _share(now.newly_set, states)),
+        "row slots": 1.0 if now.action is None else _jaccard(_row_slots(then), _row_slots(now)),
+        "row count": float(now.action is None or min(len(then.rows), 3) == min(len(now.rows), 3)),
+        "row agrees": float(now.action is None or then.agrees == now.agrees),
         "opening": float(bool(then.system) == bool(now.system)),
-        "repeats itself": -float(candidate.template.text == now.system),
+        "complete": float(candidate.template is reply.template),
+        "no repetition": float(candidate.text != now.system),
     }
-    return sum(_WEIGHTS[name] * value for name, value in likenesses.items()) / _BEST
+    score = sum(_WEIGHTS[name] * value for name, value in likenesses.items())
+    return min(1.0, max(0.0, score / sum(_WEIGHTS.values())))
 
 
-def _listed_differ(then: Situation, now: Situation) -> bool:
-    """Whether a yes-or-no slot had another value: the text says so in words, not in a value."""
-    for slot, values in then.state.values.items():
-        if values[:1] in (("True",), ("False",)) and now.state.values.get(slot, values) != values:
-            return True
-    return False
+def _anything_new(situation: Situation) -> bool:
+    return bool(situation.newly_set) or situation.new_intent
+
+
+def _row_slots(situation: Situation) -> FrozenSet[str]:
+    return frozenset(slot for row in situation.rows[:1] for slot in row)
+
+
+def _share(part: FrozenSet[str], whole: FrozenSet[str]) -> float:
+    """How much of `part` is in `whole`; of nothing, all."""
+    return len(part & whole) / len(part) if part else 1.0
 
 
 def _jaccard(one: FrozenSet[str], other: FrozenSet[str]) -> float:

@@ -6,18 +6,21 @@ from dataclasses import dataclass
 from typing import Any, FrozenSet, Mapping, Optional, Sequence, Tuple
 
 from rasa_onramp.dialogue import Schema, State, Turn
+from rasa_onramp.generator.forms import form_of
 from rasa_onramp.generator.spotting import Source, find_sources, plain_values
 
-__all__ = ["Situation", "situate"]
+__all__ = ["Situation", "missing_slots", "relevant_slots", "situate"]
 
 
 @dataclass(frozen=True)
 class Situation:
     """The turn before a reply.
 
-    `found` is None where no action was executed, else whether it returned rows. `rows` are those of
-    the last action that was executed so far. `row` is the one that the talk is about, None where
-    that is not known. `missing` are the active intent's required slots without a value, in order.
+    `newly_set` are the slots that it gave a new value, `new_intent` whether it changed the intent,
+    `missing` the active intent's required slots without a value, in order. `found` is None where no
+    action was executed, else whether it returned rows. `rows` are those of the last action that was
+    executed so far; `row` is the one that the talk is about, None where that is not known; `agrees`
+    says that the first row has no other value than the state.
     """
 
     user: str
@@ -28,7 +31,9 @@ class Situation:
     found: Optional[bool]
     rows: Tuple[Mapping[str, str], ...]
     row: Optional[int]
+    agrees: bool
     newly_set: FrozenSet[str]
+    new_intent: bool
     missing: Tuple[str, ...]
 
     @property
@@ -70,7 +75,10 @@ def situate(
         found=bool(rows) if action is not None else None,
         rows=rows,
         row=_row_in_focus(rows, now, shown),
+        agrees=not rows or _agrees(rows[0], now),
         newly_set=_newly_set(now, states, turns) if state is not None else frozenset(),
+        new_intent=state is not None
+        and (states[-1] if states else State()).active_intent != state.active_intent,
         missing=missing_slots(schema, now),
     )
 
@@ -81,6 +89,14 @@ def missing_slots(schema: Schema, state: State) -> Tuple[str, ...]:
         if intent.name == state.active_intent:
             return tuple(slot for slot in intent.required_slots if not state.values.get(slot))
     return ()
+
+
+def relevant_slots(schema: Schema, state: State) -> FrozenSet[str]:
+    """The slots that the active intent takes; all, where there is none or it names none."""
+    for intent in schema.intents:
+        if intent.name == state.active_intent and (intent.required_slots or intent.optional_slots):
+            return frozenset(intent.required_slots) | frozenset(intent.optional_slots)
+    return frozenset(slot.name for slot in schema.slots)
 
 
 def _newly_set(state: State, states: Sequence[State], turns: Sequence[Turn]) -> FrozenSet[str]:
@@ -116,7 +132,9 @@ def _row_in_focus(
 def _agrees(row: Mapping[str, str], state: State) -> bool:
     for slot, value in row.items():
         values = plain_values(state.values.get(slot))
-        if values and value.lower() not in {each.lower() for each in values}:
+        if values and not any(
+            form_of(value, each) or form_of(each, value, clock24=True) for each in values
+        ):
             return False
     return True
 

@@ -12,7 +12,7 @@ import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from rasa_onramp.dialogue import DONTCARE
 from rasa_onramp.generator.forms import surfaces
@@ -111,15 +111,16 @@ def overlaps(region: Region, others: Iterable[Region]) -> bool:
     return any(region[0] < end and start < region[1] for start, end in others)
 
 
-def words_near(text: str, region: Region, window: int = 4) -> Set[str]:
-    """Stems of the words within `window` tokens of a region, those inside it left out."""
+def words_near(text: str, region: Region, window: int = 4) -> Dict[str, float]:
+    """Stems of the words within `window` tokens of a region, each with 1 / its distance."""
     doc = tokens(text)
-    inside = [
-        token.i for token in doc if token.idx < region[1] and region[0] < token.idx + len(token)
-    ]
-    before = doc[max(0, inside[0] - window) : inside[0]]
-    after = doc[inside[-1] + 1 : inside[-1] + 1 + window]
-    return {stem(token.lower_) for token in (*before, *after)}
+    inside = [each.i for each in doc if each.idx < region[1] and region[0] < each.idx + len(each)]
+    near: Dict[str, float] = {}
+    for distance in range(1, window + 1):
+        for number in (inside[-1] + distance, inside[0] - distance):
+            if 0 <= number < len(doc):
+                near.setdefault(stem(doc[number].lower_), 1 / distance)
+    return near
 
 
 def stem(word: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import List, Mapping, Sequence
 
-from rasa_onramp.dialogue import DONTCARE, Schema, Slot
-from rasa_onramp.generator.delexicalise import Placeholder, Template
+from rasa_onramp.dialogue import Schema, Slot
+from rasa_onramp.generator.delexicalise import COUNT, Placeholder, Template
 from rasa_onramp.generator.situation import Situation
 from rasa_onramp.generator.spotting import plain_values
 
@@ -27,7 +27,7 @@ def compose(schema: Schema, situation: Situation) -> Template:
         return _outcome(schema, situation)
     asked = [slot for slot in situation.state.requested_slots if _known(situation, slot)]
     if asked:
-        return _join(_facts(schema, situation, asked, situation.row or 0), "Here you are: ", ".")
+        return _join(_facts(situation, asked, situation.row or 0), "Here you are: ", ".")
     if situation.missing:
         return _literal(_question(schema.slot(situation.missing[0])))
     if situation.state.active_intent is not None:
@@ -36,42 +36,43 @@ def compose(schema: Schema, situation: Situation) -> Template:
 
 
 def _outcome(schema: Schema, situation: Situation) -> Template:
-    action = schema.action(situation.action or "")
-    given = [
-        slot for slot in action.required_slots if plain_values(situation.state.values.get(slot))
-    ]
-    if not situation.rows:
-        if action.result_slots:
-            return _join(_facts(schema, situation, given), "Sorry, I found nothing for ", ".")
-        return _join(_facts(schema, situation, given), f"Done, {_label(action.name)}: ", ".")
-    wanted = situation.requested & set(situation.rows[0])
-    parts: List = ["Here is what I found: "]
-    if len(situation.rows) > 1:
-        parts = ["I found ", Placeholder("results_count", origin="count"), ": "]
+    action = next((each for each in schema.actions if each.name == situation.action), None)
+    required = action.required_slots if action is not None else ()
+    given = [slot for slot in required if plain_values(situation.state.values.get(slot))]
+    wanted = situation.requested & {slot for row in situation.rows for slot in row}
+    parts: List = []
     for number, row in enumerate(situation.rows[:_ROWS]):
-        slots = [slot for slot in row if row[slot] and (not wanted or slot in wanted)]
-        slots = [slot for slot in slots if row[slot] != DONTCARE]
-        parts += ["; " if number else "", *_facts(schema, situation, slots, number)]
-    return Template(tuple(part for part in [*parts, "."] if part))
+        slots = [slot for slot in row if plain_values(row[slot]) and (not wanted or slot in wanted)]
+        parts += ["; "] if parts and slots else []
+        parts += _facts(situation, slots, number)
+    if parts and len(situation.rows) > 1:
+        return _join(["I found ", Placeholder(COUNT, origin="count"), ": ", *parts], "", ".")
+    if parts:
+        return _join(parts, "Here is what I found: ", ".")
+    found_nothing = not situation.rows and action is not None and action.result_slots
+    start = "Sorry, I found nothing" if found_nothing else f"Done, {_label(situation.action or '')}"
+    if not given:
+        return _literal(f"{start}.")
+    return _join(_facts(situation, given), f"{start}{' for ' if found_nothing else ': '}", ".")
 
 
 def _confirmation(schema: Schema, situation: Situation) -> Template:
-    intent = schema.intent(situation.state.active_intent or "")
-    known = [slot for slot in situation.state.values if plain_values(situation.state.values[slot])]
-    start = f"To {_lower_first(intent.description or _label(intent.name))}"
+    name = situation.state.active_intent or ""
+    described = [intent.description for intent in schema.intents if intent.name == name]
+    start = f"To {_lower_first(''.join(described) or _label(name))}"
+    known = [slot for slot, values in situation.state.values.items() if plain_values(values)]
     if not known:
         return _literal(f"{start}: shall I go ahead?")
-    return _join(_facts(schema, situation, known), f"{start}: ", ". Shall I go ahead?")
+    return _join(_facts(situation, known), f"{start}: ", ". Shall I go ahead?")
 
 
-def _facts(schema: Schema, situation: Situation, slots: Sequence[str], row: int = -1) -> List:
-    """ "status in transit, expected day Friday", as parts of a template."""
+def _facts(situation: Situation, slots: Sequence[str], row: int = -1) -> List:
+    """ "status in transit, expected day Friday", as parts of a template; no `row`: the state's."""
     parts: List = []
     for slot in slots:
         in_row = row >= 0 and bool(_row(situation.rows, row).get(slot))
-        value = Placeholder(slot, "spaced", "results", row) if in_row else None
-        parts += [", " if parts else "", f"{_label(slot)} "]
-        parts.append(value or Placeholder(slot, "spaced", "state"))
+        parts.append(f"{', ' if parts else ''}{_label(slot)} ")
+        parts.append(Placeholder(slot, "told", "results" if in_row else "state", row * in_row))
     return parts
 
 
@@ -115,4 +116,4 @@ def _literal(text: str) -> Template:
 
 
 def _join(parts: Sequence, before: str, after: str) -> Template:
-    return Template((before, *(part for part in parts if part), after))
+    return Template((*([before] if before else []), *parts, after))

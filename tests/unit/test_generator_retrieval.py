@@ -1,0 +1,413 @@
+"""Choosing, filling and refusing support replies, on a small domain of our own."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy
+import pytest
+import torch
+
+from rasa_onramp.dialogue import (
+    DONTCARE,
+    Action,
+    Dialogue,
+    Intent,
+    Schema,
+    Slot,
+    Span,
+    State,
+    Turn,
+)
+from rasa_onramp.generator import RetrievalGenerator
+
+SCHEMA = Schema(
+    "parcels",
+    "Find parcels and move deliveries",
+    slots=(
+        Slot("tracking_number", "Number that identifies the parcel"),
+        Slot("status", "Where the parcel is"),
+        Slot("expected_day", "Day on which it should arrive"),
+        Slot("delivery_day", "Day on which it is wanted"),
+        Slot("window", "Part of the day", ("morning", "afternoon", "evening")),
+        Slot("leave_with_neighbour", "Whether a neighbour may take it", ("True", "False")),
+        Slot("shop", "Parcel shop"),
+        Slot("area", "Part of town"),
+    ),
+    intents=(
+        Intent("track", "Find out where a parcel is", ("tracking_number",)),
+        Intent(
+            "move",
+            "Move a delivery to another day",
+            ("tracking_number", "delivery_day"),
+            {"window": DONTCARE, "leave_with_neighbour": "False"},
+        ),
+        Intent("collect", "Collect a parcel from a shop", ("area", "shop")),
+    ),
+    actions=(
+        Action("find", "Look up a parcel", ("tracking_number",), ("status", "expected_day")),
+        Action("shops", "Search shops", ("area",), ("shop",)),
+        Action("save", "Save a new day", ("tracking_number", "delivery_day")),
+    ),
+)
+
+
+def embed(texts):
+    """Hashed bags of words: real, deterministic, L2-normalised (texts, 256)."""
+    rows = numpy.full((len(texts), 256), 1e-6, dtype=numpy.float32)
+    for row, text in zip(rows, texts):
+        for word in text.lower().split():
+            row[zlib.crc32(word.strip(".,?!'").encode()) % 256] += 1
+    return rows / numpy.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def user(text, intent=None, requested=(), **values):
+    spellings = {slot: (value,) for slot, value in values.items()}
+    return Turn("user", text, State(spellings, intent, tuple(requested)))
+
+
+def system(text, action=None, *results, **marks):
+    spans = []
+    for slot, value in marks.items():
+        start = text.index(value)
+        spans.append(Span(slot, start, start + len(value)))
+    return Turn("system", text, action=action, results=results, spans=tuple(spans))
+
+
+def dialogue(number, *turns):
+    return Dialogue(f"d{number}", "parcels", turns, "support")
+
+
+SUPPORT = (
+    dialogue(
+        1,
+        user("where is my parcel", "track", ["status"]),
+        system("Sure. What is the tracking number?"),
+        user("it's RX4821", "track", tracking_number="RX4821"),
+        system(
+            "Parcel RX4821 is at the depot and due Friday.",
+            "find",
+            {"status": "at the depot", "expected_day": "friday"},
+        ),
+        user("bring it on monday instead", "move", tracking_number="RX4821", delivery_day="monday"),
+        system("Which part of the day: morning, afternoon or evening?"),
+        user(
+            "morning",
+            "move",
+            tracking_number="RX4821",
+            delivery_day="monday",
+            window="morning",
+        ),
+        system("So that is RX4821, Monday, in the morning. Is that right?"),
+        user("yes", "move", tracking_number="RX4821", delivery_day="monday", window="morning"),
+        system("Done: Monday. Anything else?", "save", {}),
+        user(
+            "no thanks, bye",
+            "move",
+            tracking_number="RX4821",
+            delivery_day="monday",
+            window="morning",
+        ),
+        system("Goodbye!"),
+    ),
+    dialogue(
+        2,
+        user("where is AB12", "track", ["status"], tracking_number="AB12"),
+        system("Sorry, I can't find AB12. Could you check the number?", "find"),
+        user("AB21 I mean", "track", tracking_number="AB21"),
+        system("Parcel AB21 is delivered.", "find", {"status": "delivered"}),
+        Turn("user", "and the weather?"),
+        system("Sorry, I only know about parcels. Anything else?"),
+        user("can i collect it", "collect", tracking_number="AB21"),
+        system("In which area?"),
+        user("leith", "collect", tracking_number="AB21", area="leith"),
+        system(
+            "I found 2 shops. There is Spar.",
+            "shops",
+            {"shop": "Spar"},
+            {"shop": "Co-op"},
+            shop="Spar",
+        ),
+        user("another one?", "collect", tracking_number="AB21", area="leith"),
+        system("There is also Co-op.", shop="Co-op"),
+    ),
+    dialogue(
+        3,
+        user(
+            "move AB3 to sunday, next door can take it",
+            "move",
+            tracking_number="AB3",
+            delivery_day="sunday",
+            leave_with_neighbour="True",
+        ),
+        system("So that is AB3, Sunday, and a neighbour may take it. Is that right?"),
+        user("no, keep it away from him", "move", tracking_number="AB3", delivery_day="sunday"),
+        system("How about Tuesday at £5?", delivery_day="Tuesday"),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def generator():
+    return RetrievalGenerator(SCHEMA, SUPPORT, embed)
+
+
+@pytest.fixture(scope="module")
+def bare():
+    """A domain without support dialogues."""
+    return RetrievalGenerator(SCHEMA, (), embed)
+
+
+def ask(generator, *turns, results=(), action=None):
+    return generator.reply(turns, turns[-1].state, results, action)
+
+
+def test_the_reply_to_the_same_situation_is_the_support_reply(generator):
+    turns = SUPPORT[0].turns
+    for number in range(1, len(turns), 2):
+        told = turns[number]
+        reply = ask(generator, *turns[:number], results=told.results, action=told.action)
+        assert reply.text == told.text
+        assert reply.source == f"d1#{number}"
+        assert 0.9 < reply.confidence <= 1
+
+
+def test_values_are_those_of_the_conversation(generator):
+    reply = ask(
+        generator,
+        user("where is my stuff, QQ77", "track", ["status"], tracking_number="QQ77"),
+        action="find",
+        results=[{"status": "held at customs", "expected_day": "tomorrow"}],
+    )
+    assert reply.text == "Parcel QQ77 is held at customs and due tomorrow."
+    assert reply.template == "Parcel {tracking_number} is {status} and due {expected_day}."
+    assert reply.source == "d1#3"
+
+
+def test_a_reply_fits_what_the_row_holds(generator):
+    turn = user("where is QQ77", "track", ["status"], tracking_number="QQ77")
+    reply = ask(generator, turn, action="find", results=[{"status": "in transit"}])
+    assert reply.text == "Parcel QQ77 is in transit."
+
+
+def test_an_action_without_rows_gets_the_reply_to_no_rows(generator):
+    turn = user("where is QQ77", "track", ["status"], tracking_number="QQ77")
+    reply = ask(generator, turn, action="find", results=[])
+    assert reply.text == "Sorry, I can't find QQ77. Could you check the number?"
+
+
+def test_an_action_never_gets_the_reply_to_another(generator):
+    turn = user("leith", "collect", area="leith")
+    reply = ask(generator, turn, action="shops", results=[])
+    assert (reply.text, reply.source) == ("Sorry, I found nothing for area leith.", "schema")
+
+
+def test_what_is_missing_is_asked_for(generator):
+    reply = ask(generator, user("can it come on tuesday", "move", delivery_day="tuesday"))
+    assert (
+        reply.text == "Could you tell me the tracking number (number that identifies the parcel)?"
+    )
+    reply = ask(generator, user("can i fetch it myself", "collect"))
+    assert reply.text == "In which area?"
+
+
+def test_what_is_known_is_not_asked_for_again(generator):
+    first = user("where is my parcel", "track", ["status"])
+    again = user("where is my parcel, QQ77", "track", ["status"], tracking_number="QQ77")
+    assert ask(generator, first).text == "Sure. What is the tracking number?"
+    assert "tracking number?" not in ask(generator, again).text
+
+
+def test_a_part_without_a_value_is_left_out(generator):
+    known = {"tracking_number": "QQ77", "delivery_day": "friday"}
+    turns = (
+        user("move QQ77", "move", tracking_number="QQ77"),
+        system("Which part of the day: morning, afternoon or evening?"),
+        user("friday, any time", "move", **known, window=DONTCARE, leave_with_neighbour="False"),
+    )
+    reply = ask(generator, *turns)
+    assert reply.text == "So that is QQ77, Friday. Is that right?"
+
+
+def test_words_for_a_yes_are_not_said_after_a_no(generator):
+    values = {"tracking_number": "QQ77", "delivery_day": "friday"}
+    text = "move QQ77 to friday, next door can take it"
+    yes = ask(generator, user(text, "move", **values, leave_with_neighbour="True"))
+    no = ask(generator, user(text, "move", **values, leave_with_neighbour="False"))
+    assert yes.text == "So that is QQ77, Friday, and a neighbour may take it. Is that right?"
+    assert "neighbour may" not in no.text
+
+
+def test_another_row_is_the_next_row(generator):
+    rows = ({"shop": "Spar"}, {"shop": "Links News"}, {"shop": "Tesco"})
+    values = {"tracking_number": "AB21", "area": "leith"}
+    turns = [user("leith", "collect", **values)]
+    reply = ask(generator, *turns, results=rows, action="shops")
+    assert reply.text == "I found 3 shops. There is Spar."
+    for shop in ("Links News", "Tesco"):
+        told = Turn("system", reply.text, action="shops" if len(turns) == 1 else None, results=rows)
+        turns += [told, user("another one?", "collect", **values)]
+        reply = ask(generator, *turns)
+        assert reply.text == f"There is also {shop}."
+
+
+def test_results_of_an_earlier_action_can_be_given_or_stand_in_the_turns(generator):
+    row = {"status": "in transit", "expected_day": "friday"}
+    first = user("where is QQ77", "track", tracking_number="QQ77")
+    question = user("when is it due?", "track", ["expected_day"], tracking_number="QQ77")
+    answer = "Here you are: expected day friday."
+    shown = system("Parcel QQ77 is in transit.", "find", row)
+    assert ask(generator, first, shown, question).text == answer
+    bare_turn = Turn("system", "Parcel QQ77 is in transit.")
+    assert ask(generator, first, bare_turn, question, results=[row]).text == answer
+
+
+def test_a_message_out_of_scope_gets_a_reply_out_of_scope(generator, bare):
+    turns = (user("where is my parcel", "track"), system("Sure."), Turn("user", "do you like jazz"))
+    assert generator.reply(turns, None).text == "Sorry, I only know about parcels. Anything else?"
+    assert bare.reply(turns, None).text.startswith("Sorry, I can't help with that. I can help you")
+
+
+def test_a_reply_whose_value_nobody_holds_is_not_used(generator):
+    turns = SUPPORT[2].turns
+    reply = ask(generator, *turns[:3])
+    assert "Tuesday" not in reply.text and "£5" not in reply.text
+
+
+def test_a_reply_with_a_datum_of_another_conversation_is_not_used():
+    thanks = user("many thanks", "track")
+    leaky = dialogue(4, thanks, system("It is at the depot, goodbye!"))
+    alone = RetrievalGenerator(SCHEMA, [leaky], embed)
+    assert ask(alone, thanks).text == "It is at the depot, goodbye!"
+    together = RetrievalGenerator(SCHEMA, [*SUPPORT, leaky], embed)
+    assert "at the depot" not in ask(together, thanks).text
+    row = {"status": "at the depot"}
+    assert ask(together, thanks, results=[row]).text == "It is at the depot, goodbye!"
+
+
+def test_without_states_on_earlier_turns_the_text_says_what_is_new(generator):
+    turns = (
+        Turn("user", "where is my parcel"),
+        Turn("system", "Sure. What is the tracking number?"),
+        Turn("user", "QQ77"),
+    )
+    state = State({"tracking_number": ("QQ77",)}, "track")
+    row = {"status": "in transit", "expected_day": "sunday"}
+    reply = generator.reply(turns, state, [row], "find")
+    assert reply.text == "Parcel QQ77 is in transit and due Sunday."
+
+
+def test_a_torch_embedding_gives_the_same_replies(generator):
+    other = RetrievalGenerator(SCHEMA, SUPPORT, lambda texts: torch.from_numpy(embed(texts)))
+    for each in SUPPORT:
+        for number, turn in enumerate(each.turns):
+            if turn.is_user:
+                turns = each.turns[: number + 1]
+                assert other.reply(turns, turn.state) == generator.reply(turns, turn.state)
+
+
+@pytest.mark.parametrize(
+    ("turn", "action", "results", "text"),
+    [
+        (
+            user("hello"),
+            None,
+            [],
+            "I can help you to find out where a parcel is; move a delivery to another day; "
+            "collect a parcel from a shop. What would you like to do?",
+        ),
+        (
+            user("where is it", "track"),
+            None,
+            [],
+            "Could you tell me the tracking number (number that identifies the parcel)?",
+        ),
+        (
+            user("move QQ77 to friday", "move", tracking_number="QQ77", delivery_day="friday"),
+            None,
+            [],
+            "To move a delivery to another day: tracking number QQ77, delivery day friday. "
+            "Shall I go ahead?",
+        ),
+        (
+            user("where is QQ77", "track", tracking_number="QQ77"),
+            "find",
+            [{"status": "in_transit", "expected_day": "friday"}],
+            "Here is what I found: status in transit, expected day friday.",
+        ),
+        (
+            user("where is QQ77", "track", ["status"], tracking_number="QQ77"),
+            "find",
+            [{"status": "in transit", "expected_day": "friday"}],
+            "Here is what I found: status in transit.",
+        ),
+        (
+            user("leith", "collect", area="leith"),
+            "shops",
+            [{"shop": "A"}, {"shop": "B"}, {"shop": "C"}, {"shop": "D"}],
+            "I found 4: shop A; shop B; shop C.",
+        ),
+        (
+            user("where is QQ77", "track", tracking_number="QQ77"),
+            "find",
+            [],
+            "Sorry, I found nothing for tracking number QQ77.",
+        ),
+        (
+            user("yes", "move", tracking_number="QQ77", delivery_day="friday"),
+            "save",
+            [],
+            "Done, save: tracking number QQ77, delivery day friday.",
+        ),
+        (
+            user("?", "track", tracking_number="QQ77"),
+            "an_action_of_the_bot",
+            [],
+            "Done, an action of the bot.",
+        ),
+        (
+            user("?", "track", tracking_number="QQ77"),
+            "find",
+            [{}],
+            "Done, find: tracking number QQ77.",
+        ),
+        (
+            user("which day did I say?", "move", ["delivery_day"], delivery_day="friday"),
+            None,
+            [],
+            "Here you are: delivery day friday.",
+        ),
+        (
+            user("next door?", "move", ["leave_with_neighbour"], leave_with_neighbour="True"),
+            None,
+            [],
+            "Here you are: leave with neighbour yes.",
+        ),
+    ],
+)
+def test_without_support_dialogues_the_schema_answers(bare, turn, action, results, text):
+    reply = ask(bare, turn, action=action, results=results)
+    assert (reply.text, reply.source) == (text, "schema")
+
+
+def test_the_schema_offers_listed_values_and_asks_yes_or_no():
+    slots = (
+        Slot("window", "Part of the day", ("morning", "evening")),
+        Slot("gift", "Whether to wrap it", ("True", "False")),
+    )
+    schema = Schema("gifts", "", slots, (Intent("wrap", "Wrap it", ("window", "gift")),))
+    generator = RetrievalGenerator(schema, (), embed)
+    assert ask(generator, user("hi", "wrap")).text == (
+        "Could you tell me the window (part of the day)? You can choose morning or evening."
+    )
+    assert ask(generator, user("hi", "wrap", window="evening")).text == (
+        "Gift, yes or no? (Whether to wrap it)"
+    )
+
+
+def test_a_schema_without_intents_still_answers():
+    generator = RetrievalGenerator(Schema("nothing"), (), embed)
+    assert ask(generator, user("hello")).text == "What can I do for you?"
+    assert ask(generator, user("hello", "unheard_of", colour="red")).text == (
+        "To unheard of: colour red. Shall I go ahead?"
+    )
