@@ -7,13 +7,13 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional
 
 from click.testing import CliRunner
 
 from rasa_onramp.cli.main import cli
 
-__all__ = ["Outcome", "dump", "invoke", "program", "spawn"]
+__all__ = ["Outcome", "dump", "environment", "invoke", "program", "spawn"]
 
 SOURCE = Path(__file__).resolve().parents[1] / "plugin"
 
@@ -39,18 +39,17 @@ def program(*arguments: Any) -> List[str]:
     return [sys.executable, "-m", "rasa_onramp.cli", *map(str, arguments)]
 
 
-def spawn(*arguments: Any, input: str = "", env: Optional[Mapping[str, str]] = None) -> Outcome:
-    """Run it as a program."""
+def spawn(*arguments: Any, input: str = "", encoding: str = "utf-8") -> Outcome:
+    """Run it as a program. Its input is sent in `encoding`."""
     done = subprocess.run(
         program(*arguments),
-        input=input,
-        env=environment(**(env or {})),
+        input=input.encode(encoding),
+        env=environment(),
         capture_output=True,
-        text=True,
         check=False,
         timeout=240,
     )
-    return Outcome(done.returncode, done.stdout, done.stderr)
+    return Outcome(done.returncode, done.stdout.decode("utf-8"), done.stderr.decode("utf-8"))
 
 
 def environment(**changes: str) -> Dict[str, str]:
