@@ -95,6 +95,9 @@ def adapter_from_bytes(data: bytes) -> Dict[str, Tensor]:
         tensors = load(data)
     except SafetensorError as error:
         raise CheckpointError(f"adapter can't be read ({error}); adapt the domain again") from None
+    foreign = [name for name in tensors if not name.startswith(_PEFT)]
+    if foreign:
+        raise CheckpointError(f"{foreign[0]!r} is in no adapter of ours; adapt the domain again")
     return {name[len(_PEFT) :]: value.float() for name, value in tensors.items()}
 
 
