@@ -25,7 +25,7 @@ CORE = [
     "safetensors>=0.4",
     "spacy>=3.4.2,<4",
     "sqlalchemy>=1.4.36,<2",  # Rasa 3.6 needs 1.4
-    "tokenizers>=0.14",
+    "tokenizers>=0.15",
     "torch>=2.4",
     "tqdm>=4.62",
 ]
