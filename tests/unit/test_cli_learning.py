@@ -99,6 +99,29 @@ def test_evaluate_writes_what_it_prints(data: Path, checkpoint: Path, tmp_path: 
     assert curve.read_bytes().startswith(PNG)
 
 
+def test_evaluate_on_the_split_that_the_data_names(
+    data: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    found = read(data / "TableBooking_1.yml")
+    splits = ("support", "held-out", "support", "support")
+    dialogues = [replace(d, split=split) for d, split in zip(found.dialogues, splits)]
+    write_yaml(tmp_path / "own.yml", found.schemas["TableBooking_1"], dialogues)
+    command = (
+        "evaluate",
+        "--data",
+        tmp_path / "own.yml",
+        "--own-split",
+        "--checkpoint",
+        checkpoint,
+    )
+    out = tmp_path / "out.json"
+    done = invoke(*command, "--shots", "3", "--seeds", "2", "--method", "adapted", "--json", out)
+    assert (done.code, done.err) == (0, "")
+    runs = json.loads(out.read_text(encoding="utf-8"))["runs"]
+    assert [run["turns"] for run in runs] == [3, 3]  # those of one dialogue
+    assert invoke(*command, "--shots", "4").code == 2
+
+
 def test_predictions_are_an_sgd_folder(sgd_folder: Path, checkpoint: Path, tmp_path: Path) -> None:
     out = tmp_path / "predictions"
     done = invoke(

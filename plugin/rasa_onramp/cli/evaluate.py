@@ -92,6 +92,12 @@ def _methods(ctx: Any, param: Any, value: str) -> Tuple[str, ...]:
     help="Dialogues about one service only, or all.",
 )
 @click.option(
+    "--own-split",
+    is_flag=True,
+    help="Take the support and held-out dialogues that the data itself names, instead of drawing "
+    "them; seeds then only shuffle the support dialogues.",
+)
+@click.option(
     "--limit",
     type=click.IntRange(1),
     default=None,
@@ -153,6 +159,7 @@ def command(
     shots: Tuple[int, ...],
     seeds: int,
     dialogues: str,
+    own_split: bool,
     limit: Optional[int],
     methods: Tuple[str, ...],
     steps: Optional[int],
@@ -186,6 +193,7 @@ def command(
         dialogues=dialogues,
         limit=limit,
         offers=offers,
+        own_split=own_split,
         finetuning=FineTuning(rate=finetune_rate, epochs=finetune_epochs),
         steps=steps,
     )
@@ -198,7 +206,8 @@ def command(
             results.append(result)
     if not results:
         raise ConfigError(
-            f"no service has more than {max(shots)} dialogues; lower --shots or use --dialogues all"
+            f"no service has {max(shots)} support dialogues and others held out; lower --shots "
+            "or use --dialogues all"
         )
     rows, summary = [r.row() for r in results], summarise(results)
     click.echo(figures_table(rows, summary, offers=offers))
@@ -209,6 +218,7 @@ def command(
             "shots": list(protocol.shots),
             "seeds": seeds,
             "dialogues": dialogues,
+            "own_split": own_split,
             "limit": limit,
             "offers": offers,
             "finetune": {"rate": finetune_rate, "epochs": finetune_epochs},

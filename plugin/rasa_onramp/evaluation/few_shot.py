@@ -16,7 +16,16 @@ from rasa_onramp.metalearning.finetuning import FineTuning, finetune
 from rasa_onramp.tracker.decoding import track_dialogues
 from rasa_onramp.tracker.model import StateTracker
 
-__all__ = ["METHODS", "Protocol", "Result", "choose_services", "evaluate", "split", "summarise"]
+__all__ = [
+    "METHODS",
+    "Protocol",
+    "Result",
+    "choose_services",
+    "evaluate",
+    "own_split",
+    "split",
+    "summarise",
+]
 
 METHODS = ("zero-shot", "finetune", "adapted")
 
@@ -30,7 +39,8 @@ class Protocol:
 
     `dialogues` "single" takes dialogues about one service only, "all" every dialogue; `limit` caps
     the held-out dialogues of a service; `offers` marks the bot's own stated values (a track of its
-    own: text-only figures don't have it).
+    own: text-only figures don't have it). `own_split` takes the corpus's own support and held-out
+    dialogues; seeds then only shuffle the support dialogues.
     """
 
     shots: Tuple[int, ...] = (0, 5)
@@ -39,6 +49,7 @@ class Protocol:
     dialogues: str = "single"
     limit: Optional[int] = None
     offers: bool = False
+    own_split: bool = False
     finetuning: FineTuning = field(default_factory=FineTuning)
     steps: Optional[int] = None
 
@@ -98,6 +109,18 @@ def split(
     return order[:pool], held_out[:limit] if limit else held_out
 
 
+def own_split(
+    dialogues: Sequence[Dialogue], seed: int, limit: Optional[int]
+) -> Tuple[List[Dialogue], List[Dialogue]]:
+    """(support pool, held out) as the corpus itself splits them, the pool shuffled by seed.
+
+    Dialogues of no split count as support, as in onboarding.
+    """
+    pool = [d for d in dialogues if d.split != "held-out"]
+    held_out = [d for d in dialogues if d.split == "held-out"]
+    return random.Random(seed).sample(pool, len(pool)), held_out[:limit] if limit else held_out
+
+
 def evaluate(
     tracker: StateTracker,
     corpus: Corpus,
@@ -114,10 +137,13 @@ def evaluate(
         own = [d for d in corpus.dialogues if d.domain == service]
         if protocol.dialogues == "single":
             own = [d for d in own if about[d.id] == 1]
-        if len(own) <= max(protocol.shots):
-            continue
         for seed in range(protocol.seeds):
-            pool, held_out = split(own, protocol.shots, seed, protocol.limit)
+            if protocol.own_split:
+                pool, held_out = own_split(own, seed, protocol.limit)
+            else:
+                pool, held_out = split(own, protocol.shots, seed, protocol.limit)
+            if len(pool) < max(protocol.shots) or not held_out:
+                break
             for result in _one_split(tracker, schema, pool, held_out, seed, protocol):
                 if progress is not None:
                     progress(result)
