@@ -59,7 +59,8 @@ def read_sgd(folder: Union[str, Path], services: Optional[Collection[str]] = Non
 def dialogue_files(folder: Path) -> Tuple[Path, ...]:
     """The folder's `dialogues_*.json` and `.json.gz` files in order; none is fine by itself.
 
-    Raises FormatError where there are JSON files of other names only: they would go unread.
+    Raises FormatError where there are JSON files of other names only, as they would go unread, and
+    where a file is there both plain and gzipped.
     """
     try:
         names = sorted(folder.iterdir())
@@ -72,6 +73,10 @@ def dialogue_files(folder: Path) -> Tuple[Path, ...]:
     if others and not files:
         mend = "call the dialogue files dialogues_001.json and so on"
         raise FormatError(f"{quote(others[0].name)} is no SGD file name", path=folder, mend=mend)
+    for path in files:
+        if path.suffix == ".gz" and path.with_suffix("") in files:
+            message = f"{quote(path.name)} is there unpacked too"
+            raise FormatError(message, path=folder, mend="remove one of the two")
     return files
 
 

@@ -1,11 +1,12 @@
 """Predicted states as dialogue files in SGD's format, for SGD's published scorer.
 
-The scorer is `schema_guided_dst/evaluate.py` in google-research: it reads `dialogues_*.json` of
-the folder as its predictions and compares them with the reference folder, dialogue by dialogue.
+The scorer is `schema_guided_dst/evaluate.py` in google-research. It takes every `*.json` of the
+folder for dialogues, and compares them with the reference dialogues of the same ids.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections import Counter
 from pathlib import Path
@@ -38,16 +39,17 @@ def write_sgd_predictions(
 ) -> Written:
     """Copies the dialogues that have predictions, with those in place of the reference states.
 
-    Files are called as in `source_folder` and are never gzipped; schema.json comes along. The
-    user's frames keep nothing of the reference but the service: no spans, no dialogue acts.
-    Raises FormatError about the source, ConfigError if `out_folder` can't be written or holds
-    dialogue files already, and ValueError where predictions don't fit the dialogues.
+    `source_folder` is one that `read_sgd` reads. Dialogue files keep their names but are never
+    gzipped; the schema comes along as schema.json.gz, which the scorer doesn't take for dialogues.
+    The user's frames keep nothing of the reference but the service: no spans, no dialogue acts.
+    Raises FormatError about the source, ConfigError if `out_folder` can't be written or holds JSON
+    files already, and ValueError where predictions don't fit the dialogues.
     """
     source, out = Path(source_folder), Path(out_folder)
     text_of_schema = read_text(schema_file(source), LIMIT)
     files = dialogue_files(source)
     _prepare(out)
-    _write(out / "schema.json", text_of_schema)
+    _write(out / "schema.json.gz", gzip.compress(text_of_schema.encode("utf-8"), mtime=0))
     services: Dict[str, List[str]] = {}
     for dialogue_id, service in predicted:
         services.setdefault(dialogue_id, []).append(service)
@@ -67,7 +69,8 @@ def write_sgd_predictions(
             written.append(_with_predictions(dialogue, predicted))
         if written:
             name = path.name[: -len(".gz")] if path.suffix == ".gz" else path.name
-            _write(out / name, json.dumps(written, indent=2, ensure_ascii=False) + "\n")
+            text = json.dumps(written, indent=2, ensure_ascii=False) + "\n"
+            _write(out / name, text.encode("utf-8"))
             count += len(written)
     if services:
         raise ValueError(f"predictions for {min(services)!r}, which is not in {source}")
@@ -112,7 +115,7 @@ def _state(state: Optional[State]) -> Dict[str, Any]:
 def _prepare(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
-        there = sorted(out.glob("dialogues_*.json*"))
+        there = sorted(out.glob("*.json*"))
     except OSError as error:
         message = f"{out} can't be written ({error.strerror}); choose another folder"
         raise ConfigError(message) from error
@@ -121,9 +124,9 @@ def _prepare(out: Path) -> None:
         raise ConfigError(f"{out} holds {there[0].name} already; choose an empty folder")
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, data: bytes) -> None:
     try:
-        path.write_bytes(text.encode("utf-8"))
+        path.write_bytes(data)
     except OSError as error:
         message = f"{path} can't be written ({error.strerror}); make room or choose another folder"
         raise ConfigError(message) from error

@@ -378,6 +378,12 @@ def test_folders_that_are_something_else(tmp_path: Path) -> None:
         read(write(tmp_path / "sgd", train=DIALOGUES))
 
 
+def test_a_file_both_plain_and_gzipped(folder: Path) -> None:
+    (folder / "dialogues_002.json.gz").write_bytes(gzip.compress(b"[]"))
+    with pytest.raises(FormatError, match=r"'dialogues_002.json.gz' is there unpacked too"):
+        read_sgd(folder)
+
+
 def test_predictions_replace_the_states_and_nothing_of_the_reference_stays(
     folder: Path, tmp_path: Path
 ) -> None:
@@ -390,8 +396,8 @@ def test_predictions_replace_the_states_and_nothing_of_the_reference_stays(
     }
     out = tmp_path / "out" / "predictions"
     assert write_sgd_predictions(folder, out, predicted) == Written(1, ())
-    assert sorted(path.name for path in out.iterdir()) == ["dialogues_001.json", "schema.json"]
-    assert json.loads((out / "schema.json").read_text(encoding="utf-8")) == SCHEMA
+    # SGD's scorer takes every *.json for dialogues, a schema too.
+    assert sorted(path.name for path in out.iterdir()) == ["dialogues_001.json", "schema.json.gz"]
     (written,) = json.loads((out / "dialogues_001.json").read_text(encoding="utf-8"))
     assert written["turns"][0]["frames"] == [
         {
@@ -404,6 +410,7 @@ def test_predictions_replace_the_states_and_nothing_of_the_reference_stays(
         }
     ]
     assert written["turns"][1] == DIALOGUES[0]["turns"][1]
+    assert read_sgd(out).schemas == read_sgd(folder).schemas
     first, second = read_sgd(out).dialogues
     assert [turn.state for turn in first.turns] == [taxi, None, None]
     assert [turn.state for turn in second.turns] == [None, None, weather]
