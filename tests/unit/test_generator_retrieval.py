@@ -229,6 +229,32 @@ def test_a_part_without_a_value_is_left_out(generator):
     assert reply.text == "So that is QQ77, Friday. Is that right?"
 
 
+def test_a_message_with_news_is_not_answered_with_a_farewell():
+    said = {"tracking_number": "X", "delivery_day": "sunday"}
+    farewells = [
+        dialogue(
+            number,
+            user("move X to sunday", "move", **said),
+            system("How about Monday?", delivery_day="Monday"),
+            user("ok thanks, bye", "move", **said),
+            system("Goodbye!"),
+        )
+        for number in range(3)
+    ]
+    generator = RetrievalGenerator(SCHEMA, farewells, embed)
+    values = {"tracking_number": "QQ77", "delivery_day": "friday"}
+    turns = (
+        user("move QQ77 to monday", "move", tracking_number="QQ77", delivery_day="monday"),
+        system("So that is QQ77, Monday. Is that right?"),
+    )
+    assert ask(generator, *turns, user("ok thanks, bye", "move", **values)).text == (
+        "To move a delivery to another day: tracking number QQ77, delivery day friday. "
+        "Shall I go ahead?"
+    )
+    unchanged = {**values, "delivery_day": "monday"}
+    assert ask(generator, *turns, user("ok thanks, bye", "move", **unchanged)).text == "Goodbye!"
+
+
 def test_words_for_a_yes_are_not_said_after_a_no(generator):
     values = {"tracking_number": "QQ77", "delivery_day": "friday"}
     text = "move QQ77 to friday, next door can take it"

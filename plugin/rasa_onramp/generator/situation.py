@@ -77,8 +77,7 @@ def situate(
         row=_row_in_focus(rows, now, shown),
         agrees=not rows or _agrees(rows[0], now),
         newly_set=_newly_set(now, states, turns) if state is not None else frozenset(),
-        new_intent=state is not None
-        and (states[-1] if states else State()).active_intent != state.active_intent,
+        new_intent=state is not None and _new_intent(state, states),
         missing=missing_slots(schema, now),
     )
 
@@ -97,6 +96,11 @@ def relevant_slots(schema: Schema, state: State) -> FrozenSet[str]:
         if intent.name == state.active_intent and (intent.required_slots or intent.optional_slots):
             return frozenset(intent.required_slots) | frozenset(intent.optional_slots)
     return frozenset(slot.name for slot in schema.slots)
+
+
+def _new_intent(state: State, states: Sequence[State]) -> bool:
+    before = states[-1].active_intent if states else None
+    return state.active_intent not in (None, before)
 
 
 def _newly_set(state: State, states: Sequence[State], turns: Sequence[Turn]) -> FrozenSet[str]:
