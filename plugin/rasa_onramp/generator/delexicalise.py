@@ -166,8 +166,9 @@ def _held(
     row = placeholder.row + first_row
     if placeholder.origin in ("results", "either") and 0 <= row < len(results):
         value = results[row].get(placeholder.slot)
-        if value is not None and str(value).strip():
-            return render(str(value), placeholder.form, clock24=True)
+        told = plain_values(None if value is None else str(value))
+        if told:
+            return render(told[0], placeholder.form, clock24=True)
     if placeholder.origin in ("state", "either"):
         stated = plain_values(values.get(placeholder.slot))
         if stated:

@@ -12,6 +12,7 @@ from rasa_onramp.generator.delexicalise import COUNT, Template, fill, value_of
 from rasa_onramp.generator.grounding import Grounding
 from rasa_onramp.generator.replies import SupportReply, constants_of, data_of, support_replies
 from rasa_onramp.generator.situation import Situation, relevant_slots, situate
+from rasa_onramp.generator.spotting import plain_values
 from rasa_onramp.generator.trimming import without
 from rasa_onramp.generator.wording import compose
 
@@ -20,7 +21,7 @@ __all__ = ["Reply", "RetrievalGenerator"]
 #: Texts -> one L2-normalised row a text, as a torch tensor or a numpy array (texts, dimensions).
 Embed = Callable[[Sequence[str]], Any]
 
-# How much each likeness counts. Each is in [-1, 1], 1 where the situations are alike.
+# How much each likeness counts. Each is 1 where the situations are alike.
 _WEIGHTS = {
     "user text": 1.0,
     "system text": 0.5,
@@ -60,8 +61,8 @@ class Reply:
 class RetrievalGenerator:
     """Replies of one domain, from its support dialogues. The same input gives the same reply.
 
-    `embed` turns texts into L2-normalised rows; it is called once for the support dialogues and
-    once for each reply. Without support dialogues every reply is in the schema's own words.
+    `embed` turns texts into L2-normalised rows; it is called for the support dialogues' turns once,
+    and for two texts a reply. Without support dialogues every reply is in the schema's own words.
     """
 
     def __init__(self, schema: Schema, support: Sequence[Dialogue], embed: Embed):
@@ -197,7 +198,12 @@ def _fits(reply: SupportReply, now: Situation, relevant: FrozenSet[str]) -> bool
 
 def _known_requests(now: Situation) -> FrozenSet[str]:
     row = now.rows[now.row or 0] if now.rows else {}
-    return frozenset(slot for slot in now.requested if row.get(slot) or now.state.values.get(slot))
+    values = now.state.values
+    return frozenset(
+        slot
+        for slot in now.requested
+        if plain_values(row.get(slot)) or plain_values(values.get(slot))
+    )
 
 
 def _likeness(candidate: _Candidate, now: Situation, user: float, system: float) -> float:

@@ -70,7 +70,7 @@ def _facts(situation: Situation, slots: Sequence[str], row: int = -1) -> List:
     """ "status in transit, expected day Friday", as parts of a template; no `row`: the state's."""
     parts: List = []
     for slot in slots:
-        in_row = row >= 0 and bool(_row(situation.rows, row).get(slot))
+        in_row = row >= 0 and bool(plain_values(_row(situation.rows, row).get(slot)))
         parts.append(f"{', ' if parts else ''}{_label(slot)} ")
         parts.append(Placeholder(slot, "told", "results" if in_row else "state", row * in_row))
     return parts
@@ -95,7 +95,7 @@ def _abilities(schema: Schema) -> str:
 
 def _known(situation: Situation, slot: str) -> bool:
     row = _row(situation.rows, situation.row or 0)
-    return bool(row.get(slot)) or bool(plain_values(situation.state.values.get(slot)))
+    return bool(plain_values(row.get(slot)) or plain_values(situation.state.values.get(slot)))
 
 
 def _row(rows: Sequence[Mapping[str, str]], number: int) -> Mapping[str, str]:
