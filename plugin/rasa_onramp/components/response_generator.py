@@ -13,7 +13,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from rasa.core.nlg.generator import NaturalLanguageGenerator
+from rasa.core.nlg import NaturalLanguageGenerator, TemplatedNaturalLanguageGenerator
 from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import Event
 from rasa.shared.core.trackers import DialogueStateTracker
@@ -40,12 +40,13 @@ __all__ = ["OnrampResponseGenerator"]
 logger = logging.getLogger(__name__)
 
 
-class OnrampResponseGenerator(NaturalLanguageGenerator):
+class OnrampResponseGenerator(TemplatedNaturalLanguageGenerator):
     """Answers `utter_onramp` from the domain's dialogues, in a thread of its own.
 
     After an API call that failed, and whenever it can't answer, the bot's own response for
     `utter_onramp` is said. `delegate` in endpoints.yml names the class that speaks for the bot;
-    `url` an NLG server that does.
+    `url` an NLG server that does. It is a templated generator because Rasa hands the domain's
+    responses to those only, once the model is loaded.
     """
 
     def __init__(
@@ -73,7 +74,10 @@ class OnrampResponseGenerator(NaturalLanguageGenerator):
             type=kind,
             **kwargs,
         )
-        self._bot = NaturalLanguageGenerator.create(theirs, domain)
+        super().__init__((domain or Domain.empty()).responses)
+        self._bot: Optional[NaturalLanguageGenerator] = None
+        if kind != "response":
+            self._bot = NaturalLanguageGenerator.create(theirs, domain)
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="onramp")
 
     async def generate(
@@ -85,15 +89,25 @@ class OnrampResponseGenerator(NaturalLanguageGenerator):
     ) -> Optional[Dict[str, Any]]:
         """The response for `utter_action` (see parent class). Never raises for ours."""
         if utter_action != REPLY:
-            return await self._bot.generate(utter_action, tracker, output_channel, **kwargs)
+            return await self._bots(utter_action, tracker, output_channel, **kwargs)
         loop = asyncio.get_running_loop()
         text, metadata = await loop.run_in_executor(self._threads, _answer, tracker)
         if text:
             return {"text": text, KEY: metadata}
-        response = await self._bot.generate(utter_action, tracker, output_channel, **kwargs)
+        response = await self._bots(utter_action, tracker, output_channel, **kwargs)
         if response is not None and metadata is not None:
             response[KEY] = metadata
         return response
+
+    async def _bots(
+        self, utter_action: str, tracker: DialogueStateTracker, output_channel: str, **kwargs: Any
+    ) -> Optional[Dict[str, Any]]:
+        """What the bot itself says."""
+        if self._bot is None:
+            return await super().generate(utter_action, tracker, output_channel, **kwargs)
+        if isinstance(self._bot, TemplatedNaturalLanguageGenerator):
+            self._bot.responses = self.responses
+        return await self._bot.generate(utter_action, tracker, output_channel, **kwargs)
 
 
 def _answer(
