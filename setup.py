@@ -60,7 +60,7 @@ setup(
     package_dir={"": "plugin"},
     packages=find_packages("plugin"),
     package_data={
-        "rasa_onramp": ["py.typed", "checkpoints/*"],
+        "rasa_onramp": ["py.typed", "checkpoints/*", "checkpoints/*/*"],
         "rasa_onramp.store": ["migrations/*", "migrations/versions/*"],
     },
     include_package_data=False,

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from torch import Tensor
+from torch.nn import functional as F
 
 from rasa_onramp.dialogue import Dialogue, Schema
+from rasa_onramp.errors import CheckpointError
 from rasa_onramp.metalearning.examples import Augmentation, Example, examples_of, to_batch
 from rasa_onramp.metalearning.inner_loop import InnerLoop, adapt
 from rasa_onramp.metalearning.training import support_batches
@@ -22,8 +24,8 @@ __all__ = ["Adaptation", "adapt_to_support", "support_examples"]
 class Adaptation:
     """How to adapt at deployment.
 
-    `steps` may exceed those meta-trained: later steps use the last learned rate. `rate_scale`
-    multiplies the learned rates. `offers`: the bot marks the values it states.
+    `steps` may exceed those meta-trained: the learned rates are then stretched over them, between
+    the learned steps linearly. `rate_scale` multiplies them. `offers`: the bot marks the values it states.
     """
 
     steps: int = 8
@@ -61,7 +63,8 @@ def adapt_to_support(
 ) -> Dict[str, Tensor]:
     """The domain's weights. An empty support set gives the initialisation itself (zero-shot).
 
-    `after_step` is called with each step's number and support loss.
+    `after_step` is called with each step's number and support loss. Raises CheckpointError if the
+    tracker has no inner rates.
     """
     examples = support_examples(tracker, schema, support, offers=how.offers, seed=how.seed)
     if not examples:
@@ -75,7 +78,17 @@ def adapt_to_support(
         return tracking_loss(scores, labels.to(tracker.device))
 
     adapting = {k: v for k, v in tracker.weights.items() if k in tracker.rates}
-    rates = {k: v * how.rate_scale for k, v in tracker.rates.items()}
+    if not adapting:
+        raise CheckpointError(
+            "this tracker was never meta-trained, so it has no rates to adapt with; "
+            "run meta-train --stage meta on it, or use the shipped one"
+        )
+    rates = {k: _stretched(v, how.steps) * how.rate_scale for k, v in tracker.rates.items()}
     loop = InnerLoop(steps=how.steps, order=1, optimiser=how.optimiser)
     adapted = adapt(adapting, loss_of, rates, loop, after_step=after_step)
     return {**tracker.weights, **adapted}
+
+
+def _stretched(rates: Tensor, steps: int) -> Tensor:
+    """Learned rates (steps meta-trained,) as (steps,)."""
+    return F.interpolate(rates[None, None], size=steps, mode="linear", align_corners=True)[0, 0]
