@@ -25,7 +25,8 @@ class Adaptation:
     """How to adapt at deployment.
 
     `steps` may exceed those meta-trained: the learned rates are then stretched over them, between
-    the learned steps linearly. `rate_scale` multiplies them. `offers`: the bot marks the values it states.
+    the learned steps linearly. `rate_scale` multiplies them. `offers`: the bot marks the values
+    that it states.
     """
 
     steps: int = 8
