@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, replace
-from typing import Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from rasa_onramp.dialogue import Dialogue, Schema, Slot, State, Turn
+from rasa_onramp.errors import ConfigError
 
 __all__ = ["Renaming", "crop", "forget", "renaming", "shuffled", "translate", "undescribed"]
 
@@ -30,12 +31,15 @@ class Renaming:
 def renaming(old: Schema, new: Schema) -> Renaming:
     """How `new`, which describes the same domain item for item, calls `old`'s names.
 
-    Raises ValueError if they don't correspond.
+    Raises ConfigError if they don't correspond.
     """
 
-    def pair(a, b) -> Dict[str, str]:
+    def pair(a: Sequence[Any], b: Sequence[Any]) -> Dict[str, str]:
         if len(a) != len(b):
-            raise ValueError(f"{old.name} and {new.name} don't correspond item for item")
+            raise ConfigError(
+                f"{old.name} and its paraphrase {new.name} don't have the same number of slots, "
+                "intents and actions; give schemas that correspond item for item"
+            )
         return {x.name: y.name for x, y in zip(a, b)}
 
     return Renaming(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Dict, Iterator, List, Mapping, Sequence, Tuple
 
 from rasa_onramp.dialogue import Corpus, Dialogue, Schema
+from rasa_onramp.errors import ConfigError
 from rasa_onramp.metalearning import augment
 from rasa_onramp.metalearning.augment import Renaming
 
@@ -35,12 +36,18 @@ def tasks_of(corpus: Corpus, paraphrases: Sequence[Mapping[str, Schema]] = ()) -
     """The corpus by service.
 
     `paraphrases` are schema sets that list the same services in the same order (as SGD-X does);
-    each becomes a variant of its service. Raises ValueError where one doesn't correspond.
+    each becomes a variant of its service. Raises ConfigError where one doesn't correspond.
     """
     services: Dict[str, int] = {}
     for dialogue in corpus.dialogues:
         services[dialogue.id] = services.get(dialogue.id, 0) + 1
     names = list(corpus.schemas)
+    for other in paraphrases:
+        if len(other) != len(names):
+            raise ConfigError(
+                f"a paraphrase has {len(other)} services, but the corpus has {len(names)}; "
+                "give one with the same services in the same order"
+            )
     tasks = []
     for place, name in enumerate(names):
         schema = corpus.schemas[name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, replace
-from typing import Mapping, Sequence, Tuple
+from typing import Dict, Mapping, Sequence, Tuple
 
 from rasa_onramp.dialogue import Dialogue, Schema
 from rasa_onramp.metalearning.augment import Renaming, translate
@@ -72,10 +72,19 @@ def draw_episode(
 
 def opaque(schema: Schema, rng: random.Random, share: float = 0.5) -> Tuple[Schema, Renaming]:
     """The schema with a random `share` of its slots renamed "slot n" and left undescribed."""
-    names, slots = {}, []
+    names: Dict[str, str] = {}
+    slots = []
     for number, slot in enumerate(schema.slots, start=1):
         if rng.random() < share:
             names[slot.name] = f"slot_{number}"
             slot = replace(slot, name=names[slot.name], description="")
         slots.append(slot)
-    return replace(schema, slots=tuple(slots)), Renaming(names, {}, {})
+    intents = tuple(
+        replace(
+            intent,
+            required_slots=tuple(names.get(s, s) for s in intent.required_slots),
+            optional_slots={names.get(s, s): v for s, v in intent.optional_slots.items()},
+        )
+        for intent in schema.intents
+    )
+    return replace(schema, slots=tuple(slots), intents=intents), Renaming(names, {}, {})

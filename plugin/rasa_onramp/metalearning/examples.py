@@ -101,7 +101,9 @@ def batches(
     yield from _flush(waiting, tokens_a_batch, rng)
 
 
-def _flush(waiting: List[Example], tokens_a_batch: int, rng: random.Random):
+def _flush(
+    waiting: List[Example], tokens_a_batch: int, rng: random.Random
+) -> Iterator[Tuple[Batch, Labels]]:
     waiting = sorted(waiting, key=lambda e: len(e[0]))
     groups: List[List[Example]] = []
     for example in waiting:

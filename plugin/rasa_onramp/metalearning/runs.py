@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Dict, Mapping, Optional, Union
 
 import torch
+from safetensors import SafetensorError  # type: ignore[attr-defined]
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -63,24 +64,30 @@ class Run:
     ) -> int:
         """Restore what `save` kept, in place; returns its step, or 0 for a new run.
 
-        Raises CheckpointError if the folder holds a run of another shape.
+        Raises CheckpointError, having changed nothing, if the folder holds a run of another shape
+        or a file that can't be read.
         """
         if not self._state.is_file():
             return 0
-        tensors = load_file(str(self._state))
+        mend = "give a new run folder"
+        try:
+            tensors = load_file(str(self._state))
+        except SafetensorError as error:
+            raise CheckpointError(f"{self._state} can't be read ({error}); {mend}") from None
         for name, parameter in parameters.items():
             kept = tensors.get(f"parameter/{name}")
             if kept is None or kept.shape != parameter.shape:
-                raise CheckpointError(
-                    f"{self._state} is of another model ({name}); give a new run folder"
-                )
+                raise CheckpointError(f"{self._state} is of another model ({name}); {mend}")
+        for name, parameter in parameters.items():
             with torch.no_grad():
-                parameter.copy_(kept)
+                parameter.copy_(tensors[f"parameter/{name}"])
             if optimiser is not None and f"exp_avg/{name}" in tensors:
                 state = optimiser.state[parameter]
                 for key in ("exp_avg", "exp_avg_sq"):
                     state[key] = tensors[f"{key}/{name}"].to(parameter.device)
-                state["step"] = tensors[f"step/{name}"].reshape(())
+                # a fused optimiser counts steps where its parameters are, others on the CPU
+                where = parameter.device if optimiser.defaults.get("fused") else "cpu"
+                state["step"] = tensors[f"step/{name}"].reshape(()).to(where)
         return int(tensors["step"])
 
     def log(self, step: int, figures: Mapping[str, float]) -> None:

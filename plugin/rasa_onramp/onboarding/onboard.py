@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Callable, Dict, Mapping, Optional, Sequence
+from typing import Callable, Dict, List, Mapping, Optional, Sequence
 
 from torch import Tensor
 
 from ..dialogue import Dialogue, Schema
-from ..evaluation.metrics import Figures, aggregate, score_dialogue
+from ..evaluation.metrics import Figures, TurnScore, aggregate, score_dialogue
 from ..metalearning.adaptation import Adaptation, adapt_to_support
 from ..metalearning.lora import adapter_from_bytes, adapter_to_bytes
 from ..store import Store, support_digest
@@ -106,7 +106,7 @@ def measure(
     if not dialogues:
         return None
     found = track_dialogues(tracker, schema, dialogues, weights, offers=True)
-    scores = []
+    scores: List[TurnScore] = []
     for dialogue, predictions in zip(dialogues, found):
         states = [p.state if p is not None else None for p in predictions]
         scores.extend(score_dialogue(schema, dialogue, states))

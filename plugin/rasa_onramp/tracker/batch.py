@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional, Sequence
+from typing import Optional, Sequence, Union
 
 import numpy as np
 import torch
@@ -33,7 +33,7 @@ class Batch:
     def __len__(self) -> int:
         return self.ids.shape[0]
 
-    def to(self, device) -> Batch:
+    def to(self, device: Union[str, torch.device]) -> Batch:
         """The same on another device."""
         return Batch(**{name: getattr(self, name).to(device) for name in _FIELDS})
 
@@ -61,10 +61,10 @@ class Labels:
     slot: Tensor
     turns: int
 
-    def to(self, device) -> Labels:
+    def to(self, device: Union[str, torch.device]) -> Labels:
         """The same on another device."""
         moved = [t.to(device) for t in (self.start, self.end, self.requested, self.slot)]
-        return Labels(*moved, turns=self.turns)
+        return Labels(moved[0], moved[1], moved[2], moved[3], self.turns)
 
 
 def collate(prompts: Sequence[Prompt], part: Optional[str] = None) -> Batch:

@@ -13,7 +13,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, List, Mapping, Optional, Sequence, Tuple, Union
 
 import torch
 from safetensors.torch import load_file
@@ -77,7 +77,7 @@ class _Layer(nn.Module):
         h = config.hidden_size
         self.heads = config.num_attention_heads
         self.prefix = f"encoder.layer.{index}"
-        self.attention = nn.ModuleDict(
+        self.attention: Any = nn.ModuleDict(
             {
                 "self": nn.ModuleDict({n: nn.Linear(h, h) for n in ("query", "key", "value")}),
                 "output": nn.ModuleDict(
@@ -85,8 +85,8 @@ class _Layer(nn.Module):
                 ),
             }
         )
-        self.intermediate = nn.ModuleDict({"dense": nn.Linear(h, config.intermediate_size)})
-        self.output = nn.ModuleDict(
+        self.intermediate: Any = nn.ModuleDict({"dense": nn.Linear(h, config.intermediate_size)})
+        self.output: Any = nn.ModuleDict(
             {
                 "dense": nn.Linear(config.intermediate_size, h),
                 "LayerNorm": nn.LayerNorm(h, config.layer_norm_eps),
@@ -135,7 +135,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.config = config
         h = config.hidden_size
-        self.embeddings = nn.ModuleDict(
+        self.embeddings: Any = nn.ModuleDict(
             {
                 "word_embeddings": nn.Embedding(config.vocab_size, h),
                 "position_embeddings": nn.Embedding(config.max_position_embeddings, h),
@@ -144,7 +144,7 @@ class Encoder(nn.Module):
             }
         )
         layers = nn.ModuleList(_Layer(config, i) for i in range(config.num_hidden_layers))
-        self.encoder = nn.ModuleDict({"layer": layers})
+        self.encoder: Any = nn.ModuleDict({"layer": layers})
 
     @classmethod
     def load(cls, name: Union[str, Path] = "all-MiniLM-L6-v2") -> Encoder:
@@ -215,7 +215,7 @@ class Encoder(nn.Module):
 class SentenceEncoder:
     """Sentence embeddings by mean pooling, as sentence-transformers computes all-MiniLM-L6-v2's."""
 
-    def __init__(self, encoder: Encoder, tokenizer):
+    def __init__(self, encoder: Encoder, tokenizer: Any):
         self.encoder = encoder.eval()
         self.tokenizer = tokenizer
 

@@ -47,7 +47,8 @@ def label(prompt: Prompt, known: Sequence[Values]) -> Targets:
 
     Turns without a state (out of scope) should change nothing and have no intent and no action.
     """
-    schema, points = prompt.schema, []
+    schema = prompt.schema
+    points: List[Tuple[int, int, int]] = []
     width = prompt.queries_a_turn
     requested = np.zeros(width * len(prompt.asked), np.float32)
     for row, (index, before) in enumerate(zip(prompt.asked, known)):
@@ -105,7 +106,8 @@ def _mentions(
     """Where one of `values` stands: marked spans of the slot, else the latest verbatim mention."""
     wanted = {v.lower() for v in values}
     tokens = _tokens_by_turn(prompt)
-    marked, plain = [], []
+    marked: List[Tuple[int, int]] = []
+    plain: List[Tuple[int, int]] = []
     for turn_index in sorted((t for t in tokens if t <= index), reverse=True):
         turn = prompt.turns[turn_index]
         for span in turn.spans:

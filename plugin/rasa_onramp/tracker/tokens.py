@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from enum import IntEnum
 from pathlib import Path
-from typing import Dict, List, Tuple, Union
+from typing import Any, Dict, List, Tuple, Union
 
 __all__ = ["Special", "Tokens", "words_of"]
 
@@ -43,7 +43,7 @@ class Tokens:
     Ids from `vocab_size` on are our special tokens.
     """
 
-    def __init__(self, tokenizer, max_cached: int = 400_000):
+    def __init__(self, tokenizer: Any, max_cached: int = 400_000):
         self._tokenizer = tokenizer
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
