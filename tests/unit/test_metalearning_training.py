@@ -1,0 +1,354 @@
+"""Both stages of training, fine-tuning and adapting, on a tiny tracker and corpus."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import replace
+from pathlib import Path
+from typing import Dict, List
+
+import pytest
+import torch
+from torch import Tensor
+
+from rasa_onramp.dialogue import Dialogue
+from rasa_onramp.errors import CheckpointError, ConfigError
+from rasa_onramp.metalearning.adaptation import Adaptation, adapt_to_support, support_examples
+from rasa_onramp.metalearning.algorithms import ALGORITHMS, algorithm
+from rasa_onramp.metalearning.corpus import tasks_of
+from rasa_onramp.metalearning.examples import examples_of, to_batch
+from rasa_onramp.metalearning.finetuning import FineTuning, finetune
+from rasa_onramp.metalearning.multitask import MultitaskConfig, pretrain
+from rasa_onramp.metalearning.runs import Run
+from rasa_onramp.metalearning.training import MetaConfig, meta_train
+from rasa_onramp.tracker.loss import tracking_loss
+from rasa_onramp.tracker.model import StateTracker
+from tiny_tracker import CAFE, CONFIG, bookings, corpus, tiny_tracker
+
+TASKS = tasks_of(corpus(services=2, dialogues=8))
+STAGE_ONE = MultitaskConfig(
+    steps=12, tokens_a_batch=600, warmup=2, encoder_rate=3e-3, heads_rate=3e-3, save_every=4
+)
+STAGE_TWO = MetaConfig(
+    steps=4,
+    inner_steps=2,
+    rank=2,
+    shots={0: 1.0, 2: 2.0},
+    queries=2,
+    episodes_a_step=2,
+    lora_rate=5e-3,
+    heads_rate=5e-3,
+    encoder_outer_rate=2e-3,
+    weights_outer_rate=2e-3,
+    save_every=2,
+)
+
+
+def everything(tracker: StateTracker) -> Dict[str, Tensor]:
+    """All tensors of a tracker, copied."""
+    found = {f"encoder/{k}": v for k, v in tracker.encoder.state_dict().items()}
+    found.update({f"weights/{k}": v for k, v in tracker.weights.items()})
+    found.update({f"rates/{k}": v for k, v in tracker.rates.items()})
+    return {name: value.detach().clone() for name, value in found.items()}
+
+
+def changed(before: Dict[str, Tensor], after: Dict[str, Tensor]) -> List[str]:
+    return [name for name in after if name in before and not torch.equal(before[name], after[name])]
+
+
+def loss_of(tracker: StateTracker, weights=None, count: int = 4) -> float:
+    """The loss on a few dialogues of the corpus as they are."""
+    found = [
+        e for d in bookings(count) for e in examples_of(tracker.tokens, CAFE, d, random.Random(0))
+    ]
+    batch, labels = to_batch(found)
+    with torch.no_grad():
+        return tracking_loss(tracker(batch, weights), labels).item()
+
+
+def logged(folder: Path, key: str) -> Dict[int, float]:
+    lines = (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    return {row["step"]: row[key] for row in rows if key in row}
+
+
+def stage_one(folder: Path, seed: int = 0, **changes) -> StateTracker:
+    tracker = tiny_tracker(seed=0)
+    config = replace(STAGE_ONE, seed=seed, **changes)
+    pretrain(tracker, TASKS, config, Run(folder, tensorboard=False), progress=False)
+    return tracker
+
+
+def stage_two(folder: Path, seed: int = 0, **changes) -> StateTracker:
+    tracker = tiny_tracker(seed=0)
+    config = replace(STAGE_TWO, seed=seed, **changes)
+    meta_train(tracker, TASKS, config, Run(folder, tensorboard=False), progress=False)
+    return tracker
+
+
+def test_pretraining_learns_and_keeps_word_embeddings(tmp_path: Path) -> None:
+    before = everything(tiny_tracker(seed=0))
+    tracker = stage_one(tmp_path)
+    assert loss_of(tracker) < 0.7 * loss_of(tiny_tracker(seed=0))
+    moved = changed(before, everything(tracker))
+    words = "encoder/embeddings.word_embeddings.weight"
+    assert words not in moved
+    # segment embeddings are one row of two; the rest moves whole
+    assert set(before) - set(moved) <= {words}
+    assert logged(tmp_path, "loss").keys() == {10}
+
+
+def test_pretraining_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
+    one = everything(stage_one(tmp_path / "1", steps=4))
+    two = everything(stage_one(tmp_path / "2", steps=4))
+    other = everything(stage_one(tmp_path / "3", steps=4, seed=1))
+    assert changed(one, two) == []
+    assert changed(one, other)
+
+
+def test_pretraining_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    stopped = stage_one(tmp_path, steps=4)
+    resumed = stage_one(tmp_path, steps=4)  # nothing is left to do but to read the state
+    assert changed(everything(stopped), everything(resumed)) == []
+    evaluated: List[float] = []
+
+    def evaluate(tracker: StateTracker) -> Dict[str, float]:
+        evaluated.append(loss_of(tracker))
+        return {"held out": evaluated[-1]}
+
+    tracker = tiny_tracker(seed=0)
+    pretrain(
+        tracker,
+        TASKS,
+        replace(STAGE_ONE, steps=10),
+        Run(tmp_path, tensorboard=False),
+        evaluate=evaluate,
+        evaluate_every=5,
+        progress=False,
+    )
+    assert list(logged(tmp_path, "held out")) == [5, 10]
+    assert evaluated[-1] < loss_of(stopped)
+    assert json.loads((tmp_path / "config.json").read_text())["steps"] == 10
+
+
+def test_pretraining_ends_when_its_minutes_are_used_up(tmp_path: Path) -> None:
+    stage_one(tmp_path, steps=100_000, minutes=1e-6)
+    kept = tiny_tracker(seed=0)
+    parameters = {f"weights/{k}": v for k, v in kept.weights.items()}
+    assert Run(tmp_path, tensorboard=False).resume(parameters) == 1
+
+
+@pytest.mark.parametrize("name", sorted(ALGORITHMS))
+def test_every_algorithm_trains_what_it_says(name: str, tmp_path: Path) -> None:
+    method = algorithm(name)
+    before = everything(tiny_tracker(seed=0, rank=2, steps=2))
+    start = tiny_tracker(seed=0)
+    tracker = tiny_tracker(seed=0)
+    config = replace(STAGE_TWO, algorithm=name, steps=2, shots={2: 1.0})
+    meta_train(tracker, TASKS, config, Run(tmp_path, tensorboard=False), progress=False)
+    # what adapts has a rate a step; what doesn't is part of the initialisation all the same
+    adapting = {name for name in tracker.weights if method.adapts(name)}
+    assert set(tracker.rates) == adapting
+    assert any(".lora_" in name for name in tracker.weights)
+    assert {rate.shape for rate in tracker.rates.values()} == {(2,)}
+    for weight, rate in tracker.rates.items():
+        peak = config.lora_rate if ".lora_" in weight else config.heads_rate
+        fresh = torch.tensor([1.0, 0.2]) * peak
+        assert (rate > 0).all()
+        assert torch.allclose(rate, fresh, rtol=1e-5) != method.learn_rates, weight
+    after = everything(tracker)
+    moved = set(changed(before, after)) | {
+        f"weights/{n}" for n, v in tracker.weights.items() if ".lora_B" in n and v.abs().sum() > 0
+    }
+    for weight in tracker.weights:
+        if ".lora_A" not in weight:  # its gradient is nothing as long as B is nothing
+            assert f"weights/{weight}" in moved, weight
+    assert "encoder/encoder.layer.0.output.dense.weight" in moved
+    assert "encoder/embeddings.word_embeddings.weight" not in moved
+    assert not any(v.requires_grad for v in (*tracker.weights.values(), *tracker.rates.values()))
+    assert not any(p.requires_grad for p in tracker.encoder.parameters())
+    assert set(start.weights) < set(tracker.weights)
+
+
+def test_an_unknown_algorithm_is_refused() -> None:
+    with pytest.raises(ConfigError, match="unknown algorithm 'maml2'; choose one of fomaml, maml"):
+        algorithm("maml2")
+
+
+def test_meta_training_learns_to_adapt(tmp_path: Path) -> None:
+    """After it, adapting to a support set lowers the loss on other dialogues further."""
+    fresh = tiny_tracker(seed=0)
+    tracker = stage_two(tmp_path, steps=25)
+    assert loss_of(tracker) < 0.8 * loss_of(fresh)
+    queries = logged(tmp_path, "query loss")
+    assert len(queries) == 25
+    first, last = list(queries.values())[:5], list(queries.values())[-5:]
+    assert sum(last) < 0.8 * sum(first)
+
+
+def test_meta_training_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
+    one = everything(stage_two(tmp_path / "1", steps=2))
+    two = everything(stage_two(tmp_path / "2", steps=2))
+    other = everything(stage_two(tmp_path / "3", steps=2, seed=1))
+    assert changed(one, two) == []
+    assert changed(one, other)
+
+
+def test_meta_training_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    stopped = stage_two(tmp_path, steps=2)
+    resumed = stage_two(tmp_path, steps=2)
+    assert changed(everything(stopped), everything(resumed)) == []
+    assert set(stopped.rates) == set(resumed.rates)
+    further = stage_two(tmp_path, steps=3)
+    assert list(logged(tmp_path, "query loss")) == [1, 2, 3]
+    moved = changed(everything(stopped), everything(further))
+    assert any(name.startswith("rates/") for name in moved)
+    assert any(name.startswith("weights/") for name in moved)
+
+
+def test_meta_training_refuses_a_run_of_another_shape(tmp_path: Path) -> None:
+    stage_two(tmp_path, steps=1)
+    with pytest.raises(CheckpointError, match="is of another model"):
+        stage_two(tmp_path, steps=2, rank=3)
+    with pytest.raises(CheckpointError, match="is of another model"):
+        stage_two(tmp_path, steps=2, inner_steps=3)
+
+
+def test_meta_training_starts_from_a_pretrained_tracker(tmp_path: Path) -> None:
+    tracker = stage_one(tmp_path / "one", steps=2)
+    config = replace(STAGE_TWO, steps=1)
+    meta_train(tracker, TASKS, config, Run(tmp_path / "two", tensorboard=False), progress=False)
+    assert any(".lora_" in name for name in tracker.weights)
+    again = replace(config, rank=7)  # what is there already keeps its rank
+    meta_train(tracker, TASKS, again, Run(tmp_path / "three", tensorboard=False), progress=False)
+    lora = next(v for k, v in tracker.weights.items() if k.endswith("lora_A.weight"))
+    assert lora.shape[0] == 2
+
+
+def test_emphasis_changes_what_is_practised(tmp_path: Path) -> None:
+    one, two, alike = (
+        everything(stage_two(tmp_path / name, steps=1, emphasis={left_out: 0.0}))
+        for name, left_out in (
+            ("1", "TableBooking_1"),
+            ("2", "TableBooking_2"),
+            ("3", "TableBooking_2"),
+        )
+    )
+    assert changed(one, two) and not changed(two, alike)
+
+
+@pytest.fixture(scope="module")
+def ready() -> StateTracker:
+    """A tracker that can adapt."""
+    return tiny_tracker(seed=1, rank=2, steps=3)
+
+
+def test_adapting_learns_the_support_and_leaves_the_tracker(ready: StateTracker) -> None:
+    before = everything(ready)
+    told: List = []
+    support = bookings(4)
+    weights = adapt_to_support(
+        ready,
+        CAFE,
+        support,
+        Adaptation(steps=6, seed=1),
+        after_step=lambda step, loss: told.append((step, loss)),
+    )
+    assert changed(before, everything(ready)) == []
+    assert set(weights) == set(ready.weights)
+    assert loss_of(ready, weights) < 0.8 * loss_of(ready)
+    assert [step for step, _ in told] == list(range(6))
+    assert told[-1][1] < told[0][1]
+
+
+def test_adapting_is_the_same_for_the_same_seed(ready: StateTracker) -> None:
+    def adapted(**how) -> Dict[str, Tensor]:
+        return adapt_to_support(ready, CAFE, bookings(4), Adaptation(steps=2, **how))
+
+    one = adapted()
+    assert changed(one, adapted()) == []
+    for how in ({"seed": 5}, {"rate_scale": 0.5}, {"offers": True}, {"optimiser": "sgd"}):
+        assert changed(one, adapted(**how)), how
+    # half the rate, half the first step
+    first = adapt_to_support(ready, CAFE, bookings(2), Adaptation(steps=1))
+    half = adapt_to_support(ready, CAFE, bookings(2), Adaptation(steps=1, rate_scale=0.5))
+    start = ready.weights["requested.bias"]
+    torch.testing.assert_close(
+        2 * (half["requested.bias"] - start), first["requested.bias"] - start
+    )
+
+
+def test_an_empty_support_is_zero_shot(ready: StateTracker) -> None:
+    for support in ([], [Dialogue("empty", CAFE.name, ())]):
+        weights = adapt_to_support(ready, CAFE, support, Adaptation())
+        assert changed(ready.weights, weights) == []
+
+
+def test_only_what_has_a_rate_adapts(ready: StateTracker) -> None:
+    heads_only = replace(ready, rates={k: v for k, v in ready.rates.items() if ".lora_" not in k})
+    weights = adapt_to_support(heads_only, CAFE, bookings(2), Adaptation(steps=2))
+    moved = changed(ready.weights, weights)
+    assert moved and not any(".lora_" in name for name in moved)
+
+
+def test_a_tracker_without_rates_cannot_adapt() -> None:
+    with pytest.raises(CheckpointError, match="never meta-trained") as caught:
+        adapt_to_support(tiny_tracker(), CAFE, bookings(2), Adaptation())
+    assert "\n" not in str(caught.value)
+    # with nothing to adapt to it works from the schema alone
+    assert adapt_to_support(tiny_tracker(), CAFE, [], Adaptation())
+
+
+def test_the_checkpoint_recommends_how_to_adapt(ready: StateTracker) -> None:
+    tracker = replace(ready, card={"adaptation": {"steps": 5, "optimiser": "sgd"}})
+    assert Adaptation.of(tracker) == Adaptation(steps=5, optimiser="sgd")
+    assert Adaptation.of(tracker, steps=9, seed=None, offers=True) == Adaptation(
+        steps=9, optimiser="sgd", offers=True
+    )
+    assert Adaptation.of(ready) == Adaptation()
+
+
+def test_support_examples_are_one_list_a_dialogue(ready: StateTracker) -> None:
+    support = [*bookings(3), Dialogue("empty", CAFE.name, ())]
+    found = support_examples(ready, CAFE, support, offers=True, seed=0)
+    assert [len(examples) for examples in found] == [1, 1, 1]
+    assert all(prompt.offer.any() for ((prompt, _),) in found)
+    plain = support_examples(ready, CAFE, support, offers=False, seed=0)
+    assert not any(prompt.offer.any() for ((prompt, _),) in plain)
+
+
+def test_fine_tuning_learns_and_leaves_the_original() -> None:
+    tracker = tiny_tracker(seed=2, rank=2)
+    before = everything(tracker)
+    examples = support_examples(tracker, CAFE, bookings(4), offers=False, seed=0)
+    how = FineTuning(rate=3e-3, epochs=3)
+    tuned = finetune(tracker, examples, how)
+    assert changed(before, everything(tracker)) == []
+    assert not any(p.requires_grad or p.grad is not None for p in tracker.encoder.parameters())
+    assert loss_of(tuned) < 0.8 * loss_of(tracker)
+    moved = changed(before, everything(tuned))
+    assert "encoder/encoder.layer.1.output.dense.weight" in moved
+    assert "encoder/embeddings.word_embeddings.weight" not in moved
+    assert not any(p.requires_grad for p in tuned.encoder.parameters())
+    assert not any(v.requires_grad for v in tuned.weights.values())
+    assert changed(everything(tuned), everything(finetune(tracker, examples, how))) == []
+    assert tuned.encoder.config == CONFIG
+
+
+def test_fine_tuning_on_nothing_is_the_tracker_as_it_is() -> None:
+    tracker = tiny_tracker(seed=2)
+    assert changed(everything(tracker), everything(finetune(tracker, []))) == []
+
+
+def test_fine_tuning_warms_up_and_falls_to_nothing() -> None:
+    """One epoch of one step: the rate it is taken at is the peak itself."""
+    tracker = tiny_tracker(seed=2)
+    examples = support_examples(tracker, CAFE, bookings(1), offers=False, seed=0)
+    start = tracker.weights["requested.bias"]
+    tuned = finetune(tracker, examples, FineTuning(rate=1e-3, epochs=1, warmup=0.1))
+    step = (tuned.weights["requested.bias"] - start * (1 - 1e-3 * 0.01)).abs()
+    torch.testing.assert_close(step, torch.full((1,), 1e-3), rtol=1e-3, atol=0)
+    slow = finetune(tracker, examples, FineTuning(rate=1e-3, epochs=1, warmup=4.0))
+    step = (slow.weights["requested.bias"] - start * (1 - 0.25e-3 * 0.01)).abs()
+    torch.testing.assert_close(step, torch.full((1,), 0.25e-3), rtol=1e-3, atol=0)
