@@ -84,7 +84,8 @@ class Run:
             if optimiser is not None and f"exp_avg/{name}" in tensors:
                 state = optimiser.state[parameter]
                 for key in ("exp_avg", "exp_avg_sq"):
-                    state[key] = tensors[f"{key}/{name}"].to(parameter.device)
+                    kept = tensors[f"{key}/{name}"].reshape(parameter.shape)
+                    state[key] = kept.to(parameter.device)
                 # a fused optimiser counts steps where its parameters are, others on the CPU
                 where = parameter.device if optimiser.defaults.get("fused") else "cpu"
                 state["step"] = tensors[f"step/{name}"].reshape(()).to(where)
