@@ -1,0 +1,123 @@
+"""A run's folder: what is resumed is exactly what was saved."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Dict
+
+import pytest
+import torch
+from torch import Tensor
+
+from rasa_onramp.errors import CheckpointError
+from rasa_onramp.metalearning.runs import Run
+
+
+def fresh() -> Dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return {
+        name: torch.randn(shape, generator=generator).requires_grad_(True)
+        for name, shape in (("a/weight", (3, 2)), ("b.bias", (4,)), ("scalar", ()))
+    }
+
+
+def adam(parameters: Dict[str, Tensor], **how) -> torch.optim.Optimizer:
+    return torch.optim.Adam(list(parameters.values()), lr=0.1, **how)
+
+
+def train(parameters: Dict[str, Tensor], optimiser: torch.optim.Optimizer, steps: int) -> None:
+    for _ in range(steps):
+        optimiser.zero_grad()
+        sum((p.sin() * 3).sum() for p in parameters.values()).backward()  # type: ignore[union-attr]
+        optimiser.step()
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_resumed_run_goes_on_as_if_never_stopped(fused: bool, tmp_path: Path) -> None:
+    through = fresh()
+    train(through, adam(through, fused=fused), 7)
+
+    first = fresh()
+    optimiser = adam(first, fused=fused)
+    train(first, optimiser, 4)
+    Run(tmp_path, tensorboard=False).save(4, first, optimiser)
+
+    second = {name: torch.zeros_like(p).requires_grad_(True) for name, p in first.items()}
+    again = adam(second, fused=fused)
+    assert Run(tmp_path, tensorboard=False).resume(second, again) == 4
+    for name, parameter in second.items():
+        assert torch.equal(parameter, first[name])
+        kept, saved = again.state[parameter], optimiser.state[first[name]]
+        assert set(kept) == set(saved) == {"step", "exp_avg", "exp_avg_sq"}
+        for key, value in saved.items():
+            assert torch.equal(kept[key], value), (name, key)
+            assert kept[key].shape == value.shape
+    train(second, again, 3)
+    assert all(torch.equal(second[name], through[name]) for name in through)
+
+
+def test_a_new_folder_starts_at_nothing(tmp_path: Path) -> None:
+    parameters = fresh()
+    run = Run(tmp_path / "new" / "folder", tensorboard=False)
+    assert run.resume(parameters, adam(parameters)) == 0
+    assert all(torch.equal(p, q) for p, q in zip(parameters.values(), fresh().values()))
+
+
+def test_a_later_save_replaces_the_earlier(tmp_path: Path) -> None:
+    parameters = fresh()
+    run = Run(tmp_path, tensorboard=False)
+    run.save(1, parameters, config={"seed": 3, "shots": {0: 0.5}})
+    with torch.no_grad():
+        parameters["b.bias"] += 1
+    run.save(2, parameters)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["config.json", "state.safetensors"]
+    assert json.loads((tmp_path / "config.json").read_text())["seed"] == 3
+    found = fresh()
+    assert run.resume(found) == 2
+    assert torch.equal(found["b.bias"], parameters["b.bias"])
+
+
+def test_a_save_that_was_cut_short_leaves_the_one_before(tmp_path: Path) -> None:
+    parameters = fresh()
+    run = Run(tmp_path, tensorboard=False)
+    run.save(5, parameters)
+    (tmp_path / "state.part").write_bytes(b"half a file")
+    assert Run(tmp_path, tensorboard=False).resume(parameters) == 5
+
+
+@pytest.mark.parametrize("what", ["another shape", "another name"])
+def test_a_run_of_another_model_is_refused(what: str, tmp_path: Path) -> None:
+    parameters = fresh()
+    run = Run(tmp_path, tensorboard=False)
+    run.save(5, parameters)
+    if what == "another shape":
+        parameters["b.bias"] = torch.zeros(5)
+    else:
+        parameters["c.bias"] = parameters.pop("b.bias")
+    before = {name: value.clone() for name, value in parameters.items()}
+    with pytest.raises(
+        CheckpointError, match=r"another model \([bc]\.bias\); give a new run folder"
+    ):
+        run.resume(parameters)
+    assert all(torch.equal(parameters[name], value) for name, value in before.items())
+
+
+@pytest.mark.parametrize("content", [b"", b"noise" * 20])
+def test_a_damaged_state_is_refused_in_one_line(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "state.safetensors").write_bytes(content)
+    with pytest.raises(CheckpointError) as caught:
+        Run(tmp_path, tensorboard=False).resume(fresh())
+    assert str(tmp_path) in str(caught.value) and "\n" not in str(caught.value)
+    assert str(caught.value).endswith("; give a new run folder")
+
+
+def test_figures_are_logged_a_line_each(tmp_path: Path) -> None:
+    run = Run(tmp_path, tensorboard=False)
+    run.log(1, {"loss": 0.5})
+    run.log(2, {"loss": 0.25, "turns/s": 9.0})
+    lines = (tmp_path / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"step": 1, "loss": 0.5},
+        {"step": 2, "loss": 0.25, "turns/s": 9.0},
+    ]
