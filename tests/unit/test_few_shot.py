@@ -1,0 +1,254 @@
+"""The few-shot protocol: what is adapted on, what is measured, and the sums over both."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from dataclasses import replace
+from typing import List
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rasa_onramp.dialogue import Corpus, Dialogue, State
+from rasa_onramp.errors import ConfigError
+from rasa_onramp.evaluation.few_shot import (
+    METHODS,
+    Protocol,
+    Result,
+    choose_services,
+    evaluate,
+    own_split,
+    split,
+    summarise,
+)
+from rasa_onramp.evaluation.metrics import TurnScore, score_dialogue
+from rasa_onramp.metalearning.adaptation import Adaptation, adapt_to_support
+from rasa_onramp.metalearning.finetuning import FineTuning
+from rasa_onramp.tracker.decoding import track_dialogues
+from rasa_onramp.tracker.model import StateTracker
+from tiny_tracker import CAFE, bookings, corpus, tiny_tracker
+
+DIALOGUES = bookings(12)
+
+
+@given(st.integers(0, 99), st.lists(st.integers(0, 8), min_size=1, max_size=4))
+def test_supports_are_nested_and_apart_from_what_is_held_out(seed: int, shots: List[int]) -> None:
+    pool, held_out = split(DIALOGUES, shots, seed, None)
+    assert len(pool) == max(shots)
+    assert sorted(d.id for d in (*pool, *held_out)) == sorted(d.id for d in DIALOGUES)
+    # a smaller support of the same seed is the beginning of a larger one
+    for fewer in shots:
+        assert split(DIALOGUES, (fewer,), seed, None)[0] == pool[:fewer]
+    # and a limit takes from what is held out, never from the support
+    limited, some = split(DIALOGUES, shots, seed, 3)
+    assert (limited, some) == (pool, held_out[:3])
+
+
+def test_seeds_draw_different_supports() -> None:
+    drawn = [split(DIALOGUES, (5,), seed, None) for seed in range(5)]
+    assert drawn[2] == split(DIALOGUES, (5,), 2, None)
+    assert len({frozenset(d.id for d in pool) for pool, _ in drawn}) == 5
+
+
+def test_a_corpuss_own_split_is_kept() -> None:
+    splits = ["support", "held-out", None, "support", "held-out", "held-out"]
+    dialogues = [replace(d, split=s) for d, s in zip(DIALOGUES, splits)]
+    drawn = [own_split(dialogues, seed, None) for seed in range(8)]
+    for pool, held_out in drawn:
+        assert {d.id for d in pool} == {dialogues[n].id for n in (0, 2, 3)}
+        assert held_out == [dialogues[n] for n in (1, 4, 5)]
+    assert len({tuple(d.id for d in pool) for pool, _ in drawn}) > 1
+    assert own_split(dialogues, 0, 2)[1] == [dialogues[1], dialogues[4]]
+
+
+def test_services_are_chosen_by_what_was_trained_on() -> None:
+    data = corpus(services=3, dialogues=1)
+    one, two, three = data.schemas
+    assert choose_services(data, "all", [one]) == [one, two, three]
+    assert choose_services(data, "unseen", [one, "Elsewhere_1"]) == [two, three]
+    assert choose_services(data, f" {three}, {one} ,", [one]) == [three, one]
+    only = Corpus(data.schemas, tuple(d for d in data.dialogues if d.domain == two))
+    assert choose_services(only, "all", []) == [two]
+    with pytest.raises(ConfigError, match=f"no service 'Cafe_9' in this data; it has {one}, {two}"):
+        choose_services(data, f"{one},Cafe_9", [])
+    with pytest.raises(ConfigError, match="--services unseen leaves no service with dialogues"):
+        choose_services(only, "unseen", [two])
+
+
+@pytest.fixture(scope="module")
+def tracker() -> StateTracker:
+    return tiny_tracker(seed=6, rank=2, steps=2, spread=3.0)
+
+
+PROTOCOL = Protocol(
+    shots=(0, 1, 2), seeds=2, limit=3, finetuning=FineTuning(rate=5e-3, epochs=2), steps=2
+)
+
+
+@pytest.fixture(scope="module")
+def results(tracker: StateTracker) -> List[Result]:
+    data = corpus(services=2, dialogues=6)
+    told: List[Result] = []
+    found = list(evaluate(tracker, data, list(data.schemas), PROTOCOL, told.append))
+    assert told == found
+    return found
+
+
+def test_every_combination_is_measured_once(results: List[Result]) -> None:
+    keys = [(r.service, r.seed, r.shots, r.method) for r in results]
+    assert len(keys) == len(set(keys)) == 2 * 2 * 3 * 3
+    assert {r.method for r in results} == set(METHODS)
+
+
+def test_methods_and_sizes_of_a_seed_share_their_held_out_dialogues(results: List[Result]) -> None:
+    data = corpus(services=2, dialogues=6)
+    for service in data.schemas:
+        own = [d for d in data.dialogues if d.domain == service]
+        for seed in range(2):
+            pool, held_out = split(own, PROTOCOL.shots, seed, PROTOCOL.limit)
+            measured = [r for r in results if (r.service, r.seed) == (service, seed)]
+            assert {tuple(r.predictions) for r in measured} == {tuple(d.id for d in held_out)}
+            assert not {d.id for d in pool} & {d.id for d in held_out}
+
+
+def test_without_support_all_methods_are_the_checkpoint(results: List[Result]) -> None:
+    for service, seed in {(r.service, r.seed) for r in results}:
+        chosen = [r for r in results if (r.service, r.seed) == (service, seed)]
+        plain = [r for r in chosen if r.shots == 0 or r.method == "zero-shot"]
+        assert len(plain) == 5
+        assert all(r.scores == plain[0].scores for r in plain)
+        assert all(r.predictions == plain[0].predictions for r in plain)
+        assert all(r.seconds < 0.5 for r in plain)
+        learned = [r for r in chosen if r not in plain]
+        assert len(learned) == 4
+        assert all(r.predictions != plain[0].predictions for r in learned)
+        assert all(r.seconds > 0 for r in learned)
+
+
+def test_scores_are_those_of_the_predictions(results: List[Result]) -> None:
+    data = corpus(services=2, dialogues=6)
+    dialogues = {d.id: d for d in data.dialogues}
+    for result in results:
+        wanted = tuple(
+            score
+            for name, states in result.predictions.items()
+            for score in score_dialogue(data.schemas[result.service], dialogues[name], states)
+        )
+        assert result.scores == wanted
+        assert len(wanted) == 3 * 3
+
+
+def test_adapted_is_what_adapting_gives(tracker: StateTracker, results: List[Result]) -> None:
+    data = corpus(services=2, dialogues=6)
+    (result,) = [
+        r
+        for r in results
+        if (r.service, r.seed, r.shots, r.method) == ("TableBooking_2", 1, 2, "adapted")
+    ]
+    schema = data.schemas["TableBooking_2"]
+    own = [d for d in data.dialogues if d.domain == schema.name]
+    pool, held_out = split(own, PROTOCOL.shots, 1, PROTOCOL.limit)
+    how = Adaptation.of(tracker, seed=1, steps=2)
+    weights = adapt_to_support(tracker, schema, pool[:2], how)
+    for dialogue, found in zip(held_out, track_dialogues(tracker, schema, held_out, weights)):
+        assert result.predictions[dialogue.id] == tuple(p and p.state for p in found)
+
+
+def test_a_row_is_ready_for_json(results: List[Result]) -> None:
+    row = json.loads(json.dumps(results[0].row()))
+    assert row["service"] == "TableBooking_1" and row["turns"] == 9
+    assert set(row) >= {"method", "shots", "seed", "seconds", "jga", "intent_accuracy"}
+    assert "predictions" not in row and "scores" not in row
+
+
+def measured(tracker: StateTracker, data: Corpus, **changes) -> List[Result]:
+    protocol = replace(Protocol(shots=(0,), seeds=1, methods=("zero-shot",)), **changes)
+    return list(evaluate(tracker, data, list(data.schemas), protocol))
+
+
+def test_dialogues_about_one_service_or_all(tracker: StateTracker) -> None:
+    data = corpus(services=2, dialogues=2)
+    both = [Dialogue("both", name, bookings(1)[0].turns) for name in data.schemas]
+    data = Corpus(data.schemas, (*data.dialogues, *both))
+    assert [len(r.predictions) for r in measured(tracker, data)] == [2, 2]
+    assert [len(r.predictions) for r in measured(tracker, data, dialogues="all")] == [3, 3]
+
+
+def test_services_with_too_few_dialogues_are_left_out(tracker: StateTracker) -> None:
+    data = corpus(services=1, dialogues=3)
+    methods = {"methods": ("zero-shot",), "shots": (0, 3)}
+    assert measured(tracker, data, **methods) == []
+    assert len(measured(tracker, data, methods=("zero-shot",), shots=(0, 2))) == 2
+
+
+def test_an_own_split_needs_dialogues_on_both_sides(tracker: StateTracker) -> None:
+    data = corpus(services=1, dialogues=3)
+    own = tuple(
+        replace(d, split=s) for d, s in zip(data.dialogues, ("support", "held-out", "held-out"))
+    )
+    (result,) = measured(tracker, Corpus(data.schemas, own), own_split=True)
+    assert list(result.predictions) == [own[1].id, own[2].id]
+    assert measured(tracker, Corpus(data.schemas, own[:1]), own_split=True) == []
+    too_many = measured(tracker, Corpus(data.schemas, own), own_split=True, shots=(0, 2))
+    assert too_many == []
+
+
+def test_offers_reach_tracking(tracker: StateTracker) -> None:
+    marked = replace(tracker, weights={**tracker.weights})
+    marked.weights["offer.weight"] = torch.arange(32.0) - 16
+    data = corpus(services=1, dialogues=8)
+    plain, offered = measured(marked, data), measured(marked, data, offers=True)
+    assert plain[0].predictions != offered[0].predictions
+
+
+def turn(jga: float, intent: float = 1.0) -> TurnScore:
+    return TurnScore(CAFE.name, jga, jga or None, intent, 1.0, jga == 1)
+
+
+def result(service: str, seed: int, *scores: TurnScore, seconds: float = 1.0) -> Result:
+    return Result(service, "adapted", 5, seed, seconds, scores, {"d": (State(),)})
+
+
+def test_summaries_by_hand() -> None:
+    """Service A has few turns, B many: means over turns and over services differ."""
+    results = [
+        result("A", 0, turn(1.0), turn(0.0), seconds=1.0),
+        result("A", 1, turn(1.0), turn(1.0), seconds=2.0),
+        result("B", 0, *[turn(0.0, intent=0.0)] * 6, seconds=3.0),
+        result("B", 1, *[turn(0.5)] * 6, seconds=6.0),
+    ]
+    (row,) = summarise(results)
+    first, second = 1 / 8, (2 + 3) / 8
+    assert row["jga"] == pytest.approx((first + second) / 2)
+    assert row["jga_sd"] == pytest.approx(statistics.stdev([first, second]))
+    assert row["jga_services"] == pytest.approx(((0.5 + 1.0) / 2 + (0 + 0.5) / 2) / 2)
+    assert row["intent_accuracy"] == pytest.approx((16 - 6) / 16)
+    assert row["seconds"] == pytest.approx(3.0)
+    assert (row["method"], row["shots"], row["seeds"], row["turns"]) == ("adapted", 5, 2, 16)
+    # seven turns define the average: four of 0 don't
+    assert row["average_goal_accuracy"] == pytest.approx((3 + 6 * 0.5) / 9)
+
+
+def test_summaries_by_method_and_size() -> None:
+    one = result("A", 0, turn(1.0))
+    results = [
+        one,
+        replace(one, method="finetune"),
+        replace(one, shots=0),
+        replace(one, method="zero-shot", shots=0, scores=(turn(0.0),)),
+    ]
+    rows = summarise(results)
+    assert [(r["method"], r["shots"]) for r in rows] == [
+        ("adapted", 0),
+        ("zero-shot", 0),
+        ("adapted", 5),
+        ("finetune", 5),
+    ]
+    assert [r["jga"] for r in rows] == [1.0, 0.0, 1.0, 1.0]
+    assert all(r["jga_sd"] == 0 for r in rows)  # one seed has no spread
+    assert summarise([]) == []
+    assert math.isnan(float(str(summarise([replace(one, scores=())])[0]["jga"])))
