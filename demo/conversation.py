@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Mapping, Tuple
 
 from bot import Bot
-from console import Console
+from console import Console, DemoFailed
 from rasa_onramp.dialogue import Dialogue, Schema, State
 from rasa_onramp.evaluation.metrics import score_turn
 
@@ -15,9 +15,10 @@ __all__ = ["hold", "short"]
 def hold(console: Console, bot: Bot, schema: Schema, dialogue: Dialogue, sender: str) -> None:
     """Send the user's turns of `dialogue`; show what was tracked, and the reply, turn by turn.
 
-    The bot's replies needn't be the recorded ones, which the user's next turn answers.
+    The bot's replies needn't be the recorded ones, which the user's next turn answers. Raises
+    DemoFailed if no turn at all was taken to be the domain's.
     """
-    right = total = 0
+    right = total = ours = 0
     for turn in dialogue.turns:
         if not turn.is_user:
             continue
@@ -30,6 +31,7 @@ def hold(console: Console, bot: Bot, schema: Schema, dialogue: Dialogue, sender:
             console.say(f"call:  {call['name']}({given})")
         for reply in replies:
             console.say(f"bot:   {reply}")
+        ours += found.get("domain") == schema.name
         if turn.state is not None:
             total += 1
             correct, wanted = _compared(schema, turn.state, found)
@@ -37,6 +39,8 @@ def hold(console: Console, bot: Bot, schema: Schema, dialogue: Dialogue, sender:
             if not correct:
                 console.say(f"       (as labelled, the slots are: {wanted})")
         console.say()
+    if not ours:
+        raise DemoFailed(f"the bot took none of these turns to be about {schema.name}")
     console.say(f"The tracked slots were as labelled after {right} of {total} user turns.")
 
 
