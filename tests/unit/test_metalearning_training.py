@@ -279,6 +279,29 @@ def test_adapting_is_the_same_for_the_same_seed(ready: StateTracker) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("steps", "wanted"),
+    [(3, [4, 2, 1]), (5, [4, 3, 2, 1.5, 1]), (2, [4, 1]), (1, [4])],
+)
+def test_learned_rates_are_stretched_over_the_steps(
+    ready: StateTracker, steps: int, wanted: List[float]
+) -> None:
+    """Plain gradient steps, so that each is its rate times a gradient of one dialogue's loss."""
+    rate = torch.tensor([4.0, 2.0, 1.0]) * 1e-3
+    tracker = replace(ready, rates={"requested.bias": rate})
+    ours = adapt_to_support(tracker, CAFE, bookings(1), Adaptation(steps=steps, optimiser="sgd"))[
+        "requested.bias"
+    ]
+    bias = ready.weights["requested.bias"]
+    batch, labels = to_batch(support_examples(ready, CAFE, bookings(1), offers=False, seed=0)[0])
+    for step in wanted:
+        bias = bias.detach().requires_grad_(True)
+        loss = tracking_loss(ready(batch, {**ready.weights, "requested.bias": bias}), labels)
+        (gradient,) = torch.autograd.grad(loss, bias)
+        bias = bias - step * 1e-3 * gradient
+    torch.testing.assert_close(ours, bias.detach(), rtol=1e-6, atol=1e-7)
+
+
 def test_an_empty_support_is_zero_shot(ready: StateTracker) -> None:
     for support in ([], [Dialogue("empty", CAFE.name, ())]):
         weights = adapt_to_support(ready, CAFE, support, Adaptation())
