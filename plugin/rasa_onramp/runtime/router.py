@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rasa_onramp.dialogue import Dialogue, Schema
+from rasa_onramp.errors import ConfigError
 from rasa_onramp.runtime.background import Background
 from rasa_onramp.runtime.embedding import Embed
 
@@ -30,10 +31,11 @@ _SLOPE, _MIDPOINT = 3.0, 1.6
 #: Deviations by which another domain must beat the active one.
 _LEAD = 0.5
 
-#: A message that opens a conversation has so many words; codes and numbers are none.
-_WORD, _FEWEST_WORDS = re.compile(r"(?<!\S)[^\W\d_][^\d\s]*(?!\S)"), 3
+#: Codes, numbers and single letters are no words. A first message has one; one that leaves the
+#: active domain for another has several.
+_WORD, _FEWEST, _FEWEST_TO_SWITCH = re.compile(r"(?<!\S)[^\W\d_]{2}[^\d\s]*(?!\S)"), 1, 3
 
-#: What means something only as an answer to what was said before.
+#: What means something only as an answer to what was said before,
 _ANSWERS = (
     *("yes", "yes please", "yeah", "yep", "sure", "ok", "fine", "correct", "that's right", "right"),
     *("exactly", "sounds good", "perfect", "great", "please do", "go ahead", "no", "nope"),
@@ -41,7 +43,16 @@ _ANSWERS = (
     *("nothing else", "thank you", "thanks a lot", "the first one", "the second one", "either"),
     *("the last one", "any", "I don't mind", "I don't care", "whatever", "it doesn't matter"),
     *("none of those", "anything else?", "what else is there", "today", "tomorrow", "now", "later"),
-    *("in the morning", "in the afternoon", "in the evening"),
+    *("Monday", "Friday", "next week", "5 pm", "in the morning", "in the afternoon", "two"),
+)
+
+#: and what people say to any bot.
+_SMALL_TALK = (
+    *("hello", "hi", "hey", "hi there", "good morning", "good afternoon", "good evening"),
+    *("goodbye", "bye", "see you later", "have a nice day", "how are you?", "what's up"),
+    *("are you a bot?", "am I talking to a human?", "who are you?", "what can you do?", "help"),
+    *("can you help me?", "I need help", "I have a question", "tell me a joke", "start over"),
+    *("I don't understand", "what do you mean?", "you are stupid", "I want to talk to a person"),
 )
 
 
@@ -160,7 +171,8 @@ class Router:
 
     `threshold` and `switch_threshold` are probabilities: of the message being a domain's where no
     domain is active, and of it opening another domain's conversation where one is. A host bot's NLU
-    counts as sure from `bot_confidence` on.
+    counts as sure from `bot_confidence` on. Raises ConfigError if the background was made with
+    another kind of encoder.
     """
 
     def __init__(
@@ -177,7 +189,14 @@ class Router:
         self._threshold = threshold
         self._switch_threshold = switch_threshold
         self._bot_confidence = bot_confidence
-        self._answers = background.centred(embed(_ANSWERS))
+        answers = embed([*_ANSWERS, *_SMALL_TALK])
+        if answers.shape[1] != len(background.mean):
+            raise ConfigError(
+                f"the encoder's embeddings have {answers.shape[1]} dimensions, but the router's "
+                f"background has {len(background.mean)}; use all-MiniLM-L6-v2"
+            )
+        self._anywhere = background.centred(answers)
+        self._answers = self._anywhere[: len(_ANSWERS)]
 
     def route(
         self,
@@ -203,8 +222,13 @@ class Router:
             return self._in_context(text, row, found, scores, active, own, sure)
         best = max(found, key=lambda name: found[name].message)
         score = scores[best]
-        if score < self._threshold:
-            return Route(None, score, scores, "none")
+        anywhere = float((self._anywhere @ row).max())
+        if (
+            score < self._threshold
+            or anywhere > found[best].nearest - 0.02
+            or len(_WORD.findall(text)) < _FEWEST
+        ):
+            return Route(None, min(score, 1 - anywhere), scores, "none")
         if own is not None and own.message >= found[best].message - (0.5 if sure else 0.0):
             return Route(None, score, scores, "bot")
         return Route(best, score, scores, "match")
@@ -230,7 +254,7 @@ class Router:
             other = max(others, key=lambda name: found[name].opening)
             lead = found[other].opening - max(here.message, here.opening)
             opens = _probability(found[other].opening)
-            opening = answer < 0.8 and len(_WORD.findall(text)) >= _FEWEST_WORDS
+            opening = answer < 0.8 and len(_WORD.findall(text)) >= _FEWEST_TO_SWITCH
             if opening and opens >= self._switch_threshold and lead >= _LEAD:
                 return Route(other, opens, scores, "match")
         doubtful = scores[active] < self._threshold and near < 0.5

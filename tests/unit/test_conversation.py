@@ -1,0 +1,326 @@
+"""The engine without Rasa: a real store, the real sentence encoder, a small trained tracker."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import threading
+import time
+from pathlib import Path
+from typing import Any, Iterator, List, Mapping, Optional, Sequence, Tuple
+
+import pytest
+
+from rasa_onramp.dialogue import Corpus, Schema, Slot, Span, State, Turn
+from rasa_onramp.errors import NotFound, StoreUnavailable
+from rasa_onramp.onboarding import adapt
+from rasa_onramp.runtime.conversation import FAILED, Engine, EngineSettings
+from rasa_onramp.runtime.session import (
+    Session,
+    span_from_json,
+    span_to_json,
+    state_from_json,
+    state_to_json,
+)
+from rasa_onramp.store import Store, open_store
+from rasa_onramp.tracker.encoder import SentenceEncoder
+from rasa_onramp.tracker.model import StateTracker
+from small_bot import BIKES, TABLES, corpus_of, dialogues, small_tracker
+
+Rows = Optional[Sequence[Mapping[str, str]]]
+
+
+@pytest.fixture(scope="module")
+def tracker() -> StateTracker:
+    return dataclasses.replace(small_tracker(), digest="small")
+
+
+@pytest.fixture(scope="module")
+def encoder() -> SentenceEncoder:
+    return SentenceEncoder.load()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(f"sqlite:///{tmp_path / 'onramp.db'}") as store:
+        store.upgrade()
+        store.dialogues.import_corpus(corpus_of(TABLES))
+        yield store
+
+
+@pytest.fixture
+def engine(store: Store, tracker: StateTracker, encoder: SentenceEncoder) -> Engine:
+    return Engine(store, tracker, encoder.embed, EngineSettings(cache_size=2, retry_after=0.1))
+
+
+class Api:
+    """Answers calls with `rows`, and remembers them."""
+
+    def __init__(self, rows: Rows):
+        self.rows = rows
+        self.calls: List[Tuple[str, str, Mapping[str, str], Optional[str]]] = []
+
+    def __call__(self, *call: Any) -> Rows:
+        self.calls.append(call)
+        return self.rows
+
+
+def test_a_conversation_is_routed_tracked_called_and_answered(engine: Engine) -> None:
+    session, api = Session(), Api([{"table_code": "t99"}])
+    first = engine.turn(session, "can i book a table on friday", api)
+    assert first.understanding.domain == "table_booking"
+    assert first.understanding.state.values == {"visit_day": ("friday",)}
+    assert first.understanding.spans == (Span("visit_day", 22, 28),)
+    assert first.reply is not None
+    assert first.reply.text == "Under which name?"
+    assert api.calls == []
+
+    second = engine.turn(session, "it is hana", api)
+    parameters = {"visit_day": "friday", "guest_name": "hana"}
+    assert api.calls == [("table_booking", "reserve_table", parameters, None)]
+    assert second.results == ({"table_code": "t99"},)
+    assert second.reply is not None
+    assert second.reply.text == "Your table is booked for friday under hana, the code is t99."
+    said = session.turns[-1].turn
+    assert (said.action, said.results) == ("reserve_table", ({"table_code": "t99"},))
+    stated = {span.slot: said.text[span.start : span.end] for span in said.spans}
+    assert stated == {"visit_day": "friday", "guest_name": "hana", "table_code": "t99"}
+
+    third = engine.turn(session, "thanks, that is all", api)
+    assert third.understanding.domain == "table_booking"
+    assert third.understanding.action is None
+    assert third.reply is not None
+    assert third.reply.text == "You're welcome!"
+
+
+def test_two_conversations_share_nothing(engine: Engine) -> None:
+    one, other = Session(), Session()
+    engine.turn(one, "can i book a table on friday")
+    engine.turn(other, "i need a table for dinner on monday")
+    assert engine.turn(one, "it is hana").understanding.state.values["visit_day"] == ("friday",)
+    assert other.states["table_booking"].values == {"visit_day": ("monday",)}
+
+
+def test_understanding_leaves_the_session_as_it_is(engine: Engine) -> None:
+    session = Session()
+    engine.understand(session, "can i book a table on friday")
+    assert session == Session()
+
+
+def test_a_failed_call_is_admitted_and_leaves_no_results(engine: Engine) -> None:
+    session = Session()
+    engine.turn(session, "can i book a table on friday")
+    failed = engine.turn(session, "it is hana", Api(None))
+    assert failed.results is None
+    assert failed.reply is not None
+    assert failed.reply.text == FAILED
+    assert session.turns[-1].turn.action is None
+    assert "table_booking" not in session.results
+
+
+def test_no_call_without_its_required_slots(engine: Engine, store: Store) -> None:
+    (action,) = TABLES.actions
+    strict = dataclasses.replace(action, required_slots=("visit_day", "guest_name", "table_code"))
+    schema = dataclasses.replace(TABLES, actions=(strict,))
+    store.dialogues.import_corpus(Corpus({schema.name: schema}, dialogues(TABLES, 5)))
+    session, api = Session(), Api([{"table_code": "t99"}])
+    engine.turn(session, "can i book a table on friday", api)
+    outcome = engine.turn(session, "it is hana", api)
+    assert set(outcome.understanding.state.values) == {"visit_day", "guest_name"}
+    assert outcome.understanding.action is None
+    assert api.calls == []
+
+
+def test_out_of_scope_is_answered_by_nobody(engine: Engine) -> None:
+    session = Session()
+    outcome = engine.turn(session, "what will the weather be like tomorrow in Lisbon")
+    assert outcome.understanding.domain is None
+    assert outcome.reply is None
+    assert session.domain is None
+    assert [said.turn.text for said in session.turns] == [
+        "what will the weather be like tomorrow in Lisbon"
+    ]
+
+
+def test_an_imported_domain_is_live_at_the_next_message(engine: Engine, store: Store) -> None:
+    text = "my bike needs a repair, is tuesday possible"
+    assert engine.turn(Session(), text).understanding.domain is None
+    store.dialogues.import_corpus(corpus_of(BIKES))
+    outcome = engine.turn(Session(), text)
+    assert outcome.understanding.domain == "bike_repair"
+    assert outcome.understanding.state.values == {"repair_day": ("tuesday",)}
+    assert outcome.reply is not None
+    assert outcome.reply.text == "Under which name?"
+    store.dialogues.delete_domain("bike_repair")
+    assert engine.turn(Session(), text).understanding.domain is None
+
+
+def test_both_domains_keep_their_states(engine: Engine, store: Store) -> None:
+    store.dialogues.import_corpus(corpus_of(BIKES))
+    session = Session()
+    engine.turn(session, "can i book a table on friday")
+    engine.turn(session, "my bike needs a repair, is tuesday possible")
+    assert session.domain == "bike_repair"
+    assert "repair_day" in session.states["bike_repair"].values
+    assert session.states["table_booking"].values == {"visit_day": ("friday",)}
+    history = session.history("bike_repair")
+    assert [turn.state is not None for turn in history if turn.is_user] == [False, True]
+
+
+def test_a_new_adapter_version_is_used_and_domains_that_stay_are_not_read_again(
+    engine: Engine, store: Store, tracker: StateTracker
+) -> None:
+    store.dialogues.import_corpus(corpus_of(BIKES))
+    session = Session()
+    assert engine.turn(session, "can i book a table on friday").understanding.version is None
+    before = dict(engine.catalogue.domains())
+    report = adapt(store, tracker, "table_booking", steps=1)
+    outcome = engine.turn(Session(), "can i book a table on friday")
+    assert outcome.understanding.version == report.version == 1
+    after = engine.catalogue.domains()
+    assert after["bike_repair"] is before["bike_repair"]
+    assert after["table_booking"].index is before["table_booking"].index
+    assert engine.catalogue.domains() is after
+
+
+def test_dialogues_of_no_split_are_support_and_their_changes_are_seen(
+    engine: Engine, store: Store
+) -> None:
+    corpus = corpus_of(BIKES)
+    loose = tuple(dataclasses.replace(d, split=None) for d in corpus.dialogues)
+    store.dialogues.import_corpus(Corpus(corpus.schemas, loose))
+    first = engine.catalogue.domains()["bike_repair"]
+    session = Session()
+    outcome = engine.turn(session, "flat tyre on my bike, can i come on tuesday")
+    assert outcome.reply is not None
+    assert outcome.reply.text == "Under which name?"
+    changed = tuple(
+        dataclasses.replace(
+            d,
+            turns=tuple(
+                dataclasses.replace(t, text="Whose bike is it?") if "Under" in t.text else t
+                for t in d.turns
+            ),
+        )
+        for d in loose
+    )
+    store.dialogues.import_corpus(Corpus(corpus.schemas, changed))
+    assert engine.catalogue.domains()["bike_repair"].content != first.content
+    outcome = engine.turn(Session(), "flat tyre on my bike, can i come on tuesday")
+    assert outcome.reply is not None
+    assert outcome.reply.text == "Whose bike is it?"
+
+
+def test_an_adapter_of_another_checkpoint_is_not_used(
+    engine: Engine, store: Store, tracker: StateTracker, caplog: pytest.LogCaptureFixture
+) -> None:
+    adapt(store, dataclasses.replace(tracker, digest="another"), "table_booking", steps=1)
+    for _ in range(2):
+        outcome = engine.turn(Session(), "can i book a table on friday")
+        assert outcome.understanding.state.values == {"visit_day": ("friday",)}
+    told = [r.getMessage() for r in caplog.records if "another checkpoint" in r.getMessage()]
+    assert told == [
+        "table_booking: adapter 1 is for another checkpoint; run `rasa-onramp adapt "
+        "table_booking`; until then the domain is tracked zero-shot"
+    ]
+
+
+def test_few_domains_are_kept_in_memory(engine: Engine, store: Store) -> None:
+    for number in range(4):
+        name = f"bike_repair_{number}"
+        schema = dataclasses.replace(BIKES, name=name)
+        found = tuple(dataclasses.replace(d, domain=name) for d in dialogues(BIKES, 2))
+        store.dialogues.import_corpus(Corpus({name: schema}, found))
+    for name, live in engine.catalogue.domains().items():
+        engine.adapters.get(live.schema, live.content, live.version, live.digest)
+        assert len(engine.adapters) <= 2
+        assert name == live.name
+
+
+def test_a_store_that_is_down_is_an_error_and_comes_back_by_itself(
+    tmp_path: Path, tracker: StateTracker, encoder: SentenceEncoder
+) -> None:
+    path = tmp_path / "later.db"
+    with open_store(f"sqlite:///{path}") as store:
+        settings = EngineSettings(retry_after=0.2)
+        engine = Engine(store, tracker, encoder.embed, settings)
+        session = Session()
+        with pytest.raises(StoreUnavailable):
+            engine.turn(session, "can i book a table on friday")
+        assert session == Session()
+        with open_store(f"sqlite:///{path}") as other:
+            other.upgrade()
+            other.dialogues.import_corpus(corpus_of(TABLES))
+        with pytest.raises(StoreUnavailable):  # not asked again so soon
+            engine.turn(session, "can i book a table on friday")
+        time.sleep(0.25)
+        outcome = engine.turn(session, "can i book a table on friday")
+        assert outcome.understanding.domain == "table_booking"
+
+
+def test_a_reply_for_a_domain_that_is_gone(engine: Engine, store: Store) -> None:
+    session = Session()
+    understood = engine.understand(session, "can i book a table on friday")
+    store.dialogues.delete_domain("table_booking")
+    engine.catalogue.domains()
+    with pytest.raises(NotFound, match="no domain 'table_booking' is live"):
+        engine.reply(session, "can i book a table on friday", understood)
+
+
+def test_a_domain_that_cant_be_read_doesnt_take_the_others_down(
+    engine: Engine, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    huge = Schema(
+        "huge", "x " * 2000, tuple(Slot(f"slot_{n}", "y " * 300) for n in range(300)), (), ()
+    )
+    store.dialogues.import_corpus(Corpus({"huge": huge}, ()))
+    outcome = engine.turn(Session(), "can i book a table on friday")
+    assert outcome.understanding.domain == "table_booking"
+
+
+def test_threads_may_talk_at_once(engine: Engine, store: Store) -> None:
+    found: List[Optional[str]] = []
+
+    def talk() -> None:
+        session = Session()
+        engine.turn(session, "can i book a table on friday")
+        outcome = engine.turn(session, "it is hana")
+        found.append(outcome.understanding.state.values.get("guest_name", ("",))[0])
+
+    threads = [threading.Thread(target=talk) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    store.dialogues.import_corpus(corpus_of(BIKES))
+    for thread in threads:
+        thread.join()
+    assert found == ["hana"] * 4
+
+
+def test_utterances_in_a_row_are_one_turn() -> None:
+    session = Session()
+    session.hear("hi", "d", State())
+    session.say(Turn("system", "One moment."), None)
+    spans = (Span("code", 5, 8),)
+    session.say(Turn("system", "Code t17.", action="find", results=({"a": "b"},), spans=spans), "d")
+    assert len(session.turns) == 2
+    said = session.turns[-1].turn
+    assert said.text == "One moment. Code t17."
+    assert [said.text[s.start : s.end] for s in said.spans] == ["t17"]
+    assert (session.domain, session.results) == ("d", {"d": ({"a": "b"},)})
+    session.hear("ok", None, None)
+    assert session.domain is None
+
+
+def test_states_and_spans_survive_json() -> None:
+    state = State({"day": ("friday", "the 5th"), "any": ("dontcare",)}, "book", ("code",))
+    assert state_from_json(json.loads(json.dumps(state_to_json(state)))) == state
+    assert state_from_json({"values": {"day": [], "x": "abc"}}) == State()
+    assert span_from_json(json.loads(json.dumps(span_to_json(Span("day", 3, 7))))) == Span(
+        "day", 3, 7
+    )
+    for junk in (None, [], {"values": 3}, {"values": {"a": 3}}, "x"):
+        with pytest.raises(ValueError, match="not a dialogue state"):
+            state_from_json(junk)
+    for junk in (None, 3, ["day", 1], ["day", "x", 2]):
+        with pytest.raises(ValueError, match=r"."):
+            span_from_json(junk)

@@ -1,0 +1,240 @@
+"""Routing with the real sentence encoder and the repository's own domains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Dict, List, Tuple
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from rasa_onramp.dialogue import Corpus, Intent, Schema
+from rasa_onramp.errors import CheckpointError, ConfigError
+from rasa_onramp.formats import read
+from rasa_onramp.runtime.background import Background, load_background
+from rasa_onramp.runtime.embedding import CachedEmbed
+from rasa_onramp.runtime.router import BotView, DomainIndex, Router
+from rasa_onramp.tracker.encoder import SentenceEncoder
+
+Indexes = Dict[str, DomainIndex]
+
+#: What a bot of a cinema is trained on, small talk included.
+CINEMA = {
+    "greet": ["hello", "hi", "hey there", "good morning"],
+    "affirm": ["yes", "yes please", "sure", "correct", "yep"],
+    "deny": ["no", "nope", "no thanks"],
+    "buy_ticket": [
+        "i want to buy a cinema ticket",
+        "two tickets for the film tonight",
+        "book seats for the movie",
+        "can i get a ticket for the eight o'clock showing",
+    ],
+    "opening_hours": ["when does the cinema open", "what are your opening hours"],
+}
+
+
+@pytest.fixture(scope="module")
+def background() -> Background:
+    return load_background()
+
+
+@pytest.fixture(scope="module")
+def embed() -> CachedEmbed:
+    return CachedEmbed(SentenceEncoder.load().embed)
+
+
+@pytest.fixture(scope="module")
+def corpora(repository: Path) -> Dict[str, Corpus]:
+    paths = sorted((repository / "dialogue_data").glob("*.yml"))
+    return {path.stem: read(path) for path in paths}
+
+
+@pytest.fixture(scope="module")
+def indexes(corpora: Dict[str, Corpus], embed: CachedEmbed, background: Background) -> Indexes:
+    found = {}
+    for name, corpus in corpora.items():
+        support = [d for d in corpus.dialogues if d.split == "support"]
+        found[name] = DomainIndex.build(corpus.schemas[name], support, embed, background)
+    return found
+
+
+@pytest.fixture(scope="module")
+def router(embed: CachedEmbed, background: Background) -> Router:
+    return Router(embed, background)
+
+
+@pytest.fixture(scope="module")
+def cinema(embed: CachedEmbed, background: Background) -> DomainIndex:
+    index = DomainIndex.of_bot(CINEMA, embed, background)
+    assert index is not None
+    return index
+
+
+def held_out(corpora: Dict[str, Corpus], *, later: bool) -> List[Tuple[str, str]]:
+    """Held-out messages with their domain: the first of each dialogue, or the later ones."""
+    return [
+        (dialogue.domain, turn.text)
+        for corpus in corpora.values()
+        for dialogue in corpus.dialogues
+        if dialogue.split == "held-out"
+        for number, turn in enumerate(dialogue.turns)
+        if turn.is_user and turn.state is not None and bool(number) == later
+    ]
+
+
+def test_most_openings_find_their_domain(
+    router: Router, indexes: Indexes, corpora: Dict[str, Corpus]
+) -> None:
+    found = [
+        (domain, router.route(text, indexes).domain)
+        for domain, text in held_out(corpora, later=False)
+    ]
+    assert sum(a == b for a, b in found) >= 0.85 * len(found)
+    assert sum(b not in (a, None) for a, b in found) <= 0.08 * len(found)
+
+
+def test_nearly_all_later_messages_stay(
+    router: Router, indexes: Indexes, corpora: Dict[str, Corpus]
+) -> None:
+    messages = held_out(corpora, later=True)
+    stayed = [
+        router.route(text, indexes, active=domain).domain == domain for domain, text in messages
+    ]
+    assert sum(stayed) >= 0.95 * len(messages)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "what will the weather be like in Lisbon tomorrow?",
+        "play something by Miles Davis",
+        "book me a flight to Tokyo",
+        "who won the match last night",
+        "tell me a joke",
+    ],
+)
+def test_what_is_no_domains_business_is_out_of_scope(
+    router: Router, indexes: Indexes, text: str
+) -> None:
+    route = router.route(text, indexes)
+    assert (route.domain, route.reason) == (None, "none")
+    assert route.score < 0.5
+    assert set(route.scores) == set(indexes)
+
+
+@pytest.mark.parametrize(
+    "text", ["yes", "5 pm", "RX4821", "no thanks", "Friday", "the second one", "y"]
+)
+def test_short_answers_stay_in_the_active_domain(
+    router: Router, indexes: Indexes, text: str
+) -> None:
+    for domain in indexes:
+        assert router.route(text, indexes, active=domain).domain == domain
+    assert router.route(text, indexes).domain is None
+
+
+def test_another_domain_takes_over_what_is_clearly_its_own(
+    router: Router, indexes: Indexes
+) -> None:
+    text = "hi, where is my parcel? it should have been delivered yesterday"
+    route = router.route(text, indexes, active="it_helpdesk")
+    assert (route.domain, route.reason) == ("parcel_delivery", "match")
+    assert route.score >= 0.85
+
+
+def test_a_schema_alone_attracts_its_messages(
+    router: Router, indexes: Indexes, embed: CachedEmbed, background: Background
+) -> None:
+    schema = Schema(
+        name="library_loans",
+        description="Borrow, renew and return books of the public library",
+        intents=(Intent("renew_loan", "Keep a borrowed book for longer"), Intent("find_book")),
+    )
+    domains = {**indexes, schema.name: DomainIndex.build(schema, (), embed, background)}
+    assert router.route("can i renew the library books i borrowed?", domains).domain == schema.name
+    assert router.route("where is my parcel?", domains).domain == "parcel_delivery"
+
+
+def test_a_bots_own_messages_are_left_to_it(
+    router: Router, indexes: Indexes, cinema: DomainIndex
+) -> None:
+    bot = BotView(cinema, 0.97)
+    for text in ("hello", "i'd like two tickets for tonight's film", "when do you open?"):
+        assert router.route(text, indexes, bot=bot).domain is None
+        assert router.route(text, indexes, active="parcel_delivery", bot=bot).domain is None
+    text = "can i buy a cinema ticket"
+    assert router.route(text, indexes, active="mobile_plan", bot=bot).reason == "bot"
+
+
+def test_a_bot_that_is_sure_of_a_domains_message_doesnt_get_it(
+    router: Router, indexes: Indexes, cinema: DomainIndex
+) -> None:
+    """Intent classifiers are sure of what they have never seen."""
+    route = router.route("where is my parcel?", indexes, bot=BotView(cinema, 0.99))
+    assert (route.domain, route.reason) == ("parcel_delivery", "match")
+
+
+def test_an_answer_is_the_active_domains_though_the_bot_has_an_intent_for_it(
+    router: Router, indexes: Indexes, cinema: DomainIndex
+) -> None:
+    bot = BotView(cinema, 0.99)
+    for text in ("yes", "no thanks", "correct"):
+        route = router.route(text, indexes, active="clinic_appointments", bot=bot)
+        assert (route.domain, route.reason) == ("clinic_appointments", "context")
+        assert router.route(text, indexes, bot=bot).domain is None
+
+
+def test_doubt_is_told(router: Router, indexes: Indexes) -> None:
+    doubtful = router.route("do you also sell train tickets?", indexes, active="parcel_delivery")
+    assert doubtful.domain == "parcel_delivery"
+    assert doubtful.doubtful
+    assert not router.route("yes please", indexes, active="parcel_delivery").doubtful
+
+
+def test_thresholds_count(embed: CachedEmbed, background: Background, indexes: Indexes) -> None:
+    text = "my laptop is broken"
+    assert Router(embed, background, threshold=0.3).route(text, indexes).domain == "it_helpdesk"
+    assert Router(embed, background, threshold=1.0).route(text, indexes).domain is None
+
+
+def test_no_domains_no_route(router: Router) -> None:
+    assert router.route("where is my parcel?", {}).domain is None
+    assert router.route("yes", {}, active="gone").domain is None
+
+
+def test_a_bot_without_examples_has_no_index(embed: CachedEmbed, background: Background) -> None:
+    assert DomainIndex.of_bot({}, embed, background) is None
+    assert DomainIndex.of_bot({"greet": [" "]}, embed, background) is None
+
+
+def test_embeddings_are_computed_once_and_the_oldest_forgotten() -> None:
+    asked: List[str] = []
+
+    def count(texts):
+        asked.extend(texts)
+        return torch.tensor([[float(len(text)), 1.0] for text in texts])
+
+    embed = CachedEmbed(count, size=2)
+    assert embed(["a", "bb", "a"]).tolist() == [[1, 1], [2, 1], [1, 1]]
+    assert embed(["bb"]).tolist() == [[2, 1]]
+    assert asked == ["a", "bb"]
+    embed(["ccc"])
+    embed(["a"])
+    assert asked == ["a", "bb", "ccc", "a"]
+
+
+def test_another_kind_of_encoder_is_refused(background: Background) -> None:
+    with pytest.raises(ConfigError, match=r"have 8 dimensions.*use all-MiniLM-L6-v2"):
+        Router(lambda texts: torch.ones(len(texts), 8), background)
+
+
+def test_a_broken_background_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="reinstall rasa-onramp"):
+        load_background(tmp_path / "router.safetensors")
+    (tmp_path / "router.safetensors").write_bytes(b"half of a fi")
+    with pytest.raises(CheckpointError, match="reinstall rasa-onramp"):
+        load_background(tmp_path / "router.safetensors")
+    save_file({"mean": torch.zeros(3)}, str(tmp_path / "router.safetensors"))
+    with pytest.raises(CheckpointError, match="reinstall rasa-onramp"):
+        load_background(tmp_path / "router.safetensors")
