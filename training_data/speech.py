@@ -1,0 +1,225 @@
+"""How users and bots put values into words: answers, corrections, asides, questions, summaries."""
+
+from __future__ import annotations
+
+import random
+import re
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from chat import Chat, Piece, fill, plain
+from spec import Domain, Slot, places
+from values import PICKY, PROPER, Maker, Value
+
+__all__ = ["Said", "Speech", "lowered"]
+
+Wordings = Mapping[str, Any]
+#: What is said, and the values that it sets without marks.
+Said = Tuple[List[Piece], Dict[str, Sequence[str]]]
+#: Wordings of yes and no that make no sense unless asked for.
+_BARE = re.compile(r"(yes|yep|yeah|no|nope|nah|not|sure|please|ok|y|n|of course|why)\b", re.I)
+
+
+def lowered(text: str) -> str:
+    """The text as it goes on within a sentence."""
+    return text if re.match(r"I\b|[A-Z]{2}", text) else text[0].lower() + text[1:]
+
+
+class Speech:
+    """Puts things into words for one dialogue."""
+
+    def __init__(self, domain: Domain, words: Wordings, rng: random.Random):
+        self.domain, self.words, self.rng = domain, words, rng
+        self.maker = Maker(rng)
+        self.chat = Chat(domain, rng, words["abbreviations"])
+        self.facts: Dict[str, str] = {}  # what the bot found out, by slot
+
+    def chance(self, share: float) -> bool:
+        """True in a `share` of the cases."""
+        return self.rng.random() < share
+
+    def say(self, key: str, **given: str) -> str:
+        """One of the wordings called `key`, with its gaps filled."""
+        text: str = self.rng.choice(self.words[key])
+        for name, value in given.items():
+            text = text.replace("{" + name + "}", value)
+        return text
+
+    def called(self, name: str) -> str:
+        """The slot in plain words."""
+        slot = self.domain.slots[name]
+        return self.rng.choice([slot.name, slot.name, *slot.names]).replace("_", " ")
+
+    def value(self, name: str) -> Optional[str]:
+        """The slot's value in the state, if it is one."""
+        found = self.chat.values.get(name)
+        return found[0] if found and found[0] != "dontcare" else None
+
+    def fresh(self, name: str, bot: bool = False, avoid: Sequence[str] = ()) -> Value:
+        """A value that the slot doesn't have yet, none of those to `avoid`."""
+        slot = self.domain.slots[name]
+        taken = {text.lower() for text in avoid}
+        taken |= {text.lower() for text in self.chat.values.get(name, ())}
+        for _ in range(20):
+            value = self.maker.make(slot, bot)
+            if value.text.lower() not in taken:
+                break
+        return value
+
+    def mark(self, name: str, text: str) -> Piece:
+        """The value as the user says it, marked; listed ones perhaps in another case."""
+        slot = self.domain.slots[name]
+        if slot.listed and self.chance(0.15):
+            text = self.rng.choice([text.lower(), text.capitalize()])
+        return Piece(text, name, True)
+
+    def shown(self, name: str, text: str) -> Piece:
+        """The value as the bot writes it, marked."""
+        slot = self.domain.slots[name]
+        proper = slot.kind in PROPER and text == text.lower()
+        return Piece(text.title() if proper and self.chance(0.7) else text, name, True)
+
+    # what users say
+
+    def tell(self, name: str, alone: bool = True, new: Optional[str] = None) -> Said:
+        """The user gives a value of the slot; not `alone`, in words that show which slot it is."""
+        slot = self.domain.slots[name]
+        value = new or self.fresh(name).text
+        if slot.listed:
+            wordings = [w for w in slot.listed[value] if alone or self.stands_alone(slot, w)]
+            if wordings and (slot.yes_no or self.chance(0.45)):
+                return plain(self.rng.choice(wordings)), {name: [value]}
+        template = self.frame(slot, alone)
+        gaps = len(places(template))
+        # Where a template has several gaps, only the last is the value: "not {}, better {}".
+        other = [Piece(self.fresh(name, avoid=[value]).text, None, True)]
+        others = [other] * (gaps - 1)
+        said = [*others, self.put(name, value, alone and not others)]
+        return fill(template, lambda *_: said.pop(0)), {}
+
+    def stands_alone(self, slot: Slot, wording: str) -> bool:
+        """Whether a wording says without a question what it is about."""
+        return not slot.yes_no or (len(wording.split()) > 2 and not _BARE.match(wording))
+
+    def volunteers(self, name: str) -> bool:
+        """Whether a user can give the slot unasked."""
+        slot = self.domain.slots[name]
+        if slot.yes_no:
+            found = slot.listed.values()
+            return all(any(self.stands_alone(slot, w) for w in ws) for ws in found)
+        return bool(slot.tell or slot.ask)
+
+    def frame(self, slot: Slot, alone: bool) -> str:
+        """A template that the user tells the slot with."""
+        full = [text for text in slot.tell if len(re.findall(r"[A-Za-z]{2,}", text)) > 1]
+        if alone:
+            return self.rng.choice([*slot.tell, *slot.tell, self.named(slot), "{}"])
+        return self.rng.choice([*full, *full, self.named(slot)])
+
+    def named(self, slot: Slot) -> str:
+        """A template that names the slot."""
+        return self.say("named_tell", words=self.called(slot.name))
+
+    def put(self, name: str, value: str, alone: bool) -> List[Piece]:
+        """The marked value, perhaps as a slip put right at once."""
+        if self.chance(0.07 if alone else 0.03):
+            old = self.fresh(name, avoid=[value]).text
+            return self.swap(self.say("correct_inline"), name, old, value)
+        return [self.mark(name, value)]
+
+    def swap(self, template: str, name: str, old: str, new: str) -> List[Piece]:
+        """A template with {old}, not marked, and {new}."""
+        gaps = {"old": Piece(old, None, True), "new": self.mark(name, new)}
+        return fill(template, lambda gap, _: [gaps[gap]])
+
+    def correct(self, name: str, key: str) -> Optional[Said]:
+        """The user gives another value for one that he gave before."""
+        slot, old = self.domain.slots[name], self.value(name)
+        if old is None or slot.yes_no:
+            return None
+        new = self.fresh(name).text
+        if self.chance(0.2):
+            pieces, sets = self.tell(name, alone=False, new=new)
+            start = self.rng.choice(["sorry, ", "wait, ", "no, ", "actually ", "oh, ", "hm no, "])
+            return plain(start) + pieces, sets
+        template = self.say(key, words=self.called(name))
+        return self.swap(template, name, old, new), {}
+
+    def distraction(self, name: str) -> List[Piece]:
+        """Words about a value of the slot's kind that is not the slot's value."""
+        slot = self.domain.slots[name]
+        kinds = self.words["distract"]
+        text = self.rng.choice(kinds.get(slot.kind) or kinds["any"])
+        other = Piece(self.fresh(name).text, None, True)
+        return fill(text, lambda *_: [other])
+
+    def dontcare(self, name: str, alone: bool) -> Said:
+        """The user says that any value will do."""
+        bare = alone and self.chance(0.6)
+        text = self.say("dontcare") if bare else self.say("dontcare_slot", words=self.called(name))
+        return plain(text), {name: ["dontcare"]}
+
+    def careless(self, name: str) -> bool:
+        """Whether "any is fine" is an answer for the slot."""
+        return self.domain.slots[name].kind not in PICKY
+
+    def dress(self, said: Said) -> Said:
+        """An answer with some words around it."""
+        pieces, sets = said
+        before, after = self.say("tell_prefix"), self.say("tell_suffix")
+        if self.chance(0.5):
+            before = ""
+        if self.chance(0.5) or pieces[-1].text[-1:] in ".?!":
+            after = ""
+        return plain(before) + pieces + plain(after), sets
+
+    def join(self, *parts: Said) -> Said:
+        """Several things said in one turn."""
+        pieces: List[Piece] = []
+        sets: Dict[str, Sequence[str]] = {}
+        for part in parts:
+            if pieces:
+                joiner = self.say("tell_joiner")
+                if pieces[-1].text[-1:] in ".?!":
+                    joiner = self.rng.choice([" ", "\n", " "])
+                pieces += plain(joiner)
+            pieces += part[0]
+            sets.update(part[1])
+        return pieces, sets
+
+    # what bots say
+
+    def ask(self, names: Sequence[str]) -> str:
+        """The bot asks for one or two slots."""
+        texts = [self.rng.choice(self.domain.slots[name].ask) for name in names]
+        if len(texts) == 1:
+            return texts[0]
+        a, b = texts
+        return self.say("also_ask", a=a, b=b, bl=lowered(b))
+
+    def known(self, name: str) -> str:
+        """What the bot would say the slot is; made up where nothing is known yet."""
+        if self.value(name) is None and name not in self.facts:
+            self.facts[name] = self.fresh(name, bot=True).text
+        return self.value(name) or self.facts[name]
+
+    def report(self, templates: Sequence[str], given: Sequence[str]) -> List[Piece]:
+        """One of the bot's templates that mention no slot but those `given` and known ones."""
+        fitting = [
+            text
+            for text in templates
+            if all(name in given or self.value(name) is not None for name in places(text))
+        ]
+        if not fitting:
+            return []
+        text = self.rng.choice(fitting)
+        return fill(text, lambda name, _: [self.shown(name, self.known(name))])
+
+    def summary(self, names: Sequence[str]) -> List[Piece]:
+        """Several slots and their values, restated."""
+        style = self.rng.randrange(3)
+        pieces: List[Piece] = []
+        for name in names:
+            label = [f"{self.called(name)} ", f"{self.called(name)}: ", ""][style]
+            pieces += plain(", " if pieces else "") + plain(label)
+            pieces.append(self.shown(name, self.known(name)))
+        return pieces
