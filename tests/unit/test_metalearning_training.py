@@ -20,6 +20,7 @@ from rasa_onramp.metalearning.corpus import tasks_of
 from rasa_onramp.metalearning.examples import examples_of, to_batch
 from rasa_onramp.metalearning.finetuning import FineTuning, finetune
 from rasa_onramp.metalearning.multitask import MultitaskConfig, pretrain
+from rasa_onramp.metalearning.precision import learning_precision
 from rasa_onramp.metalearning.runs import Run
 from rasa_onramp.metalearning.training import MetaConfig, meta_train
 from rasa_onramp.tracker.loss import tracking_loss
@@ -296,7 +297,9 @@ def test_learned_rates_are_stretched_over_the_steps(
     batch, labels = to_batch(support_examples(ready, CAFE, bookings(1), offers=False, seed=0)[0])
     for step in wanted:
         bias = bias.detach().requires_grad_(True)
-        loss = tracking_loss(ready(batch, {**ready.weights, "requested.bias": bias}), labels)
+        with learning_precision(ready.device):
+            scores = ready(batch, {**ready.weights, "requested.bias": bias})
+        loss = tracking_loss(scores, labels)
         (gradient,) = torch.autograd.grad(loss, bias)
         bias = bias - step * 1e-3 * gradient
     torch.testing.assert_close(ours, bias.detach(), rtol=1e-6, atol=1e-7)

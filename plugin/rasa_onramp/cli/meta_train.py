@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Optional, Tuple
+from typing import List, Optional, Tuple
 
 import click
 import torch
@@ -19,7 +19,7 @@ from rasa_onramp.errors import ConfigError
 from rasa_onramp.formats import read
 from rasa_onramp.formats.sgd_schema import read_sgd_schemas
 from rasa_onramp.metalearning.algorithms import ALGORITHMS
-from rasa_onramp.metalearning.corpus import tasks_of
+from rasa_onramp.metalearning.corpus import Task, tasks_of
 from rasa_onramp.metalearning.multitask import MultitaskConfig, pretrain
 from rasa_onramp.metalearning.runs import Run
 from rasa_onramp.metalearning.training import MetaConfig, meta_train
@@ -33,12 +33,20 @@ __all__ = ["command"]
 
 
 @click.command("meta-train")
-@click.option("--data", required=True, type=click.Path(), help="Training corpus (an SGD folder).")
+@click.option(
+    "--data",
+    "folders",
+    required=True,
+    multiple=True,
+    type=click.Path(),
+    help="Training corpus (an SGD-format folder); repeatable. Its folders paraphrase_* are used.",
+)
 @click.option(
     "--paraphrases",
     multiple=True,
     type=click.Path(),
-    help="Folder whose schema.json has the same services in other words (SGD-X); repeatable.",
+    help="Folder whose schema.json has the first corpus's services in other words (SGD-X); "
+    "repeatable.",
 )
 @click.option("--run", "folder", required=True, type=click.Path(), help="Folder to work in.")
 @click.option(
@@ -92,12 +100,27 @@ __all__ = ["command"]
     type=click.IntRange(512),
     help="Tokens a multi-task batch.",
 )
+@click.option(
+    "--encoder-rate",
+    type=click.FloatRange(0, min_open=True),
+    default=MultitaskConfig.encoder_rate,
+    show_default=True,
+    help="Multi-task peak learning rate of the encoder; a third of it for the start of a new run "
+    "from a trained tracker.",
+)
+@click.option(
+    "--heads-rate",
+    type=click.FloatRange(0, min_open=True),
+    default=MultitaskConfig.heads_rate,
+    show_default=True,
+    help="Likewise of the pointers and special tokens.",
+)
 @click.option("--seed", default=0, show_default=True, type=int, help="Seed of everything random.")
 @device_option
 @threads_option
 @progress_option
 def command(
-    data: str,
+    folders: Tuple[str, ...],
     paraphrases: Tuple[str, ...],
     folder: str,
     stage: str,
@@ -110,6 +133,8 @@ def command(
     meta_minutes: Optional[float],
     hold_back: str,
     tokens: int,
+    encoder_rate: float,
+    heads_rate: float,
     seed: int,
     device: str,
     threads: Optional[int],
@@ -122,9 +147,11 @@ def command(
     if threads:
         torch.set_num_threads(threads)
     where = chosen_device(device)
-    corpus = read(data, format="sgd")
-    tasks = tasks_of(corpus, [read_sgd_schemas(path) for path in paraphrases])
+    tasks = [t for n, f in enumerate(folders) for t in _tasks(f, () if n else paraphrases)]
     names = [task.schema.name for task in tasks]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigError(f"--data: service {twice[0]!r} is in two corpora; rename one of them")
     held = [name.strip() for name in hold_back.split(",") if name.strip()]
     unknown = [name for name in held if name not in names]
     if unknown:
@@ -137,7 +164,14 @@ def command(
     tokenizer = (source / "tokenizer.json").read_bytes()
     root = Path(folder)
     if stage in ("multitask", "both"):
-        config = MultitaskConfig(steps=steps, minutes=minutes, tokens_a_batch=tokens, seed=seed)
+        config = MultitaskConfig(
+            steps=steps,
+            minutes=minutes,
+            tokens_a_batch=tokens,
+            encoder_rate=encoder_rate,
+            heads_rate=heads_rate,
+            seed=seed,
+        )
         first = [task for task in tasks if task.schema.name not in held]
         pretrain(
             tracker, first, config, Run(root / "log-multitask"), progress=shows_progress(progress)
@@ -164,6 +198,12 @@ def command(
         tracker.card["algorithm"] = algorithm
         digest = save_tracker(tracker, root / "tracker", tokenizer)
         click.echo(f"{root / 'tracker'}: {digest[:12]}")
+
+
+def _tasks(folder: str, paraphrases: Tuple[str, ...]) -> List[Task]:
+    own = sorted(str(path.parent) for path in Path(folder).glob("paraphrase_*/schema.json"))
+    schemas = [read_sgd_schemas(path) for path in (*paraphrases, *own)]
+    return tasks_of(read(folder, format="sgd"), schemas)
 
 
 def _start(start: Optional[str], encoder: str, seed: int) -> StateTracker:

@@ -13,6 +13,7 @@ from rasa_onramp.dialogue import Dialogue, Schema
 from rasa_onramp.errors import CheckpointError
 from rasa_onramp.metalearning.examples import Augmentation, Example, examples_of, to_batch
 from rasa_onramp.metalearning.inner_loop import InnerLoop, adapt
+from rasa_onramp.metalearning.precision import learning_precision
 from rasa_onramp.metalearning.training import support_batches
 from rasa_onramp.tracker.loss import tracking_loss
 from rasa_onramp.tracker.model import StateTracker
@@ -75,7 +76,8 @@ def adapt_to_support(
 
     def loss_of(weights: Mapping[str, Tensor], step: int) -> Tensor:
         batch, labels = to_batch(steps[step])
-        scores = tracker(batch.to(tracker.device), {**tracker.weights, **weights})
+        with learning_precision(tracker.device):
+            scores = tracker(batch.to(tracker.device), {**tracker.weights, **weights})
         return tracking_loss(scores, labels.to(tracker.device))
 
     adapting = {k: v for k, v in tracker.weights.items() if k in tracker.rates}

@@ -8,6 +8,7 @@ from typing import Iterable, Iterator, List, Sequence, Tuple
 
 from rasa_onramp.dialogue import Dialogue, Schema
 from rasa_onramp.metalearning import augment
+from rasa_onramp.metalearning.noise import noisy, with_new_values
 from rasa_onramp.tracker.batch import Batch, Labels, collate, collate_labels
 from rasa_onramp.tracker.prompt import Prompt, build_prompt
 from rasa_onramp.tracker.schema_prompt import build_schema
@@ -26,7 +27,8 @@ class Augmentation:
 
     `forget`: chance that a dialogue's known values are thinned by 15%; `offers`: chance that the
     bot's own values are marked; `shuffle`: reorder the schema; `undescribed`: chance that half of
-    the descriptions are left out; `elsewhere`: share of turns about another service that are asked.
+    the descriptions are left out; `elsewhere`: share of turns about another service that are asked;
+    `noise`: chance that the user types carelessly; `new_values`: chance that values become new.
     """
 
     forget: float = 0.0
@@ -34,6 +36,8 @@ class Augmentation:
     shuffle: bool = False
     undescribed: float = 0.0
     elsewhere: float = 1.0
+    noise: float = 0.0
+    new_values: float = 0.0
 
 
 def examples_of(
@@ -44,6 +48,10 @@ def examples_of(
     how: Augmentation = Augmentation(),
 ) -> List[Example]:
     """The examples of one dialogue: one a window, usually one in all."""
+    if rng.random() < how.new_values:
+        dialogue = with_new_values(dialogue, schema, rng)
+    if rng.random() < how.noise:
+        dialogue = noisy(dialogue, rng)
     if how.shuffle:
         schema = augment.shuffled(schema, rng)
     if rng.random() < how.undescribed:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from rasa_onramp.metalearning.examples import Example, to_batch
+from rasa_onramp.metalearning.precision import learning_precision
 from rasa_onramp.tracker.loss import tracking_loss
 from rasa_onramp.tracker.model import StateTracker
 
@@ -51,7 +52,9 @@ def finetune(
             for group in optimiser.param_groups:
                 group["lr"] = how.rate * rise * (1 - step / total)
             batch, labels = to_batch(chosen)
-            loss = tracking_loss(tuned(batch.to(tuned.device)), labels.to(tuned.device))
+            with learning_precision(tuned.device):
+                scores = tuned(batch.to(tuned.device))
+            loss = tracking_loss(scores, labels.to(tuned.device))
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)

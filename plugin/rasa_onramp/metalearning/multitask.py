@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from rasa_onramp.metalearning.corpus import Task, stream
 from rasa_onramp.metalearning.examples import Augmentation, Example, batches, examples_of
+from rasa_onramp.metalearning.precision import learning_precision
 from rasa_onramp.metalearning.runs import Run
 from rasa_onramp.tracker.loss import tracking_loss
 from rasa_onramp.tracker.model import StateTracker
@@ -21,7 +22,15 @@ from rasa_onramp.tracker.model import StateTracker
 __all__ = ["MultitaskConfig", "pretrain"]
 
 #: How examples are varied in training.
-AUGMENTATION = Augmentation(forget=0.4, offers=0.5, shuffle=True, undescribed=0.1, elsewhere=0.15)
+AUGMENTATION = Augmentation(
+    forget=0.4,
+    offers=0.5,
+    shuffle=True,
+    undescribed=0.1,
+    elsewhere=0.15,
+    noise=0.4,
+    new_values=0.25,
+)
 
 
 @dataclass(frozen=True)
@@ -88,7 +97,7 @@ def pretrain(
         scale = _schedule(step, done, config)
         for group in optimiser.param_groups:
             group["lr"] = group["peak"] * scale
-        with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):
+        with learning_precision(device):
             scores = tracker(batch.to(device))
         loss = tracking_loss(scores, labels.to(device))
         optimiser.zero_grad(set_to_none=True)

@@ -29,6 +29,7 @@ from rasa_onramp.metalearning.episodes import Episode, EpisodeConfig, draw_episo
 from rasa_onramp.metalearning.examples import Augmentation, Example, to_batch
 from rasa_onramp.metalearning.inner_loop import InnerLoop, differentiable_adapt, initial_rates
 from rasa_onramp.metalearning.lora import Adapter, initial_lora
+from rasa_onramp.metalearning.precision import learning_precision
 from rasa_onramp.metalearning.runs import Run
 from rasa_onramp.tracker.loss import tracking_loss
 from rasa_onramp.tracker.model import StateTracker
@@ -184,7 +185,7 @@ def _outer_loss(
     def loss_of(weights: Mapping[str, Tensor], examples: Sequence[Example]) -> Tensor:
         batch, labels = to_batch(examples)
         device = tracker.device
-        with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):
+        with learning_precision(device):
             scores = tracker(batch.to(device), {**outer, **weights}, math_attention=how.order == 2)
         return tracking_loss(scores, labels.to(device))
 

@@ -10,7 +10,6 @@ switch adapters without touching modules.
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, List, Mapping, Optional, Sequence, Tuple, Union
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rasa_onramp.errors import CheckpointError
+from rasa_onramp.tracker.attention import attend
 from rasa_onramp.weights import resolve_encoder
 
 __all__ = ["Encoder", "EncoderConfig", "Prefix", "SentenceEncoder"]
@@ -112,11 +112,7 @@ class _Layer(nn.Module):
         if past is not None:
             key = torch.cat([past[0].expand(batch, -1, -1, -1), key], dim=2)
             value = torch.cat([past[1].expand(batch, -1, -1, -1), value], dim=2)
-        if math_attention:  # the fused kernels have no double backward
-            scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
-            context = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(-1) @ value
-        else:
-            context = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        context = attend(query, key, value, mask, plain=math_attention)
         context = context.transpose(1, 2).reshape(batch, length, width)
         out = self.attention["output"]
         y = _linear(context, out["dense"], lora, f"{self.prefix}.attention.output.dense")
