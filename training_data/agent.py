@@ -12,6 +12,8 @@ from speech import Speech, Wordings
 __all__ = ["Bot", "Row"]
 
 Row = Dict[str, str]
+#: Kinds of value that hold for one matter only.
+_PASSING = frozenset(["time", "day", "date", "amount", "count", "duration"])
 
 
 class Bot(Speech):
@@ -25,8 +27,11 @@ class Bot(Speech):
 
     def begin(self, intent: Intent) -> None:
         """Forgets what was about the last intent."""
-        self.intent = intent
+        self.intent, self.required = intent, intent.required
         self.before = {s: v[0] for s, v in self.chat.values.items()}
+        # What was said of another matter's time or number is asked for anew, mostly.
+        kinds = {s: self.domain.slots[s].kind for s in intent.required if s in self.before}
+        self.stale = {s for s, kind in kinds.items() if kind in _PASSING and self.chance(0.8)}
         self.picked = intent.offer is None
         self.over = False
         self.confirmed = self.chance(0.5)  # such bots don't ask
@@ -46,7 +51,9 @@ class Bot(Speech):
         offer = self.intent.offer
         offered = offer.slots if offer and not self.picked and not every else ()
         names = [*(offer.needs if offer else ()), *self.intent.required]
-        found = [s for s in names if s not in self.chat.values and s not in offered]
+        values = self.chat.values
+        old = {s for s in self.stale if s in values and values[s][0] == self.before.get(s)}
+        found = [s for s in names if (s not in values or s in old) and s not in offered]
         return list(dict.fromkeys(found))
 
     def acknowledge(self) -> List[Piece]:
@@ -86,6 +93,7 @@ class Bot(Speech):
     def ask_for(self, names: Sequence[str]) -> None:
         """The bot asks for slots."""
         self.step = ("ask", names)
+        self.stale -= set(names)
         self.chat.bot(self.acknowledge() + plain(self.ask(names)))
 
     def resume(self) -> List[Piece]:

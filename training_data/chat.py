@@ -163,6 +163,8 @@ class Chat:
 def _join(pieces: Sequence[Piece]) -> Tuple[str, List[Dict[str, Any]]]:
     text, spans = "", []
     for piece in pieces:
+        if text.endswith(".") and not piece.fixed and piece.text[:2] in (".", ". ", ".\n"):
+            piece = piece._replace(text=piece.text[1:])  # a date may end in a dot of its own
         if piece.slot is not None:
             end = len(text) + len(piece.text)
             spans.append({"slot": piece.slot, "start": len(text), "exclusive_end": end})

@@ -73,12 +73,18 @@ class _Reader:
         for text in found:
             if re.search(r"[{}]", PLACE.sub("", text)):
                 raise self.bad(where, f"stray brace in {text!r}", "write {slot}")
+            self.apart(text, where)
             self.known(places(text), where)
             for name in places(text):
                 if self.slots[name].yes_no:
                     mend = "say it in words, as its value is never said"
                     raise self.bad(where, f"yes/no slot {name!r} in {text!r}", mend)
         return found
+
+    def apart(self, text: str, where: str) -> None:
+        """A value has to be a word of its own, so that it can be marked."""
+        if re.search(r"\w\{|\}\w", text):
+            raise self.bad(where, f"a gap touches a letter in {text!r}", "put a space between")
 
     def domain(self, raw: Any) -> Domain:
         top = self.mapping(raw, "file", "domain slots intents", "requests small_talk")
@@ -130,6 +136,7 @@ class _Reader:
         for text in tell:
             if not places(text) or set(places(text)) != {""}:
                 raise self.bad(f"{where}, tell", f"{text!r} needs a {{}}", "put {} for the value")
+            self.apart(text, f"{where}, tell")
         ask = self.texts(body.get("ask"), f"{where}, ask")
         for text in ask:
             if re.search(r"[{}]", text):
@@ -236,6 +243,9 @@ class _Reader:
             where = f"requests, {slot!r}"
             body = self.mapping(item, where, "ask tell")
             ask = self.texts(body["ask"], f"{where}, ask", 1)
+            for text in ask:
+                if places(text):
+                    raise self.bad(where, f"a gap in {text!r}", "ask without mentioning values")
             found[slot] = Request(ask, self.templates(body["tell"], f"{where}, tell"))
         return found
 

@@ -89,18 +89,6 @@ class _Talk(Bot):
             return [self.mark(name, old)]
         return self.put(name, self.fresh(name).text, False)
 
-    def aside(self) -> Said:
-        """Words that mean nothing to the bot."""
-        return plain(self.rng.choice([text for text in self.words["aside"] if text])), {}
-
-    def distracted(self, said: Said, names: Sequence[str], share: float) -> Said:
-        """Perhaps with words about a value that is none of the state's."""
-        names = [s for s in names if not self.domain.slots[s].yes_no]
-        if not names or not self.chance(share):
-            return said
-        other: Said = (self.distraction(self.rng.choice(names)), {})
-        return self.join(said, other) if self.chance(0.6) else self.join(other, said)
-
     # answers
 
     def user_turn(self) -> None:
@@ -109,21 +97,21 @@ class _Talk(Bot):
         if kind == "failed":
             return self.after_failure(names)
         dice = self.rng.random()
-        if dice < 0.045:
+        if dice < 0.06:
             own = [*self.domain.small_talk] * 2
             own += [(self.say("small_talk_user"), self.say("small_talk_bot")) for _ in range(3)]
             user, bot = self.rng.choice(own)
             self.chat.user(plain(user), outside=True)
             self.prefix, self.again = plain(f"{bot} "), True
             return None
-        if dice < 0.075:
+        if dice < 0.085:
             self.chat.user(plain(self.say("filler_user")))
             self.chat.bot(plain(self.say("filler_bot")))
-        elif dice < 0.09 and kind == "ask":
+        elif dice < 0.1 and kind == "ask":
             self.chat.user(plain(self.say("why_user")))
             self.prefix, self.again = plain(self.say("why_bot") + " "), True
             return None
-        elif dice < (0.17 if kind == "offer" else 0.11) and kind != "ask" and self.request():
+        elif dice < (0.18 if kind == "offer" else 0.12) and kind != "ask" and self.request():
             self.again = True
             return None
         if kind == "ask":
@@ -134,13 +122,15 @@ class _Talk(Bot):
 
     def answer(self, names: Sequence[str]) -> None:
         """The user answers a question for slots."""
-        others = [s for s in self.missing(True) if s not in names and self.volunteers(s)]
+        unsaid = [s for s in self.intent.optional if s not in self.chat.values]
+        others = [s for s in dict.fromkeys([*self.missing(True), *unsaid]) if s not in names]
+        others = [s for s in others if self.volunteers(s)]
         told = [s for s in self.intent.slots if self.value(s) is not None and s not in names]
         if others and self.chance(0.04):
             self.again = True
             return self.chat.user(*self.dress(self.tell(self.rng.choice(others), alone=False)))
         fix = self.correct(self.rng.choice(told), "correct_later") if told else None
-        if fix and self.chance(0.04):
+        if fix and self.chance(0.06):
             self.again, self.prefix = True, plain(self.say("noted"))
             return self.chat.user(*fix)
         kinds = [self.domain.slots[s].kind or s for s in names]
@@ -152,14 +142,16 @@ class _Talk(Bot):
                 parts.append(self.dontcare(name, len(names) == 1))
             else:
                 parts.append(self.tell(name, alone and (len(names) == 1 or self.chance(0.6))))
-        if len(parts) == 1 and self.chance(0.35):
-            parts = [self.dress(parts[0])]
-        if others and self.chance(0.15):
-            parts.append(self.tell(self.rng.choice(others), alone=False))
+        if others and self.chance(0.18):
+            name = self.rng.choice(others)
+            any_will_do = self.careless(name) and self.chance(0.25)
+            parts.append(self.dontcare(name, False) if any_will_do else self.tell(name, False))
         elif fix and self.chance(0.03):
             parts.append(fix)
         elif self.chance(0.04):
             parts.insert(self.rng.choice([0, len(parts)]), self.aside())
+        elif len(parts) == 1 and self.chance(0.4):
+            parts = [self.dress(parts[0])]
         self.chat.user(*self.distracted(self.join(*parts), names, 0.06))
         return None
 
@@ -244,7 +236,7 @@ class _Talk(Bot):
             return self.leave()
         free = [s for s in names if not offer or s not in offer.needs]
         fix = self.correct(self.rng.choice(free), "correct_confirm") if free else None
-        if fix and self.chance(0.17):
+        if fix and self.chance(0.22):
             self.confirmed = self.chance(0.4)
             self.prefix = plain(self.say("noted"))
             return self.chat.user(*fix)
@@ -288,11 +280,13 @@ class _Talk(Bot):
         if not found:
             return False
         chosen = self.rng.sample(found, 2 if len(found) > 1 and self.chance(0.12) else 1)
-        asks = [self.rng.choice(ask).rstrip("?") for _, ask, _ in chosen]
+        asks = [self.rng.choice(ask).rstrip(".?! ") for _, ask, _ in chosen]
         text = " and ".join([asks[0], *(lowered(ask) for ask in asks[1:])])
         end = self.say("request_suffix") or self.rng.choice(["?", "?", ""])
         requested = [name for name, _, _ in chosen]
         self.requested.update(requested)
-        self.chat.user(plain(self.say("request_prefix") + text + end), requested=requested)
+        prefix = self.say("request_prefix")
+        text = prefix + lowered(text) if prefix else text
+        self.chat.user(plain(text + end), requested=requested)
         self.prefix = [piece for _, _, told in chosen for piece in (*told, Piece(" "))]
         return True

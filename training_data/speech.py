@@ -17,11 +17,20 @@ Wordings = Mapping[str, Any]
 Said = Tuple[List[Piece], Dict[str, Sequence[str]]]
 #: Wordings of yes and no that make no sense unless asked for.
 _BARE = re.compile(r"(yes|yep|yeah|no|nope|nah|not|sure|please|ok|y|n|of course|why)\b", re.I)
+_NOT = re.compile(r"(not|anything but|definitely not|ignore)\b", re.I)
 
 
 def lowered(text: str) -> str:
     """The text as it goes on within a sentence."""
     return text if re.match(r"I\b|[A-Z]{2}", text) else text[0].lower() + text[1:]
+
+
+def stands_alone(slot: Slot, wording: str) -> bool:
+    """Whether a wording of a listed value says without a question what it is about."""
+    about = " ".join([slot.name, *slot.names, *slot.descriptions]).replace("_", " ").lower()
+    stems = {word[:5] for word in re.findall(r"[a-z]{4,}", about)} - {"which", "wheth", "what"}
+    heard = {word[:5] for word in re.findall(r"[a-z]{4,}", wording.lower())}
+    return not _BARE.match(wording) and bool(stems & heard)
 
 
 class Speech:
@@ -31,6 +40,7 @@ class Speech:
         self.domain, self.words, self.rng = domain, words, rng
         self.maker = Maker(rng)
         self.chat = Chat(domain, rng, words["abbreviations"])
+        self.required: Sequence[str] = ()  # what the present intent can't do without
         self.facts: Dict[str, str] = {}  # what the bot found out, by slot
 
     def chance(self, share: float) -> bool:
@@ -85,9 +95,15 @@ class Speech:
         slot = self.domain.slots[name]
         value = new or self.fresh(name).text
         if slot.listed:
-            wordings = [w for w in slot.listed[value] if alone or self.stands_alone(slot, w)]
-            if wordings and (slot.yes_no or self.chance(0.45)):
-                return plain(self.rng.choice(wordings)), {name: [value]}
+            wordings = [w for w in slot.listed[value] if alone or stands_alone(slot, w)]
+            if wordings and (slot.yes_no or self.chance(0.5)):
+                wording = self.rng.choice(wordings)
+                match = re.search(rf"(?<!\w){re.escape(value)}(?!\w)", wording, re.I)
+                if match is None:
+                    return plain(wording), {name: [value]}
+                mark = Piece(match.group(), name, True)
+                before, after = wording[: match.start()], wording[match.end() :]
+                return [*plain(before), mark, *plain(after)], {}
         template = self.frame(slot, alone)
         gaps = len(places(template))
         # Where a template has several gaps, only the last is the value: "not {}, better {}".
@@ -96,16 +112,12 @@ class Speech:
         said = [*others, self.put(name, value, alone and not others)]
         return fill(template, lambda *_: said.pop(0)), {}
 
-    def stands_alone(self, slot: Slot, wording: str) -> bool:
-        """Whether a wording says without a question what it is about."""
-        return not slot.yes_no or (len(wording.split()) > 2 and not _BARE.match(wording))
-
     def volunteers(self, name: str) -> bool:
         """Whether a user can give the slot unasked."""
         slot = self.domain.slots[name]
         if slot.yes_no:
             found = slot.listed.values()
-            return all(any(self.stands_alone(slot, w) for w in ws) for ws in found)
+            return all(any(stands_alone(slot, w) for w in ws) for ws in found)
         return bool(slot.tell or slot.ask)
 
     def frame(self, slot: Slot, alone: bool) -> str:
@@ -121,7 +133,7 @@ class Speech:
 
     def put(self, name: str, value: str, alone: bool) -> List[Piece]:
         """The marked value, perhaps as a slip put right at once."""
-        if self.chance(0.07 if alone else 0.03):
+        if self.chance(0.09 if alone else 0.03):
             old = self.fresh(name, avoid=[value]).text
             return self.swap(self.say("correct_inline"), name, old, value)
         return [self.mark(name, value)]
@@ -144,12 +156,16 @@ class Speech:
         template = self.say(key, words=self.called(name))
         return self.swap(template, name, old, new), {}
 
-    def distraction(self, name: str) -> List[Piece]:
-        """Words about a value of the slot's kind that is not the slot's value."""
+    def distraction(self, name: str, after: bool, avoid: Sequence[str]) -> List[Piece]:
+        """Words about a value of the slot's kind that is not the slot's, none of those to `avoid`.
+
+        "Not that one" makes sense only `after` something else was said.
+        """
         slot = self.domain.slots[name]
         kinds = self.words["distract"]
-        text = self.rng.choice(kinds.get(slot.kind) or kinds["any"])
-        other = Piece(self.fresh(name).text, None, True)
+        texts = kinds.get(slot.kind) or kinds["any"]
+        text = self.rng.choice([t for t in texts if after or not _NOT.match(t)])
+        other = Piece(self.fresh(name, avoid=avoid).text, None, True)
         return fill(text, lambda *_: [other])
 
     def dontcare(self, name: str, alone: bool) -> Said:
@@ -160,7 +176,8 @@ class Speech:
 
     def careless(self, name: str) -> bool:
         """Whether "any is fine" is an answer for the slot."""
-        return self.domain.slots[name].kind not in PICKY
+        kind = self.domain.slots[name].kind
+        return kind not in PICKY and not (kind in ("count", "amount") and name in self.required)
 
     def dress(self, said: Said) -> Said:
         """An answer with some words around it."""
@@ -185,6 +202,21 @@ class Speech:
             pieces += part[0]
             sets.update(part[1])
         return pieces, sets
+
+    def aside(self) -> Said:
+        """Words that mean nothing to the bot."""
+        return plain(self.rng.choice([text for text in self.words["aside"] if text])), {}
+
+    def distracted(self, said: Said, names: Sequence[str], share: float) -> Said:
+        """Perhaps with words about a value that is none of the state's."""
+        names = [s for s in names if not self.domain.slots[s].yes_no]
+        if not names or not self.chance(share):
+            return said
+        avoid = [piece.text for piece in said[0] if piece.fixed]
+        avoid += [text for values in said[1].values() for text in values]
+        after = self.chance(0.6)
+        other: Said = (self.distraction(self.rng.choice(names), after, avoid), {})
+        return self.join(said, other) if after else self.join(other, said)
 
     # what bots say
 

@@ -12,29 +12,10 @@ from spec import Slot
 
 __all__ = ["PICKY", "PROPER", "Maker", "Value"]
 
+_WORDS = ["time", "day", "date", "birth_date", "person", "first_name", "phone", "email", "address"]
 #: The kinds that a domain file may name.
 KINDS = frozenset(
-    # fmt: off
-    [
-        "time",
-        "day",
-        "date",
-        "birth_date",
-        "person",
-        "first_name",
-        "phone",
-        "email",
-        "address",
-        "street",
-        "city",
-        "country",
-        "postcode",
-        "amount",
-        "count",
-        "duration",
-        "plate",
-    ]
-    # fmt: on
+    [*_WORDS, "street", "city", "country", "postcode", "amount", "count", "duration", "plate"]
 )
 #: Kinds for which "any is fine" is no answer.
 PICKY = frozenset({*KINDS, "code"} - {"time", "day", "date", "amount", "count", "duration"})
