@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import random
-from typing import Dict, List, Sequence, Set, Tuple
+from typing import Dict, List, Optional, Sequence, Set, Tuple
 
 from chat import Piece, fill, plain
 from spec import Domain, Intent
-from speech import Speech, Wordings
+from speech import Speech, Wordings, lowered
 
 __all__ = ["Bot", "Row"]
 
 Row = Dict[str, str]
+#: A question to be told slots, which ones, and the bot's answer.
+Asked = Tuple[str, List[str], List[Piece]]
 #: Kinds of value that hold for one matter only.
 _PASSING = frozenset(["time", "day", "date", "amount", "count", "duration"])
 
@@ -166,6 +168,33 @@ class Bot(Speech):
         if value.key is not None:
             self.keys[name, value.text] = value.key
         return value.text
+
+    def wonder(self, seldom: bool = True) -> Optional[Asked]:
+        """A question to be told one or two slots, and the bot's answer; None if there is none.
+
+        Something that the intent has nothing to do with is asked for but `seldom`, or not at all.
+        """
+        intent = self.intent
+        given = [*intent.results, *(intent.offer.results if intent.offer else ())]
+        row = self.rows[0] if len(self.rows) == 1 else {}
+        found = []
+        for name, request in self.domain.requests.items():
+            unset = name in self.chat.tracked and self.value(name) is None
+            if unset or name in self.requested:
+                continue
+            self.facts.update({s: v for s, v in row.items() if s == name})
+            known = name in given or name in self.facts or self.value(name) is not None
+            told = self.report(request.tell, [*given, name])
+            if told and (known or (seldom and self.chance(0.15))):
+                found.append((name, request.ask, told))
+        if not found:
+            return None
+        chosen = self.rng.sample(found, 2 if len(found) > 1 and self.chance(0.12) else 1)
+        asks = [self.rng.choice(ask).rstrip(".?! ") for _, ask, _ in chosen]
+        text = " and ".join([asks[0], *(lowered(ask) for ask in asks[1:])])
+        self.requested.update(name for name, _, _ in chosen)
+        answers = [piece for _, _, told in chosen for piece in (*told, Piece(" "))]
+        return text, [name for name, _, _ in chosen], answers
 
     def parameters(self) -> Row:
         """What an API call is made with."""

@@ -23,6 +23,7 @@ _ORDERS = {
     "count": ("fewer", "more"),
 }
 _GREETING = re.compile(r"(hi|hiya|hello|hey|good (morning|day|evening|afternoon)|morning)\b", re.I)
+_BEGUN = re.compile(r"(and|ok|okay|oh|so|also|then|thanks|great|hm+|wait|btw)\b", re.I)
 
 
 def simulate(domain: Domain, words: Wordings, rng: random.Random) -> List[Dict[str, Any]]:
@@ -79,7 +80,9 @@ class _Talk(Bot):
             said = (said[0] + plain(self.say("open_suffix")), said[1])
         elif self.chance(0.06):
             said = self.join(said, self.aside())
-        self.chat.user(*self.distracted(said, self.intent.required, 0.05))
+        said = self.distracted(said, self.intent.required, 0.05)
+        # An answer can wait until the bot has looked it up.
+        self.user_says(said, 0.05, answer=False)
 
     def mention(self, name: str) -> List[Piece]:
         """A value in an opening: the one that is known already, or a new one."""
@@ -136,15 +139,14 @@ class _Talk(Bot):
         kinds = [self.domain.slots[s].kind or s for s in names]
         parts: List[Said] = []
         for name in names:
-            careless = 0.4 if name in self.intent.optional else 0.08
             alone = name == names[0] or len(set(kinds)) == len(kinds)
-            if self.careless(name) and self.chance(careless):
+            if self.chance(self.careless(name)):
                 parts.append(self.dontcare(name, len(names) == 1))
             else:
                 parts.append(self.tell(name, alone and (len(names) == 1 or self.chance(0.6))))
         if others and self.chance(0.18):
             name = self.rng.choice(others)
-            any_will_do = self.careless(name) and self.chance(0.25)
+            any_will_do = self.chance(self.careless(name))
             parts.append(self.dontcare(name, False) if any_will_do else self.tell(name, False))
         elif fix and self.chance(0.03):
             parts.append(fix)
@@ -202,7 +204,7 @@ class _Talk(Bot):
             said = self.join(said, self.aside())
         self.picked = True
         self.facts.update({s: v for s, v in row.items() if s not in self.step[1]})
-        self.chat.user(*self.distracted(said, self.step[1], 0.04))
+        self.user_says(self.distracted(said, self.step[1], 0.04), 0.05)
 
     def refuse(self) -> None:
         """The user asks for other options, or for a value of his own."""
@@ -243,7 +245,7 @@ class _Talk(Bot):
         said: Said = (plain(self.say("accept_confirm")), {})
         if self.chance(0.06):
             said = self.join(said, self.aside())
-        return self.chat.user(*self.distracted(said, names, 0.03))
+        return self.user_says(self.distracted(said, names, 0.03), 0.05)
 
     def after_failure(self, names: Sequence[str]) -> None:
         """The user tries another value, or gives up."""
@@ -262,31 +264,24 @@ class _Talk(Bot):
         self.over = self.left = True
 
     def request(self) -> bool:
-        """The user asks to be told one or two slots; whether there was one to ask for."""
-        intent = self.intent
-        given = [*intent.results, *(intent.offer.results if intent.offer else ())]
-        row = self.rows[0] if len(self.rows) == 1 else {}
-        found = []
-        for name, request in self.domain.requests.items():
-            unset = name in self.chat.tracked and self.value(name) is None
-            if unset or name in self.requested:
-                continue
-            self.facts.update({s: v for s, v in row.items() if s == name})
-            # Something that this intent has nothing to do with is seldom asked for.
-            known = name in given or name in self.facts or self.value(name) is not None
-            told = self.report(request.tell, [*given, name])
-            if told and (known or self.chance(0.15)):
-                found.append((name, request.ask, told))
-        if not found:
+        """The user asks to be told something; whether there was anything to ask for."""
+        asked = self.wonder()
+        if asked is None:
             return False
-        chosen = self.rng.sample(found, 2 if len(found) > 1 and self.chance(0.12) else 1)
-        asks = [self.rng.choice(ask).rstrip(".?! ") for _, ask, _ in chosen]
-        text = " and ".join([asks[0], *(lowered(ask) for ask in asks[1:])])
-        end = self.say("request_suffix") or self.rng.choice(["?", "?", ""])
-        requested = [name for name, _, _ in chosen]
-        self.requested.update(requested)
-        prefix = self.say("request_prefix")
+        text, requested, self.prefix = asked
+        prefix = "" if _BEGUN.match(text) else self.say("request_prefix")
         text = prefix + lowered(text) if prefix else text
+        end = self.say("request_suffix") or self.rng.choice(["?", "?", ""])
         self.chat.user(plain(text + end), requested=requested)
-        self.prefix = [piece for _, _, told in chosen for piece in (*told, Piece(" "))]
         return True
+
+    def user_says(self, said: Said, share: float, answer: bool = True) -> None:
+        """The user says that and, in a `share` of the cases, asks to be told something too."""
+        asked = self.wonder(seldom=False) if self.chance(share) else None
+        if asked is None:
+            return self.chat.user(*said)
+        text, requested, told = asked
+        if answer:
+            self.prefix = told
+        pieces, sets = self.join(said, (plain(lowered(text) + self.rng.choice(["?", "?", ""])), {}))
+        return self.chat.user(pieces, sets, requested)

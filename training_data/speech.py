@@ -174,10 +174,15 @@ class Speech:
         text = self.say("dontcare") if bare else self.say("dontcare_slot", words=self.called(name))
         return plain(text), {name: ["dontcare"]}
 
-    def careless(self, name: str) -> bool:
-        """Whether "any is fine" is an answer for the slot."""
-        kind = self.domain.slots[name].kind
-        return kind not in PICKY and not (kind in ("count", "amount") and name in self.required)
+    def careless(self, name: str) -> float:
+        """How often "any is fine" is an answer for the slot."""
+        slot = self.domain.slots[name]
+        if slot.kind in PICKY:
+            return 0.0
+        if name not in self.required:
+            return 0.35
+        # What somebody has lost can't be anything, but a day can.
+        return 0.1 if slot.listed or slot.kind in ("time", "day", "date") else 0.0
 
     def dress(self, said: Said) -> Said:
         """An answer with some words around it."""
