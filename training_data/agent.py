@@ -127,6 +127,7 @@ class Bot(Speech):
             gap = self.shown(slot, wish[slot])
             prefix = fill(self.say("unavailable"), lambda *_: [gap])
         self.rows = rows[:shown]
+        shown = len(self.rows)
         text = self.rng.choice(offer.two if shown == 2 else offer.one)
         self.step = ("offer", offer.slots)
         pieces = fill(text, lambda name, n: [self.offered(name, n)])
@@ -146,14 +147,21 @@ class Bot(Speech):
         for slot in (*offer.slots, *offer.results):
             if slot in fixed:
                 continue
-            seen = {row[slot] for row in self.rows if slot in row} | {*avoid}
+            used = [*avoid]
+            seen = [row[slot] for row in self.rows if slot in row]
             for row in rows:
-                row[slot] = self.option(slot, sorted(seen))
-                seen.add(row[slot])
-        return rows
+                row[slot] = self.option(slot, seen, used)
+                used.append(row[slot])
+        # A list of values may be too short for as many options.
+        return list({tuple(row[s] for s in offer.slots): row for row in rows}.values())
 
-    def option(self, name: str, seen: Sequence[str]) -> str:
-        """A value to offer: none of those `seen`, later or earlier than offered if so wished."""
+    def option(self, name: str, shown: Sequence[str], used: Sequence[str]) -> str:
+        """A value to offer: none `used`, none `shown` before; later or earlier if so wished."""
+        listed = list(self.domain.slots[name].listed)
+        seen = [*shown, *used]
+        if listed:
+            fresh = [v for v in listed if v not in (*seen, self.value(name))]
+            return self.rng.choice(fresh or [v for v in listed if v not in used] or listed)
         keys = [self.keys[name, text] for text in seen if (name, text) in self.keys]
         for attempt in range(40):
             value = self.fresh(name, True, seen)

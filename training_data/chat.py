@@ -117,7 +117,6 @@ class Chat:
     ) -> None:
         """The bot says `pieces`, after an API call with the parameters `call` if there was one."""
         text, spans = _join(pieces)
-        text = text.rstrip()
         frame: Dict[str, Any] = {"service": self.domain.name, "actions": [], "slots": spans}
         if call is not None:
             # SGD's calls go by the name of an intent.
@@ -169,7 +168,7 @@ def _join(pieces: Sequence[Piece]) -> Tuple[str, List[Dict[str, Any]]]:
             end = len(text) + len(piece.text)
             spans.append({"slot": piece.slot, "start": len(text), "exclusive_end": end})
         text += piece.text
-    return text, spans
+    return text.rstrip(), spans
 
 
 def _mistype(text: str, rng: random.Random) -> str:

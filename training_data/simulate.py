@@ -12,6 +12,8 @@ from spec import Domain, places
 from speech import Said, Wordings, lowered
 from values import PICKY
 
+from rasa_onramp.errors import ConfigError
+
 __all__ = ["simulate"]
 
 #: How people tell two options apart: the one that is less, the one that is more.
@@ -27,12 +29,13 @@ _BEGUN = re.compile(r"(and|ok|okay|oh|so|also|then|thanks|great|hm+|wait|btw)\b"
 
 
 def simulate(domain: Domain, words: Wordings, rng: random.Random) -> List[Dict[str, Any]]:
-    """The turns of one dialogue of 4 to 16 user turns, in SGD's format."""
-    while True:
+    """The turns of one dialogue of 4 to 16 user turns, in SGD's format. Raises ConfigError."""
+    for _ in range(500):
         talk = _Talk(domain, words, rng)
         talk.run()
         if 4 <= talk.chat.user_turns <= 16:
             return talk.chat.turns
+    raise ConfigError(f"dialogues of {domain.name} come out too short or long; give it more slots")
 
 
 class _Talk(Bot):
@@ -89,6 +92,7 @@ class _Talk(Bot):
         old = self.value(name)
         steady = self.domain.slots[name].kind in PICKY  # who somebody is doesn't change
         if old is not None and self.chance(0.85 if steady else 0.4):
+            self.before.pop(name, None)  # said anew, so not a leftover
             return [self.mark(name, old)]
         return self.put(name, self.fresh(name).text, False)
 

@@ -19,6 +19,7 @@ from rasa_onramp.metalearning.corpus import tasks_of
 
 FOLDER = Path(__file__).resolve().parents[2] / "training_data"
 DOMAINS = sorted((FOLDER / "domains").glob("*.yml"))
+MANY = 15
 #: What the tracker is judged by must not be trained on.
 JUDGES = ("parcel", "clinic", "mobile plan", "mobile_plan", "helpdesk", "help desk")
 SMALL = """
@@ -53,7 +54,9 @@ def modules() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def folder(modules: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("made") / "out"
-    assert modules("generate").main(["--out", str(out), "--dialogues", "6", "--seed", "3"]) == 0
+    assert (
+        modules("generate").main(["--out", str(out), "--dialogues", str(MANY), "--seed", "3"]) == 0
+    )
     return out
 
 
@@ -79,11 +82,11 @@ def test_no_domain_is_one_that_we_judge_by(path: Path) -> None:
 
 def test_every_domain_has_its_dialogues_and_other_wordings(corpus: Corpus, folder: Path) -> None:
     assert len(corpus.schemas) == len(DOMAINS)
-    assert len(corpus.dialogues) == 6 * len(DOMAINS)
+    assert len(corpus.dialogues) == MANY * len(DOMAINS)
     others = [read_sgd_schemas(folder / f"paraphrase_{n}") for n in (1, 2)]
     for task in tasks_of(corpus, others):
         assert len(task.variants) == 2
-        assert len(task.alone) == 6
+        assert len(task.alone) == MANY
         for schema, names in task.variants:
             assert len(set(names.slots.values())) == len(schema.slots)
 
