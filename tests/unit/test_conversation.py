@@ -12,7 +12,7 @@ from typing import Any, Iterator, List, Mapping, Optional, Sequence, Tuple
 import pytest
 
 from rasa_onramp.dialogue import Corpus, Schema, Slot, Span, State, Turn
-from rasa_onramp.errors import NotFound, StoreUnavailable
+from rasa_onramp.errors import CheckpointError, NotFound, StoreUnavailable
 from rasa_onramp.onboarding import adapt
 from rasa_onramp.runtime.conversation import FAILED, Engine, EngineSettings
 from rasa_onramp.runtime.session import (
@@ -211,18 +211,34 @@ def test_dialogues_of_no_split_are_support_and_their_changes_are_seen(
     assert outcome.reply.text == "Whose bike is it?"
 
 
-def test_an_adapter_of_another_checkpoint_is_not_used(
-    engine: Engine, store: Store, tracker: StateTracker, caplog: pytest.LogCaptureFixture
+def test_a_domain_whose_adapter_is_for_another_checkpoint_is_not_tracked(
+    engine: Engine, store: Store, tracker: StateTracker
 ) -> None:
     adapt(store, dataclasses.replace(tracker, digest="another"), "table_booking", steps=1)
+    session = Session()
     for _ in range(2):
-        outcome = engine.turn(Session(), "can i book a table on friday")
-        assert outcome.understanding.state.values == {"visit_day": ("friday",)}
-    told = [r.getMessage() for r in caplog.records if "another checkpoint" in r.getMessage()]
-    assert told == [
-        "table_booking: adapter 1 is for another checkpoint; run `rasa-onramp adapt "
-        "table_booking`; until then the domain is tracked zero-shot"
-    ]
+        with pytest.raises(CheckpointError, match="adapter 1 is for another checkpoint; run `rasa"):
+            engine.turn(session, "can i book a table on friday")
+        assert session == Session()
+    adapt(store, tracker, "table_booking", steps=1)
+    assert engine.turn(session, "can i book a table on friday").understanding.version == 2
+
+
+def test_a_domain_whose_adapter_is_damaged_is_not_tracked(
+    engine: Engine, store: Store, tracker: StateTracker
+) -> None:
+    store.adapters.add(
+        *("table_booking", b"no weights"),
+        support_digest="any",
+        checkpoint_digest=tracker.digest,
+        figures={},
+    )
+    with pytest.raises(
+        CheckpointError, match=r"table_booking: adapter .* `rasa-onramp adapt table_"
+    ):
+        engine.turn(Session(), "can i book a table on friday")
+    store.adapters.activate("table_booking", None)
+    assert engine.turn(Session(), "can i book a table on friday").understanding.version is None
 
 
 def test_few_domains_are_kept_in_memory(engine: Engine, store: Store) -> None:

@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 #: Seconds between attempts to open an engine that couldn't be opened.
 _RETRY = 5.0
 
+#: Seconds until the same failure is logged again.
+_SAY_AGAIN = 60.0
+
 
 class OnrampRuntime:
     """The engine of one configuration. Thread-safe.
@@ -40,7 +43,7 @@ class OnrampRuntime:
         self._engine: Optional[Engine] = None
         self._failed: Optional[Tuple[float, OnrampError]] = None
         self._lock = threading.Lock()
-        self._silent = ""
+        self._said: Dict[str, float] = {}
 
     def engine(self) -> Engine:
         """The engine. Raises OnrampError if it can't be opened."""
@@ -95,10 +98,9 @@ class OnrampRuntime:
                         found.append(f"OnrampModel: {error}")
                         continue
                     if digest is not None and adapter.checkpoint_digest != digest:
-                        logger.warning(
-                            "%s: its adapter is for another checkpoint; run `rasa-onramp adapt %s`",
-                            summary.name,
-                            summary.name,
+                        found.append(
+                            f"OnrampModel: {summary.name}: adapter {adapter.version} is for "
+                            f"another checkpoint; run `rasa-onramp adapt {summary.name}`"
                         )
         except OnrampError as error:
             found.append(f"OnrampModel: {error}")
@@ -118,16 +120,14 @@ class OnrampRuntime:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def abstain(self, what: str, error: Exception) -> None:
-        """Log why we abstain from `what`: once, until it works again or fails in another way."""
-        reason = f"{type(error).__name__}: {error}"
-        level = logging.DEBUG if reason == self._silent else logging.ERROR
+        """Log why we abstain from `what`: once a minute, however many messages fail so."""
+        reason, now = f"{type(error).__name__}: {error}", time.monotonic()
+        with self._lock:
+            self._said = {said: at for said, at in self._said.items() if now - at < _SAY_AGAIN}
+            level = logging.DEBUG if reason in self._said else logging.ERROR
+            self._said.setdefault(reason, now)
         unexpected = not isinstance(error, OnrampError)
         logger.log(level, "abstaining from %s: %s", what, error, exc_info=unexpected)
-        self._silent = reason
-
-    def works(self) -> None:
-        """Take note that nothing fails (any more)."""
-        self._silent = ""
 
 
 _runtimes: Dict[ModelSettings, OnrampRuntime] = {}

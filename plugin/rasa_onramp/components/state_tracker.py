@@ -154,7 +154,6 @@ class OnrampStateTracker(GraphComponent, EntityExtractorMixin):
         message.set(KEY, payload_of(understood, session, bot), add_to_output=True)
         if understood.domain is not None:
             self._claim(message, understood, text)
-        model.works()
 
     def _claim(self, message: Message, understood: Understanding, text: str) -> None:
         """Make the message ours: the bot's rules and forms would act on its intent and entities."""

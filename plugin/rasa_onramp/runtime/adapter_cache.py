@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import OrderedDict
 from typing import Optional, Tuple
@@ -15,8 +14,6 @@ from rasa_onramp.tracker.decoding import Prepared, prepare
 from rasa_onramp.tracker.model import StateTracker, Weights
 
 __all__ = ["AdapterCache"]
-
-logger = logging.getLogger(__name__)
 
 
 class AdapterCache:
@@ -42,8 +39,10 @@ class AdapterCache:
         """The domain of `schema`, ready to be tracked with its adapter `version`.
 
         `content` is a digest of the domain, `digest` that of the version's weights. Without a
-        version the domain is tracked zero-shot; so it is with one that can't be used (damaged, or
-        made for another checkpoint), which is logged once. Raises StoreError, StoreUnavailable.
+        version the domain is tracked zero-shot. With one that can't be used it isn't tracked at
+        all: what was checked with the adapter may call an API with values that nobody gave without
+        it. Raises CheckpointError for a version that is damaged or made for another checkpoint,
+        StoreError, StoreUnavailable.
         """
         key = (schema.name, content, digest)
         with self._lock:
@@ -58,14 +57,14 @@ class AdapterCache:
                 self._ready.popitem(last=False)
         return ready
 
-    def _read(self, domain: str, version: int) -> Optional[Weights]:
-        mend = f"run `rasa-onramp adapt {domain}`; until then the domain is tracked zero-shot"
+    def _read(self, domain: str, version: int) -> Weights:
+        stored = self._store.adapters.get(domain, version)
+        if stored.checkpoint_digest != self._tracker.digest:
+            raise CheckpointError(
+                f"{domain}: adapter {version} is for another checkpoint; "
+                f"run `rasa-onramp adapt {domain}`"
+            )
         try:
-            stored = self._store.adapters.get(domain, version)
-            if stored.checkpoint_digest != self._tracker.digest:
-                logger.error("%s: adapter %d is for another checkpoint; %s", domain, version, mend)
-                return None
             return adapter_from_bytes(stored.weights)
         except CheckpointError as error:
-            logger.error("%s: %s; %s", domain, error, mend)
-            return None
+            raise CheckpointError(f"{domain}: {error}: `rasa-onramp adapt {domain}`") from None

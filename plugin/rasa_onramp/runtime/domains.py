@@ -115,7 +115,7 @@ class Catalogue:
             schema, support = self._content(summary.name)
             content = support_digest(schema, support)
         if known is not None and known.content == content:
-            if known.digest == digest:
+            if (known.version, known.digest) == (version, digest):
                 return known
             logger.info("domain %s: adapter version %s is live", summary.name, version)
             return replace(known, version=version, digest=digest)
