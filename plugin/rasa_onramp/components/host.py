@@ -16,6 +16,7 @@ from typing import Dict, List, Optional, Tuple
 import rasa_onramp
 from rasa_onramp.components.settings import ModelSettings
 from rasa_onramp.errors import OnrampError
+from rasa_onramp.runtime.adapter_cache import read_adapter
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.store import Store, open_store, open_store_from_env
 from rasa_onramp.tracker.checkpoint import load_tracker
@@ -93,15 +94,9 @@ class OnrampRuntime:
                     if summary.active_version is None:
                         continue
                     try:
-                        adapter = store.adapters.get(summary.name, summary.active_version)
+                        read_adapter(store, summary.name, summary.active_version, digest)
                     except OnrampError as error:
                         found.append(f"OnrampModel: {error}")
-                        continue
-                    if digest is not None and adapter.checkpoint_digest != digest:
-                        found.append(
-                            f"OnrampModel: {summary.name}: adapter {adapter.version} is for "
-                            f"another checkpoint; run `rasa-onramp adapt {summary.name}`"
-                        )
         except OnrampError as error:
             found.append(f"OnrampModel: {error}")
         return found

@@ -13,7 +13,7 @@ from rasa_onramp.store import Store
 from rasa_onramp.tracker.decoding import Prepared, prepare
 from rasa_onramp.tracker.model import StateTracker, Weights
 
-__all__ = ["AdapterCache"]
+__all__ = ["AdapterCache", "read_adapter"]
 
 
 class AdapterCache:
@@ -49,7 +49,9 @@ class AdapterCache:
             if key in self._ready:
                 self._ready.move_to_end(key)
                 return self._ready[key]
-        adapter = self._read(schema.name, version) if version is not None else None
+        adapter = None
+        if version is not None:
+            adapter = read_adapter(self._store, schema.name, version, self._tracker.digest)
         ready = prepare(self._tracker, schema, adapter)
         with self._lock:
             self._ready[key] = ready
@@ -57,14 +59,20 @@ class AdapterCache:
                 self._ready.popitem(last=False)
         return ready
 
-    def _read(self, domain: str, version: int) -> Weights:
-        stored = self._store.adapters.get(domain, version)
-        if stored.checkpoint_digest != self._tracker.digest:
-            raise CheckpointError(
-                f"{domain}: adapter {version} is for another checkpoint; "
-                f"run `rasa-onramp adapt {domain}`"
-            )
-        try:
-            return adapter_from_bytes(stored.weights)
-        except CheckpointError as error:
-            raise CheckpointError(f"{domain}: {error}: `rasa-onramp adapt {domain}`") from None
+
+def read_adapter(store: Store, domain: str, version: int, checkpoint: Optional[str]) -> Weights:
+    """A version's weights, for the checkpoint of that digest (None: for whichever).
+
+    Raises CheckpointError if they are damaged or made for another checkpoint, NotFound, StoreError,
+    StoreUnavailable.
+    """
+    stored = store.adapters.get(domain, version)
+    if checkpoint is not None and stored.checkpoint_digest != checkpoint:
+        raise CheckpointError(
+            f"{domain}: adapter {version} is for another checkpoint; "
+            f"run `rasa-onramp adapt {domain}`"
+        )
+    try:
+        return adapter_from_bytes(stored.weights)
+    except CheckpointError as error:
+        raise CheckpointError(f"{domain}: {error}: `rasa-onramp adapt {domain}`") from None

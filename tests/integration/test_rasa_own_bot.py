@@ -1,0 +1,201 @@
+"""The repository's own bot, with the shipped tracker, in real Rasa."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rasa_onramp.metalearning.lora import adapter_to_bytes
+from rasa_onramp.store import open_store
+from rasa_onramp.tracker.checkpoint import load_tracker
+from rasa_programs import Bot, RasaServer, free_port, wait_for
+
+PARCEL = "hi, where is my parcel?"
+
+
+@pytest.fixture
+def bot(bots: Any) -> Bot:
+    return bots.own
+
+
+@pytest.fixture
+def server(servers: Any) -> RasaServer:
+    return servers.own
+
+
+def test_its_own_messages_stay_its_own(server: RasaServer) -> None:
+    assert server.say("greeter", "hello there") == ["Hello! What can I do for you?"]
+    assert server.understood("greeter")["domain"] is None
+    assert server.say("greeter", "are you a bot?") == [
+        "I am a bot, built with Rasa and rasa-onramp."
+    ]
+    assert server.say("greeter", "zzz qqq") == ["Sorry, that is nothing I can help with."]
+
+
+def test_a_message_of_an_onboarded_domain_is_tracked_and_answered(server: RasaServer) -> None:
+    (reply,) = server.say("owner", PARCEL)
+    tracker = server.tracker("owner")
+    understood = tracker["latest_message"]["onramp"]
+    assert understood["domain"] == "parcel_delivery"
+    assert understood["adapter"] is None
+    assert tracker["latest_message"]["intent"]["name"] == "onramp"
+    assert tracker["slots"]["onramp"] == understood
+    assert server.actions("owner")[-1] == "utter_onramp"
+    said = [event for event in tracker["events"] if event["event"] == "bot"][-1]
+    assert said["text"] == reply
+    assert said["metadata"]["onramp"]["domain"] == "parcel_delivery"
+
+
+def test_a_conversation_goes_on_until_it_is_restarted(server: RasaServer) -> None:
+    server.say("keeper", PARCEL)
+    server.say("keeper", "it's RX4821")
+    understood = server.understood("keeper")
+    assert understood["domain"] == "parcel_delivery"
+    assert understood["states"] == {"parcel_delivery": understood["state"]}
+    server.say("keeper", "/restart")
+    assert server.tracker("keeper")["slots"]["onramp"] is None
+    server.say("keeper", PARCEL)
+    assert list(server.understood("keeper")["states"]) == ["parcel_delivery"]
+
+
+@pytest.mark.parametrize("text", ["", "   ", "?", "/nonsense", "😀", "word " * 400, "\x00"])
+def test_no_message_breaks_it(server: RasaServer, text: str) -> None:
+    server.say("fool", text)
+    assert server.say("fool", "hello") == ["Hello! What can I do for you?"]
+
+
+def test_a_domain_onboarded_while_it_runs_works_at_the_next_message(
+    bot: Bot, server: RasaServer, api: Any, repository: Path, tmp_path: Path
+) -> None:
+    api.rows = [{"shelf": "z5"}]
+    text = (repository / "tests" / "bots" / "lost_property.yml").read_text(encoding="utf-8")
+    file = tmp_path / "lost_property.yml"
+    file.write_text(text.replace("@API@", api.url), encoding="utf-8")
+    pid, lost = server.process.pid, "i lost my wallet on the bus"
+    server.say("early", lost)
+    assert server.understood("early")["domain"] is None
+
+    bot.onramp("import", str(file))
+    bot.onramp("adapt", "lost_property", "--steps", "30", "--threads", "1")
+    assert server.say("late", lost) == ["It was found. It is on shelf z5."]
+    asked = {"domain": "lost_property", "action": "find_item", "parameters": {"item": "wallet"}}
+    assert api.asked == [asked]
+    assert server.actions("late") == ["action_onramp_call", "utter_onramp"]
+    understood = server.understood("late")
+    assert (understood["domain"], understood["adapter"]) == ("lost_property", 1)
+    assert understood["state"]["values"] == {"item": ["wallet"]}
+    slots = server.tracker("late")["slots"]
+    assert slots["onramp_results"] == {"action": "find_item", "rows": [{"shelf": "z5"}]}
+
+    # known only since the bot runs, so the conversation goes on in it
+    assert server.say("early", lost) == ["It was found. It is on shelf z5."]
+    assert server.process.pid == pid
+    assert server.process.poll() is None
+
+    api.close()
+    (apology,) = server.say("unlucky", lost)
+    assert apology == "Sorry, that didn't work just now. Please try again in a moment."
+    assert "can't be reached" in server.tracker("unlucky")["slots"]["onramp_results"]["error"]
+
+
+def test_a_damaged_adapter_is_an_abstention_until_there_is_a_whole_one(
+    bot: Bot, server: RasaServer
+) -> None:
+    _add_adapter(bot, "parcel_delivery")
+    _damage(bot, "parcel_delivery")
+    server.say("damaged", PARCEL)
+    understood = server.understood("damaged")
+    assert (understood["domain"], understood["reason"]) == (None, "unavailable")
+    wait_for(lambda: "abstaining from a message: " in server.log())
+    assert "Traceback" not in server.log()
+    assert server.say("damaged", "hello there") == ["Hello! What can I do for you?"]
+
+    _add_adapter(bot, "parcel_delivery")  # the very same weights, whole
+    server.say("damaged", PARCEL)
+    understood = server.understood("damaged")
+    assert (understood["domain"], understood["adapter"]) == ("parcel_delivery", 2)
+
+
+def test_without_its_store_the_bot_answers_what_is_its_own(bot: Bot, server: RasaServer) -> None:
+    server.say("loser", PARCEL)
+    away = _file(bot).with_suffix(".away")
+    shutil.move(_file(bot), away)
+    try:
+        server.say("loser", PARCEL)
+        assert server.understood("loser")["reason"] == "unavailable"
+        assert server.say("loser", "hello there") == ["Hello! What can I do for you?"]
+        wait_for(lambda: "abstaining from a message" in server.log())
+    finally:
+        shutil.move(away, _file(bot))
+    time.sleep(2.5)  # it looks again after retry_after
+    server.say("loser", PARCEL)
+    assert server.understood("loser")["domain"] == "parcel_delivery"
+    assert "is reachable again" in server.log()
+
+
+def test_rasa_shell(bot: Bot) -> None:
+    said = f"hello\n{PARCEL}\n/stop\n"
+    done = bot.run("shell", "--interface", "127.0.0.1", "--port", str(free_port()), input=said)
+    assert done.code == 0, done.text
+    assert "Hello! What can I do for you?" in done.text
+    after = done.text.rpartition(PARCEL)[2]
+    assert "Sorry, that is nothing I can help with." not in after
+    assert len(after.split("Your input")[0].strip()) > 10  # a reply
+
+
+def test_rasa_shell_without_the_stores_variable(bot: Bot) -> None:
+    """At run time that is an abstention, and one line in the log."""
+    lost = bot.with_environment(RASA_ONRAMP_DATABASE_URL=None)
+    said = f"hello\n{PARCEL}\n/stop\n"
+    done = lost.run("shell", "--interface", "127.0.0.1", "--port", str(free_port()), input=said)
+    assert done.code == 0, done.text
+    assert "Hello! What can I do for you?" in done.text
+    assert "RASA_ONRAMP_DATABASE_URL isn't set" in done.text
+    assert "Traceback" not in done.text
+
+
+def test_rasa_test(bot: Bot, repository: Path, tmp_path: Path) -> None:
+    stories = repository / "tests" / "test_stories.yml"
+    done = bot.run(
+        *("test", "--stories", str(stories), "--nlu", "data/nlu.yml", "--out", str(tmp_path)),
+        "--fail-on-prediction-errors",
+    )
+    assert done.code == 0, done.text
+    failed = (tmp_path / "failed_test_stories.yml").read_text(encoding="utf-8")
+    assert failed.startswith("# None of the test stories failed")
+    assert "Every intent was predicted correctly" in done.text
+
+
+def _file(bot: Bot) -> Path:
+    return Path(bot.environment["RASA_ONRAMP_DATABASE_URL"].replace("sqlite:///", "", 1))
+
+
+def _add_adapter(bot: Bot, domain: str) -> None:
+    """An adapter as adapting with no dialogues makes it: the initialisation itself."""
+    tracker = load_tracker()
+    with open_store(bot.environment["RASA_ONRAMP_DATABASE_URL"]) as store:
+        store.adapters.add(
+            *(domain, adapter_to_bytes(dict(tracker.weights))),
+            support_digest="none",
+            checkpoint_digest=tracker.digest,
+            figures={},
+        )
+
+
+def _damage(bot: Bot, domain: str) -> None:
+    """Change a byte of the newest adapter, as a failing disk would."""
+    with sqlite3.connect(_file(bot)) as connection:
+        version, weights = connection.execute(
+            "SELECT version, weights FROM adapters WHERE domain = ? ORDER BY version DESC",
+            (domain,),
+        ).fetchone()
+        connection.execute(
+            "UPDATE adapters SET weights = ? WHERE domain = ? AND version = ?",
+            (weights[:-1] + bytes([weights[-1] ^ 255]), domain, version),
+        )
+    connection.close()
