@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, List
 
 import pytest
 
 from rasa_onramp.metalearning.lora import adapter_to_bytes
 from rasa_onramp.store import open_store
 from rasa_onramp.tracker.checkpoint import load_tracker
-from rasa_programs import Bot, RasaServer, free_port, wait_for
+from rasa_programs import Bot, Outcome, RasaServer, end, free_port, wait_for
 
 PARCEL = "hi, where is my parcel?"
 
@@ -138,25 +139,22 @@ def test_without_its_store_the_bot_answers_what_is_its_own(bot: Bot, server: Ras
     assert "is reachable again" in server.log()
 
 
-def test_rasa_shell(bot: Bot) -> None:
+def test_rasa_shell_with_its_store_and_without(bot: Bot) -> None:
+    """Without the variable that names it, at run time: an abstention, and a line in the log."""
     said = f"hello\n{PARCEL}\n/stop\n"
-    done = bot.run("shell", "--interface", "127.0.0.1", "--port", str(free_port()), input=said)
-    assert done.code == 0, done.text
-    assert "Hello! What can I do for you?" in done.text
-    after = done.text.rpartition(PARCEL)[2]
-    assert "Sorry, that is nothing I can help with." not in after
-    assert len(after.split("Your input")[0].strip()) > 10  # a reply
-
-
-def test_rasa_shell_without_the_stores_variable(bot: Bot) -> None:
-    """At run time that is an abstention, and one line in the log."""
-    lost = bot.with_environment(RASA_ONRAMP_DATABASE_URL=None)
-    said = f"hello\n{PARCEL}\n/stop\n"
-    done = lost.run("shell", "--interface", "127.0.0.1", "--port", str(free_port()), input=said)
-    assert done.code == 0, done.text
-    assert "Hello! What can I do for you?" in done.text
-    assert "RASA_ONRAMP_DATABASE_URL isn't set" in done.text
-    assert "Traceback" not in done.text
+    command = ("shell", "--interface", "127.0.0.1", "--port")
+    without = bot.with_environment(RASA_ONRAMP_DATABASE_URL=None)
+    shells = [b.begin(*command, str(free_port())) for b in (bot, without)]
+    done, abstained = (end(shell, said) for shell in shells)
+    greeting, fallback = "Hello! What can I do for you?", "Sorry, that is nothing I can help with."
+    for outcome in (done, abstained):
+        assert outcome.code == 0, outcome.text
+        assert "Traceback" not in outcome.text
+    assert _replies(abstained) == [greeting, fallback]
+    assert "RASA_ONRAMP_DATABASE_URL isn't set" in abstained.text
+    first, second = _replies(done)
+    assert first == greeting
+    assert second != fallback
 
 
 def test_rasa_test(bot: Bot, repository: Path, tmp_path: Path) -> None:
@@ -169,6 +167,11 @@ def test_rasa_test(bot: Bot, repository: Path, tmp_path: Path) -> None:
     failed = (tmp_path / "failed_test_stories.yml").read_text(encoding="utf-8")
     assert failed.startswith("# None of the test stories failed")
     assert "Every intent was predicted correctly" in done.text
+
+
+def _replies(shell: Outcome) -> List[str]:
+    """What a bot said in `rasa shell`, which prints it in blue."""
+    return re.findall(r"\x1b\[94m(.+?)\x1b", shell.text)
 
 
 def _file(bot: Bot) -> Path:

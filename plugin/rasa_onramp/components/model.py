@@ -17,7 +17,7 @@ __all__ = ["OnrampModel"]
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.MODEL_LOADER, is_trainable=False)
 class OnrampModel(GraphComponent):
-    """Provides the runtime that OnrampStateTracker works with; see docs/components/model.md."""
+    """Provides the runtime that OnrampStateTracker works with; see docs/components/rasa.md."""
 
     def __init__(self, runtime: OnrampRuntime):
         self._runtime = runtime

@@ -49,7 +49,7 @@ class OnrampStateTracker(GraphComponent, EntityExtractorMixin):
     """Decides whether a message belongs to one of our domains, and tracks the domain's state.
 
     Stands at the end of the pipeline: it takes the bot's own intent into account, and replaces it
-    on messages that are ours. See docs/components/state-tracker.md.
+    on messages that are ours. See docs/components/rasa.md.
     """
 
     def __init__(

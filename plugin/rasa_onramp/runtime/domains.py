@@ -83,7 +83,8 @@ class Catalogue:
                 self._down = (time.monotonic(), error)
                 raise
             if self._down is not None:
-                logger.info("the store %s is reachable again", self._store.name)
+                # as loud as it must be to be seen wherever the outage was
+                logger.warning("the store %s is reachable again", self._store.name)
                 self._down = None
             return self._snapshot.domains
 

@@ -1,0 +1,197 @@
+"""What the plugin costs a real bot: turn latency and memory of `rasa run`, with us and without.
+
+    python bench/rasa_overhead.py [--turns 60] [--threads 1] [--json OUT]
+
+Two copies of one bot (tests/bots/pizzeria) are trained and served, one as it is and one after
+`rasa-onramp init`, with the shipped tracker and the domains of dialogue_data/ in an SQLite store.
+The same messages go to both by REST, one at a time and in turns, so that other work on the machine
+slows both down alike. A "parse" is Rasa's pipeline alone (`/model/parse`): what it takes longer
+with us is routing plus tracking.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Callable, Dict, List, Tuple
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+from rasa_onramp.formats import read  # noqa: E402
+from rasa_onramp.store import open_store  # noqa: E402
+from rasa_programs import ActionServer, Bot, RasaServer, ask, end  # noqa: E402
+
+OWN = ("hello", "when are you open", "thanks", "the pizza was cold", "no thanks", "goodbye")
+TARGETS = {"tracking_p50_ms": 60.0, "more_memory_mb": 1500.0}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--turns", type=int, default=60, help="turns of each kind")
+    parser.add_argument("--threads", type=int, default=1, help="torch's threads in the servers")
+    parser.add_argument("--json", type=Path, help="write the figures there too")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="rasa-overhead-") as folder:
+        found = measure(Path(folder), options.turns, options.threads)
+    text = json.dumps(found, indent=2)
+    print(text)
+    if options.json is not None:
+        options.json.write_text(text + "\n", encoding="utf-8")
+
+
+def measure(folder: Path, turns: int, threads: int) -> Dict[str, object]:
+    """All figures: milliseconds and megabytes."""
+    plain, ours, said = prepare(folder, threads)
+    servers: List[ActionServer] = []
+    try:
+        actions = ActionServer(ours, "rasa_onramp.actions")
+        servers.append(actions)
+        for bot in (plain, ours):
+            bot.edit("endpoints.yml", "localhost:5055", f"127.0.0.1:{actions.port}")
+        without, with_us = RasaServer(plain), RasaServer(ours)
+        servers += [without, with_us]
+        for server in servers:
+            server.wait()
+        idle = [resident(server) for server in (without, with_us)]
+        for server in (without, with_us):
+            for text in (*OWN, *said[0]):
+                server.say("warm-up", text)
+        own = [
+            timed(
+                lambda text, n=n: without.say(f"own{n}", text),
+                lambda text, n=n: with_us.say(f"own{n}", text),
+                OWN,
+            )
+            for n in range(max(1, turns // len(OWN)))
+        ]
+        dialogues = enough(said, turns)
+        talks = [
+            timed(
+                lambda text, n=n: without.say(f"domain{n}", text),
+                lambda text, n=n: with_us.say(f"domain{n}", text),
+                texts,
+            )
+            for n, texts in enumerate(dialogues)
+        ]
+        texts = [text for dialogue in dialogues for text in dialogue]
+        parses = [timed(parse(without), parse(with_us), texts)]
+        after = [resident(server) for server in (without, with_us)]
+        more = [b - a for a, b in zip(*joined(parses))]
+        figures = {
+            "tracking_p50_ms": round(statistics.median(more), 1),
+            "more_memory_mb": round(after[1] - after[0], 0),
+        }
+        return {
+            "targets": TARGETS,
+            "met": {name: figures[name] <= TARGETS[name] for name in TARGETS},
+            **figures,
+            "own_turn": both(joined(own)),
+            "domain_turn": both(joined(talks)),
+            "parse": both(joined(parses)),
+            "memory_mb": {
+                "without": {"loaded": round(idle[0]), "after": round(after[0])},
+                "with": {"loaded": round(idle[1]), "after": round(after[1])},
+            },
+            "threads": threads,
+            "load": os.getloadavg()[0],
+        }
+    finally:
+        for server in servers:
+            server.stop()
+
+
+def prepare(folder: Path, threads: int) -> Tuple[Bot, Bot, List[List[str]]]:
+    """Both bots, trained, and the user's messages of the domains' dialogues."""
+    shared = {
+        "RASA_ONRAMP_HOME": str(folder / "home"),
+        "RASA_ONRAMP_DATABASE_URL": f"sqlite:///{folder / 'onramp.db'}",
+        "RASA_TELEMETRY_ENABLED": "false",
+        "OMP_NUM_THREADS": str(threads),
+    }
+    said: List[List[str]] = []
+    with open_store(shared["RASA_ONRAMP_DATABASE_URL"]) as store:
+        store.upgrade()
+        for file in sorted((ROOT / "dialogue_data").glob("*.yml")):
+            corpus = read(file)
+            store.dialogues.import_corpus(corpus)
+            said += [[t.text for t in d.turns if t.is_user] for d in corpus.dialogues[:5]]
+    source = ROOT / "tests" / "bots" / "pizzeria"
+    plain, ours = (Bot.copy(source, folder / name, **shared) for name in ("plain", "ours"))
+    ours.onramp("init", "--bot", ".", "--yes")
+    for bot in (plain, ours):
+        done = end(bot.begin("train"))
+        if done.code:
+            raise SystemExit(done.text)
+    return plain, ours, said
+
+
+def enough(said: List[List[str]], turns: int) -> List[List[str]]:
+    """As many dialogues as have `turns` messages, taken over and over if need be."""
+    chosen: List[List[str]] = []
+    while sum(map(len, chosen)) < turns:
+        chosen.append(said[len(chosen) % len(said)])
+    return chosen
+
+
+Times = Tuple[List[float], List[float]]
+
+
+def timed(
+    without: Callable[[str], object], with_us: Callable[[str], object], texts: List[str]
+) -> Times:
+    """Milliseconds for each text, without us and with us, by turns."""
+    found: Times = ([], [])
+    for text in texts:
+        for say, times in zip((without, with_us), found):
+            began = time.perf_counter()
+            say(text)
+            times.append(1000 * (time.perf_counter() - began))
+    return found
+
+
+def parse(server: RasaServer) -> Callable[[str], object]:
+    """The server's pipeline alone."""
+
+    def run(text: str) -> object:
+        answer = ask(f"{server.url}/model/parse", {"text": text}, seconds=60)
+        if answer is None:
+            raise SystemExit(server.log()[-2000:])
+        return answer
+
+    return run
+
+
+def joined(parts: List[Times]) -> Times:
+    """All times of several measurements."""
+    return ([t for part in parts for t in part[0]], [t for part in parts for t in part[1]])
+
+
+def both(times: Times) -> Dict[str, Dict[str, float]]:
+    """Median and 95th percentile, without us and with us."""
+    return {name: spread(part) for name, part in zip(("without", "with"), times)}
+
+
+def spread(times: List[float]) -> Dict[str, float]:
+    """Milliseconds."""
+    ranked = sorted(times)
+    high = ranked[min(len(ranked) - 1, round(0.95 * (len(ranked) - 1)))]
+    return {"p50": round(statistics.median(ranked), 1), "p95": round(high, 1), "turns": len(ranked)}
+
+
+def resident(server: RasaServer) -> float:
+    """Megabytes of the server's process in memory now (Linux)."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text(encoding="ascii")
+    (line,) = [line for line in status.splitlines() if line.startswith("VmRSS:")]
+    return int(line.split()[1]) / 1024
+
+
+if __name__ == "__main__":
+    main()
