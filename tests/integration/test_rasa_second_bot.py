@@ -31,7 +31,7 @@ OWN = (
     ("a large pizza please", "i want to book a table on friday", "salami", "friday street 3"),
     ("the pizza was cold", "yes please", "thanks"),
     ("my pizza was burnt", "no thanks", "goodbye"),
-    ("yes", "no", "friday", "5", "qwertz uiop"),
+    ("yes", "no", "friday", "hana", "5", "qwertz uiop"),
     ("/greet", "/order_pizza", '/inform{"size": "small"}', "/restart", "hi"),
 )
 

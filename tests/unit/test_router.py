@@ -16,6 +16,7 @@ from rasa_onramp.runtime.background import Background, load_background
 from rasa_onramp.runtime.embedding import CachedEmbed
 from rasa_onramp.runtime.router import BotView, DomainIndex, Router
 from rasa_onramp.tracker.encoder import SentenceEncoder
+from small_bot import TABLES, dialogues
 
 Indexes = Dict[str, DomainIndex]
 
@@ -183,6 +184,16 @@ def test_an_answer_is_the_active_domains_though_the_bot_has_an_intent_for_it(
         route = router.route(text, indexes, active="clinic_appointments", bot=bot)
         assert (route.domain, route.reason) == ("clinic_appointments", "context")
         assert router.route(text, indexes, bot=bot).domain is None
+
+
+@pytest.mark.parametrize("text", ["it is hana", "hana"])
+def test_an_answer_opens_no_conversation(
+    router: Router, embed: CachedEmbed, background: Background, text: str
+) -> None:
+    tables = {"tables": DomainIndex.build(TABLES, dialogues(TABLES, 5), embed, background)}
+    assert router.route(text, tables).domain is None
+    assert router.route(text, tables, active="tables").domain == "tables"
+    assert router.route("dinner on sunday?", tables).domain == "tables"
 
 
 def test_doubt_is_told(router: Router, indexes: Indexes) -> None:

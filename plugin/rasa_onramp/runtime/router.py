@@ -31,6 +31,10 @@ _SLOPE, _MIDPOINT = 3.0, 1.6
 #: Deviations by which another domain must beat the active one.
 _LEAD = 0.5
 
+#: Deviations by which a first message is like a domain's openings: what is like its other messages
+#: only ("it is Hana") is an answer, and nobody has asked.
+_LEAST_OPENING = 1.0
+
 #: Codes, numbers and single letters are no words. A first message has one; one that leaves the
 #: active domain for another has several.
 _WORD, _FEWEST, _FEWEST_TO_SWITCH = re.compile(r"(?<!\S)[^\W\d_]{2}[^\d\s]*(?!\S)"), 1, 3
@@ -225,6 +229,7 @@ class Router:
         anywhere = float((self._anywhere @ row).max())
         if (
             score < self._threshold
+            or found[best].opening < _LEAST_OPENING
             or anywhere > found[best].nearest - 0.02
             or len(_WORD.findall(text)) < _FEWEST
         ):
