@@ -31,11 +31,12 @@ class Bots(NamedTuple):
 
 
 class Servers(NamedTuple):
-    """The same bots, up and running."""
+    """The same bots, up and running; `actions` makes the pizzeria's calls."""
 
     own: RasaServer
     plain: RasaServer
     pizzeria: RasaServer
+    actions: ActionServer
 
 
 @pytest.fixture(scope="session")
@@ -68,10 +69,11 @@ def bots(
     own = own.with_environment(RASA_ONRAMP_DATABASE_URL=stores[0])
     pizzeria = pizzeria.with_environment(RASA_ONRAMP_DATABASE_URL=stores[1])
 
+    trainings = [bot.begin("train") for bot in (own, plain)]
     pizzeria.onramp("init", "--bot", ".", "--yes")
     save_small_tracker(folder / "tracker")
     pizzeria.edit("config.yml", _MODEL, f"{_MODEL}\n    checkpoint: {folder / 'tracker'}")
-    trainings = [bot.begin("train") for bot in (own, plain, pizzeria)]
+    trainings.append(pizzeria.begin("train"))
     for done in [end(training) for training in trainings]:
         assert done.code == 0, done.text
     return Bots(own, plain, pizzeria)
@@ -87,15 +89,17 @@ def servers(bots: Bots) -> Iterator[Servers]:
     found = []
     logged = bots.pizzeria.with_environment(LOG=str(bots.pizzeria.folder / "calls.log"))
     try:
-        running += [ActionServer(bots.own, "rasa_onramp.actions"), ActionServer(logged)]
-        ours, theirs = running
+        ours = ActionServer(bots.own, "rasa_onramp.actions")
+        running.append(ours)
+        theirs = ActionServer(logged)
+        running.append(theirs)
         for bot, actions in zip(bots, (ours, theirs, theirs)):
             bot.edit("endpoints.yml", "localhost:5055", f"127.0.0.1:{actions.port}")
             found.append(RasaServer(bot))
             running.append(found[-1])
         for server in running:
             server.wait()
-        yield Servers(*found)
+        yield Servers(*found, theirs)
     finally:
         for server in running:
             server.stop()

@@ -173,9 +173,21 @@ def test_without_its_database_it_is_what_it_was(
 
 
 def test_no_log_shows_a_password_or_a_traceback_of_ours(servers: Any, bots: Any) -> None:
-    for server in servers:
+    for server in (servers.own, servers.plain, servers.pizzeria):
         log = server.log()
         assert "s3cret" not in log
         assert "Traceback" not in log
     actions: Path = bots.pizzeria.folder / "actions.log"
     assert actions.read_text(encoding="utf-8").count("the workshop is on fire") >= 1
+
+
+def test_without_its_action_server_it_says_that_it_cannot(servers: Any, server: RasaServer) -> None:
+    servers.actions.stop()  # for good: keep this test the last
+    server.say("stranded", TABLE)
+    assert server.say("stranded", "it is hana") == ["Sorry, I can't help with that right now."]
+    assert server.actions("stranded") == ["action_reserve_table", "utter_onramp"]
+    assert server.understood("stranded")["state"]["values"] == {
+        "visit_day": ["friday"],
+        "guest_name": ["hana"],
+    }
+    assert server.say("stranded", "when are you open") == ["We bake from noon to midnight."]
