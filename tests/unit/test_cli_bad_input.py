@@ -24,7 +24,10 @@ domain:
     - {name: day, description: Day of the visit}
     - {name: seating, description: Where to sit, values: [inside, terrace]}
   intents:
-    - {name: book_table, description: Book a table, required_slots: [day]}
+    - name: book_table
+      description: Book a table
+      required_slots: [day]
+      optional_slots: {seating: dontcare}
 dialogues:
   - id: cafe-1
     split: support
@@ -80,7 +83,7 @@ def _schema_without_slots() -> bytes:
 #: Name → (file's content, parts of the message).
 FILES: Dict[str, tuple] = {
     "schema without slots": (_schema_without_slots, ["slots"]),
-    "unknown slot": (lambda: changed("[friday](day)", "[friday](dya)"), ["dya", ":14"]),
+    "unknown slot": (lambda: changed("[friday](day)", "[friday](dya)"), ["dya", ":17"]),
     "value not listed": (
         lambda: changed(
             "intent: book_table\n      - system", "set: {seating: roof}\n      - system"
@@ -91,10 +94,14 @@ FILES: Dict[str, tuple] = {
     "empty file": (lambda: b"", ["empty"]),
     "only blanks": (lambda: b" \n\n", ["empty"]),
     "a line of 100 MB": (lambda: b'onramp: "' + b"x" * 100_000_000, ["MiB"]),
-    "invalid UTF-8": (lambda: GOOD.encode().replace(b"friday", b"fr\xffday"), ["UTF-8", ":14"]),
+    "invalid UTF-8": (lambda: GOOD.encode().replace(b"friday", b"fr\xffday"), ["UTF-8", ":17"]),
     "not YAML": (lambda: b"onramp: [\n", []),
     "another YAML file": (lambda: b"version: '3.1'\n", ["onramp"]),
     "a later version": (lambda: changed('"1.0"', '"9.0"'), ["9.0"]),
+    "a slot of no intent": (
+        lambda: changed("      optional_slots: {seating: dontcare}\n", ""),
+        ["seating", "required_slots or optional_slots", ":22"],
+    ),
     "unknown intent": (
         lambda: changed(
             "        intent: book_table\n      - s", "        intent: boook\n      - s"

@@ -16,7 +16,7 @@ from rasa_onramp.dialogue import DONTCARE, Dialogue, Schema, Slot, Span, State, 
 from rasa_onramp.metalearning.examples import examples_of
 from rasa_onramp.metalearning.finetuning import FineTuning, finetune
 from rasa_onramp.metalearning.lora import initial_lora
-from rasa_onramp.tracker.answers import MAX_SPAN, TurnPrediction, answer
+from rasa_onramp.tracker.answers import MAX_SPAN, STAYING, TurnPrediction, answer
 from rasa_onramp.tracker.batch import candidate_mask, collate
 from rasa_onramp.tracker.decoding import prepare, track, track_dialogue, track_dialogues
 from rasa_onramp.tracker.model import Scores, StateTracker
@@ -196,6 +196,37 @@ def test_confidence_is_a_probability_of_the_answer() -> None:
     assert found.changes["guest_name"] == ("ann",)
     assert found.slot_confidence["guest_name"] == pytest.approx(0.8 * 0.6, rel=1e-5)
     assert found.slot_confidence["seating"] == pytest.approx(math.sqrt(0.8 * 0.6), rel=1e-5)
+
+
+def test_several_likely_places_outweigh_no_change() -> None:
+    prompt = prompt_of([user("ann bo", {})], 0)
+    scores = blank(prompt)
+    for kind in (scores.start, scores.end):
+        kind[0, 0] = LOWEST
+        kind[0, 0, prompt.schema.none] = math.log(0.45)
+        kind[0, 0, prompt.history - 2] = math.log(0.3)
+        kind[0, 0, prompt.history - 1] = math.log(0.25)
+        kind[0, 1] = LOWEST
+        kind[0, 1, prompt.schema.none] = math.log(0.45)
+        for place, p in zip(prompt.schema.targets[1].values(), (0.2, 0.35)):
+            kind[0, 1, place] = math.log(p)
+        kind[0, 2, prompt.schema.none] = 9.0
+    found = answer(prompt, scores, 0, State())
+    assert found.changes == {"guest_name": ("ann",), "seating": (CAFE.slots[1].values[1],)}
+    assert found.slot_confidence["guest_name"] == pytest.approx(0.09)
+    assert found.slot_confidence["seating"] == pytest.approx(0.35)
+
+
+def test_the_intent_so_far_stays_unless_another_is_clearly_likelier() -> None:
+    prompt = prompt_of(TURNS[:1], 0)
+    old, new = list(prompt.schema.intents)[:2]
+    for lead, wanted in ((STAYING - 0.1, old), (STAYING + 0.1, new)):
+        scores = blank(prompt)
+        for kind in (scores.start, scores.end):
+            kind[0, -2, prompt.schema.intents[new]] = 9 + lead / 2
+            kind[0, -2, prompt.schema.intents[old]] = 9
+        assert answer(prompt, scores, 0, State({}, old)).state.active_intent == wanted
+        assert answer(prompt, scores, 0, State()).state.active_intent == new
 
 
 @pytest.mark.parametrize(("score", "asked"), [(0.01, True), (-0.01, False)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Dict, List, Mapping, Optional, Set, Tuple
+from typing import AbstractSet, Dict, List, Mapping, Optional, Set, Tuple
 
 from rasa_onramp.dialogue import Dialogue, Schema, Slot, Span, State, Turn
 from rasa_onramp.formats.marks import MarkError, parse_marks
@@ -27,6 +27,7 @@ class _Reading:
     slots: Dict[str, Slot]
     intents: Set[str]
     actions: Set[str]
+    tracked: AbstractSet[str]
     values: Dict[str, Tuple[str, ...]] = field(default_factory=dict)
     intent: Optional[str] = None
 
@@ -49,6 +50,7 @@ def read_dialogue(node: Node, schema: Schema, taken: Dict[str, int]) -> Dialogue
         slots={slot.name: slot for slot in schema.slots},
         intents={intent.name for intent in schema.intents},
         actions={action.name for action in schema.actions},
+        tracked=schema.tracked_slots,
     )
     turns: List[Turn] = []
     for item in items(dialogue, "turns"):
@@ -97,6 +99,13 @@ def _user_turn(turn: Fields, reading: _Reading) -> Turn:
     cleared = names(turn, "clear", reading.slots, "slot")
     stated = _set(turn, reading)
     marked = {span.slot: span for span in spans}  # the last mark of a slot counts
+    for slot in (*stated, *marked):
+        if slot not in reading.tracked:
+            message = f"{quote(slot)} is in no intent, so no state can hold it"
+            mend = (
+                "name it among an intent's required_slots or optional_slots, or leave it unmarked"
+            )
+            raise Mistake(message, mend, turn.lines["set" if slot in stated else "user"])
     for slot in cleared:
         if slot in stated:
             mend = "do one or the other"

@@ -36,8 +36,16 @@ from rasa_onramp.tracker.model import StateTracker
 
 __all__ = ["MetaConfig", "meta_train", "support_batches"]
 
-SUPPORT = Augmentation(shuffle=True, forget=0.2)
-QUERY = Augmentation(shuffle=True, forget=0.3, offers=0.5, undescribed=0.1, elsewhere=0.15)
+SUPPORT = Augmentation(shuffle=True, forget=0.2, noise=0.2)
+QUERY = Augmentation(
+    shuffle=True,
+    forget=0.3,
+    offers=0.5,
+    undescribed=0.1,
+    elsewhere=0.15,
+    noise=0.3,
+    new_values=0.15,
+)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional, Sequence, Union
+from typing import Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -13,9 +13,20 @@ from rasa_onramp.tracker.prompt import Prompt
 from rasa_onramp.tracker.roles import Role
 from rasa_onramp.tracker.targets import Targets
 
-__all__ = ["Batch", "Labels", "attention_mask", "candidate_mask", "collate", "collate_labels"]
+__all__ = [
+    "Batch",
+    "Labels",
+    "attention_mask",
+    "candidate_mask",
+    "collate",
+    "collate_labels",
+    "mention_masks",
+]
 
-_FIELDS = ("ids", "positions", "segment", "role", "utterance", "offer", "flag")
+_FIELDS = (
+    *("ids", "positions", "segment", "role", "utterance", "offer", "flag"),
+    *("number", "said", "heard"),
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +40,9 @@ class Batch:
     utterance: Tensor
     offer: Tensor
     flag: Tensor
+    number: Tensor
+    said: Tensor
+    heard: Tensor
 
     def __len__(self) -> int:
         return self.ids.shape[0]
@@ -137,3 +151,17 @@ def candidate_mask(query: Batch, key: Batch) -> Tensor:
     intent = (qr == Role.QUERY_INTENT) & (kr == Role.INTENT)
     action = (qr == Role.QUERY_ACTION) & (kr == Role.ACTION)
     return (kr == Role.NONE) | special | text | listed | intent | action
+
+
+def mention_masks(query: Batch, key: Batch) -> Tuple[Tensor, Tensor]:
+    """Where a query's listed value stands in the user's turn, and in the bot's before it.
+
+    Each (batch, query tokens, key tokens), True only at marks of the query's own slot.
+    """
+    number = key.number[:, None, :]
+    own = (number > 0) & (key.segment[:, None, :] == query.segment[:, :, None])
+
+    def among(bits: Tensor) -> Tensor:
+        return own & ((bits[:, :, None] >> number) & 1).bool()
+
+    return among(query.said), among(query.heard)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rasa_onramp.tracker.batch import Batch, attention_mask, candidate_mask
+from rasa_onramp.tracker.batch import Batch, attention_mask, candidate_mask, mention_masks
 from rasa_onramp.tracker.encoder import Encoder, Prefix
 from rasa_onramp.tracker.roles import Flag, Role
 from rasa_onramp.tracker.tokens import Special, Tokens
@@ -61,6 +61,7 @@ def initial_heads(hidden: int, generator: Optional[torch.Generator] = None) -> D
         "special.weight": normal(len(Special), hidden, std=0.05),
         "flag.weight": normal(len(Flag), hidden, std=0.02),
         "offer.weight": torch.zeros(hidden),
+        "mention.weight": torch.tensor([3.0, 0.5]),
         "requested.weight": normal(1, hidden, std=0.02),
         "requested.bias": torch.full((1,), -2.0),
     }
@@ -111,7 +112,7 @@ class StateTracker:
         index = batch.queries()
         asked = _take(batch, index)
         rows = index.clamp(min=0)[..., None].expand(-1, -1, hidden.shape[-1])
-        return _point(hidden.gather(1, rows), hidden, candidate_mask(asked, batch), weights)
+        return _point(hidden.gather(1, rows), hidden, asked, batch, weights)
 
     def remember(self, batch: Batch, weights: Optional[Weights] = None) -> Memory:
         """Encode histories (prompts without queries) to be asked later."""
@@ -134,8 +135,8 @@ class StateTracker:
         index = rest.queries()
         rows = index.clamp(min=0)[..., None].expand(-1, -1, hidden.shape[-1])
         keys = torch.cat([memory.hidden.expand(len(rest), -1, -1), hidden], dim=1)
-        candidates = candidate_mask(_take(rest, index), _join(memory.batch, rest))
-        return _point(hidden.gather(1, rows), keys, candidates, weights)
+        asked, tokens = _take(rest, index), _join(memory.batch, rest)
+        return _point(hidden.gather(1, rows), keys, asked, tokens, weights)
 
     def _words(
         self, batch: Batch, weights: Weights, bag: Optional[Tensor]
@@ -190,14 +191,27 @@ def _join(first: Batch, second: Batch) -> Batch:
     return Batch(**{name: both(name) for name in Batch.__dataclass_fields__})
 
 
-def _point(asked: Tensor, hidden: Tensor, candidates: Tensor, weights: Weights) -> Scores:
+def _point(asked: Tensor, hidden: Tensor, query: Batch, key: Batch, weights: Weights) -> Scores:
+    """Scores of queries `query`, with vectors `asked`, over the tokens `key`, with `hidden`.
+
+    A listed value that was said word for word scores higher, by as much as training found useful:
+    that a word is the same word, vectors only tell roughly.
+    """
+    candidates = candidate_mask(query, key)
+    bonus = None
+    if "mention.weight" in weights:
+        by_user, by_bot = mention_masks(query, key)
+        bonus = by_user * weights["mention.weight"][0] + by_bot * weights["mention.weight"][1]
+
     def project(x: Tensor, name: str) -> Tensor:
         return F.linear(x, weights[f"{name}.weight"], weights[f"{name}.bias"])
 
     def match(kind: str) -> Tensor:
-        query, key = project(asked, f"{kind}_query"), project(hidden, f"{kind}_key")
-        scores = query @ key.transpose(1, 2) / math.sqrt(query.shape[-1])
-        return scores.float().masked_fill(~candidates, torch.finfo(torch.float32).min)
+        vectors, keys = project(asked, f"{kind}_query"), project(hidden, f"{kind}_key")
+        scores = (vectors @ keys.transpose(1, 2) / math.sqrt(vectors.shape[-1])).float()
+        if bonus is not None:
+            scores = scores + bonus
+        return scores.masked_fill(~candidates, torch.finfo(torch.float32).min)
 
     requested = project(asked, "requested").squeeze(-1)
     return Scores(match("start"), match("end"), requested.float())

@@ -19,6 +19,7 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 
 from rasa_onramp.dialogue import DONTCARE, Turn
+from rasa_onramp.tracker.mentions import mentioned
 from rasa_onramp.tracker.roles import Flag, Role
 from rasa_onramp.tracker.schema_prompt import SchemaPrompt
 from rasa_onramp.tracker.tokens import Special, Tokens
@@ -33,8 +34,11 @@ class Prompt:
 
     `utterance` is the index of the turn a token belongs to (-1 for the schema); `offer` the slot
     number + 1 that the bot marked on it; `start`/`end` its characters in the turn's text; `flag`
-    what is known of a query's slot. The first `history` tokens are schema and utterances, the rest
-    are queries: for each turn in `asked`, one a slot in schema order, the intent's, the action's.
+    what is known of a query's slot; `number` counts a slot's listed values at their marks, and
+    `said` and `heard` tell a query, bit by bit, which of them stand word for word in the user's
+    turn and in the bot's turn before it. The first `history` tokens are schema and utterances, the
+    rest are queries: for each turn in `asked`, one a slot in schema order, the intent's, the
+    action's.
     """
 
     schema: SchemaPrompt
@@ -48,6 +52,9 @@ class Prompt:
     utterance: np.ndarray
     offer: np.ndarray
     flag: np.ndarray
+    number: np.ndarray
+    said: np.ndarray
+    heard: np.ndarray
     start: np.ndarray
     end: np.ndarray
 
@@ -111,7 +118,9 @@ def build_prompt(
     positions = list(range(len(schema), history))
     segment = [0] * words
     flag = [0] * words
+    said, heard = [0] * words, [0] * words
     for index, values in zip(asked, known):
+        before = turns[index - 1].text if index > first and not turns[index - 1].is_user else ""
         for number, slot in enumerate(schema.schema.slots, start=1):
             listed = slot.categorical
             ids.append(tokens.special(Special.QUERY_LISTED if listed else Special.QUERY_FREE))
@@ -120,10 +129,14 @@ def build_prompt(
             value = values.get(slot.name)
             filled = Flag.ANY if value and value[0] == DONTCARE else Flag.FILLED
             flag.append(filled if value else Flag.EMPTY)
+            said.append(mentioned(slot, turns[index].text))
+            heard.append(mentioned(slot, before))
         ids += [tokens.special(Special.QUERY_INTENT), tokens.special(Special.QUERY_ACTION)]
         role += [Role.QUERY_INTENT, Role.QUERY_ACTION]
         segment += [0, 0]
         flag += [0, 0]
+        said += [0, 0]
+        heard += [0, 0]
         queries = len(schema.schema.slots) + 2
         utterance += [index] * queries
         positions += [last_position[index]] * queries
@@ -145,6 +158,9 @@ def build_prompt(
         utterance=array(zeros - 1, utterance),
         offer=array(zeros, offer, rest),
         flag=array(zeros, flag),
+        number=array(schema.number, [0] * (words + rest)),
+        said=array(zeros, said),
+        heard=array(zeros, heard),
         start=array(zeros, start, rest),
         end=array(zeros, stop, rest),
     )

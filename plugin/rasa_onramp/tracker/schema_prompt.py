@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, Tuple
+from typing import Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
@@ -19,6 +19,7 @@ __all__ = ["SchemaPrompt", "build_schema"]
 class SchemaPrompt:
     """A schema's tokens: `ids`, `segment` (slot number + 1, or 0) and `role`, each (tokens,).
 
+    `number` (tokens,) counts a slot's listed values at their marks, from 1; it is 0 elsewhere.
     `targets[slot]` maps a listed value, lowercased, to its position; `intents` and `actions` map
     names to positions.
     """
@@ -27,6 +28,7 @@ class SchemaPrompt:
     ids: np.ndarray
     segment: np.ndarray
     role: np.ndarray
+    number: np.ndarray
     none: int
     any: int
     clear: int
@@ -110,6 +112,7 @@ def _schema_tokens(tokens: Tokens, schema: Schema, words: int, names: int) -> Sc
         ids=np.array(ids, np.int64),
         segment=np.array(segment, np.int64),
         role=np.array(role, np.int64),
+        number=_numbers(len(ids), targets),
         none=none,
         any=any_,
         clear=clear,
@@ -117,3 +120,11 @@ def _schema_tokens(tokens: Tokens, schema: Schema, words: int, names: int) -> Sc
         intents=intents,
         actions=actions,
     )
+
+
+def _numbers(length: int, targets: Sequence[Mapping[str, int]]) -> np.ndarray:
+    found = np.zeros(length, np.int64)
+    for places in targets:
+        for number, place in enumerate(places.values(), start=1):
+            found[place] = number
+    return found

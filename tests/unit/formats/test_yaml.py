@@ -32,7 +32,7 @@ domain:
     - {name: quiet, values: [True, False]}
   intents:
     - {name: book, required_slots: [place], optional_slots: {size: dontcare}}
-    - {name: cancel}
+    - {name: cancel, optional_slots: {quiet: "False"}}
   actions:
     - {name: send, required_slots: [place], result_slots: [size]}
 """

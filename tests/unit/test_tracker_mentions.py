@@ -1,0 +1,69 @@
+"""Listed values that were said word for word, and what they add to a query's scores."""
+
+import pytest
+import torch
+
+from rasa_onramp.dialogue import Slot, State, Turn
+from rasa_onramp.tracker.batch import collate, mention_masks
+from rasa_onramp.tracker.mentions import MOST_VALUES, mentioned
+from rasa_onramp.tracker.prompt import build_prompt
+from rasa_onramp.tracker.schema_prompt import build_schema
+from tiny_tracker import CAFE, tiny_tracker
+
+SIZES = Slot("size", values=("large", "Extra large", "in_person", "True", "2"))
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("a LARGE one", {1}),
+        ("an extra  large one", {2}),
+        ("large or in person", {1, 3}),
+        ("enlarge it, true", set()),
+        ("for 2, not 22", {5}),
+        ("", set()),
+    ],
+)
+def test_values_are_found_as_words_whatever_their_case(text, wanted):
+    bits = mentioned(SIZES, text)
+    assert {n for n in range(1, 63) if bits >> n & 1} == wanted
+
+
+def test_a_free_slot_mentions_nothing_and_a_long_list_is_read_as_far_as_bits_go():
+    assert mentioned(Slot("name"), "name") == 0
+    many = Slot("n", values=tuple(f"v{i}" for i in range(100)))
+    assert mentioned(many, "v0") == 2
+    assert mentioned(many, f"v{MOST_VALUES - 1}") == 1 << MOST_VALUES
+    assert mentioned(many, f"v{MOST_VALUES}") == 0
+
+
+def test_masks_mark_the_own_slots_values_in_the_users_and_in_the_bots_turn():
+    tokens = tiny_tracker().tokens
+    schema = build_schema(tokens, CAFE)
+    column = next(n for n, slot in enumerate(CAFE.slots) if slot.categorical)
+    first, second = CAFE.slots[column].values[:2]
+    turns = [
+        Turn("user", "hi", State()),
+        Turn("system", f"do you want {second}?"),
+        Turn("user", f"no, {first}", State()),
+    ]
+    batch = collate([build_prompt(tokens, schema, turns, asked=(2,), known=({},))])
+    said, heard = mention_masks(batch, batch)
+    query = int(batch.queries()[0, column])
+    places = schema.targets[column]
+    assert said[0].nonzero().tolist() == [[query, places[first.lower()]]]
+    assert heard[0].nonzero().tolist() == [[query, places[second.lower()]]]
+
+
+def test_a_said_value_scores_higher_by_the_learned_weights():
+    tracker = tiny_tracker()
+    schema = build_schema(tracker.tokens, CAFE)
+    column = next(n for n, slot in enumerate(CAFE.slots) if slot.categorical)
+    value = CAFE.slots[column].values[0]
+    turns = [Turn("user", f"{value} please", State())]
+    batch = collate([build_prompt(tracker.tokens, schema, turns, asked=(0,), known=({},))])
+    plain = {**tracker.weights, "mention.weight": torch.zeros(2)}
+    weighed = {**tracker.weights, "mention.weight": torch.tensor([3.0, 1.0])}
+    gain = tracker(batch, weighed).start - tracker(batch, plain).start
+    assert gain[0].nonzero().tolist() == [[column, schema.targets[column][value.lower()]]]
+    assert gain.max() == pytest.approx(3.0)
