@@ -20,6 +20,7 @@ from rasa_onramp.dialogue import State
 from rasa_onramp.formats import read
 from rasa_onramp.metalearning.adaptation import Adaptation, adapt_to_support, support_examples
 from rasa_onramp.metalearning.examples import to_batch
+from rasa_onramp.metalearning.precision import learning_precision
 from rasa_onramp.metalearning.training import support_batches
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.decoding import prepare, track
@@ -36,7 +37,9 @@ def bare_seconds(tracker, schema, support, how) -> float:
     began = time.perf_counter()
     for chosen in steps:
         batch, labels = to_batch(chosen)
-        loss = tracking_loss(tracker(batch, weights), labels)
+        with learning_precision(tracker.device):
+            scores = tracker(batch, weights)
+        loss = tracking_loss(scores, labels)
         torch.autograd.grad(loss, list(weights.values()))
     return time.perf_counter() - began
 

@@ -34,7 +34,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = corpus(services=2, dialogues=4)
     for name, schema in found.schemas.items():
         # YAML has no default values that are empty
-        intents = tuple(replace(intent, optional_slots={}) for intent in schema.intents)
+        intents = tuple(
+            replace(intent, optional_slots=dict.fromkeys(intent.optional_slots, "dontcare"))
+            for intent in schema.intents
+        )
         schema = replace(schema, intents=intents)
         write_yaml(folder / f"{name}.yml", schema, [d for d in found.dialogues if d.domain == name])
     return folder

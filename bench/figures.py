@@ -1,0 +1,114 @@
+"""The README's tables of figures, from what `rasa-onramp evaluate --json` wrote.
+
+    python bench/figures.py            # print them
+    python bench/figures.py --write    # put them into README.md, between its markers
+
+Runs of several files are joined: services measured apart count as measured together. JGA is the
+mean over turns, ± the standard deviation over support sets; the last rows are paired differences,
+with 95% intervals by bootstrap over the services' support sets (percentiles of 10,000 resamples,
+seed 0).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+from collections import defaultdict
+from pathlib import Path
+from typing import Any, Dict, List, Sequence, Tuple
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+TABLES = {
+    "sgd": ("sgd_dev_unseen_a.json", "sgd_dev_unseen_b.json"),
+    "own": ("own_domains.json",),
+}
+NAMES = {
+    "zero-shot": "zero-shot (schema only)",
+    "finetune": "plain fine-tuning on 5 dialogues",
+    "adapted": "adapted on 5 dialogues",
+}
+SHOTS = 5
+
+Run = Dict[str, Any]
+
+
+def main() -> None:
+    """Print or write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--write", action="store_true", help="put them into README.md")
+    if parser.parse_args().write:
+        README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
+    else:
+        print("\n\n".join(markdown(runs_of(name)) for name in TABLES))
+
+
+def filled(readme: str) -> str:
+    """The README with its tables made anew."""
+    for name in TABLES:
+        begin, end = f"<!-- figures: {name} -->\n", "\n<!-- end -->"
+        head, rest = readme.split(begin)
+        readme = head + begin + markdown(runs_of(name)) + end + rest.split(end, 1)[1]
+    return readme
+
+
+def runs_of(name: str) -> List[Run]:
+    """The runs that a table is made of."""
+    files = [ROOT / "bench" / "results" / file for file in TABLES[name]]
+    return [run for file in files for run in json.loads(file.read_text())["runs"]]
+
+
+def markdown(runs: Sequence[Run]) -> str:
+    """A table: a row a method, then the differences of the adapted tracker to the others."""
+    lines = ["| | JGA | mean of services | seconds |", "|---|---|---|---|"]
+    chosen = {method: _of(runs, method) for method in NAMES}
+    for method, name in NAMES.items():
+        found = list(chosen[method].values())
+        sets = [_jga([r for r in found if r["seed"] == s]) for s in sorted(_seeds(found))]
+        services = sorted({r["service"] for r in found})
+        mean = statistics.fmean(_jga([r for r in found if r["service"] == s]) for s in services)
+        seconds = statistics.fmean(r["seconds"] for r in found)
+        spread = statistics.stdev(sets) if len(sets) > 1 else 0.0
+        lines.append(f"| {name} | {_jga(found):.3f} ± {spread:.3f} | {mean:.3f} | {seconds:.1f} |")
+    for method in ("zero-shot", "finetune"):
+        low, high = _interval(chosen["adapted"], chosen[method])
+        gain = _jga(chosen["adapted"].values()) - _jga(chosen[method].values())
+        other = NAMES[method].split(" on ")[0].split(" (")[0]
+        lines.append(f"| adapted minus {other} | {gain:+.3f} [{low:+.3f}, {high:+.3f}] | | |")
+    return "\n".join(lines)
+
+
+def _of(runs: Sequence[Run], method: str) -> Dict[Tuple[str, int], Run]:
+    return {
+        (r["service"], r["seed"]): r for r in runs if r["method"] == method and r["shots"] == SHOTS
+    }
+
+
+def _seeds(runs: Sequence[Run]) -> set:
+    return {run["seed"] for run in runs}
+
+
+def _jga(runs: Any) -> float:
+    """The mean over turns."""
+    runs = list(runs)
+    return sum(r["jga"] * r["turns"] for r in runs) / sum(r["turns"] for r in runs)
+
+
+def _interval(first: Dict, second: Dict) -> Tuple[float, float]:
+    """95% of the resampled differences; services stay, their support sets are drawn anew."""
+    rng = random.Random(0)
+    sets: Dict[str, List[Tuple[str, int]]] = defaultdict(list)
+    for key in first:
+        sets[key[0]].append(key)
+    found = []
+    for _ in range(10_000):
+        keys = [rng.choice(group) for group in sets.values() for _ in group]
+        found.append(_jga([first[k] for k in keys]) - _jga([second[k] for k in keys]))
+    found.sort()
+    return found[250], found[9749]
+
+
+if __name__ == "__main__":
+    main()
