@@ -8,10 +8,10 @@ from typing import Any, Dict, Iterable, Tuple
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
-from spec import PLACE, Domain, Intent, Offer, Request, Slot, places
-from values import KINDS
 
 from rasa_onramp.errors import FormatError
+from spec import PLACE, Domain, Intent, Offer, Request, Slot, places
+from values import KINDS
 
 __all__ = ["read_domain"]
 

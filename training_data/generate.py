@@ -14,13 +14,13 @@ import sys
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
-from domain_file import read_domain
 from ruamel.yaml import YAML
-from simulate import simulate
-from spec import Domain
 from tqdm import tqdm
 
+from domain_file import read_domain
 from rasa_onramp.errors import ConfigError, OnrampError
+from simulate import simulate
+from spec import Domain
 
 __all__ = ["DOMAINS", "main", "read_domains", "write"]
 

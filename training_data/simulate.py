@@ -8,11 +8,10 @@ from typing import Any, Dict, List, Sequence
 
 from agent import Bot, Row
 from chat import Piece, fill, plain
+from rasa_onramp.errors import ConfigError
 from spec import Domain, places
 from speech import Said, Wordings, lowered
 from values import PICKY
-
-from rasa_onramp.errors import ConfigError
 
 __all__ = ["simulate"]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, NamedTuple, Optional
 
 from ruamel.yaml import YAML
+
 from spec import Slot
 
 __all__ = ["PICKY", "PROPER", "Maker", "Value"]
