@@ -239,7 +239,11 @@ SCHEMAS = st.builds(
             Slot("other-one"),
             Slot("listed", "", ("True", "no", "null")),
         ),
-        (Intent("book", description, ("free",), defaults), Intent("a.b"), Intent(intent)),
+        (
+            Intent("book", description, ("free",), defaults),
+            Intent("a.b", "", SLOT_NAMES),  # a slot of no intent could be in no state
+            Intent(intent),
+        ),
         (Action("send", "", ("free", "listed"), ("listed",), url), Action(action)),
     ),
     st.just("") | TEXTS,
