@@ -93,6 +93,14 @@ def test_slots_with_equivalent_spellings_are_left_alone():
         assert "Friday" in dialogue.turns[0].text
 
 
+def test_a_turn_that_marks_one_place_twice_is_left_as_it_is():
+    """Such a turn, with one of its two slots chosen, used to stop the training."""
+    turn = Turn("user", "Alien", State(), spans=(Span("film", 0, 5), Span("day", 0, 5)))
+    for seed in range(20):
+        dialogue = with_new_values(Dialogue("d", "cinema", (turn,)), CINEMA, random.Random(seed))
+        assert dialogue.turns == (turn,)
+
+
 def test_real_dialogues_stay_answerable():
     """No query that could be answered before is unanswerable with new values and noise."""
     tokens = tiny_tracker().tokens

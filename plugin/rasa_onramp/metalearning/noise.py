@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import re
 from dataclasses import replace
-from typing import Callable, Dict, List, Mapping, Tuple
+from typing import Callable, Dict, Tuple
 
 from rasa_onramp.dialogue import Dialogue, Schema, Span, State, Turn
 
@@ -35,24 +35,9 @@ _SHORT = {
 _WORD = re.compile(r"[A-Za-z]{4,}")
 _SYLLABLES = (
     *("ba", "bel", "bor", "cha", "dan", "del", "dor", "el", "fen", "gar", "go", "hal", "hin", "is"),
-    *(
-        "jo",
-        "ka",
-        "kel",
-        "la",
-        "lin",
-        "lo",
-        "mar",
-        "mi",
-        "mon",
-        "na",
-        "nor",
-        "o",
-        "pa",
-        "per",
-        "qui",
-    ),
-    *("ra", "ren", "ri", "sa", "sel", "sho", "ta", "ter", "ti", "tur", "va", "ven", "wick", "ya"),
+    *("jo", "ka", "kel", "la", "lin", "lo", "mar", "mi", "mon", "na", "nor", "o", "pa", "per"),
+    *("qui", "ra", "ren", "ri", "sa", "sel", "sho", "ta", "ter", "ti", "tur", "va", "ven", "ya"),
+    "wick",
 )
 _CODES = (
     "LL####",
@@ -84,7 +69,7 @@ def noisy(dialogue: Dialogue, rng: random.Random) -> Dialogue:
             )
         return text.lower() if lower else text
 
-    def value(text: str) -> str:
+    def value(slot: str, text: str) -> str:
         return text.lower() if lower and len(text.lower()) == len(text) else text
 
     turns = (_rewritten(t, carrier, value) if t.is_user else t for t in dialogue.turns)
@@ -104,21 +89,15 @@ def with_new_values(dialogue: Dialogue, schema: Schema, rng: random.Random) -> D
     pattern = {slot: rng.choice(_CODES) for slot in sorted(chosen)}
     invented: Dict[Tuple[str, str], str] = {}
 
-    def new(slot: str, text: str) -> str:
+    def value(slot: str, text: str) -> str:
+        if slot not in chosen:
+            return text
         key = (slot, text.lower())
         if key not in invented:
             invented[key] = _code(pattern[slot], rng) if style[slot] else _name(rng)
         return invented[key]
 
-    turns: List[Turn] = []
-    for turn in dialogue.turns:
-        names = {(s.start, s.end): s.slot for s in turn.spans if s.slot in chosen}
-        replaced = {
-            (s.start, s.end): new(s.slot, turn.text[s.start : s.end])
-            for s in turn.spans
-            if (s.start, s.end) in names
-        }
-        turns.append(_respaced(turn, replaced))
+    turns = [_rewritten(turn, lambda text: text, value) for turn in dialogue.turns]
     done = []
     for turn in turns:
         if turn.state is not None:
@@ -132,46 +111,22 @@ def with_new_values(dialogue: Dialogue, schema: Schema, rng: random.Random) -> D
     return replace(dialogue, turns=tuple(done))
 
 
-def _rewritten(turn: Turn, carrier: Callable[[str], str], value: Callable[[str], str]) -> Turn:
-    """The turn with its text rewritten, marked values by `value`, the rest by `carrier`."""
+def _rewritten(turn: Turn, carrier: Callable[[str], str], value: Callable[[str, str], str]) -> Turn:
+    """The turn with its text rewritten: marked values by `value`, told slot and text, the rest by
+    `carrier`. Turns whose marks overlap are left alone.
+    """
+    marked = sorted(turn.spans, key=lambda s: (s.start, s.end))
+    if any(first.end > second.start for first, second in zip(marked, marked[1:])):
+        return turn
     text, spans, at = "", [], 0
-    for span in sorted(turn.spans, key=lambda s: (s.start, s.end)):
-        if span.start < at:  # overlapping marks: leave the turn alone
-            return turn
+    for span in marked:
         text += carrier(turn.text[at : span.start])
         start = len(text)
-        text += value(turn.text[span.start : span.end])
+        text += value(span.slot, turn.text[span.start : span.end])
         spans.append(Span(span.slot, start, len(text)))
         at = span.end
     text += carrier(turn.text[at:])
     return replace(turn, text=text, spans=tuple(spans)) if text.strip() else turn
-
-
-def _respaced(turn: Turn, replaced: Mapping[Tuple[int, int], str]) -> Turn:
-    """The turn with the texts of some spans replaced and all spans moved accordingly."""
-    if not replaced:
-        return turn
-    edges = sorted(replaced)
-    if any(a[1] > b[0] for a, b in zip(edges, edges[1:])):
-        return turn
-    text, at, moved = "", 0, []
-    for start, end in edges:
-        text += turn.text[at:start]
-        moved.append((start, end, len(text), len(text) + len(replaced[start, end])))
-        text += replaced[start, end]
-        at = end
-    text += turn.text[at:]
-    spans = []
-    for span in turn.spans:
-        exact = [m for m in moved if (m[0], m[1]) == (span.start, span.end)]
-        if exact:
-            spans.append(Span(span.slot, exact[0][2], exact[0][3]))
-            continue
-        if any(m[0] < span.end and span.start < m[1] for m in moved):
-            continue  # overlaps something replaced
-        shift = sum((m[3] - m[2]) - (m[1] - m[0]) for m in moved if m[1] <= span.start)
-        spans.append(Span(span.slot, span.start + shift, span.end + shift))
-    return replace(turn, text=text, spans=tuple(spans))
 
 
 def _typo(word: str, rng: random.Random) -> str:
