@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import Optional, Tuple
 
 import click
 import torch
@@ -15,11 +15,9 @@ from rasa_onramp.cli.options import (
     shows_progress,
     threads_option,
 )
+from rasa_onramp.cli.training_corpora import training_tasks
 from rasa_onramp.errors import ConfigError
-from rasa_onramp.formats import read
-from rasa_onramp.formats.sgd_schema import read_sgd_schemas
 from rasa_onramp.metalearning.algorithms import ALGORITHMS
-from rasa_onramp.metalearning.corpus import Task, tasks_of
 from rasa_onramp.metalearning.multitask import MultitaskConfig, pretrain
 from rasa_onramp.metalearning.runs import Run
 from rasa_onramp.metalearning.training import MetaConfig, meta_train
@@ -39,7 +37,8 @@ __all__ = ["command"]
     required=True,
     multiple=True,
     type=click.Path(),
-    help="Training corpus (an SGD-format folder); repeatable. Its folders paraphrase_* are used.",
+    help="Training corpus: an SGD-format folder, or a folder of YAML files; repeatable. Its "
+    "folders paraphrase_* are used.",
 )
 @click.option(
     "--paraphrases",
@@ -147,7 +146,7 @@ def command(
     if threads:
         torch.set_num_threads(threads)
     where = chosen_device(device)
-    tasks = [t for n, f in enumerate(folders) for t in _tasks(f, () if n else paraphrases)]
+    tasks = [t for n, f in enumerate(folders) for t in training_tasks(f, () if n else paraphrases)]
     names = [task.schema.name for task in tasks]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -198,12 +197,6 @@ def command(
         tracker.card["algorithm"] = algorithm
         digest = save_tracker(tracker, root / "tracker", tokenizer)
         click.echo(f"{root / 'tracker'}: {digest[:12]}")
-
-
-def _tasks(folder: str, paraphrases: Tuple[str, ...]) -> List[Task]:
-    own = sorted(str(path.parent) for path in Path(folder).glob("paraphrase_*/schema.json"))
-    schemas = [read_sgd_schemas(path) for path in (*paraphrases, *own)]
-    return tasks_of(read(folder, format="sgd"), schemas)
 
 
 def _start(start: Optional[str], encoder: str, seed: int) -> StateTracker:

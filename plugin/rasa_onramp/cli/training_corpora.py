@@ -1,0 +1,49 @@
+"""Corpora to meta-train on: an SGD-format folder or a folder of YAML files, with paraphrases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import List, Sequence
+
+from rasa_onramp.dialogue import Corpus
+from rasa_onramp.errors import ConfigError
+from rasa_onramp.formats import read
+from rasa_onramp.formats.sgd_schema import read_sgd_schemas
+from rasa_onramp.metalearning.corpus import Task, tasks_of
+
+__all__ = ["training_tasks"]
+
+
+def training_tasks(folder: str, paraphrases: Sequence[str] = ()) -> List[Task]:
+    """The tasks in `folder`, its dialogues of split held-out left out.
+
+    In an SGD-format folder each paraphrase (`paraphrases`, and the folder's own `paraphrase_*`) is
+    a schema.json with the same services in the same order. In a folder of YAML files,
+    `paraphrase_*/NAME.yml` describes NAME.yml's domain anew; those that are there are used.
+    Raises FormatError and ConfigError.
+    """
+    root = Path(folder)
+    if root.is_dir() and not any(root.glob("schema.json*")):
+        if paraphrases:
+            raise ConfigError(
+                f"--paraphrases goes with a first corpus in SGD's format; put those of {folder} "
+                "into its folders paraphrase_*"
+            )
+        return _yaml_tasks(root)
+    own = sorted(str(path.parent) for path in root.glob("paraphrase_*/schema.json"))
+    return tasks_of(
+        read(folder, format="sgd"), [read_sgd_schemas(path) for path in (*paraphrases, *own)]
+    )
+
+
+def _yaml_tasks(root: Path) -> List[Task]:
+    tasks: List[Task] = []
+    for path in sorted(p for p in root.iterdir() if p.suffix.lower() in (".yml", ".yaml")):
+        corpus = read(path, format="yaml")
+        dialogues = tuple(d for d in corpus.dialogues if d.split != "held-out")
+        others = sorted(other / path.name for other in root.glob("paraphrase_*"))
+        schemas = [read(other, format="yaml").schemas for other in others if other.exists()]
+        tasks += tasks_of(Corpus(corpus.schemas, dialogues), schemas)
+    if not tasks:
+        raise ConfigError(f"{root}: no schema.json and no YAML file with dialogues to train on")
+    return tasks
