@@ -1,0 +1,106 @@
+"""training_data/dialogues/: hand-written domains, labelled soundly, and none that judges us."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Dict, Iterator, Mapping, Set, Tuple
+
+import pytest
+
+from rasa_onramp.dialogue import DONTCARE, Corpus, Dialogue, Schema, Turn
+from rasa_onramp.formats import read
+from rasa_onramp.metalearning.corpus import tasks_of
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "training_data" / "dialogues"
+DOMAINS = sorted(FOLDER.glob("*.yml"))
+#: What the tracker is judged by must not be trained on.
+JUDGES = ("parcel", "courier", "clinic", "sim card", "mobile plan", "helpdesk", "help desk")
+
+pytestmark = pytest.mark.parametrize("path", DOMAINS, ids=lambda path: path.stem)
+
+
+@lru_cache(maxsize=None)
+def corpus_of(path: Path) -> Tuple[Schema, Corpus]:
+    corpus = read(path)
+    (schema,) = corpus.schemas.values()
+    return schema, corpus
+
+
+def changes(dialogue: Dialogue) -> Iterator[Tuple[int, Turn, Mapping[str, Tuple[str, ...]]]]:
+    """For each user turn in scope its number, itself, and the values it set or changed."""
+    before: Mapping[str, Tuple[str, ...]] = {}
+    for number, turn in enumerate(dialogue.turns):
+        if turn.is_user and turn.state is not None:
+            now = turn.state.values
+            yield number, turn, {s: v for s, v in now.items() if before.get(s) != v}
+            before = now
+
+
+def test_file_holds_one_domain_named_like_it_and_its_dialogues(path: Path) -> None:
+    schema, corpus = corpus_of(path)
+    assert schema.name == path.stem
+    assert len(corpus.dialogues) >= 12
+    assert 5 <= len(schema.slots) <= 12
+    assert any(slot.categorical for slot in schema.slots)
+    assert all(not dialogue.turns[-1].is_user for dialogue in corpus.dialogues)
+    assert {dialogue.split for dialogue in corpus.dialogues} == {None}
+
+
+def test_paraphrase_says_the_same_in_other_words(path: Path) -> None:
+    schema, corpus = corpus_of(path)
+    (task,) = tasks_of(corpus, [read(FOLDER / "paraphrase_1" / path.name).schemas])
+    ((other, names),) = task.variants
+    assert [slot.values for slot in other.slots] == [slot.values for slot in schema.slots]
+    for old, new in zip(schema.intents, other.intents):
+        assert [names.slots[slot] for slot in old.required_slots] == list(new.required_slots)
+        assert {names.slots[slot] for slot in old.optional_slots} == set(new.optional_slots)
+    renamed = sum(old != new for old, new in names.slots.items())
+    assert renamed * 2 >= len(names.slots)
+
+
+def test_free_values_stand_verbatim_in_the_dialogue_so_far(path: Path) -> None:
+    schema, corpus = corpus_of(path)
+    for dialogue in corpus.dialogues:
+        for number, _, changed in changes(dialogue):
+            so_far = "\n".join(turn.text for turn in dialogue.turns[: number + 1]).lower()
+            for slot, values in changed.items():
+                if not schema.slot(slot).categorical and values != (DONTCARE,):
+                    assert values[0].lower() in so_far, (dialogue.id, slot, values)
+
+
+def test_calls_are_made_with_what_the_user_said(path: Path) -> None:
+    _, corpus = corpus_of(path)
+    for dialogue in corpus.dialogues:
+        state: Mapping[str, Tuple[str, ...]] = {}
+        for turn in dialogue.turns:
+            if turn.state is not None:
+                state = turn.state.values
+            for slot, value in turn.parameters.items():
+                assert value in state.get(slot, ()), (dialogue.id, turn.text, slot)
+
+
+def test_people_talk_like_people(path: Path) -> None:
+    schema, corpus = corpus_of(path)
+    found: Dict[str, int] = dict.fromkeys(("meant", "accepted", "changed", "out of scope"), 0)
+    for dialogue in corpus.dialogues:
+        found["out of scope"] += any(t.is_user and t.state is None for t in dialogue.turns)
+        seen: Set[str] = set()
+        for _, turn, changed in changes(dialogue):
+            for slot, values in changed.items():
+                unsaid = values[0].lower() not in turn.text.lower() and values != (DONTCARE,)
+                found["meant" if schema.slot(slot).categorical else "accepted"] += unsaid
+                found["changed"] += slot in seen
+                seen.add(slot)
+    assert found["meant"] >= 5
+    assert found["changed"] >= 2
+    assert found["out of scope"] >= 1
+
+
+def test_no_domain_is_one_that_we_judge_by(path: Path) -> None:
+    schema, _ = corpus_of(path)
+    text = " ".join((schema.name, schema.description, *(i.description for i in schema.intents)))
+    words = re.sub("[_-]", " ", text.lower())
+    assert [word for word in JUDGES if word in words] == []
