@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
 import statistics
 import time
 from pathlib import Path
@@ -18,10 +17,9 @@ import torch
 
 from rasa_onramp.dialogue import State
 from rasa_onramp.formats import read
-from rasa_onramp.metalearning.adaptation import Adaptation, adapt_to_support, support_examples
+from rasa_onramp.metalearning.adaptation import Adaptation, adapt_to_support, inner_batches
 from rasa_onramp.metalearning.examples import to_batch
 from rasa_onramp.metalearning.precision import learning_precision
-from rasa_onramp.metalearning.training import support_batches
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.decoding import prepare, track
 from rasa_onramp.tracker.loss import tracking_loss
@@ -31,8 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def bare_seconds(tracker, schema, support, how) -> float:
     """Seconds of the forward and backward passes alone, on the batches that adapting takes."""
-    examples = support_examples(tracker, schema, support, offers=how.offers, seed=how.seed)
-    steps = support_batches(examples, how.steps, how.dialogues_a_step, random.Random(how.seed))
+    steps = inner_batches(tracker, schema, support, how)
     weights = {k: v.clone().requires_grad_(True) for k, v in tracker.weights.items()}
     began = time.perf_counter()
     for chosen in steps:

@@ -18,7 +18,7 @@ from rasa_onramp.metalearning.training import support_batches
 from rasa_onramp.tracker.loss import tracking_loss
 from rasa_onramp.tracker.model import StateTracker
 
-__all__ = ["Adaptation", "adapt_to_support", "support_examples"]
+__all__ = ["Adaptation", "adapt_to_support", "inner_batches", "support_examples"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Adaptation:
 
     `steps` may exceed those meta-trained: the learned rates are then stretched over them, between
     the learned steps linearly. `rate_scale` multiplies them. `offers`: the bot marks the values
-    that it states.
+    that it states. `noise` and `new_values`: chances that a support dialogue is read carelessly
+    typed, or with other values (noise.py), drawn anew at every step.
     """
 
     steps: int = 8
@@ -35,6 +36,8 @@ class Adaptation:
     optimiser: str = "adam"
     rate_scale: float = 1.0
     offers: bool = False
+    noise: float = 0.2
+    new_values: float = 0.3
     seed: int = 0
 
     @classmethod
@@ -55,6 +58,23 @@ def support_examples(
     return [examples for examples in found if examples]
 
 
+def inner_batches(
+    tracker: StateTracker, schema: Schema, support: Sequence[Dialogue], how: Adaptation
+) -> List[List[Example]]:
+    """The examples of each step; no steps if no support dialogue has a user turn."""
+    usable = [[d] for d in support if any(turn.is_user for turn in d.turns)]
+    if not usable:
+        return []
+    rng = random.Random(how.seed)
+    vary = Augmentation(
+        shuffle=True, offers=float(how.offers), noise=how.noise, new_values=how.new_values
+    )
+    return [
+        [e for d in chosen for e in examples_of(tracker.tokens, schema, d, rng, vary)]
+        for chosen in support_batches(usable, how.steps, how.dialogues_a_step, rng)
+    ]
+
+
 def adapt_to_support(
     tracker: StateTracker,
     schema: Schema,
@@ -68,11 +88,9 @@ def adapt_to_support(
     `after_step` is called with each step's number and support loss. Raises CheckpointError if the
     tracker has no inner rates.
     """
-    examples = support_examples(tracker, schema, support, offers=how.offers, seed=how.seed)
-    if not examples:
+    steps = inner_batches(tracker, schema, support, how)
+    if not steps:
         return dict(tracker.weights)
-    rng = random.Random(how.seed)
-    steps = support_batches(examples, how.steps, how.dialogues_a_step, rng)
 
     def loss_of(weights: Mapping[str, Tensor], step: int) -> Tensor:
         batch, labels = to_batch(steps[step])

@@ -17,7 +17,7 @@ import math
 import random
 import time
 from dataclasses import asdict, dataclass, field
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence, TypeVar
 
 import torch
 from torch import Tensor
@@ -36,7 +36,9 @@ from rasa_onramp.tracker.model import StateTracker
 
 __all__ = ["MetaConfig", "meta_train", "support_batches"]
 
-SUPPORT = Augmentation(shuffle=True, forget=0.2, noise=0.2)
+T = TypeVar("T")
+
+SUPPORT = Augmentation(shuffle=True, forget=0.2, noise=0.2, new_values=0.15)
 QUERY = Augmentation(
     shuffle=True,
     forget=0.3,
@@ -161,9 +163,12 @@ def meta_train(
 
 
 def support_batches(
-    support: Sequence[Sequence[Example]], count: int, size: int, rng: random.Random
-) -> List[List[Example]]:
-    """`count` inner batches of `size` dialogues each, going round the shuffled support set."""
+    support: Sequence[Sequence[T]], count: int, size: int, rng: random.Random
+) -> List[List[T]]:
+    """`count` inner batches of `size` dialogues each, going round the shuffled support set.
+
+    `support` holds what each dialogue gives, `T`; a batch has all of its dialogues'.
+    """
     order: List[int] = []
     found = []
     for _ in range(count):
