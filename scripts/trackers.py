@@ -1,12 +1,14 @@
 """Trackers from trackers: what was done by hand between the stages of the shipped one's training.
 
     python scripts/trackers.py merge FROM TO          # low-rank updates into the encoder
+    python scripts/trackers.py lora FROM TO           # fresh low-rank updates, which change nothing
     python scripts/trackers.py average TO FROM FROM…  # mean weights of runs from one start
 
 `merge` leaves a tracker without updates and rates, to go on with multi-task pretraining
-(`meta-train --stage multitask --start TO`). `average` takes runs of different seeds from the same
-start, updates included (model soup; Wortsman et al. 2022, https://arxiv.org/abs/2203.05482); rates
-are averaged as logarithms, as they are learned.
+(`meta-train --stage multitask --start TO`). `lora` gives runs of different seeds, which are to be
+averaged, one start (`meta-train --stage meta --start TO`). `average` takes runs of different seeds
+from the same start, updates included (model soup; Wortsman et al. 2022,
+https://arxiv.org/abs/2203.05482); rates are averaged as logarithms, as they are learned.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from typing import Sequence
 
 import torch
 
+from rasa_onramp.metalearning.lora import initial_lora
+from rasa_onramp.metalearning.training import MetaConfig
 from rasa_onramp.tracker.checkpoint import load_tracker, save_tracker
 from rasa_onramp.tracker.model import StateTracker
 
@@ -25,16 +29,20 @@ def main() -> None:
     """Read, compute, write, and print the digest."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    merge = commands.add_parser("merge")
-    merge.add_argument("source", type=Path)
-    merge.add_argument("target", type=Path)
+    for name in ("merge", "lora"):
+        one = commands.add_parser(name)
+        one.add_argument("source", type=Path)
+        one.add_argument("target", type=Path)
     average = commands.add_parser("average")
     average.add_argument("target", type=Path)
     average.add_argument("sources", type=Path, nargs="+")
     options = parser.parse_args()
-    sources = [options.source] if options.command == "merge" else options.sources
+    sources = options.sources if options.command == "average" else [options.source]
     trackers = [load_tracker(source) for source in sources]
-    made = merged(trackers[0]) if options.command == "merge" else averaged(trackers)
+    if options.command == "average":
+        made = averaged(trackers)
+    else:
+        made = {"merge": merged, "lora": with_updates}[options.command](trackers[0])
     tokenizer = (sources[0] / "tokenizer.json").read_bytes()
     print(save_tracker(made, options.target, tokenizer))
 
@@ -48,6 +56,15 @@ def merged(tracker: StateTracker) -> StateTracker:
         update = tracker.weights.pop(f"{layer}.lora_B.weight") @ tracker.weights.pop(name)
         layers[f"{layer}.weight"].add_(update)
     tracker.rates, tracker.card = {}, {}
+    return tracker
+
+
+def with_updates(tracker: StateTracker) -> StateTracker:
+    """The tracker with low-rank updates that are nothing yet; in place."""
+    start = initial_lora(
+        tracker.encoder.config, MetaConfig.rank, generator=torch.Generator().manual_seed(0)
+    )
+    tracker.weights.update(start)
     return tracker
 
 

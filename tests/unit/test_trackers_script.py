@@ -50,3 +50,17 @@ def test_averages(script: ModuleType) -> None:
     torch.testing.assert_close(made.weights[name], wanted)
     torch.testing.assert_close(made.encoder.state_dict()[layer], body)
     torch.testing.assert_close(made.rates[name], torch.tensor([1e-3]))
+
+
+def test_fresh_updates_change_nothing_and_are_the_same_every_time(script: ModuleType) -> None:
+    tracker, again = tiny_tracker(seed=0), tiny_tracker(seed=0)
+    turns = bookings(1)[0].turns
+    schema = build_schema(tracker.tokens, CAFE)
+    batch = collate([build_prompt(tracker.tokens, schema, turns, asked=(0,), known=({},))])
+    with torch.no_grad():
+        before = tracker(batch).start
+        assert torch.equal(script.with_updates(tracker)(batch).start, before)
+    updates = [name for name in tracker.weights if ".lora_" in name]
+    assert updates
+    script.with_updates(again)
+    assert all(torch.equal(tracker.weights[name], again.weights[name]) for name in updates)
