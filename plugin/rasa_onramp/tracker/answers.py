@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -48,55 +48,26 @@ class TurnPrediction:
 
 def answer(prompt: Prompt, scores: Scores, row: int, previous: State) -> TurnPrediction:
     """What the tracker says of the one turn that `prompt`, row `row` of `scores`, asks about."""
-    schema, index = prompt.schema, prompt.asked[0]
-    width = prompt.queries_a_turn
+    schema, width = prompt.schema, prompt.queries_a_turn
     start = torch.log_softmax(scores.start[row, :width].cpu(), -1)
     end = torch.log_softmax(scores.end[row, :width].cpu(), -1)
     requested = torch.sigmoid(scores.requested[row, :width].cpu())
-    both = start + end
-    text = np.flatnonzero(prompt.role[: prompt.history] == Role.TEXT).tolist()
-    spans = _best_spans(prompt, start, end, text) if text else []
-    none, any_, clear = schema.none, schema.any, schema.clear
-    if previous.active_intent is not None and previous.active_intent in schema.intents:
-        both[width - 2, schema.intents[previous.active_intent]] += STAYING
     values = dict(previous.values)
     changes: Dict[str, Tuple[str, ...]] = {}
     marks: List[Span] = []
     confidence: Dict[str, float] = {}
-    tracked = schema.schema.tracked_slots
-    for column, slot in enumerate(schema.schema.slots):
-        if slot.name not in tracked:
-            confidence[slot.name] = 1.0
-            continue
-        kept, place = max((float(both[column, p]), p) for p in (none, any_, clear))
-        listed = list(schema.targets[column].values())
-        first = last = -1
-        # all new values together against no new one: several that are likely make one likelier
-        if _together(start[column], end[column], listed if slot.categorical else text) > kept:
-            if slot.categorical:
-                place = max(listed, key=both[column].__getitem__)
-            else:
-                _, first, last = spans[column]
-        one = both[column, place] / 2  # start and end of one place say the same thing twice
-        likely = one if first < 0 else start[column, first] + end[column, last]
-        confidence[slot.name] = min(1.0, math.exp(float(likely)))
-        if first >= 0:
-            where = int(prompt.utterance[first])
-            a, b = int(prompt.start[first]), int(prompt.end[last])
-            if where == index:
-                marks.append(Span(slot.name, a, b))
-            value = prompt.turns[where].text[a:b]
-        elif place == none or (place == clear and slot.name not in values):
-            continue
-        elif place == clear:
+    for slot, reading in zip(schema.schema.slots, _readings(prompt, start, end)):
+        confidence[slot.name] = reading.confidence
+        if reading.mark is not None:
+            marks.append(Span(slot.name, *reading.mark))
+        if reading.value:
+            values[slot.name] = changes[slot.name] = (reading.value,)
+        elif reading.value is not None and slot.name in values:
             values.pop(slot.name)
             changes[slot.name] = ()
-            continue
-        elif place == any_:
-            value = DONTCARE
-        else:
-            value = next(v for v in slot.values if schema.targets[column][v.lower()] == place)
-        values[slot.name] = changes[slot.name] = (value,)
+    both = start + end
+    if previous.active_intent is not None and previous.active_intent in schema.intents:
+        both[width - 2, schema.intents[previous.active_intent]] += STAYING
     intent, intent_confidence = _best_name(both[width - 2], schema.intents, schema.none)
     action, action_confidence = _best_name(both[width - 1], schema.actions, schema.none)
     asked_for = tuple(s.name for s, p in zip(schema.schema.slots, requested) if p > 0.5)
@@ -109,6 +80,58 @@ def answer(prompt: Prompt, scores: Scores, row: int, previous: State) -> TurnPre
         action=action,
         action_confidence=action_confidence,
     )
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What one slot's query says: no change (`value` None), emptied (""), or a value.
+
+    `mark`: the characters of the user's own turn that the value was read from.
+    """
+
+    confidence: float = 1.0
+    value: Optional[str] = None
+    mark: Optional[Tuple[int, int]] = None
+
+
+def _readings(prompt: Prompt, start: Tensor, end: Tensor) -> Iterator[_Reading]:
+    """One a slot, in schema order, of log probabilities (queries, tokens)."""
+    schema, both = prompt.schema, start + end
+    text = np.flatnonzero(prompt.role[: prompt.history] == Role.TEXT).tolist()
+    spans = _best_spans(prompt, start, end, text) if text else []
+    tracked = schema.schema.tracked_slots
+    for column, slot in enumerate(schema.schema.slots):
+        if slot.name not in tracked:
+            yield _Reading()
+            continue
+        places = (schema.none, schema.any, schema.clear)
+        kept, place = max((float(both[column, p]), p) for p in places)
+        listed = list(schema.targets[column].values())
+        new = _together(start[column], end[column], listed if slot.categorical else text)
+        # all new values together against no new one: several that are likely make one likelier
+        if new > kept and not slot.categorical:
+            _, first, last = spans[column]
+            yield _span_reading(
+                prompt, first, last, float(start[column, first] + end[column, last])
+            )
+            continue
+        if new > kept:
+            place = max(listed, key=both[column].__getitem__)
+        # start and end of one place say the same thing twice
+        likely = min(1.0, math.exp(float(both[column, place]) / 2))
+        if place in places:
+            value = {schema.none: None, schema.any: DONTCARE, schema.clear: ""}[place]
+        else:
+            value = next(v for v in slot.values if schema.targets[column][v.lower()] == place)
+        yield _Reading(likely, value)
+
+
+def _span_reading(prompt: Prompt, first: int, last: int, score: float) -> _Reading:
+    """The words of tokens [first, last], marked if they are the asked turn's."""
+    where = int(prompt.utterance[first])
+    a, b = int(prompt.start[first]), int(prompt.end[last])
+    mark = (a, b) if where == prompt.asked[0] else None
+    return _Reading(min(1.0, math.exp(score)), prompt.turns[where].text[a:b], mark)
 
 
 def _together(start: Tensor, end: Tensor, places: Sequence[int]) -> float:
