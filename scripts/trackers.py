@@ -1,12 +1,13 @@
 """Trackers from trackers: what was done by hand between the stages of the shipped one's training.
 
     python scripts/trackers.py merge FROM TO          # low-rank updates into the encoder
-    python scripts/trackers.py lora FROM TO           # fresh low-rank updates, which change nothing
+    python scripts/trackers.py lora FROM TO [RATES]   # fresh low-rank updates, which change nothing
     python scripts/trackers.py average TO FROM FROM…  # mean weights of runs from one start
 
 `merge` leaves a tracker without updates and rates, to go on with multi-task pretraining
 (`meta-train --stage multitask --start TO`). `lora` gives runs of different seeds, which are to be
-averaged, one start (`meta-train --stage meta --start TO`). `average` takes runs of different seeds
+averaged, one start (`meta-train --stage meta --start TO`), with the learned rates of the tracker
+RATES if one is given. `average` takes runs of different seeds
 from the same start, updates included (model soup; Wortsman et al. 2022,
 https://arxiv.org/abs/2203.05482); rates are averaged as logarithms, as they are learned.
 """
@@ -33,6 +34,8 @@ def main() -> None:
         one = commands.add_parser(name)
         one.add_argument("source", type=Path)
         one.add_argument("target", type=Path)
+        if name == "lora":
+            one.add_argument("rates", type=Path, nargs="?")
     average = commands.add_parser("average")
     average.add_argument("target", type=Path)
     average.add_argument("sources", type=Path, nargs="+")
@@ -43,6 +46,8 @@ def main() -> None:
         made = averaged(trackers)
     else:
         made = {"merge": merged, "lora": with_updates}[options.command](trackers[0])
+        if getattr(options, "rates", None) is not None:
+            made.rates = load_tracker(options.rates).rates
     tokenizer = (sources[0] / "tokenizer.json").read_bytes()
     print(save_tracker(made, options.target, tokenizer))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Dict, Iterator, Mapping, Set, Tuple
 
 import pytest
+from rapidfuzz import fuzz, process
 
 from rasa_onramp.dialogue import DONTCARE, Corpus, Dialogue, Schema, Turn
 from rasa_onramp.formats import read
@@ -16,10 +17,12 @@ from rasa_onramp.metalearning.corpus import tasks_of
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "training_data" / "dialogues"
 DOMAINS = sorted(FOLDER.glob("*.yml"))
+#: Never trained on.
+DEV = sorted((ROOT / "training_data" / "dev").glob("*.yml"))
 #: What the tracker is judged by must not be trained on.
 JUDGES = ("parcel", "courier", "clinic", "sim card", "mobile plan", "helpdesk", "help desk")
 
-pytestmark = pytest.mark.parametrize("path", DOMAINS, ids=lambda path: path.stem)
+every_domain = pytest.mark.parametrize("path", DOMAINS + DEV, ids=lambda path: path.stem)
 
 
 @lru_cache(maxsize=None)
@@ -39,6 +42,7 @@ def changes(dialogue: Dialogue) -> Iterator[Tuple[int, Turn, Mapping[str, Tuple[
             before = now
 
 
+@every_domain
 def test_file_holds_one_domain_named_like_it_and_its_dialogues(path: Path) -> None:
     schema, corpus = corpus_of(path)
     assert schema.name == path.stem
@@ -49,6 +53,7 @@ def test_file_holds_one_domain_named_like_it_and_its_dialogues(path: Path) -> No
     assert {dialogue.split for dialogue in corpus.dialogues} == {None}
 
 
+@pytest.mark.parametrize("path", DOMAINS, ids=lambda path: path.stem)
 def test_paraphrase_says_the_same_in_other_words(path: Path) -> None:
     schema, corpus = corpus_of(path)
     (task,) = tasks_of(corpus, [read(FOLDER / "paraphrase_1" / path.name).schemas])
@@ -61,6 +66,7 @@ def test_paraphrase_says_the_same_in_other_words(path: Path) -> None:
     assert renamed * 2 >= len(names.slots)
 
 
+@every_domain
 def test_free_values_stand_verbatim_in_the_dialogue_so_far(path: Path) -> None:
     schema, corpus = corpus_of(path)
     for dialogue in corpus.dialogues:
@@ -71,6 +77,7 @@ def test_free_values_stand_verbatim_in_the_dialogue_so_far(path: Path) -> None:
                     assert values[0].lower() in so_far, (dialogue.id, slot, values)
 
 
+@every_domain
 def test_calls_are_made_with_what_the_user_said(path: Path) -> None:
     _, corpus = corpus_of(path)
     for dialogue in corpus.dialogues:
@@ -82,6 +89,7 @@ def test_calls_are_made_with_what_the_user_said(path: Path) -> None:
                 assert value in state.get(slot, ()), (dialogue.id, turn.text, slot)
 
 
+@every_domain
 def test_people_talk_like_people(path: Path) -> None:
     schema, corpus = corpus_of(path)
     found: Dict[str, int] = dict.fromkeys(("meant", "accepted", "changed", "out of scope"), 0)
@@ -99,8 +107,34 @@ def test_people_talk_like_people(path: Path) -> None:
     assert found["out of scope"] >= 1
 
 
+@every_domain
 def test_no_domain_is_one_that_we_judge_by(path: Path) -> None:
     schema, _ = corpus_of(path)
     text = " ".join((schema.name, schema.description, *(i.description for i in schema.intents)))
     words = re.sub("[_-]", " ", text.lower())
     assert [word for word in JUDGES if word in words] == []
+
+
+def said(folder: Path) -> Set[str]:
+    """The user turns of more than four words in a folder, without case and signs."""
+    corpora = [corpus_of(path)[1] for path in sorted(folder.glob("*.yml"))]
+    texts = (t.text for c in corpora for d in c.dialogues for t in d.turns if t.is_user)
+    return {re.sub(r"[^\w\s]", "", text.lower()) for text in texts if len(text.split()) > 4}
+
+
+def test_nobody_says_what_is_said_where_we_are_judged() -> None:
+    judges = sorted(said(ROOT / "dialogue_data"))
+    for text in sorted(said(FOLDER)):
+        twin = process.extractOne(text, judges, scorer=fuzz.ratio, score_cutoff=90)
+        assert twin is None, (text, twin)
+
+
+def test_training_and_dev_share_no_domain_and_hold_what_the_readme_says() -> None:
+    assert not {path.name for path in DOMAINS} & {path.name for path in DEV}
+    readme = (ROOT / "training_data" / "README.md").read_text(encoding="utf-8")
+    for paths, folder in ((DOMAINS, "dialogues/"), (DEV, "dev/")):
+        corpora = [corpus_of(path)[1] for path in paths]
+        dialogues = [d for corpus in corpora for d in corpus.dialogues]
+        turns = sum(turn.is_user for d in dialogues for turn in d.turns)
+        row = f"| `{folder}` | {len(paths)} | {len(dialogues):,} | {turns:,} |"
+        assert row in readme, row

@@ -145,6 +145,18 @@ def test_pretraining_ends_when_its_minutes_are_used_up(tmp_path: Path) -> None:
     assert Run(tmp_path, tensorboard=False).resume(parameters) == 1
 
 
+def test_a_tracker_with_learned_rates_goes_on_from_them(tmp_path: Path) -> None:
+    config = replace(STAGE_TWO, steps=1, shots={2: 1.0}, rates_outer_rate=1e-9)
+    tracker = tiny_tracker(seed=0, rank=2, steps=2)
+    tracker.rates = {name: torch.tensor([3e-4, 1e-4]) for name in tracker.weights}
+    tracker.rates["flag.weight"] = torch.tensor([1.0])  # of another number of steps: begins anew
+    meta_train(tracker, TASKS, config, Run(tmp_path, tensorboard=False), progress=False)
+    fresh = torch.tensor([1.0, 0.2]) * config.heads_rate
+    for name, rate in tracker.rates.items():
+        wanted = fresh if name == "flag.weight" else torch.tensor([3e-4, 1e-4])
+        torch.testing.assert_close(rate, wanted, rtol=1e-4, atol=0)
+
+
 @pytest.mark.parametrize("name", sorted(ALGORITHMS))
 def test_every_algorithm_trains_what_it_says(name: str, tmp_path: Path) -> None:
     method = algorithm(name)

@@ -102,6 +102,9 @@ def meta_train(
     outer = {k: v.requires_grad_(True) for k, v in tracker.weights.items() if k not in inner}
     adapter = Adapter(inner).to(device)
     start = initial_rates(inner, config.inner_steps, lora=config.lora_rate, heads=config.heads_rate)
+    if method.learn_rates:  # a tracker that has learned rates goes on from them
+        known = {k: v for k, v in tracker.rates.items() if k in start}
+        start.update({k: v for k, v in known.items() if v.shape == start[k].shape})
     # rates are learned as logarithms, so they stay positive
     log_rates = {k: v.log().to(device).requires_grad_(method.learn_rates) for k, v in start.items()}
     tracker.encoder.requires_grad_(True)
