@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Collection, Dict, Iterator, Optional, Sequence, Tuple
+from typing import Collection, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from rasa_onramp.dialogue import Corpus, Dialogue, Schema
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.formats import read
 
-__all__ = ["read_all"]
+__all__ = ["read_all", "yaml_files"]
 
 
 def read_all(
@@ -44,9 +44,14 @@ def read_all(
     )
 
 
+def yaml_files(folder: Path) -> List[Path]:
+    """The YAML files right in `folder`, by name."""
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in (".yml", ".yaml"))
+
+
 def _files(paths: Sequence[str], format: Optional[str]) -> Iterator[Path]:
     for path in map(Path, paths):
         found = []
         if format in (None, "yaml") and path.is_dir() and not any(path.glob("schema.json*")):
-            found = sorted(p for p in path.iterdir() if p.suffix.lower() in (".yml", ".yaml"))
+            found = yaml_files(path)
         yield from found or [path]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import List, Sequence
 
+from rasa_onramp.cli.corpora import yaml_files
 from rasa_onramp.dialogue import Corpus
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.formats import read
@@ -38,7 +39,7 @@ def training_tasks(folder: str, paraphrases: Sequence[str] = ()) -> List[Task]:
 
 def _yaml_tasks(root: Path) -> List[Task]:
     tasks: List[Task] = []
-    for path in sorted(p for p in root.iterdir() if p.suffix.lower() in (".yml", ".yaml")):
+    for path in yaml_files(root):
         corpus = read(path, format="yaml")
         dialogues = tuple(d for d in corpus.dialogues if d.split != "held-out")
         others = sorted(other / path.name for other in root.glob("paraphrase_*"))
