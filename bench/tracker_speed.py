@@ -18,11 +18,9 @@ import torch
 from rasa_onramp.dialogue import State
 from rasa_onramp.formats import read
 from rasa_onramp.metalearning.adaptation import Adaptation, adapt_to_support, inner_batches
-from rasa_onramp.metalearning.examples import to_batch
-from rasa_onramp.metalearning.precision import learning_precision
+from rasa_onramp.metalearning.objective import group_loss
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.decoding import prepare, track
-from rasa_onramp.tracker.loss import tracking_loss
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -32,12 +30,8 @@ def bare_seconds(tracker, schema, support, how) -> float:
     steps = inner_batches(tracker, schema, support, how)
     weights = {k: v.clone().requires_grad_(True) for k, v in tracker.weights.items()}
     began = time.perf_counter()
-    for chosen in steps:
-        batch, labels = to_batch(chosen)
-        with learning_precision(tracker.device):
-            scores = tracker(batch, weights)
-        loss = tracking_loss(scores, labels)
-        torch.autograd.grad(loss, list(weights.values()))
+    for group in steps:
+        torch.autograd.grad(group_loss(tracker, group, weights), list(weights.values()))
     return time.perf_counter() - began
 
 

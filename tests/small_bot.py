@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Dict, List, Sequence, Tuple
 
 from rasa_onramp.dialogue import Action, Corpus, Dialogue, Intent, Schema, Slot, Span, State, Turn
-from rasa_onramp.metalearning.adaptation import support_examples
-from rasa_onramp.metalearning.finetuning import FineTuning, finetune
+from rasa_onramp.metalearning.finetuning import FineTuning, finetune, support_groups
 from rasa_onramp.tracker.checkpoint import save_tracker
 from rasa_onramp.tracker.model import StateTracker
 from tiny_tracker import tiny_tracker, tokenizer_json
@@ -89,13 +88,13 @@ def corpus_of(*schemas: Schema, support: int = 5) -> Corpus:
 def small_tracker() -> StateTracker:
     """A tracker that has learnt both domains."""
     tracker = tiny_tracker(0, rank=2, steps=2)
-    examples = [
-        example
+    groups = [
+        group
         for schema in (TABLES, BIKES)
-        for example in support_examples(tracker, schema, dialogues(schema, 28), offers=True, seed=0)
+        for group in support_groups(tracker, schema, dialogues(schema, 28), offers=True, seed=0)
     ]
     how = FineTuning(rate=5e-3, epochs=8, dialogues_a_step=4)
-    return finetune(tracker, examples, how)
+    return finetune(tracker, groups, how)
 
 
 @lru_cache(maxsize=None)

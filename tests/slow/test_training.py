@@ -16,17 +16,17 @@ from torch import Tensor
 from rasa_onramp.dialogue import Dialogue, Schema
 from rasa_onramp.evaluation.metrics import aggregate, score_dialogue
 from rasa_onramp.formats.sgd import read_sgd
-from rasa_onramp.metalearning.adaptation import Adaptation, adapt_to_support, support_examples
+from rasa_onramp.metalearning.adaptation import Adaptation, adapt_to_support
 from rasa_onramp.metalearning.corpus import tasks_of
-from rasa_onramp.metalearning.examples import to_batch
+from rasa_onramp.metalearning.finetuning import support_groups
 from rasa_onramp.metalearning.lora import adapter_from_bytes, adapter_to_bytes
 from rasa_onramp.metalearning.multitask import MultitaskConfig, pretrain
+from rasa_onramp.metalearning.objective import group_loss
 from rasa_onramp.metalearning.runs import Run
 from rasa_onramp.metalearning.training import MetaConfig, meta_train
 from rasa_onramp.tracker.checkpoint import load_tracker, save_tracker
 from rasa_onramp.tracker.decoding import track_dialogues
 from rasa_onramp.tracker.encoder import Encoder
-from rasa_onramp.tracker.loss import tracking_loss
 from rasa_onramp.tracker.model import StateTracker, initial_heads
 from rasa_onramp.tracker.tokens import Tokens
 from rasa_onramp.weights import resolve_encoder
@@ -66,13 +66,11 @@ def loss(
     dialogues: Sequence[Dialogue],
     weights: Optional[Dict[str, Tensor]] = None,
 ) -> float:
-    examples = support_examples(tracker, schema, dialogues, offers=False, seed=0)
     total = turns = 0.0
     with torch.no_grad():
-        for group in examples:
-            batch, labels = to_batch(group)
-            total += tracking_loss(tracker(batch, weights), labels).item() * labels.turns
-            turns += labels.turns
+        for group in support_groups(tracker, schema, dialogues, offers=False, seed=0):
+            total += group_loss(tracker, group, weights).item() * group.turns
+            turns += group.turns
     return total / turns
 
 

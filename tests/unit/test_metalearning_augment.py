@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from typing import List
 
 import pytest
 from hypothesis import given
@@ -19,7 +20,8 @@ from rasa_onramp.metalearning.augment import (
     translate,
     undescribed,
 )
-from rasa_onramp.metalearning.examples import Augmentation, batches, examples_of, to_batch
+from rasa_onramp.metalearning.examples import Augmentation, examples_of, group_of
+from rasa_onramp.tracker.batch import collate, collate_labels
 from rasa_onramp.tracker.prompt import Prompt
 from rasa_onramp.tracker.roles import Flag, Role
 from rasa_onramp.tracker.targets import Targets
@@ -223,37 +225,55 @@ def test_cropping_keeps_what_is_about_the_domain() -> None:
     assert crop(Dialogue("d", CAFE.name, (user("no", None),))).turns == ()
 
 
-def test_batches_hold_each_example_once_within_the_tokens() -> None:
-    rng = random.Random(0)
-    lengths = {}
-    examples = []
-    for number in range(24):
-        turns = booking(number).turns[: 2 * (number % 3) + 1]
-        dialogue = Dialogue(str(number), CAFE.name, turns)
-        examples += examples_of(TOKENS, CAFE, dialogue, rng)
-    for prompt, _ in examples:
-        lengths[len(prompt)] = lengths.get(len(prompt), 0) + 1
-    seen, sizes = [], []
-    for batch, labels in batches(examples, tokens_a_batch=700, pool=10, rng=rng):
-        seen += [int(n) for n in (batch.role != Role.PAD).sum(1)]
-        sizes.append(batch.ids.numel())
-        assert labels.start.shape[::2] == (len(batch), batch.ids.shape[1])
+def several(count: int) -> List[Dialogue]:
+    """Dialogues of different lengths."""
+    return [Dialogue(str(n), CAFE.name, booking(n).turns[: 2 * (n % 3) + 1]) for n in range(count)]
+
+
+def test_a_group_is_its_dialogues_under_one_schema() -> None:
+    how = Augmentation(shuffle=True)
+    group = group_of(TOKENS, CAFE, several(24), random.Random(0), how, tokens_a_part=300)
+    assert group is not None
+    assert len(group.schema) == 1 and len(group.parts) > 1
+    assert group.turns == sum(1 + n % 3 for n in range(24))
+    assert group.tokens == group.schema.ids.numel() + sum(b.ids.numel() for b, _ in group.parts)
+    rows = 0
+    for batch, labels in group.parts:
+        rows += len(batch)
+        assert batch.ids.numel() <= 300
+        assert (batch.role != int(Role.SCHEMA)).all()  # it isn't said again
+        width = group.schema.ids.shape[1] + batch.ids.shape[1]
+        assert labels.start.shape[::2] == (len(batch), width)
         assert labels.turns == int(labels.slot.sum()) // 3
-    assert {n: seen.count(n) for n in seen} == lengths
-    assert max(sizes) <= 700
-    assert len(sizes) < 24  # several go together
+    assert rows == 24
+    # dialogues of like length go together, so there is less padding than in one part
+    whole = group_of(TOKENS, CAFE, several(24), random.Random(0), how, tokens_a_part=10_000)
+    assert whole is not None and len(whole.parts) == 1
+    used = sum(int((batch.role != Role.PAD).sum()) for batch, _ in group.parts)
+    assert used == sum(int((batch.role != Role.PAD).sum()) for batch, _ in whole.parts)
+    assert used <= group.tokens - 80 < 0.8 * (whole.tokens - 80)
 
 
-def test_a_single_example_may_exceed_a_batchs_tokens() -> None:
-    examples = examples_of(TOKENS, CAFE, booking(0), random.Random(0))
-    found = list(batches(examples, tokens_a_batch=10, pool=4, rng=random.Random(0)))
-    assert [len(batch) for batch, _ in found] == [1]
-    assert list(batches([], tokens_a_batch=10, pool=4, rng=random.Random(0))) == []
+def test_a_group_stops_at_its_tokens_but_has_a_dialogue() -> None:
+    whole = group_of(TOKENS, CAFE, several(9), random.Random(0))
+    some = group_of(TOKENS, CAFE, several(9), random.Random(0), most_tokens=300)
+    one = group_of(TOKENS, CAFE, several(9), random.Random(0), most_tokens=1)
+    assert whole is not None and some is not None and one is not None
+    assert [sum(len(batch) for batch, _ in g.parts) for g in (whole, one)] == [9, 1]
+    assert 1 < sum(len(batch) for batch, _ in some.parts) < 9
+
+
+def test_dialogues_that_ask_nothing_make_no_group() -> None:
+    assert group_of(TOKENS, CAFE, [], random.Random(0)) is None
+    silent = Dialogue("s", CAFE.name, (system("hello"),))
+    assert group_of(TOKENS, CAFE, [silent], random.Random(0)) is None
 
 
 def test_examples_side_by_side_are_padded() -> None:
     found = [e for d in bookings(2) for e in examples_of(TOKENS, CAFE, d, random.Random(0))]
-    batch, labels = to_batch(found)
+    prompts, wanted = [prompt for prompt, _ in found], [targets for _, targets in found]
+    batch = collate(prompts)
+    labels = collate_labels(prompts, wanted, batch.ids.shape[1])
     for row, (prompt, targets) in enumerate(found):
         assert batch.ids[row, : len(prompt)].tolist() == prompt.ids.tolist()
         assert (batch.role[row, len(prompt) :] == Role.PAD).all()

@@ -5,17 +5,24 @@ from __future__ import annotations
 import random
 from collections import Counter
 from dataclasses import replace
-from typing import Set
+from typing import Optional, Set, Tuple
 
 import pytest
 
 from rasa_onramp.dialogue import Dialogue
 from rasa_onramp.metalearning.augment import translate
 from rasa_onramp.metalearning.corpus import tasks_of
-from rasa_onramp.metalearning.episodes import Episode, EpisodeConfig, draw_episode, opaque
-from rasa_onramp.metalearning.examples import Augmentation, Example
-from rasa_onramp.metalearning.training import QUERY, SUPPORT, support_batches
-from tiny_tracker import CAFE, booking, corpus, shared_tokens
+from rasa_onramp.metalearning.episodes import (
+    Episode,
+    EpisodeConfig,
+    draw_episode,
+    inner_groups,
+    opaque,
+)
+from rasa_onramp.metalearning.examples import Augmentation, Group, group_of
+from rasa_onramp.metalearning.training import QUERY, SUPPORT
+from rasa_onramp.tracker.roles import Role
+from tiny_tracker import CAFE, booking, bookings, corpus, shared_tokens
 
 TASKS = tasks_of(corpus(services=3, dialogues=12))
 
@@ -27,23 +34,25 @@ def drawn(seed: int, shots: int = 3, *, queries: int = 2, opaque: float = 0.0, *
         how.pop("weights", [1.0] * len(TASKS)),
         EpisodeConfig({shots: 1.0}, queries, opaque),
         random.Random(seed),
-        support=how.pop("support", SUPPORT),
         query=how.pop("query", QUERY),
     )
 
 
-def dialogue_of(example: Example) -> str:
-    """Which dialogue an example is of: by its words."""
-    return " / ".join(turn.text for turn in example[0].turns)
+def words_of(group: Optional[Group]) -> Set[Tuple[int, ...]]:
+    """The dialogues of a group, by their words."""
+    assert group is not None
+    rows = [(batch.ids[n], batch.role[n]) for batch, _ in group.parts for n in range(len(batch))]
+    return {tuple(ids[role == int(Role.TEXT)].tolist()) for ids, role in rows}
+
+
+PLAIN = Augmentation()
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_support_and_query_are_different_dialogues(seed: int) -> None:
-    episode = drawn(seed, opaque=0.5)
-    support = [{dialogue_of(e) for e in examples} for examples in episode.support]
-    assert [len(texts) for texts in support] == [1, 1, 1]
-    supported: Set[str] = set().union(*support)
-    asked = {dialogue_of(e) for e in episode.query}
+    episode = drawn(seed, opaque=0.5, query=PLAIN)
+    read = group_of(shared_tokens(), episode.schema, episode.support, random.Random(0))
+    supported, asked = words_of(read), words_of(episode.query)
     assert (len(supported), len(asked)) == (3, 2)
     assert not supported & asked
 
@@ -51,36 +60,32 @@ def test_support_and_query_are_different_dialogues(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_an_episode_is_one_wording_of_one_service(seed: int) -> None:
     episode = drawn(seed, opaque=1.0)
-    prompts = [prompt for examples in episode.support for prompt, _ in examples]
-    prompts += [prompt for prompt, _ in episode.query]
-    schemas = [prompt.schema.schema for prompt in prompts]
-    assert {schema.name for schema in schemas} == {episode.service}
-    assert len({frozenset(slot.name for slot in schema.slots) for schema in schemas}) == 1
-    orders = {tuple(slot.name for slot in schema.slots) for schema in schemas}
-    assert len(orders) > 1  # each dialogue in an order of its own
+    names = {slot.name for slot in episode.schema.slots}
+    assert any(name.startswith("slot_") for name in names)
+    for dialogue in episode.support:
+        assert dialogue.domain == episode.schema.name
+        for turn in dialogue.turns:
+            assert set(turn.state.values if turn.state else ()) <= names
 
 
 def test_zero_shot_episodes_have_no_support() -> None:
-    episode = drawn(0, shots=0, opaque=1.0)
+    episode = drawn(0, shots=0, opaque=1.0, query=PLAIN)
     assert episode.support == ()
-    assert len({dialogue_of(e) for e in episode.query}) == 2
+    assert len(words_of(episode.query)) == 2
     # and nothing is hidden that only a support could tell
-    names = {slot.name for prompt, _ in episode.query for slot in prompt.schema.schema.slots}
-    assert names == {slot.name for slot in CAFE.slots}
+    assert {slot.name for slot in episode.schema.slots} == {slot.name for slot in CAFE.slots}
 
 
 def test_sizes_and_services_are_drawn_by_weight() -> None:
     config = EpisodeConfig({0: 1.0, 2: 3.0}, 1, 0.0)
     rng = random.Random(0)
     found = [
-        draw_episode(
-            shared_tokens(), TASKS, [0.0, 1.0, 1.0], config, rng, support=SUPPORT, query=QUERY
-        )
+        draw_episode(shared_tokens(), TASKS, [0.0, 1.0, 1.0], config, rng, query=QUERY)
         for _ in range(200)
     ]
     sizes = Counter(len(episode.support) for episode in found)
     assert set(sizes) == {0, 2} and 120 < sizes[2] < 175
-    services = Counter(episode.service for episode in found)
+    services = Counter(episode.schema.name for episode in found)
     assert set(services) == {"TableBooking_2", "TableBooking_3"}
     assert 70 < services["TableBooking_2"] < 130
 
@@ -89,9 +94,9 @@ def test_the_bots_values_are_marked_in_all_of_an_episode_or_in_none() -> None:
     kinds = set()
     for seed in range(20):
         episode = drawn(seed, query=replace(QUERY, offers=0.5))
-        examples = [e for group in episode.support for e in group] + list(episode.query)
-        marked = {bool(prompt.offer.any()) for prompt, _ in examples}
-        assert len(marked) == 1
+        assert episode.query is not None
+        marked = {bool(batch.offer.any()) for batch, _ in episode.query.parts}
+        assert marked == {episode.offers}
         kinds |= marked
     assert kinds == {True, False}
 
@@ -99,7 +104,7 @@ def test_the_bots_values_are_marked_in_all_of_an_episode_or_in_none() -> None:
 def test_the_same_seed_draws_the_same_episode() -> None:
     def spelled(seed: int):
         episode = drawn(seed)
-        return [prompt.ids.tolist() for prompt, _ in episode.query], episode.service
+        return words_of(episode.query), [d.id for d in episode.support]
 
     assert spelled(4) == spelled(4)
     assert spelled(4) != spelled(5)
@@ -107,16 +112,13 @@ def test_the_same_seed_draws_the_same_episode() -> None:
 
 def test_too_small_a_service_leaves_fewer_to_ask() -> None:
     (task,) = tasks_of(corpus(services=1, dialogues=3))
-    episode = draw_episode(
-        shared_tokens(),
-        [task],
-        [1.0],
-        EpisodeConfig({2: 1.0}, queries=5),
-        random.Random(0),
-        support=Augmentation(),
-        query=Augmentation(),
-    )
-    assert (len(episode.support), len({dialogue_of(e) for e in episode.query})) == (2, 1)
+
+    def episode(shots: int) -> Episode:
+        config = EpisodeConfig({shots: 1.0}, queries=5)
+        return draw_episode(shared_tokens(), [task], [1.0], config, random.Random(0), query=PLAIN)
+
+    assert (len(episode(2).support), len(words_of(episode(2).query))) == (2, 1)
+    assert len(episode(3).support) == 3 and episode(3).query is None
 
 
 def test_opaque_slots_say_nothing_but_hold_the_same() -> None:
@@ -147,35 +149,48 @@ def test_opaque_hides_a_share() -> None:
 
 @pytest.mark.parametrize(("size", "available"), [(1, 5), (2, 5), (2, 3), (3, 3), (5, 2), (2, 1)])
 def test_inner_batches_go_round_the_support(size: int, available: int) -> None:
-    support = [[f"{n}a", f"{n}b"] for n in range(available)]
-    found = support_batches(support, 20, size, random.Random(0))  # type: ignore[arg-type]
+    found = inner_groups(
+        shared_tokens(),
+        CAFE,
+        bookings(available),
+        random.Random(0),
+        PLAIN,
+        steps=20,
+        size=size,
+    )
     assert len(found) == 20
-    for batch in found:
-        dialogues = {example[:-1] for example in batch}
-        assert len(batch) == 2 * len(dialogues) == 2 * min(size, available)
-    used = Counter(example for batch in found for example in batch)
-    assert len(used) == 2 * available
+    read = [words_of(group) for group in found]
+    assert {len(words) for words in read} == {min(size, available)}
+    used = Counter(words for group in read for words in group)
+    assert len(used) == available
     assert max(used.values()) - min(used.values()) <= max(4, 20 * size // available // 3)
 
 
 def test_the_first_round_uses_every_dialogue() -> None:
-    support = [[n] for n in range(6)]
-    found = support_batches(support, 3, 2, random.Random(1))  # type: ignore[arg-type]
-    assert sorted(n for batch in found for n in batch) == list(range(6))
-
-
-def test_a_dialogue_without_examples_is_no_support() -> None:
-    data = corpus(services=1, dialogues=4)
-    (task,) = tasks_of(data)
-    task = replace(task, alone=(*task.alone, Dialogue("empty", CAFE.name, ())))
-    episode = draw_episode(
-        shared_tokens(),
-        [task],
-        [1.0],
-        EpisodeConfig({5: 1.0}, queries=1),
-        random.Random(0),
-        support=Augmentation(),
-        query=Augmentation(),
+    found = inner_groups(
+        shared_tokens(), CAFE, bookings(6), random.Random(1), PLAIN, steps=3, size=2
     )
-    assert len(episode.support) == 4
-    assert episode.query == ()
+    assert len(set().union(*map(words_of, found))) == 6
+
+
+def test_the_support_is_read_anew_at_every_step() -> None:
+    def read(how: Augmentation) -> Set[Tuple[int, ...]]:
+        found = inner_groups(
+            shared_tokens(), CAFE, bookings(1), random.Random(0), how, steps=8, size=1
+        )
+        return set().union(*map(words_of, found))
+
+    assert len(read(PLAIN)) == 1
+    assert len(read(replace(SUPPORT, noise=1.0))) > 2
+    assert len(read(replace(SUPPORT, new_values=1.0))) > 2
+
+
+def test_a_dialogue_without_a_user_turn_is_no_support() -> None:
+    empty = Dialogue("empty", CAFE.name, ())
+    found = inner_groups(
+        shared_tokens(), CAFE, [*bookings(2), empty], random.Random(0), PLAIN, steps=4, size=3
+    )
+    assert [len(words_of(group)) for group in found] == [2] * 4
+    assert (
+        inner_groups(shared_tokens(), CAFE, [empty], random.Random(0), PLAIN, steps=4, size=2) == []
+    )

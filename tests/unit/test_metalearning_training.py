@@ -14,22 +14,19 @@ from torch import Tensor
 
 from rasa_onramp.dialogue import Dialogue
 from rasa_onramp.errors import CheckpointError, ConfigError
-from rasa_onramp.metalearning.adaptation import (
-    Adaptation,
-    adapt_to_support,
-    inner_batches,
-    support_examples,
-)
+from rasa_onramp.metalearning.adaptation import Adaptation, adapt_to_support, inner_batches
 from rasa_onramp.metalearning.algorithms import ALGORITHMS, algorithm
 from rasa_onramp.metalearning.corpus import tasks_of
-from rasa_onramp.metalearning.examples import examples_of, to_batch
-from rasa_onramp.metalearning.finetuning import FineTuning, finetune
+from rasa_onramp.metalearning.examples import examples_of, group_of
+from rasa_onramp.metalearning.finetuning import FineTuning, finetune, support_groups
 from rasa_onramp.metalearning.multitask import MultitaskConfig, pretrain
-from rasa_onramp.metalearning.precision import learning_precision
+from rasa_onramp.metalearning.objective import group_loss
 from rasa_onramp.metalearning.runs import Run
 from rasa_onramp.metalearning.training import MetaConfig, meta_train
+from rasa_onramp.tracker.batch import collate, collate_labels
 from rasa_onramp.tracker.loss import tracking_loss
 from rasa_onramp.tracker.model import StateTracker
+from rasa_onramp.tracker.roles import Role
 from tiny_tracker import CAFE, CONFIG, bookings, corpus, tiny_tracker
 
 TASKS = tasks_of(corpus(services=2, dialogues=8))
@@ -65,12 +62,10 @@ def changed(before: Dict[str, Tensor], after: Dict[str, Tensor]) -> List[str]:
 
 def loss_of(tracker: StateTracker, weights=None, count: int = 4) -> float:
     """The loss on a few dialogues of the corpus as they are."""
-    found = [
-        e for d in bookings(count) for e in examples_of(tracker.tokens, CAFE, d, random.Random(0))
-    ]
-    batch, labels = to_batch(found)
+    group = group_of(tracker.tokens, CAFE, bookings(count), random.Random(0))
+    assert group is not None
     with torch.no_grad():
-        return tracking_loss(tracker(batch, weights), labels).item()
+        return group_loss(tracker, group, weights).item()
 
 
 def logged(folder: Path, key: str) -> Dict[int, float]:
@@ -91,6 +86,32 @@ def stage_two(folder: Path, seed: int = 0, **changes) -> StateTracker:
     config = replace(STAGE_TWO, seed=seed, **changes)
     meta_train(tracker, TASKS, config, Run(folder, tensorboard=False), progress=False)
     return tracker
+
+
+def test_a_shared_schema_changes_neither_loss_nor_gradient() -> None:
+    tracker = tiny_tracker(seed=1, rank=2)
+    dialogues = [replace(d, turns=d.turns[: 2 * n + 1]) for n, d in enumerate(bookings(3))]
+    group = group_of(tracker.tokens, CAFE, dialogues, random.Random(0), tokens_a_part=100)
+    assert group is not None and len(group.parts) > 1
+    examples = [
+        e for d in dialogues for e in examples_of(tracker.tokens, CAFE, d, random.Random(0))
+    ]
+    prompts = [prompt for prompt, _ in examples]
+    batch = collate(prompts)
+    labels = collate_labels(prompts, [targets for _, targets in examples], batch.ids.shape[1])
+    weights = {k: v.clone().requires_grad_(True) for k, v in tracker.weights.items()}
+    losses = (
+        group_loss(tracker, group, weights),
+        group_loss(tracker, group, weights, math_attention=True),
+        tracking_loss(tracker(batch, weights), labels),
+    )
+    found = [torch.autograd.grad(loss, list(weights.values())) for loss in losses]
+    torch.testing.assert_close(losses[1], losses[2], rtol=3e-2, atol=0)
+    torch.testing.assert_close(losses[0], losses[1], rtol=3e-2, atol=0)
+    for gradient, plain, whole in zip(*found):
+        scale = max(float(whole.abs().max()), 1e-2)  # what is less is rounding alone
+        assert float((gradient - whole).abs().max()) < 0.1 * scale
+        assert float((plain - whole).abs().max()) < 0.1 * scale
 
 
 def test_pretraining_learns_and_keeps_word_embeddings(tmp_path: Path) -> None:
@@ -312,12 +333,9 @@ def test_learned_rates_are_stretched_over_the_steps(
     how = Adaptation(steps=steps, optimiser="sgd")
     ours = adapt_to_support(tracker, CAFE, bookings(1), how)["requested.bias"]
     bias = ready.weights["requested.bias"]
-    for step, examples in zip(wanted, inner_batches(ready, CAFE, bookings(1), how)):
-        batch, labels = to_batch(examples)
+    for step, group in zip(wanted, inner_batches(ready, CAFE, bookings(1), how)):
         bias = bias.detach().requires_grad_(True)
-        with learning_precision(ready.device):
-            scores = ready(batch, {**ready.weights, "requested.bias": bias})
-        loss = tracking_loss(scores, labels)
+        loss = group_loss(ready, group, {**ready.weights, "requested.bias": bias})
         (gradient,) = torch.autograd.grad(loss, bias)
         bias = bias - step * 1e-3 * gradient
     torch.testing.assert_close(ours, bias.detach(), rtol=1e-6, atol=1e-7)
@@ -353,23 +371,23 @@ def test_the_checkpoint_recommends_how_to_adapt(ready: StateTracker) -> None:
     assert Adaptation.of(ready) == Adaptation()
 
 
-def test_support_examples_are_one_list_a_dialogue(ready: StateTracker) -> None:
+def test_fine_tuning_takes_a_group_a_dialogue(ready: StateTracker) -> None:
     support = [*bookings(3), Dialogue("empty", CAFE.name, ())]
-    found = support_examples(ready, CAFE, support, offers=True, seed=0)
-    assert [len(examples) for examples in found] == [1, 1, 1]
-    assert all(prompt.offer.any() for ((prompt, _),) in found)
-    plain = support_examples(ready, CAFE, support, offers=False, seed=0)
-    assert not any(prompt.offer.any() for ((prompt, _),) in plain)
+    found = support_groups(ready, CAFE, support, offers=True, seed=0)
+    assert [len(group.parts) for group in found] == [1, 1, 1]
+    assert all(said.offer.any() for group in found for said, _ in group.parts)
+    plain = support_groups(ready, CAFE, support, offers=False, seed=0)
+    assert not any(said.offer.any() for group in plain for said, _ in group.parts)
 
 
 def test_support_dialogues_are_varied_anew_at_every_step(ready: StateTracker) -> None:
     def texts(**how: float) -> List[str]:
         steps = inner_batches(ready, CAFE, bookings(1), Adaptation(steps=12, **how))
-        assert [len(examples) for examples in steps] == [1] * 12
-        return [" ".join(t.text for t in s[0][0].turns if t.is_user) for s in steps]
+        assert [len(said) for group in steps for said, _ in group.parts] == [1] * 12
+        said = [group.parts[0][0] for group in steps]
+        return [str(batch.ids[batch.role == int(Role.TEXT)].tolist()) for batch in said]
 
-    as_written = " ".join(t.text for t in bookings(1)[0].turns if t.is_user)
-    assert set(texts(noise=0, new_values=0)) == {as_written}
+    assert len(set(texts(noise=0, new_values=0))) == 1
     assert len(set(texts(noise=1, new_values=0))) >= 3
     assert len(set(texts(noise=0, new_values=1))) > 3
     assert texts() == texts()
@@ -378,9 +396,9 @@ def test_support_dialogues_are_varied_anew_at_every_step(ready: StateTracker) ->
 def test_fine_tuning_learns_and_leaves_the_original() -> None:
     tracker = tiny_tracker(seed=2, rank=2)
     before = everything(tracker)
-    examples = support_examples(tracker, CAFE, bookings(4), offers=False, seed=0)
+    groups = support_groups(tracker, CAFE, bookings(4), offers=False, seed=0)
     how = FineTuning(rate=3e-3, epochs=3)
-    tuned = finetune(tracker, examples, how)
+    tuned = finetune(tracker, groups, how)
     assert changed(before, everything(tracker)) == []
     assert not any(p.requires_grad or p.grad is not None for p in tracker.encoder.parameters())
     assert loss_of(tuned) < 0.8 * loss_of(tracker)
@@ -389,7 +407,7 @@ def test_fine_tuning_learns_and_leaves_the_original() -> None:
     assert "encoder/embeddings.word_embeddings.weight" not in moved
     assert not any(p.requires_grad for p in tuned.encoder.parameters())
     assert not any(v.requires_grad for v in tuned.weights.values())
-    assert changed(everything(tuned), everything(finetune(tracker, examples, how))) == []
+    assert changed(everything(tuned), everything(finetune(tracker, groups, how))) == []
     assert tuned.encoder.config == CONFIG
 
 
@@ -401,11 +419,11 @@ def test_fine_tuning_on_nothing_is_the_tracker_as_it_is() -> None:
 def test_fine_tuning_warms_up_and_falls_to_nothing() -> None:
     """One epoch of one step: the rate it is taken at is the peak itself."""
     tracker = tiny_tracker(seed=2)
-    examples = support_examples(tracker, CAFE, bookings(1), offers=False, seed=0)
+    groups = support_groups(tracker, CAFE, bookings(1), offers=False, seed=0)
     start = tracker.weights["requested.bias"]
-    tuned = finetune(tracker, examples, FineTuning(rate=1e-3, epochs=1, warmup=0.1))
+    tuned = finetune(tracker, groups, FineTuning(rate=1e-3, epochs=1, warmup=0.1))
     step = (tuned.weights["requested.bias"] - start * (1 - 1e-3 * 0.01)).abs()
     torch.testing.assert_close(step, torch.full((1,), 1e-3), rtol=1e-3, atol=0)
-    slow = finetune(tracker, examples, FineTuning(rate=1e-3, epochs=1, warmup=4.0))
+    slow = finetune(tracker, groups, FineTuning(rate=1e-3, epochs=1, warmup=4.0))
     step = (slow.weights["requested.bias"] - start * (1 - 0.25e-3 * 0.01)).abs()
     torch.testing.assert_close(step, torch.full((1,), 0.25e-3), rtol=1e-3, atol=0)

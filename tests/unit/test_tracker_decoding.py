@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rasa_onramp.dialogue import DONTCARE, Dialogue, Schema, Slot, Span, State, Turn
-from rasa_onramp.metalearning.examples import examples_of
+from rasa_onramp.metalearning.examples import group_of
 from rasa_onramp.metalearning.finetuning import FineTuning, finetune
 from rasa_onramp.metalearning.lora import initial_lora
 from rasa_onramp.tracker.answers import MAX_SPAN, STAYING, TurnPrediction, answer
@@ -386,9 +386,10 @@ def test_a_tracker_that_learned_its_dialogues_repeats_their_states() -> None:
     """Labels, loss and decoding in one: training on what is to be said leads to it being said."""
     start = tiny_tracker(seed=0)
     dialogues = bookings(2)
-    examples = [examples_of(start.tokens, CAFE, d, random.Random(0)) for d in dialogues]
+    found = [group_of(start.tokens, CAFE, [d], random.Random(0)) for d in dialogues]
+    groups = [group for group in found if group is not None]
     how = FineTuning(rate=5e-3, epochs=80, dialogues_a_step=2)
-    learned = finetune(start, examples, how)
+    learned = finetune(start, groups, how)
     for dialogue, found in zip(dialogues, track_dialogues(learned, CAFE, dialogues)):
         states = [turn.state for turn in dialogue.turns if turn.is_user]
         assert [p.state for p in found if p is not None] == states

@@ -19,6 +19,7 @@ from rasa_onramp.cli.training_corpora import training_tasks
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.metalearning.algorithms import ALGORITHMS
 from rasa_onramp.metalearning.multitask import MultitaskConfig, pretrain
+from rasa_onramp.metalearning.parallel import join_workers
 from rasa_onramp.metalearning.runs import Run
 from rasa_onramp.metalearning.training import MetaConfig, meta_train
 from rasa_onramp.tracker.checkpoint import load_tracker, save_tracker
@@ -94,7 +95,7 @@ __all__ = ["command"]
 )
 @click.option(
     "--tokens",
-    default=2560,
+    default=MultitaskConfig.tokens_a_batch,
     show_default=True,
     type=click.IntRange(512),
     help="Tokens a multi-task batch.",
@@ -141,11 +142,15 @@ def command(
 ) -> None:
     """Meta-train an initialisation on a corpus. Resumes where a run of the same folder stopped.
 
-    Writes RUN/multitask and RUN/tracker, each a folder that --checkpoint and --start take.
+    Writes RUN/multitask and RUN/tracker, each a folder that --checkpoint and --start take. Under
+    torchrun, multi-task pretraining takes one batch a process.
     """
     if threads:
         torch.set_num_threads(threads)
     where = chosen_device(device)
+    workers = join_workers(torch.device(where))
+    if workers.count > 1 and stage != "multitask":
+        raise ConfigError("--stage: several processes can only do multitask; run meta in one")
     tasks = [t for n, f in enumerate(folders) for t in training_tasks(f, () if n else paraphrases)]
     names = [task.schema.name for task in tasks]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -173,8 +178,15 @@ def command(
         )
         first = [task for task in tasks if task.schema.name not in held]
         pretrain(
-            tracker, first, config, Run(root / "log-multitask"), progress=shows_progress(progress)
+            tracker,
+            first,
+            config,
+            Run(root / "log-multitask", tensorboard=workers.first),
+            progress=shows_progress(progress),
+            workers=workers,
         )
+        if not workers.first:
+            return
         tracker.training_services = tuple(t.schema.name for t in first)
         digest = save_tracker(tracker, root / "multitask", tokenizer)
         click.echo(f"{root / 'multitask'}: {digest[:12]}")

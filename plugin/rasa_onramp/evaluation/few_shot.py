@@ -11,8 +11,8 @@ from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, 
 from rasa_onramp.dialogue import Corpus, Dialogue, Schema, State
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.metrics import TurnScore, aggregate, score_dialogue
-from rasa_onramp.metalearning.adaptation import Adaptation, adapt_to_support, support_examples
-from rasa_onramp.metalearning.finetuning import FineTuning, finetune
+from rasa_onramp.metalearning.adaptation import Adaptation, adapt_to_support
+from rasa_onramp.metalearning.finetuning import FineTuning, finetune, support_groups
 from rasa_onramp.tracker.decoding import track_dialogues
 from rasa_onramp.tracker.model import StateTracker
 
@@ -173,10 +173,10 @@ def _one_split(
                 )
                 weights = adapt_to_support(tracker, schema, pool[:shots], how)
             elif shots and method == "finetune":
-                examples = support_examples(
+                groups = support_groups(
                     tracker, schema, pool[:shots], offers=protocol.offers, seed=seed
                 )
-                chosen = finetune(tracker, examples, protocol.finetuning)
+                chosen = finetune(tracker, groups, protocol.finetuning)
             seconds = time.perf_counter() - began
             found = track_dialogues(chosen, schema, held_out, weights, offers=protocol.offers)
             states = {

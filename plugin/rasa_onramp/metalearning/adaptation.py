@@ -11,14 +11,13 @@ from torch.nn import functional as F
 
 from rasa_onramp.dialogue import Dialogue, Schema
 from rasa_onramp.errors import CheckpointError
-from rasa_onramp.metalearning.examples import Augmentation, Example, examples_of, to_batch
+from rasa_onramp.metalearning.episodes import inner_groups
+from rasa_onramp.metalearning.examples import Augmentation, Group
 from rasa_onramp.metalearning.inner_loop import InnerLoop, adapt
-from rasa_onramp.metalearning.precision import learning_precision
-from rasa_onramp.metalearning.training import support_batches
-from rasa_onramp.tracker.loss import tracking_loss
+from rasa_onramp.metalearning.objective import group_loss
 from rasa_onramp.tracker.model import StateTracker
 
-__all__ = ["Adaptation", "adapt_to_support", "inner_batches", "support_examples"]
+__all__ = ["Adaptation", "adapt_to_support", "inner_batches"]
 
 
 @dataclass(frozen=True)
@@ -48,31 +47,22 @@ class Adaptation:
         return cls(**recommended)
 
 
-def support_examples(
-    tracker: StateTracker, schema: Schema, support: Sequence[Dialogue], *, offers: bool, seed: int
-) -> List[List[Example]]:
-    """The examples of each support dialogue; dialogues without a user turn are left out."""
-    rng = random.Random(seed)
-    how = Augmentation(shuffle=True, offers=float(offers))
-    found = [examples_of(tracker.tokens, schema, d, rng, how) for d in support]
-    return [examples for examples in found if examples]
-
-
 def inner_batches(
     tracker: StateTracker, schema: Schema, support: Sequence[Dialogue], how: Adaptation
-) -> List[List[Example]]:
-    """The examples of each step; no steps if no support dialogue has a user turn."""
-    usable = [[d] for d in support if any(turn.is_user for turn in d.turns)]
-    if not usable:
-        return []
-    rng = random.Random(how.seed)
+) -> List[Group]:
+    """What each step is taken on; no steps if no support dialogue has a user turn."""
     vary = Augmentation(
         shuffle=True, offers=float(how.offers), noise=how.noise, new_values=how.new_values
     )
-    return [
-        [e for d in chosen for e in examples_of(tracker.tokens, schema, d, rng, vary)]
-        for chosen in support_batches(usable, how.steps, how.dialogues_a_step, rng)
-    ]
+    return inner_groups(
+        tracker.tokens,
+        schema,
+        support,
+        random.Random(how.seed),
+        vary,
+        steps=how.steps,
+        size=how.dialogues_a_step,
+    )
 
 
 def adapt_to_support(
@@ -93,10 +83,7 @@ def adapt_to_support(
         return dict(tracker.weights)
 
     def loss_of(weights: Mapping[str, Tensor], step: int) -> Tensor:
-        batch, labels = to_batch(steps[step])
-        with learning_precision(tracker.device):
-            scores = tracker(batch.to(tracker.device), {**tracker.weights, **weights})
-        return tracking_loss(scores, labels.to(tracker.device))
+        return group_loss(tracker, steps[step], {**tracker.weights, **weights})
 
     adapting = {k: v for k, v in tracker.weights.items() if k in tracker.rates}
     if not adapting:

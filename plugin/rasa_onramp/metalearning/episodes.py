@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, replace
-from typing import Dict, Mapping, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from rasa_onramp.dialogue import Dialogue, Schema
 from rasa_onramp.metalearning.augment import Renaming, translate
 from rasa_onramp.metalearning.corpus import Task, draw
-from rasa_onramp.metalearning.examples import Augmentation, Example, examples_of
+from rasa_onramp.metalearning.examples import Augmentation, Group, group_of
 from rasa_onramp.tracker.tokens import Tokens
 
-__all__ = ["Episode", "EpisodeConfig", "draw_episode", "opaque"]
+__all__ = ["Episode", "EpisodeConfig", "draw_episode", "inner_groups", "opaque"]
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,15 @@ class EpisodeConfig:
 
 @dataclass(frozen=True)
 class Episode:
-    """`support` has one list of examples a dialogue; `query` is what the outer loss is taken on."""
+    """`support` is read anew at each inner step; `query` is what the outer loss is taken on.
 
-    service: str
-    support: Tuple[Tuple[Example, ...], ...]
-    query: Tuple[Example, ...]
+    `offers`: whether the bot's own values are marked.
+    """
+
+    schema: Schema
+    support: Tuple[Dialogue, ...]
+    query: Optional[Group]
+    offers: bool
 
 
 def draw_episode(
@@ -46,7 +50,6 @@ def draw_episode(
     config: EpisodeConfig,
     rng: random.Random,
     *,
-    support: Augmentation,
     query: Augmentation,
 ) -> Episode:
     """Draw a task, a wording of its schema, and different dialogues for support and query."""
@@ -57,17 +60,42 @@ def draw_episode(
         schema, names = opaque(schema, rng)
         dialogues = [translate(d, names, schema.name) for d in dialogues]
     # one episode is one deployment: the bot's own values are marked in all of it or in none
-    offers = float(rng.random() < query.offers)
-    support, query = replace(support, offers=offers), replace(query, offers=offers)
+    offers = rng.random() < query.offers
+    query = replace(query, offers=float(offers))
+    asked = group_of(tokens, schema, dialogues[shots:], rng, query)
+    return Episode(schema, tuple(dialogues[:shots]), asked, offers)
 
-    def examples(dialogue: Dialogue, how: Augmentation) -> Tuple[Example, ...]:
-        return tuple(examples_of(tokens, schema, dialogue, rng, how))
 
-    return Episode(
-        service=task.schema.name,
-        support=tuple(e for e in (examples(d, support) for d in dialogues[:shots]) if e),
-        query=tuple(e for d in dialogues[shots:] for e in examples(d, query)),
-    )
+def inner_groups(
+    tokens: Tokens,
+    schema: Schema,
+    support: Sequence[Dialogue],
+    rng: random.Random,
+    how: Augmentation,
+    *,
+    steps: int,
+    size: int,
+) -> List[Group]:
+    """What each inner step is taken on: `size` support dialogues, going round the shuffled set.
+
+    They are read anew at every step, varied as `how` says. Dialogues without a user turn are left
+    out; with none that has one there are no steps.
+    """
+    usable = [d for d in support if any(turn.is_user for turn in d.turns)]
+    order: List[int] = []
+    found: List[Group] = []
+    while usable and len(found) < steps:
+        chosen: List[int] = []
+        while len(chosen) < min(size, len(usable)):
+            if not order:
+                order = rng.sample(range(len(usable)), len(usable))
+            number = order.pop()
+            if number not in chosen:
+                chosen.append(number)
+        group = group_of(tokens, schema, [usable[n] for n in chosen], rng, how)
+        if group is not None:
+            found.append(group)
+    return found
 
 
 def opaque(schema: Schema, rng: random.Random, share: float = 0.5) -> Tuple[Schema, Renaming]:

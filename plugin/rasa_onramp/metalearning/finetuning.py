@@ -10,12 +10,12 @@ from typing import List, Sequence
 import torch
 from torch import Tensor
 
-from rasa_onramp.metalearning.examples import Example, to_batch
-from rasa_onramp.metalearning.precision import learning_precision
-from rasa_onramp.tracker.loss import tracking_loss
+from rasa_onramp.dialogue import Dialogue, Schema
+from rasa_onramp.metalearning.examples import Augmentation, Group, group_of
+from rasa_onramp.metalearning.objective import group_loss
 from rasa_onramp.tracker.model import StateTracker
 
-__all__ = ["FineTuning", "finetune"]
+__all__ = ["FineTuning", "finetune", "support_groups"]
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,20 @@ class FineTuning:
     seed: int = 0
 
 
+def support_groups(
+    tracker: StateTracker, schema: Schema, support: Sequence[Dialogue], *, offers: bool, seed: int
+) -> List[Group]:
+    """The support dialogues as they are, one a group; those without a user turn are left out."""
+    rng = random.Random(seed)
+    how = Augmentation(shuffle=True, offers=float(offers))
+    found = [group_of(tracker.tokens, schema, [d], rng, how) for d in support]
+    return [group for group in found if group is not None]
+
+
 def finetune(
-    tracker: StateTracker, support: Sequence[Sequence[Example]], how: FineTuning = FineTuning()
+    tracker: StateTracker, support: Sequence[Group], how: FineTuning = FineTuning()
 ) -> StateTracker:
-    """A fine-tuned copy of `tracker`. `support` holds the examples of one dialogue each."""
+    """A fine-tuned copy of `tracker`. `support` has a group for each dialogue."""
     tuned = copy.copy(tracker)
     tuned.encoder = copy.deepcopy(tracker.encoder).requires_grad_(True)
     tuned.encoder.embeddings["word_embeddings"].requires_grad_(False)
@@ -47,16 +57,14 @@ def finetune(
     for _ in range(how.epochs):
         order = rng.sample(range(len(support)), len(support))
         for start in range(0, len(order), size):
-            chosen = [e for i in order[start : start + size] for e in support[i]]
+            chosen = [support[i] for i in order[start : start + size]]
+            turns = sum(group.turns for group in chosen)
             rise = min(1.0, (step + 1) / max(1.0, how.warmup * total))
             for group in optimiser.param_groups:
                 group["lr"] = how.rate * rise * (1 - step / total)
-            batch, labels = to_batch(chosen)
-            with learning_precision(tuned.device):
-                scores = tuned(batch.to(tuned.device))
-            loss = tracking_loss(scores, labels.to(tuned.device))
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()
+            for one in chosen:
+                (group_loss(tuned, one) * (one.turns / turns)).backward()
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             optimiser.step()
             step += 1

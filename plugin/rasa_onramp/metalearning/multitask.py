@@ -6,24 +6,24 @@ import math
 import random
 import time
 from dataclasses import asdict, dataclass
-from typing import Callable, Dict, Iterator, Optional, Sequence
+from typing import Callable, Dict, Iterator, List, Optional, Sequence
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from rasa_onramp.metalearning.corpus import Task, stream
-from rasa_onramp.metalearning.examples import Augmentation, Example, batches, examples_of
-from rasa_onramp.metalearning.precision import learning_precision
+from rasa_onramp.metalearning.corpus import Task, draw
+from rasa_onramp.metalearning.examples import Augmentation, Group, group_of
+from rasa_onramp.metalearning.objective import group_loss
+from rasa_onramp.metalearning.parallel import ALONE, Workers
 from rasa_onramp.metalearning.runs import Run
-from rasa_onramp.tracker.loss import tracking_loss
 from rasa_onramp.tracker.model import StateTracker
 
 __all__ = ["MultitaskConfig", "pretrain"]
 
 #: How examples are varied in training.
 AUGMENTATION = Augmentation(
-    forget=0.4,
+    forget=0.5,
     offers=0.5,
     shuffle=True,
     undescribed=0.1,
@@ -37,13 +37,17 @@ AUGMENTATION = Augmentation(
 class MultitaskConfig:
     """Settings of stage one. Learning rates are AdamW's peaks; a batch is counted in tokens.
 
+    A batch has groups of up to `dialogues_a_group` dialogues of one domain, which share its encoded
+    schema: a schema is as long as several dialogues, so this halves the work.
+
     With `minutes`, training ends when either they or the steps are used up, and the schedule
     follows whichever is further on.
     """
 
     steps: int = 4000
     minutes: Optional[float] = None
-    tokens_a_batch: int = 2560
+    tokens_a_batch: int = 4096
+    dialogues_a_group: int = 8
     encoder_rate: float = 3e-4
     heads_rate: float = 1e-3
     warmup: int = 200
@@ -62,14 +66,15 @@ def pretrain(
     evaluate: Optional[Callable[[StateTracker], Dict[str, float]]] = None,
     evaluate_every: int = 1000,
     progress: bool = True,
+    workers: Workers = ALONE,
 ) -> None:
     """Train encoder and heads in place, resuming from `run` if it holds a step.
 
     Word embeddings stay frozen: they are half of the parameters, and unseen domains use words
     that training never met. Precision is bfloat16 on GPUs; on CPUs float32, which is the faster
-    of the two wherever the CPU lacks matrix units for bfloat16.
+    of the two wherever the CPU lacks matrix units for bfloat16. Several `workers` take a batch
+    each and step together; the first saves and shows progress.
     """
-    device = tracker.device
     parameters = _trainable(tracker)
     heads = list(tracker.weights.values())
     body = [p for p in parameters.values() if not any(p is h for h in heads)]
@@ -83,36 +88,45 @@ def pretrain(
         fused=True,  # one pass over the parameters; a fifth of a step on a CPU otherwise
     )
     step = run.resume(parameters, optimiser)
-    rng = random.Random(config.seed * 1_000_003 + step)  # a resumed run draws new dialogues
-    feed = batches(
-        _examples(tracker, tasks, rng), tokens_a_batch=config.tokens_a_batch, pool=96, rng=rng
-    )
+    # a resumed run draws new dialogues, and each worker its own
+    rng = random.Random(f"{config.seed} {step} {workers.rank}")
+    feed = _batches(tracker, tasks, config, rng)
     bar = tqdm(
-        total=config.steps, initial=step, disable=not progress, desc="multi-task", unit="step"
+        total=config.steps,
+        initial=step,
+        disable=not progress or not workers.first,
+        desc="multi-task",
+        unit="step",
     )
     turns, began = 0, time.monotonic()
     done = step / config.steps
     while done < 1:
-        batch, labels = next(feed)
+        groups = next(feed)
         scale = _schedule(step, done, config)
         for group in optimiser.param_groups:
             group["lr"] = group["peak"] * scale
-        with learning_precision(device):
-            scores = tracker(batch.to(device))
-        loss = tracking_loss(scores, labels.to(device))
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        asked = sum(group.turns for group in groups)
+        mean = 0.0
+        for chosen in groups:  # one after the other: a group's activations fit the cache better
+            loss = group_loss(tracker, chosen) * (chosen.turns / asked)
+            loss.backward()
+            mean += loss.item()
+        workers.average_gradients(parameters.values())
         norm = torch.nn.utils.clip_grad_norm_(parameters.values(), config.clip)
         optimiser.step()
         step += 1
-        turns += labels.turns
+        turns += asked * workers.count
         elapsed = time.monotonic() - began
         done = max(step / config.steps, elapsed / 60 / config.minutes if config.minutes else 0)
+        done = workers.same(done)
         bar.update()
+        if not workers.first:
+            continue
         if step % 10 == 0:
             speed = turns / elapsed
-            bar.set_postfix(loss=f"{loss.item():.3f}", turns_s=f"{speed:.0f}")
-            run.log(step, {"loss": loss.item(), "gradient norm": float(norm), "turns/s": speed})
+            bar.set_postfix(loss=f"{mean:.3f}", turns_s=f"{speed:.0f}")
+            run.log(step, {"loss": mean, "gradient norm": float(norm), "turns/s": speed})
         if step % config.save_every == 0 or done >= 1:
             run.save(step, parameters, optimiser, asdict(config))
         if evaluate is not None and (step % evaluate_every == 0 or done >= 1):
@@ -131,11 +145,26 @@ def _trainable(tracker: StateTracker) -> Dict[str, Tensor]:
     return found
 
 
-def _examples(
-    tracker: StateTracker, tasks: Sequence[Task], rng: random.Random
-) -> Iterator[Example]:
-    for schema, dialogue in stream(tasks, rng):
-        yield from examples_of(tracker.tokens, schema, dialogue, rng, AUGMENTATION)
+def _batches(
+    tracker: StateTracker, tasks: Sequence[Task], config: MultitaskConfig, rng: random.Random
+) -> Iterator[List[Group]]:
+    """Groups without end, as many at a time as make a batch; services by the square root of their
+    turns.
+    """
+    chances = [task.turns**0.5 for task in tasks]
+    while True:
+        batch: List[Group] = []
+        while sum(group.tokens for group in batch) < config.tokens_a_batch:
+            task = rng.choices(tasks, chances)[0]
+            schema, dialogues = draw(task, rng, config.dialogues_a_group)
+            # long dialogues fill a batch by themselves; half of it is enough of one domain
+            budget = config.tokens_a_batch // 2
+            group = group_of(
+                tracker.tokens, schema, dialogues, rng, AUGMENTATION, most_tokens=budget
+            )
+            if group is not None:
+                batch.append(group)
+        yield batch
 
 
 def _schedule(step: int, done: float, config: MultitaskConfig) -> float:

@@ -16,8 +16,8 @@ from __future__ import annotations
 import math
 import random
 import time
-from dataclasses import asdict, dataclass, field
-from typing import Any, Dict, List, Mapping, Optional, Sequence, TypeVar
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import torch
 from torch import Tensor
@@ -25,18 +25,15 @@ from tqdm import tqdm
 
 from rasa_onramp.metalearning.algorithms import algorithm
 from rasa_onramp.metalearning.corpus import Task
-from rasa_onramp.metalearning.episodes import Episode, EpisodeConfig, draw_episode
-from rasa_onramp.metalearning.examples import Augmentation, Example, to_batch
+from rasa_onramp.metalearning.episodes import Episode, EpisodeConfig, draw_episode, inner_groups
+from rasa_onramp.metalearning.examples import Augmentation, Group
 from rasa_onramp.metalearning.inner_loop import InnerLoop, differentiable_adapt, initial_rates
 from rasa_onramp.metalearning.lora import Adapter, initial_lora
-from rasa_onramp.metalearning.precision import learning_precision
+from rasa_onramp.metalearning.objective import group_loss
 from rasa_onramp.metalearning.runs import Run
-from rasa_onramp.tracker.loss import tracking_loss
 from rasa_onramp.tracker.model import StateTracker
 
-__all__ = ["MetaConfig", "meta_train", "support_batches"]
-
-T = TypeVar("T")
+__all__ = ["MetaConfig", "meta_train"]
 
 SUPPORT = Augmentation(shuffle=True, forget=0.2, noise=0.2, new_values=0.15)
 QUERY = Augmentation(
@@ -137,10 +134,8 @@ def meta_train(
         optimiser.zero_grad(set_to_none=True)
         losses: List[float] = []
         for _ in range(config.episodes_a_step):
-            episode = draw_episode(
-                tracker.tokens, tasks, chances, shape, rng, support=SUPPORT, query=QUERY
-            )
-            if not episode.query:
+            episode = draw_episode(tracker.tokens, tasks, chances, shape, rng, query=QUERY)
+            if episode.query is None:
                 continue
             rates = {name: rate.exp() for name, rate in log_rates.items()}
             loss = _outer_loss(tracker, adapter, outer, rates, episode, how, config, rng)
@@ -165,27 +160,6 @@ def meta_train(
     tracker.encoder.requires_grad_(False)
 
 
-def support_batches(
-    support: Sequence[Sequence[T]], count: int, size: int, rng: random.Random
-) -> List[List[T]]:
-    """`count` inner batches of `size` dialogues each, going round the shuffled support set.
-
-    `support` holds what each dialogue gives, `T`; a batch has all of its dialogues'.
-    """
-    order: List[int] = []
-    found = []
-    for _ in range(count):
-        chosen: List[int] = []
-        while len(chosen) < min(size, len(support)):
-            if not order:
-                order = rng.sample(range(len(support)), len(support))
-            number = order.pop()
-            if number not in chosen:
-                chosen.append(number)
-        found.append([example for number in chosen for example in support[number]])
-    return found
-
-
 def _outer_loss(
     tracker: StateTracker,
     adapter: Adapter,
@@ -198,15 +172,21 @@ def _outer_loss(
 ) -> Tensor:
     """The query loss at the weights that the support set leads to."""
 
-    def loss_of(weights: Mapping[str, Tensor], examples: Sequence[Example]) -> Tensor:
-        batch, labels = to_batch(examples)
-        device = tracker.device
-        with learning_precision(device):
-            scores = tracker(batch.to(device), {**outer, **weights}, math_attention=how.order == 2)
-        return tracking_loss(scores, labels.to(device))
+    def loss_of(weights: Mapping[str, Tensor], group: Group) -> Tensor:
+        everything = {**outer, **weights}
+        return group_loss(tracker, group, everything, math_attention=how.order == 2)
 
-    if not episode.support:
-        return loss_of(adapter(), episode.query)
-    steps = support_batches(episode.support, how.steps, config.dialogues_a_step, rng)
-    fast = differentiable_adapt(adapter, lambda w, k: loss_of(w, steps[k]), rates, how)
+    steps = inner_groups(
+        tracker.tokens,
+        episode.schema,
+        episode.support,
+        rng,
+        replace(SUPPORT, offers=float(episode.offers)),
+        steps=how.steps,
+        size=config.dialogues_a_step,
+    )
+    fast: Mapping[str, Tensor] = adapter()
+    if steps:
+        fast = differentiable_adapt(adapter, lambda w, k: loss_of(w, steps[k]), rates, how)
+    assert episode.query is not None
     return loss_of(fast, episode.query)

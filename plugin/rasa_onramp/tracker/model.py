@@ -114,15 +114,31 @@ class StateTracker:
         rows = index.clamp(min=0)[..., None].expand(-1, -1, hidden.shape[-1])
         return _point(hidden.gather(1, rows), hidden, asked, batch, weights)
 
-    def remember(self, batch: Batch, weights: Optional[Weights] = None) -> Memory:
+    def remember(
+        self, batch: Batch, weights: Optional[Weights] = None, *, math_attention: bool = False
+    ) -> Memory:
         """Encode histories (prompts without queries) to be asked later."""
         weights = self.weights if weights is None else weights
         words, bag = self._words(batch, weights, None)
         mask = attention_mask(batch, batch)
-        hidden, prefix = self.encoder(words, batch.positions, mask, lora=weights, keep=True)
+        hidden, prefix = self.encoder(
+            words,
+            batch.positions,
+            mask,
+            lora=weights,
+            keep=True,
+            math_attention=math_attention,
+        )
         return Memory(batch, hidden, prefix or [], bag)
 
-    def ask(self, memory: Memory, rest: Batch, weights: Optional[Weights] = None) -> Scores:
+    def ask(
+        self,
+        memory: Memory,
+        rest: Batch,
+        weights: Optional[Weights] = None,
+        *,
+        math_attention: bool = False,
+    ) -> Scores:
         """Scores of the queries in `rest`, the prompts' tokens that `memory` doesn't hold.
 
         `rest` may be queries only, or what was said since and then queries. The same as one pass
@@ -131,7 +147,14 @@ class StateTracker:
         weights = self.weights if weights is None else weights
         words, _ = self._words(rest, weights, memory.bag.expand(len(rest), -1, -1))
         mask = torch.cat([attention_mask(rest, memory.batch), attention_mask(rest, rest)], dim=2)
-        hidden, _ = self.encoder(words, rest.positions, mask, lora=weights, past=memory.prefix)
+        hidden, _ = self.encoder(
+            words,
+            rest.positions,
+            mask,
+            lora=weights,
+            past=memory.prefix,
+            math_attention=math_attention,
+        )
         index = rest.queries()
         rows = index.clamp(min=0)[..., None].expand(-1, -1, hidden.shape[-1])
         keys = torch.cat([memory.hidden.expand(len(rest), -1, -1), hidden], dim=1)

@@ -1,0 +1,59 @@
+"""Several processes that train one model, each on batches of its own (torchrun starts them)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Iterable
+
+import torch
+from torch import Tensor, distributed
+
+__all__ = ["ALONE", "Workers", "join_workers"]
+
+
+@dataclass(frozen=True)
+class Workers:
+    """The processes of a run, and which of them this is; one, unless `join_workers` said more."""
+
+    rank: int = 0
+    count: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that saves and reports."""
+        return self.rank == 0
+
+    def average_gradients(self, parameters: Iterable[Tensor]) -> None:
+        """Give every worker the mean of all workers' gradients, in place."""
+        if self.count == 1:
+            return
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        flat = torch.cat([g.reshape(-1) for g in gradients])
+        distributed.all_reduce(flat)
+        flat /= self.count
+        for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients])):
+            gradient.copy_(mean.view_as(gradient))
+
+    def same(self, value: float) -> float:
+        """The first worker's `value`, so that all of them decide alike."""
+        if self.count == 1:
+            return value
+        shared = torch.tensor([value], dtype=torch.float64)
+        if distributed.get_backend() == "nccl":
+            shared = shared.cuda()
+        distributed.broadcast(shared, src=0)
+        return float(shared)
+
+
+#: The only process of a run.
+ALONE = Workers()
+
+
+def join_workers(device: torch.device) -> Workers:
+    """Meet the other processes that torchrun started; without torchrun there is one worker."""
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1:
+        return ALONE
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    return Workers(distributed.get_rank(), count)
