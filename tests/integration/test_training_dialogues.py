@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Dict, Iterator, Mapping, Set, Tuple
+from typing import Dict, Iterator, List, Mapping, Set, Tuple
 
 import pytest
 from rapidfuzz import fuzz, process
 
+from labelled import JUDGES, steps
 from rasa_onramp.dialogue import DONTCARE, Corpus, Dialogue, Schema, Turn
 from rasa_onramp.formats import read
 from rasa_onramp.metalearning.corpus import tasks_of
@@ -19,8 +20,6 @@ FOLDER = ROOT / "training_data" / "dialogues"
 DOMAINS = sorted(FOLDER.glob("*.yml"))
 #: Never trained on.
 DEV = sorted((ROOT / "training_data" / "dev").glob("*.yml"))
-#: What the tracker is judged by must not be trained on.
-JUDGES = ("parcel", "courier", "clinic", "sim card", "mobile plan", "helpdesk", "help desk")
 
 every_domain = pytest.mark.parametrize("path", DOMAINS + DEV, ids=lambda path: path.stem)
 
@@ -32,14 +31,13 @@ def corpus_of(path: Path) -> Tuple[Schema, Corpus]:
     return schema, corpus
 
 
-def changes(dialogue: Dialogue) -> Iterator[Tuple[int, Turn, Mapping[str, Tuple[str, ...]]]]:
-    """For each user turn in scope its number, itself, and the values it set or changed."""
-    before: Mapping[str, Tuple[str, ...]] = {}
-    for number, turn in enumerate(dialogue.turns):
-        if turn.is_user and turn.state is not None:
-            now = turn.state.values
-            yield number, turn, {s: v for s, v in now.items() if before.get(s) != v}
-            before = now
+Values = Mapping[str, Tuple[str, ...]]
+
+
+def changes(dialogue: Dialogue) -> Iterator[Tuple[List[Turn], Values]]:
+    """For each user turn in scope: the turns up to it, and the values it set or changed."""
+    for turns, before, after in steps(dialogue):
+        yield turns, {s: v for s, v in after.values.items() if before.values.get(s) != v}
 
 
 @every_domain
@@ -70,8 +68,8 @@ def test_paraphrase_says_the_same_in_other_words(path: Path) -> None:
 def test_free_values_stand_verbatim_in_the_dialogue_so_far(path: Path) -> None:
     schema, corpus = corpus_of(path)
     for dialogue in corpus.dialogues:
-        for number, _, changed in changes(dialogue):
-            so_far = "\n".join(turn.text for turn in dialogue.turns[: number + 1]).lower()
+        for turns, changed in changes(dialogue):
+            so_far = "\n".join(turn.text for turn in turns).lower()
             for slot, values in changed.items():
                 if not schema.slot(slot).categorical and values != (DONTCARE,):
                     assert values[0].lower() in so_far, (dialogue.id, slot, values)
@@ -96,9 +94,9 @@ def test_people_talk_like_people(path: Path) -> None:
     for dialogue in corpus.dialogues:
         found["out of scope"] += any(t.is_user and t.state is None for t in dialogue.turns)
         seen: Set[str] = set()
-        for _, turn, changed in changes(dialogue):
+        for turns, changed in changes(dialogue):
             for slot, values in changed.items():
-                unsaid = values[0].lower() not in turn.text.lower() and values != (DONTCARE,)
+                unsaid = values[0].lower() not in turns[-1].text.lower() and values != (DONTCARE,)
                 found["meant" if schema.slot(slot).categorical else "accepted"] += unsaid
                 found["changed"] += slot in seen
                 seen.add(slot)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Dict, Iterator, List, Set, Tuple
+from typing import Dict, List, Set
 
 import pytest
 
-from rasa_onramp.dialogue import DONTCARE, Corpus, Dialogue, Schema, State, Turn
+from labelled import steps
+from rasa_onramp.dialogue import DONTCARE, Corpus, Schema, State, Turn
 from rasa_onramp.formats import read
 
 FOLDER = Path(__file__).resolve().parents[2] / "dialogue_data"
@@ -37,15 +38,6 @@ def corpus(request: pytest.FixtureRequest) -> Corpus:
 def schema_of(corpus: Corpus) -> Schema:
     (schema,) = corpus.schemas.values()
     return schema
-
-
-def steps(dialogue: Dialogue) -> Iterator[Tuple[List[Turn], State, State]]:
-    """For each user turn in scope: the turns up to it, the state before and the state after."""
-    before = State()
-    for i, turn in enumerate(dialogue.turns):
-        if turn.is_user and turn.state is not None:
-            yield list(dialogue.turns[: i + 1]), before, turn.state
-            before = turn.state
 
 
 def stated(turns: List[Turn], slot: str) -> Set[str]:

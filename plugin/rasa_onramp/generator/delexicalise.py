@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 from rasa_onramp.dialogue import Span
+from rasa_onramp.generator.counting import count_form, counted, speaks_of_counts
 from rasa_onramp.generator.forms import VERBATIM, WEAK_FORMS, form_of, render
 from rasa_onramp.generator.quantities import NUMBER_WORDS
 from rasa_onramp.generator.spotting import (
@@ -102,7 +103,9 @@ def delexicalise(
     sources = sources_of(values, results)
     found = _marked(text, sources, spans, fresh)
     found.update(_unmarked(text, sources, len(results), found, hints or {}, fresh))
-    found.update(_counts(text, len(results), found))
+    for region, form in counted(text, len(results)).items():
+        if not overlaps(region, found):
+            found[region] = Placeholder(COUNT, form, "count")
     parts: List[Union[str, Placeholder]] = []
     position = 0
     for start, end in sorted(found):
@@ -216,13 +219,13 @@ def _unmarked(
     for region in sorted(regions, key=lambda each: (_in_several_rows(by_region[each]), each)):
         surface = text[region[0] : region[1]]
         near = words_near(text, region)
-        counted = _count_form(surface, rows) is not None
+        count = count_form(surface, rows) is not None and speaks_of_counts(near)
         shared = {
             source: sum(near.get(each, 0) for each in _name_stems(source.slot, hints))
             for source in by_region[region]
         }
         holders = [source for source in shared if _believable(surface, source, shared[source])]
-        if not holders or (counted and near.keys() & _COUNTING and not any(shared.values())):
+        if not holders or (count and not any(shared.values())):
             continue
         row = _row_nearby(text, region, {**marked, **found})
         holders.sort(
@@ -250,27 +253,6 @@ def _row_nearby(text: str, region: Region, found: Mapping[Region, Placeholder]) 
             apart = bool(re.search(r"[,.;:?!]", between))
             distances.append((apart, len(between), start, placeholder.row))
     return min(distances)[3] if distances else 0
-
-
-_COUNTING = {
-    stem(word) for word in ["found", "there", "have", "see", "got", "options", "choices", "results"]
-}
-
-
-def _counts(text: str, rows: int, taken: Mapping[Region, Placeholder]) -> Dict[Region, Placeholder]:
-    """Where the text says how many rows there are: "I found 3 shops"."""
-    found: Dict[Region, Placeholder] = {}
-    for token in tokens(text):
-        region = (token.idx, token.idx + len(token))
-        form = _count_form(token.text, rows)
-        if form and not overlaps(region, taken) and words_near(text, region).keys() & _COUNTING:
-            found[region] = Placeholder(COUNT, form, "count")
-    return found
-
-
-def _count_form(surface: str, rows: int) -> Optional[str]:
-    form = form_of(surface, str(rows)) if rows > 1 else None
-    return form if form in (VERBATIM, "number.two", "number.two|capitalised") else None
 
 
 def _placeholder(surface: str, holders: Sequence[Source], fresh: bool) -> Placeholder:
