@@ -24,8 +24,6 @@ MAX_SPAN = 24
 #: isn't read from the one's start to the other's end. Tuned on SGD dev's unseen services.
 LENGTH_COST = 0.1
 
-NEW_BIAS = 0.0
-
 #: By how much the intent so far is preferred to another (log odds); tuned likewise.
 STAYING = 1.5
 
@@ -111,7 +109,6 @@ def _readings(prompt: Prompt, start: Tensor, end: Tensor) -> Iterator[_Reading]:
         listed = list(schema.targets[column].values())
         new = _together(start[column], end[column], listed if slot.categorical else text)
         # all new values together against no new one: several that are likely make one likelier
-        new += NEW_BIAS
         if new > kept and not slot.categorical:
             _, first, last = spans[column]
             yield _span_reading(
