@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from dataclasses import replace
+from itertools import islice
 
 import pytest
 
 from rasa_onramp.dialogue import Corpus, Dialogue, Schema
 from rasa_onramp.errors import ConfigError
-from rasa_onramp.metalearning.corpus import Task, draw, tasks_of
+from rasa_onramp.metalearning.corpus import Task, draw, stream, tasks_of
 from tiny_tracker import CAFE, bookings, corpus, system, user
 
 
@@ -103,3 +105,20 @@ def test_one_kind_of_dialogue_is_enough(task: Task) -> None:
     only_mixed, only_alone = replace(task, alone=()), replace(task, mixed=())
     assert len(draw(only_mixed, random.Random(0), 9)[1]) == 4
     assert len(draw(only_alone, random.Random(0), 9)[1]) == 6
+
+
+def test_services_come_by_the_square_root_of_their_turns() -> None:
+    schemas = corpus(services=2).schemas
+    dialogues = (*bookings(1, "TableBooking_1"), *bookings(9, "TableBooking_2"))
+    tasks = tasks_of(Corpus(schemas, dialogues))
+    drawn = Counter(t.schema.name for t in islice(stream(tasks, random.Random(0)), 2000))
+    assert drawn["TableBooking_2"] / 2000 == pytest.approx(0.75, abs=0.04)
+
+
+def test_the_stream_is_the_same_for_the_same_seed(task: Task) -> None:
+    def first(seed: int):
+        rng = random.Random(seed)
+        drawn = [draw(one, rng, 1) for one in islice(stream([task], rng), 30)]
+        return [(schema.name, dialogue.id) for schema, (dialogue,) in drawn]
+
+    assert first(3) == first(3) != first(4)

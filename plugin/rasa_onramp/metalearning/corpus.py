@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, Sequence, Tuple
+from typing import Dict, Iterator, List, Mapping, Sequence, Tuple
 
 from rasa_onramp.dialogue import Corpus, Dialogue, Schema
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.metalearning import augment
 from rasa_onramp.metalearning.augment import Renaming
 
-__all__ = ["Task", "draw", "tasks_of"]
+__all__ = ["Task", "draw", "stream", "tasks_of"]
 
 
 @dataclass(frozen=True)
@@ -79,3 +79,10 @@ def draw(
         schema, names = rng.choice(task.variants)
         return schema, [augment.translate(d, names, schema.name) for d in chosen]
     return task.schema, chosen
+
+
+def stream(tasks: Sequence[Task], rng: random.Random) -> Iterator[Task]:
+    """Tasks without end, in proportion to the square root of their turns."""
+    weights = [task.turns**0.5 for task in tasks]
+    while True:
+        yield rng.choices(tasks, weights)[0]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from rasa_onramp.metalearning.corpus import Task, draw
+from rasa_onramp.metalearning.corpus import Task, draw, stream
 from rasa_onramp.metalearning.examples import Augmentation, Group, group_of
 from rasa_onramp.metalearning.objective import group_loss
 from rasa_onramp.metalearning.parallel import ALONE, Workers
@@ -148,23 +148,18 @@ def _trainable(tracker: StateTracker) -> Dict[str, Tensor]:
 def _batches(
     tracker: StateTracker, tasks: Sequence[Task], config: MultitaskConfig, rng: random.Random
 ) -> Iterator[List[Group]]:
-    """Groups without end, as many at a time as make a batch; services by the square root of their
-    turns.
-    """
-    chances = [task.turns**0.5 for task in tasks]
-    while True:
-        batch: List[Group] = []
-        while sum(group.tokens for group in batch) < config.tokens_a_batch:
-            task = rng.choices(tasks, chances)[0]
-            schema, dialogues = draw(task, rng, config.dialogues_a_group)
-            # long dialogues fill a batch by themselves; half of it is enough of one domain
-            budget = config.tokens_a_batch // 2
-            group = group_of(
-                tracker.tokens, schema, dialogues, rng, AUGMENTATION, most_tokens=budget
-            )
-            if group is not None:
-                batch.append(group)
-        yield batch
+    """Groups without end, as many at a time as make a batch."""
+    # long dialogues fill a batch by themselves; half of it is enough of one domain
+    budget = config.tokens_a_batch // 2
+    batch: List[Group] = []
+    for task in stream(tasks, rng):
+        schema, dialogues = draw(task, rng, config.dialogues_a_group)
+        group = group_of(tracker.tokens, schema, dialogues, rng, AUGMENTATION, most_tokens=budget)
+        if group is not None:
+            batch.append(group)
+        if sum(group.tokens for group in batch) >= config.tokens_a_batch:
+            yield batch
+            batch = []
 
 
 def _schedule(step: int, done: float, config: MultitaskConfig) -> float:

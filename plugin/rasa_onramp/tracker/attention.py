@@ -12,8 +12,7 @@ from torch.nn import functional as F
 
 __all__ = ["attend"]
 
-#: A score that no sum of others comes near. Of the lowest number there is, softmax is three times
-#: slower on a CPU.
+#: A score that no sum of others comes near; softmax of the lowest number there is takes longer.
 _NEVER = -1e4
 
 
@@ -39,7 +38,7 @@ class _Remembered(torch.autograd.Function):
 
     The CPU's fused kernel computes them anew in its backward pass, without the matrix units that
     make bfloat16 worth while. A row's heads together are enough work for one product and small
-    enough for the cache: half of the fused kernel's time, a quarter of a product a head's.
+    enough for the cache.
     """
 
     @staticmethod
