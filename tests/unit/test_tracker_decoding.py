@@ -73,6 +73,23 @@ def test_a_span_of_the_users_text() -> None:
     assert found.slot_confidence["visit_day"] > 0.99
 
 
+@pytest.mark.parametrize(("surer", "other"), [(0, 2), (2, 0)])
+def test_words_are_one_slots_new_value(surer: int, other: int) -> None:
+    prompt = prompt_of(TURNS[:1], 0)
+    monday, name = place(prompt, "monday", 0), prompt.schema.schema.slots[surer].name
+    scores = aimed(prompt, (surer, *monday), (other, *monday))
+    scores.start[0, other, monday[0]] = 15.0
+    found = answer(prompt, scores, 0, State())
+    assert found.changes == {name: ("monday",)}
+    assert found.spans == (Span(name, 18, 24),)
+    unsure = prompt.schema.schema.slots[other].name
+    assert found.slot_confidence[unsure] < 0.01 < 0.99 < found.slot_confidence[name]
+    # what only touches it isn't the same words
+    beside = place(prompt, TURNS[0].text[:17].split()[-1], 0)
+    both = answer(prompt, aimed(prompt, (surer, *monday), (other, *beside)), 0, State())
+    assert set(both.changes) == {name, unsure}
+
+
 def test_a_span_of_the_bots_text_has_no_place_in_the_users() -> None:
     prompt = prompt_of(TURNS[:3], 2)
     aims = (0, *place(prompt, "inside, terrace", 1))

@@ -125,7 +125,7 @@ def meta_train(
     rng = random.Random(config.seed * 1_000_003 + step)
     how = InnerLoop(config.inner_steps, method.order, config.inner_optimiser)
     shape = EpisodeConfig(config.shots, config.queries, config.opaque)
-    chances = [t.turns**0.5 * config.emphasis.get(t.schema.name, 1.0) for t in tasks]
+    chances = [t.weight * config.emphasis.get(t.schema.name, 1.0) for t in tasks]
     bar = tqdm(total=config.steps, initial=step, disable=not progress, desc="meta", unit="step")
     began, done = time.monotonic(), step / config.steps
     while done < 1:

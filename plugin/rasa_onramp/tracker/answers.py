@@ -56,7 +56,8 @@ def answer(prompt: Prompt, scores: Scores, row: int, previous: State) -> TurnPre
     changes: Dict[str, Tuple[str, ...]] = {}
     marks: List[Span] = []
     confidence: Dict[str, float] = {}
-    for slot, reading in zip(schema.schema.slots, _readings(prompt, start, end)):
+    readings = _exclusive(list(_readings(prompt, start, end)))
+    for slot, reading in zip(schema.schema.slots, readings):
         confidence[slot.name] = reading.confidence
         if reading.mark is not None:
             marks.append(Span(slot.name, *reading.mark))
@@ -86,12 +87,35 @@ def answer(prompt: Prompt, scores: Scores, row: int, previous: State) -> TurnPre
 class _Reading:
     """What one slot's query says: no change (`value` None), emptied (""), or a value.
 
-    `mark`: the characters of the user's own turn that the value was read from.
+    `mark`: the characters of the user's own turn that the value was read from; `tokens`: the first
+    and the last token it was read from; `margin`: by how much new values are likelier than none
+    (log odds).
     """
 
     confidence: float = 1.0
     value: Optional[str] = None
     mark: Optional[Tuple[int, int]] = None
+    tokens: Optional[Tuple[int, int]] = None
+    margin: float = 0.0
+
+
+def _exclusive(readings: Sequence[_Reading]) -> List[_Reading]:
+    """The readings, but that no word is two slots' new value: the surer one keeps it.
+
+    Every slot is asked by itself, so a number that could be either of two slots' is often read for
+    both.
+    """
+    found = list(readings)
+    taken: List[Tuple[int, int]] = []
+    for place in sorted(range(len(found)), key=lambda i: -found[i].margin):
+        tokens = found[place].tokens
+        if tokens is None:
+            continue
+        if any(tokens[0] <= last and first <= tokens[1] for first, last in taken):
+            found[place] = _Reading(1 - found[place].confidence)
+        else:
+            taken.append(tokens)
+    return found
 
 
 def _readings(prompt: Prompt, start: Tensor, end: Tensor) -> Iterator[_Reading]:
@@ -111,9 +135,8 @@ def _readings(prompt: Prompt, start: Tensor, end: Tensor) -> Iterator[_Reading]:
         # all new values together against no new one: several that are likely make one likelier
         if new > kept and not slot.categorical:
             _, first, last = spans[column]
-            yield _span_reading(
-                prompt, first, last, float(start[column, first] + end[column, last])
-            )
+            score = float(start[column, first] + end[column, last])
+            yield _span_reading(prompt, first, last, score, new - kept)
             continue
         if new > kept:
             place = max(listed, key=both[column].__getitem__)
@@ -126,12 +149,15 @@ def _readings(prompt: Prompt, start: Tensor, end: Tensor) -> Iterator[_Reading]:
         yield _Reading(likely, value)
 
 
-def _span_reading(prompt: Prompt, first: int, last: int, score: float) -> _Reading:
+def _span_reading(
+    prompt: Prompt, first: int, last: int, score: float, margin: float
+) -> _Reading:
     """The words of tokens [first, last], marked if they are the asked turn's."""
     where = int(prompt.utterance[first])
     a, b = int(prompt.start[first]), int(prompt.end[last])
     mark = (a, b) if where == prompt.asked[0] else None
-    return _Reading(min(1.0, math.exp(score)), prompt.turns[where].text[a:b], mark)
+    likely = min(1.0, math.exp(score))
+    return _Reading(likely, prompt.turns[where].text[a:b], mark, (first, last), margin)
 
 
 def _together(start: Tensor, end: Tensor, places: Sequence[int]) -> float:
