@@ -71,7 +71,7 @@ class MetaConfig:
     )
     queries: int = 3
     opaque: float = 0.25
-    encoder_outer_rate: float = 1e-4
+    encoder_outer_rate: float = 3e-5
     weights_outer_rate: float = 4e-4
     rates_outer_rate: float = 2e-2
     clip: float = 1.0
