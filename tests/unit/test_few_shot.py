@@ -152,7 +152,7 @@ def test_adapted_is_what_adapting_gives(tracker: StateTracker, results: List[Res
     schema = data.schemas["TableBooking_2"]
     own = [d for d in data.dialogues if d.domain == schema.name]
     pool, held_out = split(own, PROTOCOL.shots, 1, PROTOCOL.limit)
-    how = Adaptation.of(tracker, seed=1, steps=2)
+    how = Adaptation.of(tracker, 2, seed=1, steps=2)
     weights = adapt_to_support(tracker, schema, pool[:2], how)
     for dialogue, found in zip(held_out, track_dialogues(tracker, schema, held_out, weights)):
         assert result.predictions[dialogue.id] == tuple(p and p.state for p in found)

@@ -364,11 +364,14 @@ def test_a_tracker_without_rates_cannot_adapt() -> None:
 
 def test_the_checkpoint_recommends_how_to_adapt(ready: StateTracker) -> None:
     tracker = replace(ready, card={"adaptation": {"steps": 5, "optimiser": "sgd"}})
-    assert Adaptation.of(tracker) == Adaptation(steps=5, optimiser="sgd")
-    assert Adaptation.of(tracker, steps=9, seed=None, offers=True) == Adaptation(
+    assert Adaptation.of(tracker, 5) == Adaptation(steps=5, optimiser="sgd")
+    assert Adaptation.of(tracker, 1, steps=9, seed=None, offers=True) == Adaptation(
         steps=9, optimiser="sgd", offers=True
     )
-    assert Adaptation.of(ready) == Adaptation()
+    assert Adaptation.of(ready, 9) == Adaptation()
+    steps = [replace(ready, card={"adaptation": {"steps": 16}}), ready]
+    taken = [[Adaptation.of(one, n).steps for n in (0, 1, 2, 4, 5, 6)] for one in steps]
+    assert taken == [[1, 4, 7, 13, 16, 16], [1, 2, 4, 7, 8, 8]]
 
 
 def test_fine_tuning_takes_a_group_a_dialogue(ready: StateTracker) -> None:

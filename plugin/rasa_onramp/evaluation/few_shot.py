@@ -168,10 +168,15 @@ def _one_split(
             began = time.perf_counter()
             chosen, weights = tracker, None
             if shots and method == "adapted":
+                support = pool[:shots]
                 how = Adaptation.of(
-                    tracker, offers=protocol.offers, seed=seed, steps=protocol.steps
+                    tracker,
+                    len(support),
+                    offers=protocol.offers,
+                    seed=seed,
+                    steps=protocol.steps,
                 )
-                weights = adapt_to_support(tracker, schema, pool[:shots], how)
+                weights = adapt_to_support(tracker, schema, support, how)
             elif shots and method == "finetune":
                 groups = support_groups(
                     tracker, schema, pool[:shots], offers=protocol.offers, seed=seed

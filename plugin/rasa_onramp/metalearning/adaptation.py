@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from torch import Tensor
@@ -18,6 +19,10 @@ from rasa_onramp.metalearning.objective import group_loss
 from rasa_onramp.tracker.model import StateTracker
 
 __all__ = ["Adaptation", "adapt_to_support", "inner_batches"]
+
+
+#: Support dialogues from which on all recommended inner steps are taken.
+FULL_SUPPORT = 5
 
 
 @dataclass(frozen=True)
@@ -40,11 +45,18 @@ class Adaptation:
     seed: int = 0
 
     @classmethod
-    def of(cls, tracker: StateTracker, **changes: Any) -> Adaptation:
-        """What the checkpoint recommends, with `changes` (those that are None are left out)."""
-        recommended = dict(tracker.card.get("adaptation", {}))  # type: ignore[call-overload]
-        recommended.update({k: v for k, v in changes.items() if v is not None})
-        return cls(**recommended)
+    def of(cls, tracker: StateTracker, support: int, **changes: Any) -> Adaptation:
+        """What the checkpoint recommends for so many support dialogues.
+
+        Below `FULL_SUPPORT` it takes fewer steps, so that no dialogue is read more often than it
+        would be then: one or two are soon learned by heart. `changes` (those that are None are left
+        out) are taken as they are.
+        """
+        how = cls(**dict(tracker.card.get("adaptation", {})))  # type: ignore[call-overload]
+        steps = max(1, math.ceil(how.steps * min(1.0, support / FULL_SUPPORT)))
+        return replace(
+            how, **{"steps": steps, **{k: v for k, v in changes.items() if v is not None}}
+        )
 
 
 def inner_batches(

@@ -52,7 +52,7 @@ def adapt(
     What is stored is what is measured: the weights after rounding to half precision.
 
     Args:
-        steps: inner steps (None: what the checkpoint recommends).
+        steps: inner steps (None: what the checkpoint recommends for so many dialogues).
         progress: told (steps done, steps in all, support loss) after each step.
 
     Raises:
@@ -64,7 +64,7 @@ def adapt(
     support = [d for d in dialogues if d.split != "held-out"]
     held_out = [d for d in dialogues if d.split == "held-out"]
     # a running bot knows what it said itself, so adapt as it will be used
-    how = Adaptation.of(tracker, steps=steps, offers=True)
+    how = Adaptation.of(tracker, len(support), steps=steps, offers=True)
 
     def after_step(step: int, loss: float) -> None:
         if progress is not None:
