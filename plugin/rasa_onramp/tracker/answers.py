@@ -149,9 +149,7 @@ def _readings(prompt: Prompt, start: Tensor, end: Tensor) -> Iterator[_Reading]:
         yield _Reading(likely, value)
 
 
-def _span_reading(
-    prompt: Prompt, first: int, last: int, score: float, margin: float
-) -> _Reading:
+def _span_reading(prompt: Prompt, first: int, last: int, score: float, margin: float) -> _Reading:
     """The words of tokens [first, last], marked if they are the asked turn's."""
     where = int(prompt.utterance[first])
     a, b = int(prompt.start[first]), int(prompt.end[last])
