@@ -341,6 +341,20 @@ def test_learned_rates_are_stretched_over_the_steps(
     torch.testing.assert_close(ours, bias.detach(), rtol=1e-6, atol=1e-7)
 
 
+def test_runs_on_other_readings_are_averaged(ready: StateTracker) -> None:
+    told: List[int] = []
+    how = Adaptation(steps=3, runs=2, noise=0.5)
+    ours = adapt_to_support(
+        ready, CAFE, bookings(3), how, after_step=lambda step, _: told.append(step)
+    )
+    assert told == list(range(how.all_steps)) == list(range(6))
+    alone = [replace(how, runs=1, seed=seed) for seed in (0, 1_000_003)]
+    first, second = (adapt_to_support(ready, CAFE, bookings(3), one) for one in alone)
+    assert changed(first, second) != []
+    for name, value in ours.items():
+        torch.testing.assert_close(value, (first[name] + second[name]) / 2)
+
+
 def test_an_empty_support_is_zero_shot(ready: StateTracker) -> None:
     for support in ([], [Dialogue("empty", CAFE.name, ())]):
         weights = adapt_to_support(ready, CAFE, support, Adaptation())

@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -29,13 +30,16 @@ FULL_SUPPORT = 5
 class Adaptation:
     """How to adapt at deployment.
 
-    `steps` may exceed those meta-trained: the learned rates are then stretched over them, between
-    the learned steps linearly. `rate_scale` multiplies them. `offers`: the bot marks the values
-    that it states. `noise` and `new_values`: chances that a support dialogue is read carelessly
-    typed, or with other values (noise.py), drawn anew at every step.
+    `runs` of `steps` inner steps each, on different readings of the support, are averaged (Wortsman
+    et al. 2022, model soups: what is fine-tuned from one start lies in one basin). `steps` may
+    exceed those meta-trained: the learned rates are then stretched over them, between the learned
+    steps linearly. `rate_scale` multiplies them. `offers`: the bot marks the values that it states.
+    `noise` and `new_values`: chances that a support dialogue is read carelessly typed, or with
+    other values (noise.py), drawn anew at every step.
     """
 
     steps: int = 8
+    runs: int = 1
     dialogues_a_step: int = 2
     optimiser: str = "adam"
     rate_scale: float = 1.0
@@ -58,11 +62,21 @@ class Adaptation:
             how, **{"steps": steps, **{k: v for k, v in changes.items() if v is not None}}
         )
 
+    @property
+    def all_steps(self) -> int:
+        """The inner steps of all runs."""
+        return self.steps * self.runs
+
 
 def inner_batches(
-    tracker: StateTracker, schema: Schema, support: Sequence[Dialogue], how: Adaptation
+    tracker: StateTracker,
+    schema: Schema,
+    support: Sequence[Dialogue],
+    how: Adaptation,
+    *,
+    run: int = 0,
 ) -> List[Group]:
-    """What each step is taken on; no steps if no support dialogue has a user turn."""
+    """What each step of a run is taken on; no steps if no support dialogue has a user turn."""
     vary = Augmentation(
         shuffle=True, offers=float(how.offers), noise=how.noise, new_values=how.new_values
     )
@@ -70,7 +84,7 @@ def inner_batches(
         tracker.tokens,
         schema,
         support,
-        random.Random(how.seed),
+        random.Random(how.seed + 1_000_003 * run),
         vary,
         steps=how.steps,
         size=how.dialogues_a_step,
@@ -87,16 +101,12 @@ def adapt_to_support(
 ) -> Dict[str, Tensor]:
     """The domain's weights. An empty support set gives the initialisation itself (zero-shot).
 
-    `after_step` is called with each step's number and support loss. Raises CheckpointError if the
-    tracker has no inner rates.
+    `after_step` is called with each step's number, of all runs', and support loss. Raises
+    CheckpointError if the tracker has no inner rates.
     """
-    steps = inner_batches(tracker, schema, support, how)
-    if not steps:
+    readings = [inner_batches(tracker, schema, support, how, run=n) for n in range(how.runs)]
+    if not readings[0]:
         return dict(tracker.weights)
-
-    def loss_of(weights: Mapping[str, Tensor], step: int) -> Tensor:
-        return group_loss(tracker, steps[step], {**tracker.weights, **weights})
-
     adapting = {k: v for k, v in tracker.weights.items() if k in tracker.rates}
     if not adapting:
         raise CheckpointError(
@@ -105,8 +115,20 @@ def adapt_to_support(
         )
     rates = {k: _stretched(v, how.steps) * how.rate_scale for k, v in tracker.rates.items()}
     loop = InnerLoop(steps=how.steps, order=1, optimiser=how.optimiser)
-    adapted = adapt(adapting, loss_of, rates, loop, after_step=after_step)
-    return {**tracker.weights, **adapted}
+
+    def adapted_in(run: int) -> Dict[str, Tensor]:
+        def loss_of(weights: Mapping[str, Tensor], step: int) -> Tensor:
+            return group_loss(tracker, readings[run][step], {**tracker.weights, **weights})
+
+        def told(step: int, loss: float) -> None:
+            if after_step is not None:
+                after_step(run * how.steps + step, loss)
+
+        return adapt(adapting, loss_of, rates, loop, after_step=told)
+
+    runs = [adapted_in(run) for run in range(how.runs)]
+    mean = {name: torch.stack([one[name] for one in runs]).mean(0) for name in adapting}
+    return {**tracker.weights, **mean}
 
 
 def _stretched(rates: Tensor, steps: int) -> Tensor:

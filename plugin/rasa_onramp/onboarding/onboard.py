@@ -68,7 +68,7 @@ def adapt(
 
     def after_step(step: int, loss: float) -> None:
         if progress is not None:
-            progress(step + 1, how.steps, loss)
+            progress(step + 1, how.all_steps, loss)
 
     began = time.perf_counter()
     adapted = adapt_to_support(tracker, schema, support, how, after_step=after_step)
@@ -89,7 +89,7 @@ def adapt(
         version=version,
         support=len(support),
         held_out=len(held_out),
-        steps=how.steps if support else 0,
+        steps=how.all_steps if support else 0,
         seconds=seconds,
         before=before,
         after=after,
@@ -124,7 +124,7 @@ def _figures(
     return {
         "support": support,
         "held_out": held_out,
-        "steps": how.steps if support else 0,
+        "steps": how.all_steps if support else 0,
         "seconds": round(seconds, 3),
         "before": before.as_dict() if before is not None else None,
         "after": after.as_dict() if after is not None else None,
