@@ -1,7 +1,7 @@
 """The README's tables of figures, from what `rasa-onramp evaluate --json` wrote.
 
     python bench/figures.py            # print them
-    python bench/figures.py --write    # put them into README.md, between its markers
+    python bench/figures.py --write    # put them and the headline into README.md, at its markers
 
 Runs of several files are joined: services measured apart count as measured together. JGA is the
 mean over turns, ± the standard deviation over support sets; the last rows are paired differences,
@@ -47,10 +47,12 @@ def main() -> None:
 
 def filled(readme: str) -> str:
     """The README with its tables made anew."""
-    for name in TABLES:
+    texts = {name: markdown(runs_of(name)) for name in TABLES}
+    texts["headline"] = headline(runs_of("sgd"))
+    for name, text in texts.items():
         begin, end = f"<!-- figures: {name} -->\n", "\n<!-- end -->"
         head, rest = readme.split(begin)
-        readme = head + begin + markdown(runs_of(name)) + end + rest.split(end, 1)[1]
+        readme = head + begin + text + end + rest.split(end, 1)[1]
     return readme
 
 
@@ -58,6 +60,16 @@ def runs_of(name: str) -> List[Run]:
     """The runs that a table is made of."""
     files = [ROOT / "bench" / "results" / file for file in TABLES[name]]
     return [run for file in files for run in json.loads(file.read_text())["runs"]]
+
+
+def headline(runs: Sequence[Run]) -> str:
+    """What five dialogues bring, in a sentence."""
+    jga = {method: _jga(_of(runs, method).values()) for method in NAMES}
+    return (
+        f"**5 dialogues: joint goal accuracy {jga['zero-shot']:.2f} → {jga['adapted']:.2f}** on "
+        f"services that\nit never met ({jga['finetune']:.2f} by plain fine-tuning; [all figures]"
+        "(#figures))."
+    )
 
 
 def markdown(runs: Sequence[Run]) -> str:

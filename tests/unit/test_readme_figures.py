@@ -58,4 +58,6 @@ def test_joined_figures_by_hand(figures: ModuleType) -> None:
     lines = figures.markdown(runs).splitlines()
     assert lines[2] == "| zero-shot (schema only) | 0.400 ± 0.000 | 0.300 | 2.0 |"
     assert lines[4] == "| adapted on 5 dialogues | 0.700 ± 0.000 | 0.600 | 2.0 |"
+    assert "joint goal accuracy 0.40 → 0.70**" in figures.headline(runs)
+    assert "(0.50 by plain fine-tuning" in figures.headline(runs)
     assert lines[6] == "| adapted minus plain fine-tuning | +0.200 [+0.200, +0.200] | | |"
