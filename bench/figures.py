@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def filled(readme: str) -> str:
-    """The README with its tables made anew."""
+    """The README with its headline and tables made anew."""
     texts = {name: markdown(runs_of(name)) for name in TABLES}
     texts["headline"] = headline(runs_of("sgd"))
     for name, text in texts.items():
@@ -67,7 +67,7 @@ def headline(runs: Sequence[Run]) -> str:
     jga = {method: _jga(_of(runs, method).values()) for method in NAMES}
     return (
         f"**5 dialogues: joint goal accuracy {jga['zero-shot']:.2f} → {jga['adapted']:.2f}** on "
-        f"services that\nit never met ({jga['finetune']:.2f} by plain fine-tuning; [all figures]"
+        f"services\nthat it never met ({jga['finetune']:.2f} by plain fine-tuning; [all figures]"
         "(#figures))."
     )
 

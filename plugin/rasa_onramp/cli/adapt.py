@@ -27,8 +27,8 @@ __all__ = ["command"]
     "--steps",
     type=click.IntRange(1),
     default=None,
-    help="Inner steps. Default: what the checkpoint recommends, fewer of them below five support "
-    "dialogues.",
+    help="Inner steps a run. Default: what the checkpoint recommends, fewer of them below five "
+    "support dialogues.",
 )
 @checkpoint_option
 @device_option

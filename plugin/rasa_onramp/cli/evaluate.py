@@ -112,7 +112,9 @@ def _methods(ctx: Any, param: Any, value: str) -> Tuple[str, ...]:
     callback=_methods,
     help=f"Of {', '.join(METHODS)}, separated by commas.",
 )
-@click.option("--steps", type=click.IntRange(1), default=None, help="Inner steps of `adapted`.")
+@click.option(
+    "--steps", type=click.IntRange(1), default=None, help="Inner steps a run of `adapted`."
+)
 @click.option(
     "--finetune-rate",
     default=1e-4,

@@ -58,9 +58,8 @@ class Adaptation:
         """
         how = cls(**dict(tracker.card.get("adaptation", {})))  # type: ignore[call-overload]
         steps = max(1, math.ceil(how.steps * min(1.0, support / FULL_SUPPORT)))
-        return replace(
-            how, **{"steps": steps, **{k: v for k, v in changes.items() if v is not None}}
-        )
+        given = {k: v for k, v in changes.items() if v is not None}
+        return replace(replace(how, steps=steps), **given)
 
     @property
     def all_steps(self) -> int:

@@ -52,7 +52,7 @@ def adapt(
     What is stored is what is measured: the weights after rounding to half precision.
 
     Args:
-        steps: inner steps (None: what the checkpoint recommends for so many dialogues).
+        steps: inner steps a run (None: what the checkpoint recommends for so many dialogues).
         progress: told (steps done, steps in all, support loss) after each step.
 
     Raises:

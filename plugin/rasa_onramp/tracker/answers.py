@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -56,7 +56,7 @@ def answer(prompt: Prompt, scores: Scores, row: int, previous: State) -> TurnPre
     changes: Dict[str, Tuple[str, ...]] = {}
     marks: List[Span] = []
     confidence: Dict[str, float] = {}
-    readings = _exclusive(list(_readings(prompt, start, end)))
+    readings = _exclusive(_readings(prompt, start, end))
     for slot, reading in zip(schema.schema.slots, readings):
         confidence[slot.name] = reading.confidence
         if reading.mark is not None:
@@ -99,7 +99,7 @@ class _Reading:
     margin: float = 0.0
 
 
-def _exclusive(readings: Sequence[_Reading]) -> List[_Reading]:
+def _exclusive(readings: Iterable[_Reading]) -> List[_Reading]:
     """The readings, but that no word is two slots' new value: the surer one keeps it.
 
     Every slot is asked by itself, so a number that could be either of two slots' is often read for
