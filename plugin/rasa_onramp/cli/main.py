@@ -25,6 +25,7 @@ COMMANDS = {
     "adapt": ("adapt", "Adapt domains to their support dialogues and switch to the result."),
     "evaluate": ("evaluate", "Measure the tracker by the few-shot protocol on a corpus."),
     "chat": ("chat", "Talk to the store's domains in the terminal, without Rasa."),
+    "weights": ("weights", "Fetch the pretrained weights that replies and tracking build on."),
     "meta-train": ("meta_train", "Meta-train an initialisation on a corpus."),
 }
 

