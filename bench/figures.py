@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
 import statistics
-from collections import defaultdict
 from pathlib import Path
 from typing import Any, Dict, List, Sequence, Tuple
+
+from rasa_onramp.evaluation.bootstrap import paired_difference
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -85,10 +85,10 @@ def markdown(runs: Sequence[Run]) -> str:
         spread = statistics.stdev(sets) if len(sets) > 1 else 0.0
         lines.append(f"| {name} | {_jga(found):.3f} ± {spread:.3f} | {mean:.3f} | {seconds:.1f} |")
     for method in ("zero-shot", "finetune"):
-        low, high = _interval(chosen["adapted"], chosen[method])
-        gain = _jga(chosen["adapted"].values()) - _jga(chosen[method].values())
+        gain = paired_difference(chosen["adapted"], chosen[method], _jga)
         other = NAMES[method].split(" on ")[0].split(" (")[0]
-        lines.append(f"| adapted minus {other} | {gain:+.3f} [{low:+.3f}, {high:+.3f}] | | |")
+        interval = f"[{gain.low:+.3f}, {gain.high:+.3f}]"
+        lines.append(f"| adapted minus {other} | {gain.value:+.3f} {interval} | | |")
     return "\n".join(lines)
 
 
@@ -106,20 +106,6 @@ def _jga(runs: Any) -> float:
     """The mean over turns."""
     runs = list(runs)
     return sum(r["jga"] * r["turns"] for r in runs) / sum(r["turns"] for r in runs)
-
-
-def _interval(first: Dict, second: Dict) -> Tuple[float, float]:
-    """95% of the resampled differences; services stay, their support sets are drawn anew."""
-    rng = random.Random(0)
-    sets: Dict[str, List[Tuple[str, int]]] = defaultdict(list)
-    for key in first:
-        sets[key[0]].append(key)
-    found = []
-    for _ in range(10_000):
-        keys = [rng.choice(group) for group in sets.values() for _ in group]
-        found.append(_jga([first[k] for k in keys]) - _jga([second[k] for k in keys]))
-    found.sort()
-    return found[250], found[9749]
 
 
 if __name__ == "__main__":
