@@ -28,6 +28,7 @@ class Bot:
         self._repository = repository
         self._folder = folder
         self._url = ""
+        self._actions = self._port = 0
         self.pid = 0
 
     def train(self) -> None:
@@ -42,21 +43,23 @@ class Bot:
             log="train.log",
         )
 
-    def start(self) -> str:
-        """Start the action server, then `rasa run`; returns the server's address."""
-        actions, port = free_port(), free_port()
-        self._processes.start(
+    def start_actions(self) -> None:
+        """Start the action server, which needs no model; `start` waits until it listens."""
+        self._port = free_port()
+        self._actions = self._processes.start(
             "actions",
-            [*self._rasa("run", "actions"), "--actions", "answers", "--port", str(actions)],
-            ready=lambda: _ask(f"http://127.0.0.1:{actions}/health") is not None,
-            seconds=START,
+            [*self._rasa("run", "actions"), "--actions", "answers", "--port", str(self._port)],
         )
+
+    def start(self) -> str:
+        """`rasa run`, beside the action server; returns the server's address."""
         endpoints = self._folder / "endpoints.yml"
         text = (self._repository / "endpoints.yml").read_text(encoding="utf-8")
         if text.count("localhost:5055") != 1:
             raise DemoFailed("endpoints.yml names no action server at localhost:5055")
-        text = text.replace("localhost:5055", f"127.0.0.1:{actions}")
+        text = text.replace("localhost:5055", f"127.0.0.1:{self._port}")
         endpoints.write_text(text, encoding="utf-8")
+        port = free_port()
         self._url = f"http://127.0.0.1:{port}"
         self.pid = self._processes.start(
             "server",
@@ -65,6 +68,14 @@ class Bot:
                 *("--endpoints", str(endpoints), "--connector", "rest", "--enable-api"),
                 *("--interface", "127.0.0.1", "--port", str(port)),
             ],
+        )
+        self._processes.wait_for(
+            self._actions,
+            ready=lambda: _ask(f"http://127.0.0.1:{self._port}/health") is not None,
+            seconds=START,
+        )
+        self._processes.wait_for(
+            self.pid,
             ready=lambda: bool((_ask(f"{self._url}/status") or {}).get("model_file")),
             seconds=START,
         )

@@ -77,15 +77,17 @@ class Processes:
             tail = self._tail(log) if log else ""
             raise DemoFailed(f"{' '.join(command)} ended with exit code {code}{tail}")
 
-    def start(
-        self, name: str, command: Sequence[str], *, ready: Callable[[], bool], seconds: float
-    ) -> int:
-        """Start a server and wait until `ready()`; its output goes to NAME.log. Returns its pid.
+    def start(self, name: str, command: Sequence[str]) -> int:
+        """Start a server; its output goes to NAME.log. Returns its pid, for `wait_for`."""
+        return self._start(name, command, f"{name}.log").pid
+
+    def wait_for(self, pid: int, *, ready: Callable[[], bool], seconds: float) -> None:
+        """Wait until a server is `ready()`.
 
         Raises DemoFailed if it ends, or isn't ready after so many seconds.
         """
+        name, process = next(entry for entry in self._running if entry[1].pid == pid)
         log = f"{name}.log"
-        process = self._start(name, command, log)
         deadline = time.monotonic() + seconds
         while not ready():
             if process.poll() is not None:
@@ -93,7 +95,6 @@ class Processes:
             if time.monotonic() > deadline:
                 raise DemoFailed(f"{name} wasn't ready within {seconds:.0f} s{self._tail(log)}")
             time.sleep(0.2)
-        return process.pid
 
     def alive(self, pid: int) -> bool:
         """Whether the server with this pid still runs."""

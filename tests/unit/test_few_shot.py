@@ -23,6 +23,7 @@ from rasa_onramp.evaluation.few_shot import (
     evaluate,
     own_split,
     split,
+    splits,
     summarise,
 )
 from rasa_onramp.evaluation.metrics import TurnScore, score_dialogue
@@ -102,6 +103,18 @@ def test_every_combination_is_measured_once(results: List[Result]) -> None:
     keys = [(r.service, r.seed, r.shots, r.method) for r in results]
     assert len(keys) == len(set(keys)) == 2 * 2 * 3 * 3
     assert {r.method for r in results} == set(METHODS)
+
+
+def test_what_is_measured_comes_split_by_split(results: List[Result]) -> None:
+    data = corpus(services=2, dialogues=6)
+    found = list(splits(data, list(data.schemas), PROTOCOL))
+    assert [(s.schema.name, s.seed) for s in found] == [
+        (name, seed) for name in data.schemas for seed in range(2)
+    ]
+    assert [(r.service, r.seed) for r in results[::9]] == [(s.schema.name, s.seed) for s in found]
+    for one in found:
+        assert len(one.pool) == 2 and len(one.held_out) == 3
+        assert {d.domain for d in (*one.pool, *one.held_out)} == {one.schema.name}
 
 
 def test_methods_and_sizes_of_a_seed_share_their_held_out_dialogues(results: List[Result]) -> None:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Optional, Tuple
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING, Generator, Optional, Sequence, Tuple
 
 import click
 
 from rasa_onramp.cli.options import (
     checkpoint_option,
+    chosen_device,
     device_option,
+    jobs_option,
     load,
     progress_bar,
     progress_option,
     threads_option,
 )
 from rasa_onramp.errors import ConfigError
-from rasa_onramp.store import open_store
+from rasa_onramp.store import Store, open_store
+
+if TYPE_CHECKING:  # torch is imported by what computes, not by every command
+    from rasa_onramp.onboarding import AdaptationReport
+    from rasa_onramp.tracker.model import StateTracker
 
 __all__ = ["command"]
 
@@ -33,6 +41,7 @@ __all__ = ["command"]
 @checkpoint_option
 @device_option
 @threads_option
+@jobs_option
 @progress_option
 def command(
     domains: Tuple[str, ...],
@@ -41,14 +50,13 @@ def command(
     checkpoint: Optional[str],
     device: str,
     threads: Optional[int],
+    jobs: int,
     progress: Optional[bool],
 ) -> None:
     """Adapt DOMAINS to their support dialogues and switch to the new versions.
 
     Prints the joint goal accuracy (JGA) on the domain's held-out dialogues before and after.
     """
-    from rasa_onramp.onboarding import adapt
-
     with open_store() as store:
         chosen = store.dialogues.domains() if everything else domains
         if not chosen:
@@ -56,22 +64,81 @@ def command(
         for domain in chosen:  # a wrong name is said before any work
             store.dialogues.schema(domain)
         tracker = load(checkpoint, device, threads)
-        for domain in chosen:
-            with progress_bar(progress, desc=domain, unit="step") as bar:
+        if jobs == 1:
+            reports = _one_by_one(store, tracker, chosen, steps, progress)
+        else:
+            reports = _side_by_side(chosen, steps, progress, jobs, checkpoint, device, threads)
+        with closing(reports):
+            for report in reports:
+                click.echo(_line(report))
 
-                def after_step(done: int, total: int, loss: float) -> None:
-                    bar.total = total
-                    bar.set_postfix(loss=f"{loss:.2f}", refresh=False)
-                    bar.update()
 
-                report = adapt(store, tracker, domain, steps=steps, progress=after_step)
-            line = (
-                f"{domain}: version {report.version} from {report.support} support dialogues "
-                f"in {report.seconds:.1f} s"
-            )
-            if report.before is not None and report.after is not None:
-                line += (
-                    f"; JGA on {report.held_out} held-out dialogues "
-                    f"{report.before.jga:.3f} → {report.after.jga:.3f}"
-                )
-            click.echo(line)
+def _one_by_one(
+    store: Store,
+    tracker: StateTracker,
+    domains: Sequence[str],
+    steps: Optional[int],
+    progress: Optional[bool],
+) -> Generator[AdaptationReport, None, None]:
+    """In this process; a progress bar of steps for each."""
+    from rasa_onramp.onboarding import adapt
+
+    for domain in domains:
+        with progress_bar(progress, desc=domain, unit="step") as bar:
+
+            def after_step(done: int, total: int, loss: float) -> None:
+                bar.total = total
+                bar.set_postfix(loss=f"{loss:.2f}", refresh=False)
+                bar.update()
+
+            report = adapt(store, tracker, domain, steps=steps, progress=after_step)
+        yield report
+
+
+def _side_by_side(
+    domains: Sequence[str],
+    steps: Optional[int],
+    progress: Optional[bool],
+    jobs: int,
+    checkpoint: Optional[str],
+    device: str,
+    threads: Optional[int],
+) -> Generator[AdaptationReport, None, None]:
+    """In several processes, each with the store opened for itself; one progress bar of domains."""
+    from rasa_onramp.evaluation.processes import in_processes
+
+    reports = in_processes(
+        partial(_adapted, steps=steps),
+        domains,
+        jobs=jobs,
+        checkpoint=checkpoint,
+        device=chosen_device(device),
+        threads=threads,
+    )
+    bar = progress_bar(progress, total=len(domains), desc="adapt", unit="domain")
+    with bar, closing(reports):
+        for report in reports:
+            bar.update()
+            bar.clear()  # what is printed next stands on a line of its own
+            yield report
+
+
+def _adapted(tracker: StateTracker, domain: str, *, steps: Optional[int]) -> AdaptationReport:
+    """What a process does."""
+    from rasa_onramp.onboarding import adapt
+
+    with open_store() as store:
+        return adapt(store, tracker, domain, steps=steps)
+
+
+def _line(report: AdaptationReport) -> str:
+    line = (
+        f"{report.domain}: version {report.version} from {report.support} support dialogues "
+        f"in {report.seconds:.1f} s"
+    )
+    if report.before is not None and report.after is not None:
+        line += (
+            f"; JGA on {report.held_out} held-out dialogues "
+            f"{report.before.jga:.3f} → {report.after.jga:.3f}"
+        )
+    return line

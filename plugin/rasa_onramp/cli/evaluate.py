@@ -6,6 +6,7 @@ import glob
 import json
 import math
 import os
+from contextlib import closing
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import click
@@ -13,7 +14,9 @@ import click
 from rasa_onramp.cli.corpora import read_all
 from rasa_onramp.cli.options import (
     checkpoint_option,
+    chosen_device,
     device_option,
+    jobs_option,
     load,
     numbers,
     progress_bar,
@@ -31,6 +34,7 @@ from rasa_onramp.evaluation.few_shot import (
     summarise,
 )
 from rasa_onramp.evaluation.plots import few_shot_curve
+from rasa_onramp.evaluation.processes import evaluate_in_processes
 from rasa_onramp.evaluation.tables import figures_table
 from rasa_onramp.formats import FORMATS
 from rasa_onramp.metalearning.finetuning import FineTuning
@@ -153,6 +157,7 @@ def _methods(ctx: Any, param: Any, value: str) -> Tuple[str, ...]:
 @checkpoint_option
 @device_option
 @threads_option
+@jobs_option
 @progress_option
 def command(
     paths: Tuple[str, ...],
@@ -174,6 +179,7 @@ def command(
     checkpoint: Optional[str],
     device: str,
     threads: Optional[int],
+    jobs: int,
     progress: Optional[bool],
 ) -> None:
     """Measure zero-shot, plain fine-tuning and adaptation on a corpus, by the few-shot protocol.
@@ -199,10 +205,23 @@ def command(
         finetuning=FineTuning(rate=finetune_rate, epochs=finetune_epochs),
         steps=steps,
     )
+    if jobs == 1:
+        measuring = evaluate(tracker, corpus, chosen, protocol)
+    else:
+        measuring = evaluate_in_processes(
+            corpus,
+            chosen,
+            protocol,
+            jobs=jobs,
+            checkpoint=checkpoint,
+            device=chosen_device(device),
+            threads=threads,
+        )
     results: List[Result] = []
     total = len(chosen) * seeds * len(shots) * len(methods)
-    with progress_bar(progress, total=total, desc="evaluate", unit="run") as bar:
-        for result in evaluate(tracker, corpus, chosen, protocol):
+    bar = progress_bar(progress, total=total, desc="evaluate", unit="run")
+    with bar, closing(measuring):
+        for result in measuring:
             bar.set_postfix_str(f"{result.service} {result.method} {result.shots}-shot")
             bar.update()
             results.append(result)

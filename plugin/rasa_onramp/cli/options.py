@@ -16,6 +16,7 @@ __all__ = [
     "checkpoint_option",
     "chosen_device",
     "device_option",
+    "jobs_option",
     "load",
     "numbers",
     "progress_bar",
@@ -42,6 +43,13 @@ device_option = click.option(
 )
 threads_option = click.option(
     "--threads", type=click.IntRange(1), default=None, help="CPU threads. Default: all cores."
+)
+jobs_option = click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Processes that share the work; each has --threads threads, or its part of the cores.",
 )
 
 progress_option = click.option(

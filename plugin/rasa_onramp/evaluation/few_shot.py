@@ -6,7 +6,7 @@ import random
 import statistics
 import time
 from dataclasses import asdict, dataclass, field
-from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Callable, Dict, Generator, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from rasa_onramp.dialogue import Corpus, Dialogue, Schema, State
 from rasa_onramp.errors import ConfigError
@@ -20,10 +20,13 @@ __all__ = [
     "METHODS",
     "Protocol",
     "Result",
+    "Split",
     "choose_services",
     "evaluate",
+    "measure",
     "own_split",
     "split",
+    "splits",
     "summarise",
 ]
 
@@ -52,6 +55,16 @@ class Protocol:
     own_split: bool = False
     finetuning: FineTuning = field(default_factory=FineTuning)
     steps: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class Split:
+    """A service's dialogues under one seed: support sets are prefixes of `pool`."""
+
+    schema: Schema
+    pool: Tuple[Dialogue, ...]
+    held_out: Tuple[Dialogue, ...]
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -121,19 +134,15 @@ def own_split(
     return random.Random(seed).sample(pool, len(pool)), held_out[:limit] if limit else held_out
 
 
-def evaluate(
-    tracker: StateTracker,
-    corpus: Corpus,
-    services: Sequence[str],
-    protocol: Protocol,
-    progress: Optional[Progress] = None,
-) -> Iterator[Result]:
-    """Measure, one result at a time. Services with too few dialogues are left out."""
+def splits(corpus: Corpus, services: Sequence[str], protocol: Protocol) -> Iterator[Split]:
+    """What is measured, a service and seed at a time; services with too few dialogues are left out.
+
+    Splits depend on nothing but these, nor on one another: any process may take any of them.
+    """
     about: Dict[str, int] = {}
     for dialogue in corpus.dialogues:
         about[dialogue.id] = about.get(dialogue.id, 0) + 1
     for service in services:
-        schema = corpus.schemas[service]
         own = [d for d in corpus.dialogues if d.domain == service]
         if protocol.dialogues == "single":
             own = [d for d in own if about[d.id] == 1]
@@ -144,22 +153,30 @@ def evaluate(
                 pool, held_out = split(own, protocol.shots, seed, protocol.limit)
             if len(pool) < max(protocol.shots) or not held_out:
                 break
-            for result in _one_split(tracker, schema, pool, held_out, seed, protocol):
-                if progress is not None:
-                    progress(result)
-                yield result
+            yield Split(corpus.schemas[service], tuple(pool), tuple(held_out), seed)
 
 
-def _one_split(
+def evaluate(
     tracker: StateTracker,
-    schema: Schema,
-    pool: Sequence[Dialogue],
-    held_out: Sequence[Dialogue],
-    seed: int,
+    corpus: Corpus,
+    services: Sequence[str],
     protocol: Protocol,
-) -> Iterator[Result]:
+    progress: Optional[Progress] = None,
+) -> Generator[Result, None, None]:
+    """Measure in this process, one result at a time; processes.py does it in several."""
+    for one in splits(corpus, services, protocol):
+        for result in measure(tracker, one, protocol):
+            if progress is not None:
+                progress(result)
+            yield result
+
+
+def measure(tracker: StateTracker, split: Split, protocol: Protocol) -> Iterator[Result]:
+    """All support sizes and methods on one split, one result at a time."""
+    schema, seed, offers = split.schema, split.seed, protocol.offers
     zero_shot: Optional[Tuple] = None
     for shots in protocol.shots:
+        support = split.pool[:shots]
         for method in protocol.methods:
             # without support every method is the checkpoint as it is: measured once
             if (shots == 0 or method == "zero-shot") and zero_shot is not None:
@@ -168,27 +185,22 @@ def _one_split(
             began = time.perf_counter()
             chosen, weights = tracker, None
             if shots and method == "adapted":
-                support = pool[:shots]
                 how = Adaptation.of(
-                    tracker,
-                    len(support),
-                    offers=protocol.offers,
-                    seed=seed,
-                    steps=protocol.steps,
+                    tracker, len(support), offers=offers, seed=seed, steps=protocol.steps
                 )
                 weights = adapt_to_support(tracker, schema, support, how)
             elif shots and method == "finetune":
-                groups = support_groups(
-                    tracker, schema, pool[:shots], offers=protocol.offers, seed=seed
-                )
+                groups = support_groups(tracker, schema, support, offers=offers, seed=seed)
                 chosen = finetune(tracker, groups, protocol.finetuning)
             seconds = time.perf_counter() - began
-            found = track_dialogues(chosen, schema, held_out, weights, offers=protocol.offers)
+            found = track_dialogues(chosen, schema, split.held_out, weights, offers=offers)
             states = {
                 d.id: tuple(p.state if p is not None else None for p in predictions)
-                for d, predictions in zip(held_out, found)
+                for d, predictions in zip(split.held_out, found)
             }
-            scores = tuple(s for d in held_out for s in score_dialogue(schema, d, states[d.id]))
+            scores = tuple(
+                s for d in split.held_out for s in score_dialogue(schema, d, states[d.id])
+            )
             if shots == 0 or method == "zero-shot":
                 zero_shot = (scores, states)
             yield Result(schema.name, method, shots, seed, seconds, scores, states)

@@ -1,0 +1,142 @@
+"""Work shared among processes: each loads the tracker once, then takes one piece after another.
+
+A tracker's matrices are small: two threads of one process wait for each other more than two
+processes of one thread do.
+
+Pieces and results travel through multiprocessing, which pickles them. That is safe here: both ends
+are this program, joined by pipes that no other can write to, and nothing pickled is ever a file.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager
+from functools import partial
+from typing import Callable, Generator, Iterator, List, Optional, Sequence, TypeVar
+
+import torch
+
+from rasa_onramp.dialogue import Corpus
+from rasa_onramp.errors import ConfigError
+from rasa_onramp.evaluation.few_shot import Protocol, Result, Split, measure, splits
+from rasa_onramp.tracker.checkpoint import load_tracker
+from rasa_onramp.tracker.model import StateTracker
+
+__all__ = ["evaluate_in_processes", "in_processes"]
+
+Piece = TypeVar("Piece")
+Found = TypeVar("Found")
+
+#: A process's own tracker, once `_begin` has loaded it.
+_trackers: List[StateTracker] = []
+
+
+def evaluate_in_processes(
+    corpus: Corpus,
+    services: Sequence[str],
+    protocol: Protocol,
+    *,
+    jobs: int,
+    checkpoint: Optional[str] = None,
+    device: str = "cpu",
+    threads: Optional[int] = None,
+) -> Generator[Result, None, None]:
+    """What few_shot.evaluate gives, in the same order; the splits are shared among `jobs`."""
+    found = in_processes(
+        partial(_measured, protocol=protocol),
+        list(splits(corpus, services, protocol)),
+        jobs=jobs,
+        checkpoint=checkpoint,
+        device=device,
+        threads=threads,
+    )
+    with closing(found):
+        for results in found:
+            yield from results
+
+
+def in_processes(
+    work: Callable[[StateTracker, Piece], Found],
+    pieces: Sequence[Piece],
+    *,
+    jobs: int,
+    checkpoint: Optional[str] = None,
+    device: str = "cpu",
+    threads: Optional[int] = None,
+) -> Generator[Found, None, None]:
+    """`work` on each of `pieces`, in their order, as soon as each and those before it are done.
+
+    However this ends (an error, Ctrl-C, a caller that stops early), no process is left.
+
+    Args:
+        work: a function that a module defines, or a `partial` of one; an error of its is raised.
+        jobs: processes, at most.
+        checkpoint: the tracker's folder (None: the shipped one).
+        threads: of each process (None: its part of what this one has).
+
+    Raises:
+        ConfigError: a process died.
+    """
+    jobs = max(1, min(jobs, len(pieces)))
+    threads = threads or max(1, torch.get_num_threads() // jobs)
+    others = set(multiprocessing.active_children())
+    with ProcessPoolExecutor(
+        jobs,
+        mp_context=multiprocessing.get_context("spawn"),  # torch's threads don't survive a fork
+        initializer=_begin,
+        initargs=(checkpoint, device, threads),
+    ) as pool:
+        try:
+            with _interrupts_blocked():
+                waiting: List[Future[Found]] = [pool.submit(_run, work, one) for one in pieces]
+            while waiting:
+                yield waiting.pop(0).result()
+        except BaseException as error:
+            for process in set(multiprocessing.active_children()) - others:
+                process.terminate()
+            if isinstance(error, BrokenProcessPool):
+                raise ConfigError(
+                    "one of the processes died at its work, perhaps for want of memory; "
+                    "use fewer --jobs"
+                ) from None
+            raise
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Processes started in this block never see Ctrl-C: their parent ends them, without noise."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin(checkpoint: Optional[str], device: str, threads: int) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(threads)
+    _trackers.append(load_tracker(checkpoint, device=device))
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed had no time to end its processes."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _run(work: Callable[[StateTracker, Piece], Found], piece: Piece) -> Found:
+    return work(_trackers[0], piece)
+
+
+def _measured(tracker: StateTracker, split: Split, *, protocol: Protocol) -> List[Result]:
+    return list(measure(tracker, split, protocol))
