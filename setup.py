@@ -63,7 +63,7 @@ setup(
     package_dir={"": "plugin"},
     packages=find_packages("plugin"),
     package_data={
-        "rasa_onramp": ["py.typed", "checkpoints/*", "checkpoints/*/*"],
+        "rasa_onramp": ["py.typed", "checkpoints/*", "checkpoints/*/*", "evaluation/*.html"],
         "rasa_onramp.store": ["migrations/*", "migrations/versions/*"],
     },
     include_package_data=False,

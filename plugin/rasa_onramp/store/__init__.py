@@ -1,4 +1,4 @@
-"""The store: domains, dialogues and adapter versions in an SQL database.
+"""The store: domains, dialogues, adapter versions and judgements in an SQL database.
 
     store = open_store()          # $RASA_ONRAMP_DATABASE_URL, or a file in the user's directory
     store.upgrade()               # create the tables, or bring them up to date
@@ -15,11 +15,12 @@ from types import TracebackType
 from typing import Optional, Type
 
 from rasa_onramp.errors import ConfigError
-from rasa_onramp.store.adapters import AdapterInfo, AdapterStore, AdapterVersion
+from rasa_onramp.store.adapters import AdapterInfo, AdapterStore, AdapterVersion, ReplyAdapter
 from rasa_onramp.store.connect import default_url
 from rasa_onramp.store.database import Database
 from rasa_onramp.store.dialogues import DialogueStore, DomainSummary, ImportReport
 from rasa_onramp.store.digest import support_digest
+from rasa_onramp.store.judgements import JudgementStore, Pick, Tally
 
 __all__ = [
     "AdapterInfo",
@@ -28,7 +29,11 @@ __all__ = [
     "DialogueStore",
     "DomainSummary",
     "ImportReport",
+    "JudgementStore",
+    "Pick",
+    "ReplyAdapter",
     "Store",
+    "Tally",
     "open_store",
     "open_store_from_env",
     "support_digest",
@@ -42,6 +47,7 @@ class Store:
         self._database = Database(url)
         self.dialogues = DialogueStore(self._database)
         self.adapters = AdapterStore(self._database)
+        self.judgements = JudgementStore(self._database)
 
     @property
     def name(self) -> str:

@@ -16,7 +16,11 @@ from rasa_onramp.store.database import Database
 from rasa_onramp.store.digest import bytes_digest, canonical_json
 from rasa_onramp.store.rows import require_domain
 
-__all__ = ["AdapterInfo", "AdapterStore", "AdapterVersion"]
+__all__ = ["AdapterInfo", "AdapterStore", "AdapterVersion", "ReplyAdapter"]
+
+#: What reading a version for the tracker takes: all but the replies' weights, which weigh most.
+_TRACKER = [column for column in tables.adapters.c if column.name != "reply_weights"]
+_INFO = [column for column in _TRACKER if column.name != "weights"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,8 @@ class AdapterInfo:
 
     `digest` is the SHA-256 of the weights, `support_digest` says what it was adapted on (see
     digest.support_digest) and `checkpoint_digest` from which weights; `figures` are the
-    measurements that were made of it. `created_at` is in UTC.
+    measurements that were made of it. `created_at` is in UTC. `reply_digest` and
+    `reply_checkpoint_digest` say the same of the replies' weights; None where it has none.
     """
 
     domain: str
@@ -35,11 +40,16 @@ class AdapterInfo:
     checkpoint_digest: str
     figures: Mapping[str, Any]
     created_at: datetime
+    reply_digest: Optional[str] = None
+    reply_checkpoint_digest: Optional[str] = None
 
 
 @dataclass(frozen=True)
 class AdapterVersion:
-    """An adapter version; as AdapterInfo, with its `weights` as the bytes of a file."""
+    """An adapter version; as AdapterInfo, with the tracker's `weights` as the bytes of a file.
+
+    Those of the replies are read by themselves: AdapterStore.reply.
+    """
 
     domain: str
     version: int
@@ -49,6 +59,21 @@ class AdapterVersion:
     checkpoint_digest: str
     figures: Mapping[str, Any]
     created_at: datetime
+    reply_digest: Optional[str] = None
+    reply_checkpoint_digest: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class ReplyAdapter:
+    """The part of an adapter version that writes replies: `weights` as the bytes of a file, their
+    SHA-256, and the digest of the weights that they were adapted from.
+    """
+
+    domain: str
+    version: int
+    weights: bytes
+    digest: str
+    checkpoint_digest: str
 
 
 class AdapterStore:
@@ -66,14 +91,22 @@ class AdapterStore:
         checkpoint_digest: str,
         figures: Mapping[str, Any],
         activate: bool = True,
+        reply_weights: Optional[bytes] = None,
+        reply_checkpoint_digest: Optional[str] = None,
     ) -> int:
         """Store a new version, and switch to it if `activate`, in one transaction.
 
-        Returns its number, from 1. Numbers in `figures` that JSON doesn't have (NaN, infinity) are
-        stored as null. Raises NotFound, StoreError, StoreUnavailable.
+        Returns its number, from 1. The replies' weights come with the digest of those that they
+        were adapted from, or neither. Numbers in `figures` that JSON doesn't have (NaN, infinity)
+        are stored as null. Raises NotFound, StoreError, StoreUnavailable.
         """
-        if not weights:
+        if not weights or reply_weights == b"":
             raise StoreError(f"the adapter for domain {domain!r} is empty; adapt the domain again")
+        if (reply_weights is None) != (reply_checkpoint_digest is None):
+            raise StoreError(
+                f"the adapter for domain {domain!r} has reply weights or the digest of what they "
+                "were adapted from, not both; give both or neither"
+            )
         figures = _plain(figures)
         try:
             canonical_json(figures)
@@ -99,6 +132,9 @@ class AdapterStore:
                     checkpoint_digest=checkpoint_digest,
                     figures=figures,
                     created_at=datetime.now(timezone.utc),
+                    reply_weights=None if reply_weights is None else bytes(reply_weights),
+                    reply_digest=None if reply_weights is None else bytes_digest(reply_weights),
+                    reply_checkpoint_digest=reply_checkpoint_digest,
                 )
             )
             if activate:
@@ -129,9 +165,7 @@ class AdapterStore:
         active = tables.active_adapters.c
         with self._database.reading() as connection:
             row = connection.execute(
-                sa.select(tables.adapters)
-                .join(tables.active_adapters)
-                .where(active.domain == domain)
+                sa.select(*_TRACKER).join(tables.active_adapters).where(active.domain == domain)
             ).first()
             if row is None:
                 require_domain(connection, domain)
@@ -143,22 +177,37 @@ class AdapterStore:
         columns = tables.adapters.c
         with self._database.reading() as connection:
             row = connection.execute(
-                sa.select(tables.adapters).where(
-                    columns.domain == domain, columns.version == version
-                )
+                sa.select(*_TRACKER).where(columns.domain == domain, columns.version == version)
             ).first()
             if row is None:
                 _require_version(connection, domain, version)
         return _verified(row)
 
+    def reply(self, domain: str, version: int) -> Optional[ReplyAdapter]:
+        """What a version writes replies with, None if it has no such part. Raises as `active`."""
+        columns = tables.adapters.c
+        with self._database.reading() as connection:
+            row = connection.execute(
+                sa.select(
+                    columns.reply_weights, columns.reply_digest, columns.reply_checkpoint_digest
+                ).where(columns.domain == domain, columns.version == version)
+            ).first()
+            if row is None:
+                _require_version(connection, domain, version)
+        weights, digest, checkpoint_digest = row
+        if weights is None and digest is None:
+            return None
+        what = f"the reply part of adapter version {version} of domain {domain!r}"
+        _check_digest(weights or b"", digest or "nothing", what, domain)
+        return ReplyAdapter(domain, version, weights, digest, checkpoint_digest or "")
+
     def versions(self, domain: str) -> Tuple[AdapterInfo, ...]:
         """All versions of `domain`, oldest first, without weights. Raises NotFound,
         StoreError, StoreUnavailable.
         """
-        columns = [column for column in tables.adapters.c if column.name != "weights"]
         with self._database.reading() as connection:
             rows = connection.execute(
-                sa.select(*columns)
+                sa.select(*_INFO)
                 .where(tables.adapters.c.domain == domain)
                 .order_by(tables.adapters.c.version)
             ).all()
@@ -196,14 +245,18 @@ def _switch(connection: Connection, domain: str, version: Optional[int]) -> None
 
 def _verified(row: Any) -> AdapterVersion:
     version = AdapterVersion(**_fields(row))
-    found = bytes_digest(version.weights)
-    if found != version.digest:
-        raise CheckpointError(
-            f"adapter version {version.version} of domain {version.domain!r} doesn't match its "
-            f"digest (stored {version.digest[:12]}, found {found[:12]}); make a new one with "
-            f"`rasa-onramp adapt {version.domain}`"
-        )
+    what = f"adapter version {version.version} of domain {version.domain!r}"
+    _check_digest(version.weights, version.digest, what, version.domain)
     return version
+
+
+def _check_digest(weights: bytes, stored: str, what: str, domain: str) -> None:
+    found = bytes_digest(weights)
+    if found != stored:
+        raise CheckpointError(
+            f"{what} doesn't match its digest (stored {stored[:12]}, found {found[:12]}); "
+            f"make a new one with `rasa-onramp adapt {domain}`"
+        )
 
 
 def _fields(row: Any) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from rasa_onramp.dialogue import Corpus, Dialogue, Schema
 from rasa_onramp.errors import StoreError
 from rasa_onramp.store.serialise import dialogue_to_json, schema_to_json
 
-__all__ = ["SPEAKERS", "SPLITS", "check_corpus", "conflict"]
+__all__ = ["SPEAKERS", "SPLITS", "check_corpus", "check_text", "conflict"]
 
 SPLITS = ("support", "held-out")
 SPEAKERS = ("user", "system")
@@ -31,7 +31,7 @@ def check_corpus(corpus: Corpus) -> None:
         if schema.name in names:
             raise StoreError(f"two schemas are called {schema.name!r}; rename one of them")
         names.add(schema.name)
-        _check_text(schema_to_json(schema), f"the schema of domain {schema.name!r}")
+        check_text(schema_to_json(schema), f"the schema of domain {schema.name!r}")
     seen: Set[Tuple[str, str]] = set()
     for dialogue in corpus.dialogues:
         where = f"dialogue {dialogue.id!r} of domain {dialogue.domain!r}"
@@ -45,7 +45,7 @@ def check_corpus(corpus: Corpus) -> None:
         for turn in dialogue.turns:
             if turn.speaker not in SPEAKERS:
                 raise StoreError(f"{where} has speaker {turn.speaker!r}; name one of {SPEAKERS}")
-        _check_text(dialogue_to_json(dialogue), where)
+        check_text(dialogue_to_json(dialogue), where)
 
 
 def conflict(old: Schema, new: Schema, dialogues: Iterable[Dialogue]) -> None:
@@ -99,7 +99,8 @@ def _used(turn: Any) -> Iterator[_Name]:
         yield "action", turn.action, None
 
 
-def _check_text(value: Any, where: str) -> None:
+def check_text(value: Any, where: str) -> None:
+    """Raise StoreError for characters that databases can't hold in JSON value `where`."""
     # All the text of the value in one go: walking through it takes longer than the import.
     text = _encode(value)
     if _NUL.search(text):

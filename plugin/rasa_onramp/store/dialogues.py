@@ -45,7 +45,11 @@ class ImportReport:
 
 @dataclass(frozen=True)
 class DomainSummary:
-    """A domain at a glance. `support_digest` is of its support set as it is now."""
+    """A domain at a glance. `support_digest` is of its support set as it is now.
+
+    `active_digest` and `active_reply_digest` are of the active version's two sets of weights: they
+    tell it from one of the same number that a domain made anew has.
+    """
 
     name: str
     description: str
@@ -56,6 +60,7 @@ class DomainSummary:
     active_version: Optional[int] = None
     active_digest: Optional[str] = None
     active_support_digest: Optional[str] = None
+    active_reply_digest: Optional[str] = None
 
     @property
     def stale(self) -> bool:
@@ -146,6 +151,7 @@ class DialogueStore:
                     adapters.version,
                     adapters.digest.label("adapter_digest"),
                     adapters.support_digest,
+                    adapters.reply_digest,
                 ).select_from(join)
             ).all()
         return tuple(
@@ -207,4 +213,5 @@ def _summary(row: Any, members: List[Tuple[Optional[str], str]]) -> DomainSummar
         active_version=row.version,
         active_digest=row.adapter_digest,
         active_support_digest=row.support_digest,
+        active_reply_digest=row.reply_digest,
     )

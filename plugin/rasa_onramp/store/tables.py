@@ -17,6 +17,7 @@ __all__ = [
     "adapters",
     "dialogues",
     "domains",
+    "judgements",
     "metadata",
     "revision",
     "turns",
@@ -24,7 +25,7 @@ __all__ = [
 ]
 
 #: The migrations this code knows, oldest first (alembic isn't imported to find out).
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 #: Alembic's table, under a name of ours: the database may have another program's as well.
 VERSION_TABLE = "onramp_version"
 
@@ -108,6 +109,10 @@ adapters = sa.Table(
     sa.Column("checkpoint_digest", sa.String, nullable=False),
     sa.Column("figures", sa.JSON(none_as_null=True), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("reply_digest", sa.String(64)),
+    sa.Column("reply_checkpoint_digest", sa.String),
+    # Last, because SQLite reads through all that stands before a value; about 10 MB.
+    sa.Column("reply_weights", sa.LargeBinary),
     sa.PrimaryKeyConstraint("domain", "version", name="pk_adapters"),
     sa.ForeignKeyConstraint(
         ["domain"], ["domains.name"], name="fk_adapters_domain", ondelete="CASCADE"
@@ -127,6 +132,21 @@ active_adapters = sa.Table(
         name="fk_active_adapters_adapter",
         ondelete="CASCADE",
     ),
+)
+
+# One row a pick between two replies; its service needn't be a domain of the store.
+judgements = sa.Table(
+    "judgements",
+    metadata,
+    sa.Column("pair", sa.String(64), nullable=False),
+    sa.Column("judge", sa.String, nullable=False),  # empty: who gave no name
+    sa.Column("service", sa.String, nullable=False),
+    sa.Column("method_a", sa.String, nullable=False),
+    sa.Column("method_b", sa.String, nullable=False),
+    sa.Column("winner", sa.String, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.PrimaryKeyConstraint("pair", "judge", name="pk_judgements"),
+    sa.CheckConstraint("winner IN ('method_a', 'method_b', 'tie')", name="ck_judgements_winner"),
 )
 
 # One row: how often the store's content has changed. Writers lock it first, so they queue up.
