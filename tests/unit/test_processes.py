@@ -11,6 +11,7 @@ import subprocess
 import time
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,7 @@ def test_several_processes_measure_what_one_does(checkpoint: Path) -> None:
 
 
 def test_pieces_are_shared_and_come_back_in_order(checkpoint: Path) -> None:
-    found = list(in_processes(who, range(6), jobs=2, checkpoint=str(checkpoint)))
+    found = list(in_processes(who, range(6), jobs=2, load=partial(load_tracker, str(checkpoint))))
     pieces, processes, threads, digests = zip(*found)
     assert pieces == tuple(range(6))
     assert len(set(processes)) == 2 and os.getpid() not in processes
@@ -82,26 +83,28 @@ def test_pieces_are_shared_and_come_back_in_order(checkpoint: Path) -> None:
 
 def test_no_more_processes_than_pieces_and_threads_as_asked(checkpoint: Path) -> None:
     ((piece, _, threads, _),) = in_processes(
-        who, [7], jobs=64, checkpoint=str(checkpoint), threads=3
+        who, [7], jobs=64, load=partial(load_tracker, str(checkpoint)), threads=3
     )
     assert (piece, threads) == (7, 3)
-    assert list(in_processes(who, [], jobs=2, checkpoint=str(checkpoint))) == []
+    assert list(in_processes(who, [], jobs=2, load=partial(load_tracker, str(checkpoint)))) == []
 
 
 def test_a_process_that_dies_is_one_clear_error(checkpoint: Path) -> None:
     with pytest.raises(ConfigError, match=r"one of the processes died .*; use fewer --jobs"):
-        list(in_processes(dies, range(4), jobs=2, checkpoint=str(checkpoint)))
+        list(in_processes(dies, range(4), jobs=2, load=partial(load_tracker, str(checkpoint))))
     assert multiprocessing.active_children() == []
 
 
 def test_an_error_of_the_work_is_raised_here(checkpoint: Path) -> None:
     with pytest.raises(CheckpointError, match="this tracker is tired; let it rest"):
-        list(in_processes(refuses, range(4), jobs=2, checkpoint=str(checkpoint)))
+        list(in_processes(refuses, range(4), jobs=2, load=partial(load_tracker, str(checkpoint))))
     assert multiprocessing.active_children() == []
 
 
 def test_who_stops_early_leaves_no_process(checkpoint: Path) -> None:
-    with closing(in_processes(takes_time, range(4), jobs=2, checkpoint=str(checkpoint))) as found:
+    with closing(
+        in_processes(takes_time, range(4), jobs=2, load=partial(load_tracker, str(checkpoint)))
+    ) as found:
         assert next(found) == 0
     assert multiprocessing.active_children() == []
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import closing
-from functools import partial
-from typing import TYPE_CHECKING, Generator, Optional, Sequence, Tuple
+from functools import lru_cache, partial
+from math import exp
+from typing import TYPE_CHECKING, Callable, Generator, Optional, Sequence, Tuple
 
 import click
 
@@ -22,7 +23,7 @@ from rasa_onramp.errors import ConfigError
 from rasa_onramp.store import Store, open_store
 
 if TYPE_CHECKING:  # torch is imported by what computes, not by every command
-    from rasa_onramp.onboarding import AdaptationReport
+    from rasa_onramp.onboarding import AdaptationReport, ReplyLearner
     from rasa_onramp.tracker.model import StateTracker
 
 __all__ = ["command"]
@@ -38,6 +39,13 @@ __all__ = ["command"]
     help="Inner steps a run. Default: what the checkpoint recommends, fewer of them below five "
     "support dialogues.",
 )
+@click.option(
+    "--replies/--no-replies",
+    "with_replies",
+    default=True,
+    show_default=True,
+    help="Adapt the replies' language model too, where its weights are here.",
+)
 @checkpoint_option
 @device_option
 @threads_option
@@ -47,6 +55,7 @@ def command(
     domains: Tuple[str, ...],
     everything: bool,
     steps: Optional[int],
+    with_replies: bool,
     checkpoint: Optional[str],
     device: str,
     threads: Optional[int],
@@ -64,10 +73,12 @@ def command(
         for domain in chosen:  # a wrong name is said before any work
             store.dialogues.schema(domain)
         tracker = load(checkpoint, device, threads)
+        replies = _learner(with_replies, chosen_device(device))
         if jobs == 1:
-            reports = _one_by_one(store, tracker, chosen, steps, progress)
+            reports = _one_by_one(store, tracker, chosen, steps, replies, progress)
         else:
-            reports = _side_by_side(chosen, steps, progress, jobs, checkpoint, device, threads)
+            how = partial(_adapted, steps=steps, replies=replies is not None)
+            reports = _side_by_side(how, chosen, progress, jobs, checkpoint, device, threads)
         with closing(reports):
             for report in reports:
                 click.echo(_line(report))
@@ -78,6 +89,7 @@ def _one_by_one(
     tracker: StateTracker,
     domains: Sequence[str],
     steps: Optional[int],
+    replies: Optional[ReplyLearner],
     progress: Optional[bool],
 ) -> Generator[AdaptationReport, None, None]:
     """In this process; a progress bar of steps for each."""
@@ -91,13 +103,15 @@ def _one_by_one(
                 bar.set_postfix(loss=f"{loss:.2f}", refresh=False)
                 bar.update()
 
-            report = adapt(store, tracker, domain, steps=steps, progress=after_step)
+            report = adapt(
+                store, tracker, domain, steps=steps, replies=replies, progress=after_step
+            )
         yield report
 
 
 def _side_by_side(
+    how: Callable[[StateTracker, str], AdaptationReport],
     domains: Sequence[str],
-    steps: Optional[int],
     progress: Optional[bool],
     jobs: int,
     checkpoint: Optional[str],
@@ -106,13 +120,13 @@ def _side_by_side(
 ) -> Generator[AdaptationReport, None, None]:
     """In several processes, each with the store opened for itself; one progress bar of domains."""
     from rasa_onramp.evaluation.processes import in_processes
+    from rasa_onramp.tracker.checkpoint import load_tracker
 
     reports = in_processes(
-        partial(_adapted, steps=steps),
+        how,
         domains,
         jobs=jobs,
-        checkpoint=checkpoint,
-        device=chosen_device(device),
+        load=partial(load_tracker, checkpoint, device=chosen_device(device)),
         threads=threads,
     )
     bar = progress_bar(progress, total=len(domains), desc="adapt", unit="domain")
@@ -123,12 +137,35 @@ def _side_by_side(
             yield report
 
 
-def _adapted(tracker: StateTracker, domain: str, *, steps: Optional[int]) -> AdaptationReport:
+def _adapted(
+    tracker: StateTracker, domain: str, *, steps: Optional[int], replies: bool
+) -> AdaptationReport:
     """What a process does."""
     from rasa_onramp.onboarding import adapt
 
+    learner = _learner(replies, str(tracker.device))
     with open_store() as store:
-        return adapt(store, tracker, domain, steps=steps)
+        return adapt(store, tracker, domain, steps=steps, replies=learner)
+
+
+@lru_cache(maxsize=1)
+def _learner(wanted: bool, device: str) -> Optional[ReplyLearner]:
+    """What replies are adapted with, or None, saying why, where that can't be had."""
+    if not wanted:
+        return None
+    from rasa_onramp.generator.checkpoint import available_replies
+    from rasa_onramp.onboarding import ReplyLearner
+    from rasa_onramp.tracker.encoder import SentenceEncoder
+
+    # eager attention learns faster on a CPU; see meta-train-replies
+    model = available_replies(
+        partial(click.echo, err=True),
+        device=device,
+        attention="eager" if device == "cpu" else "sdpa",
+    )
+    if model is None:
+        return None
+    return ReplyLearner(model, SentenceEncoder.load("all-MiniLM-L6-v2").embed)
 
 
 def _line(report: AdaptationReport) -> str:
@@ -141,4 +178,9 @@ def _line(report: AdaptationReport) -> str:
             f"; JGA on {report.held_out} held-out dialogues "
             f"{report.before.jga:.3f} → {report.after.jga:.3f}"
         )
+    if report.replies is not None:
+        line += f"; replies in {report.replies.seconds:.1f} s"
+        if report.replies.before is not None and report.replies.after is not None:
+            before, after = exp(report.replies.before), exp(report.replies.after)
+            line += f", perplexity {before:.2f} → {after:.2f}"
     return line

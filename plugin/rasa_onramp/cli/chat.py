@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import Any, Mapping, Optional, Sequence
 
 import click
@@ -12,6 +13,7 @@ from rasa_onramp.cli.chat_calls import ANSWERERS, Answerer, answerer
 from rasa_onramp.cli.chat_view import call_line, rows_line, state_lines, understanding_lines
 from rasa_onramp.cli.options import checkpoint_option, threads_option
 from rasa_onramp.errors import ConfigError
+from rasa_onramp.generator.checkpoint import available_replies
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.router import DomainIndex, Route, Router
 from rasa_onramp.runtime.session import Session
@@ -34,10 +36,21 @@ _UNKNOWN = "I don't know which domain that belongs to. (A Rasa bot would answer 
     "of the support dialogues got), url (the endpoint in the schema, called for real). "
     "Default: ask in a terminal, support where the input is piped.",
 )
+@click.option(
+    "--replies/--no-replies",
+    "with_replies",
+    default=True,
+    show_default=True,
+    help="Have a language model write replies, where its weights are here.",
+)
 @checkpoint_option
 @threads_option
 def command(
-    domain: Optional[str], kind: Optional[str], checkpoint: Optional[str], threads: Optional[int]
+    domain: Optional[str],
+    kind: Optional[str],
+    with_replies: bool,
+    checkpoint: Optional[str],
+    threads: Optional[int],
 ) -> None:
     """Talk to the store's domains in the terminal, without Rasa.
 
@@ -54,7 +67,8 @@ def command(
             import torch
 
             torch.set_num_threads(threads)
-        engine = Engine.open(store, checkpoint=checkpoint)
+        replies = available_replies(partial(click.echo, err=True)) if with_replies else None
+        engine = Engine.open(store, checkpoint=checkpoint, replies=replies)
         if domain is not None:
             engine.router = _OneDomain(engine.router, domain)
         default = "ask" if sys.stdin.isatty() else "support"

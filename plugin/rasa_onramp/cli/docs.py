@@ -24,7 +24,7 @@ _WIDTH = 92
 
 
 def page() -> str:
-    """The page as Markdown: the help of `rasa-onramp` and of each of its commands."""
+    """The page as Markdown: the help of `rasa-onramp`, of its commands and of theirs."""
     return "\n".join([_HEAD, *_sections()])
 
 
@@ -38,6 +38,9 @@ def _sections() -> Iterator[str]:
         assert command is not None
         context = click.Context(command, info_name=name, parent=top, terminal_width=_WIDTH)
         yield _section(f"rasa-onramp {name}", command.get_help(context))
+        for part in command.commands.values() if isinstance(command, click.Group) else ():
+            within = click.Context(part, info_name=part.name, parent=context, terminal_width=_WIDTH)
+            yield _section(f"rasa-onramp {name} {part.name}", part.get_help(within))
 
 
 def _section(title: str, text: str) -> str:

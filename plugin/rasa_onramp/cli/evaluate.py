@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import math
-import os
 from contextlib import closing
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 import click
 
 from rasa_onramp.cli.corpora import read_all
+from rasa_onramp.cli.evaluate_replies import evaluate_replies
 from rasa_onramp.cli.options import (
     checkpoint_option,
     chosen_device,
@@ -24,6 +23,7 @@ from rasa_onramp.cli.options import (
     threads_option,
     writable,
 )
+from rasa_onramp.cli.predictions import check_predictions, write_predictions
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.few_shot import (
     METHODS,
@@ -35,18 +35,21 @@ from rasa_onramp.evaluation.few_shot import (
 )
 from rasa_onramp.evaluation.plots import few_shot_curve
 from rasa_onramp.evaluation.processes import evaluate_in_processes
+from rasa_onramp.evaluation.reply_few_shot import REPLY_METHODS
 from rasa_onramp.evaluation.tables import figures_table
 from rasa_onramp.formats import FORMATS
 from rasa_onramp.metalearning.finetuning import FineTuning
+from rasa_onramp.metalearning.reply_finetuning import ReplyFineTuning
 
 __all__ = ["command"]
 
 
-def _methods(ctx: Any, param: Any, value: str) -> Tuple[str, ...]:
+def _methods(value: Optional[str], known: Tuple[str, ...]) -> Tuple[str, ...]:
+    if value is None:
+        return known
     found = tuple(dict.fromkeys(v.strip() for v in value.split(",") if v.strip()))
-    wrong = [name for name in found if name not in METHODS]
-    if wrong or not found:
-        raise click.BadParameter(f"{value!r}: choose of {', '.join(METHODS)}")
+    if not found or not set(found) <= set(known):
+        raise click.BadParameter(f"{value!r}: choose of {', '.join(known)}", param_hint="--method")
     return found
 
 
@@ -109,29 +112,40 @@ def _methods(ctx: Any, param: Any, value: str) -> Tuple[str, ...]:
 )
 @click.option(
     "--method",
-    "methods",
+    "method_names",
     metavar="NAMES",
-    default=",".join(METHODS),
-    show_default=True,
-    callback=_methods,
-    help=f"Of {', '.join(METHODS)}, separated by commas.",
+    default=None,
+    help=f"Of {', '.join(METHODS)}, or with --generator of {', '.join(REPLY_METHODS)}, separated "
+    "by commas. Default: all.",
+)
+@click.option(
+    "--generator",
+    is_flag=True,
+    help="Measure the replies instead of the states, with states and results given.",
+)
+@click.option(
+    "--replies",
+    "replies_path",
+    type=click.Path(),
+    default=None,
+    help="With --generator: write each turn and every method's reply to it as JSON lines here.",
 )
 @click.option(
     "--steps", type=click.IntRange(1), default=None, help="Inner steps a run of `adapted`."
 )
 @click.option(
     "--finetune-rate",
-    default=1e-4,
-    show_default=True,
+    default=None,
     type=click.FloatRange(0, min_open=True),
-    help="AdamW's rate of `finetune`.",
+    help=f"AdamW's rate of `finetune`. Default: {FineTuning.rate:g}, of replies "
+    f"{ReplyFineTuning.rate:g}.",
 )
 @click.option(
     "--finetune-epochs",
-    default=6,
-    show_default=True,
+    default=None,
     type=click.IntRange(1),
-    help="Epochs of `finetune`.",
+    help=f"Epochs of `finetune`. Default: {FineTuning.epochs}, of replies "
+    f"{ReplyFineTuning.epochs}.",
 )
 @click.option(
     "--offers",
@@ -168,10 +182,12 @@ def command(
     dialogues: str,
     own_split: bool,
     limit: Optional[int],
-    methods: Tuple[str, ...],
+    method_names: Optional[str],
+    generator: bool,
+    replies_path: Optional[str],
     steps: Optional[int],
-    finetune_rate: float,
-    finetune_epochs: int,
+    finetune_rate: Optional[float],
+    finetune_epochs: Optional[int],
     offers: bool,
     json_path: Optional[str],
     plot_path: Optional[str],
@@ -190,10 +206,9 @@ def command(
     """
     writable(json_path, "--json")
     writable(plot_path, "--plot")
-    _check_predictions(paths, predictions)
-    tracker = load(checkpoint, device, threads)
-    corpus = read_all(paths, name)
-    chosen = choose_services(corpus, services, tracker.training_services)
+    writable(replies_path, "--replies")
+    check_predictions(paths, predictions)
+    methods = _methods(method_names, REPLY_METHODS if generator else METHODS)
     protocol = Protocol(
         shots=tuple(sorted(shots)),
         seeds=seeds,
@@ -202,9 +217,38 @@ def command(
         limit=limit,
         offers=offers,
         own_split=own_split,
-        finetuning=FineTuning(rate=finetune_rate, epochs=finetune_epochs),
+        finetuning=FineTuning(
+            rate=finetune_rate or FineTuning.rate, epochs=finetune_epochs or FineTuning.epochs
+        ),
         steps=steps,
     )
+    if generator:
+        given = {"offers": offers, "plot": plot_path, "predictions": predictions, "steps": steps}
+        _only_states(given)
+        finetuning = ReplyFineTuning(
+            rate=finetune_rate or ReplyFineTuning.rate,
+            epochs=finetune_epochs or ReplyFineTuning.epochs,
+        )
+        evaluate_replies(
+            read_all(paths, name),
+            services,
+            protocol,
+            finetuning,
+            checkpoint=checkpoint,
+            device=chosen_device(device),
+            threads=threads,
+            jobs=jobs,
+            progress=progress,
+            json_path=json_path,
+            replies_path=replies_path,
+            data=paths,
+        )
+        return
+    if replies_path is not None:
+        raise click.BadParameter("goes with --generator", param_hint="--replies")
+    tracker = load(checkpoint, device, threads)
+    corpus = read_all(paths, name)
+    chosen = choose_services(corpus, services, tracker.training_services)
     if jobs == 1:
         measuring = evaluate(tracker, corpus, chosen, protocol)
     else:
@@ -242,7 +286,10 @@ def command(
             "own_split": own_split,
             "limit": limit,
             "offers": offers,
-            "finetune": {"rate": finetune_rate, "epochs": finetune_epochs},
+            "finetune": {
+                "rate": protocol.finetuning.rate,
+                "epochs": protocol.finetuning.epochs,
+            },
             "steps": steps,
             "checkpoint": tracker.digest,
         }
@@ -253,7 +300,12 @@ def command(
     if plot_path is not None:
         few_shot_curve(summary, plot_path, title=", ".join(chosen) if len(chosen) < 5 else "")
     if predictions is not None:
-        _write_predictions(paths[0], predictions, results)
+        write_predictions(paths[0], predictions, results)
+
+
+def _only_states(given: Mapping[str, object]) -> None:
+    for name in (name for name, value in given.items() if value):
+        raise click.BadParameter("goes with states, not with --generator", param_hint=f"--{name}")
 
 
 def _plain(rows: Sequence[Mapping[str, object]]) -> List[Dict[str, object]]:
@@ -262,33 +314,3 @@ def _plain(rows: Sequence[Mapping[str, object]]) -> List[Dict[str, object]]:
         {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()}
         for row in rows
     ]
-
-
-def _check_predictions(paths: Sequence[str], folder: Optional[str]) -> None:
-    """Complain before long work, not after it."""
-    if folder is None:
-        return
-    if len(paths) != 1 or not glob.glob(os.path.join(glob.escape(paths[0]), "schema.json*")):
-        raise click.BadParameter(
-            "predictions go into copies of SGD files, so --data must be one SGD folder",
-            param_hint="--predictions",
-        )
-    if os.path.exists(folder) and (not os.path.isdir(folder) or os.listdir(folder)):
-        raise click.BadParameter(
-            f"{folder} is not an empty folder; name a new one", param_hint="--predictions"
-        )
-
-
-def _write_predictions(data: str, folder: str, results: List[Result]) -> None:
-    """One folder of SGD files a (method, shots, seed)."""
-    from pathlib import Path
-
-    from rasa_onramp.formats.sgd_write import write_sgd_predictions
-
-    runs: Dict[Tuple[str, int, int], Dict] = {}
-    for result in results:
-        run = runs.setdefault((result.method, result.shots, result.seed), {})
-        for dialogue, states in result.predictions.items():
-            run[(dialogue, result.service)] = states
-    for (method, shots, seed), predicted in runs.items():
-        write_sgd_predictions(data, Path(folder) / f"{method}-{shots}shot-seed{seed}", predicted)

@@ -23,10 +23,13 @@ COMMANDS = {
     "import": ("import_", "Import dialogue files into the store."),
     "domains": ("domains", "List the store's domains, or the adapter versions of one."),
     "adapt": ("adapt", "Adapt domains to their support dialogues and switch to the result."),
-    "evaluate": ("evaluate", "Measure the tracker by the few-shot protocol on a corpus."),
+    "evaluate": ("evaluate", "Measure tracker or replies by the few-shot protocol on a corpus."),
+    "judge": ("judge", "Judge replies by hand, blind: make a page, import its picks, tally."),
     "chat": ("chat", "Talk to the store's domains in the terminal, without Rasa."),
     "weights": ("weights", "Fetch the pretrained weights that replies and tracking build on."),
-    "meta-train": ("meta_train", "Meta-train an initialisation on a corpus."),
+    "meta-train": ("meta_train", "Meta-train the tracker's initialisation on a corpus."),
+    "pack-replies": ("pack_replies", "Draw and pack the episodes that replies are learned from."),
+    "meta-train-replies": ("meta_train_replies", "Meta-train the replies' initialisation."),
 }
 
 

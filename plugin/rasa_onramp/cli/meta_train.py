@@ -15,7 +15,7 @@ from rasa_onramp.cli.options import (
     shows_progress,
     threads_option,
 )
-from rasa_onramp.cli.training_corpora import training_tasks
+from rasa_onramp.cli.training_corpora import tasks_in
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.metalearning.algorithms import ALGORITHMS
 from rasa_onramp.metalearning.multitask import MultitaskConfig, pretrain
@@ -151,11 +151,8 @@ def command(
     workers = join_workers(torch.device(where))
     if workers.count > 1 and stage != "multitask":
         raise ConfigError("--stage: several processes can only do multitask; run meta in one")
-    tasks = [t for n, f in enumerate(folders) for t in training_tasks(f, () if n else paraphrases)]
+    tasks = tasks_in(folders, paraphrases)
     names = [task.schema.name for task in tasks]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ConfigError(f"--data: service {twice[0]!r} is in two corpora; rename one of them")
     held = [name.strip() for name in hold_back.split(",") if name.strip()]
     unknown = [name for name in held if name not in names]
     if unknown:

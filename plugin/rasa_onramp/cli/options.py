@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 import click
 from tqdm import tqdm
 
+from rasa_onramp.weights import LANGUAGE_MODEL
+
 if TYPE_CHECKING:  # torch is imported by what computes, not by every command
     from rasa_onramp.tracker.model import StateTracker
 
@@ -17,6 +19,7 @@ __all__ = [
     "chosen_device",
     "device_option",
     "jobs_option",
+    "language_model_option",
     "load",
     "numbers",
     "progress_bar",
@@ -51,7 +54,13 @@ jobs_option = click.option(
     show_default=True,
     help="Processes that share the work; each has --threads threads, or its part of the cores.",
 )
-
+language_model_option = click.option(
+    "--language-model",
+    metavar="NAME",
+    default=LANGUAGE_MODEL,
+    show_default=True,
+    help="Causal language model: hub id or local folder; `rasa-onramp weights` fetches it.",
+)
 progress_option = click.option(
     "--progress/--quiet",
     default=None,

@@ -12,7 +12,20 @@ from rasa_onramp.formats import read
 from rasa_onramp.formats.sgd_schema import read_sgd_schemas
 from rasa_onramp.metalearning.corpus import Task, tasks_of
 
-__all__ = ["training_tasks"]
+__all__ = ["tasks_in", "training_tasks"]
+
+
+def tasks_in(folders: Sequence[str], paraphrases: Sequence[str] = ()) -> List[Task]:
+    """The tasks of all `folders`; `paraphrases` are the first one's.
+
+    Raises FormatError, and ConfigError as `training_tasks` does or where a service is in two.
+    """
+    tasks = [t for n, f in enumerate(folders) for t in training_tasks(f, () if n else paraphrases)]
+    names = [task.schema.name for task in tasks]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigError(f"--data: service {twice[0]!r} is in two corpora; rename one of them")
+    return tasks
 
 
 def training_tasks(folder: str, paraphrases: Sequence[str] = ()) -> List[Task]:

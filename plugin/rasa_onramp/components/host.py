@@ -13,9 +13,13 @@ import time
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
+import torch
+
 import rasa_onramp
 from rasa_onramp.components.settings import ModelSettings
 from rasa_onramp.errors import OnrampError
+from rasa_onramp.generator.checkpoint import available_replies
+from rasa_onramp.generator.model import ReplyModel
 from rasa_onramp.runtime.adapter_cache import read_adapter
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.store import Store, open_store, open_store_from_env
@@ -58,11 +62,20 @@ class OnrampRuntime:
                         checkpoint=self.settings.checkpoint,
                         encoder=self.settings.encoder,
                         settings=self.settings.engine,
+                        replies=self._replies(),
                     )
                 except OnrampError as error:
                     self._failed = (time.monotonic(), error)
                     raise
             return self._engine
+
+    def _replies(self) -> Optional[ReplyModel]:
+        """The language model that writes replies; None, said once, where it can't be had."""
+        if not self.settings.replies:
+            return None
+        return available_replies(
+            logger.warning, device="cuda" if torch.cuda.is_available() else "cpu"
+        )
 
     def warm(self) -> None:
         """Open everything now rather than at the first message, as far as it can be opened."""

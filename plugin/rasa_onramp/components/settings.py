@@ -26,12 +26,14 @@ class ModelSettings:
 
     `database_url_env` names the environment variable that holds the store's URL; None means the
     store that the command line uses. `checkpoint` is a folder (None: the shipped one), `encoder` a
-    name, hub id or folder.
+    name, hub id or folder. `replies` says whether a language model writes replies, where its
+    weights are on the machine.
     """
 
     database_url_env: Optional[str] = None
     checkpoint: Optional[str] = None
     encoder: str = "all-MiniLM-L6-v2"
+    replies: bool = True
     engine: EngineSettings = field(default_factory=EngineSettings)
 
     @classmethod
@@ -42,6 +44,7 @@ class ModelSettings:
             database_url_env=config.get("database_url_env"),
             checkpoint=config.get("checkpoint"),
             encoder=config.get("encoder") or cls.encoder,
+            replies=config.get("replies", cls.replies),
             engine=EngineSettings(**engine),
         )
 
@@ -54,6 +57,7 @@ class ModelSettings:
             "database_url_env": own.database_url_env,
             "checkpoint": own.checkpoint,
             "encoder": own.encoder,
+            "replies": own.replies,
             **engine,
         }
 
@@ -64,12 +68,14 @@ class ModelSettings:
             "database_url_env": (_is_variable, "the name of an environment variable"),
             "checkpoint": (is_text, "a folder"),
             "encoder": (is_text, "a model's name or folder"),
+            "replies": (_is_flag, "true or false"),
             "threshold": (is_probability, "a number from 0 to 1"),
             "switch_threshold": (is_probability, "a number from 0 to 1"),
             "bot_confidence": (is_probability, "a number from 0 to 1"),
             "action_threshold": (is_probability, "a number from 0 to 1"),
             "cache_size": (_is_count, "a whole number from 1 up"),
             "retry_after": (is_number, "a number of seconds"),
+            "reply_seconds": (is_number, "a number of seconds"),
         }
         problems = check_keys(
             "OnrampModel", config, checks, optional=("database_url_env", "checkpoint")
@@ -134,6 +140,10 @@ def is_number(value: Any) -> bool:
 def is_probability(value: Any) -> bool:
     """Whether `value` is a number from 0 to 1."""
     return is_number(value) and value <= 1
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
 
 
 def _is_count(value: Any) -> bool:

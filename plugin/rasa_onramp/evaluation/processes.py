@@ -1,6 +1,6 @@
-"""Work shared among processes: each loads the tracker once, then takes one piece after another.
+"""Work shared among processes: each loads the model once, then takes one piece after another.
 
-A tracker's matrices are small: two threads of one process wait for each other more than two
+The models' matrices are small: two threads of one process wait for each other more than two
 processes of one thread do.
 
 Pieces and results travel through multiprocessing, which pickles them. That is safe here: both ends
@@ -17,7 +17,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from functools import partial
-from typing import Callable, Generator, Iterator, List, Optional, Sequence, TypeVar
+from typing import Any, Callable, Generator, Iterator, List, Optional, Sequence, TypeVar
 
 import torch
 
@@ -32,8 +32,8 @@ __all__ = ["evaluate_in_processes", "in_processes"]
 Piece = TypeVar("Piece")
 Found = TypeVar("Found")
 
-#: A process's own tracker, once `_begin` has loaded it.
-_trackers: List[StateTracker] = []
+#: A process's own model, once `_begin` has loaded it.
+_models: List[Any] = []
 
 
 def evaluate_in_processes(
@@ -51,8 +51,7 @@ def evaluate_in_processes(
         partial(_measured, protocol=protocol),
         list(splits(corpus, services, protocol)),
         jobs=jobs,
-        checkpoint=checkpoint,
-        device=device,
+        load=partial(load_tracker, checkpoint, device=device),
         threads=threads,
     )
     with closing(found):
@@ -61,12 +60,11 @@ def evaluate_in_processes(
 
 
 def in_processes(
-    work: Callable[[StateTracker, Piece], Found],
+    work: Callable[[Any, Piece], Found],
     pieces: Sequence[Piece],
     *,
     jobs: int,
-    checkpoint: Optional[str] = None,
-    device: str = "cpu",
+    load: Callable[[], Any],
     threads: Optional[int] = None,
 ) -> Generator[Found, None, None]:
     """`work` on each of `pieces`, in their order, as soon as each and those before it are done.
@@ -76,7 +74,7 @@ def in_processes(
     Args:
         work: a function that a module defines, or a `partial` of one; an error of its is raised.
         jobs: processes, at most.
-        checkpoint: the tracker's folder (None: the shipped one).
+        load: what gives each process the model that is `work`'s first argument.
         threads: of each process (None: its part of what this one has).
 
     Raises:
@@ -89,7 +87,7 @@ def in_processes(
         jobs,
         mp_context=multiprocessing.get_context("spawn"),  # torch's threads don't survive a fork
         initializer=_begin,
-        initargs=(checkpoint, device, threads),
+        initargs=(load, threads),
     ) as pool:
         try:
             with _interrupts_blocked():
@@ -120,10 +118,10 @@ def _interrupts_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _begin(checkpoint: Optional[str], device: str, threads: int) -> None:
+def _begin(load: Callable[[], Any], threads: int) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
-    _trackers.append(load_tracker(checkpoint, device=device))
+    _models.append(load())
 
 
 def _end_with_parent() -> None:
@@ -134,8 +132,8 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _run(work: Callable[[StateTracker, Piece], Found], piece: Piece) -> Found:
-    return work(_trackers[0], piece)
+def _run(work: Callable[[Any, Piece], Found], piece: Piece) -> Found:
+    return work(_models[0], piece)
 
 
 def _measured(tracker: StateTracker, split: Split, *, protocol: Protocol) -> List[Result]:

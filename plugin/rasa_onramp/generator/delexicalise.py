@@ -78,6 +78,11 @@ class Template:
         return tuple(part for part in self.parts if isinstance(part, Placeholder))
 
     @property
+    def slots(self) -> Tuple[str, ...]:
+        """The slots of the placeholders in their order."""
+        return tuple(placeholder.slot for placeholder in self.placeholders)
+
+    @property
     def literals(self) -> Tuple[str, ...]:
         """The text between the placeholders."""
         return tuple(part for part in self.parts if isinstance(part, str))

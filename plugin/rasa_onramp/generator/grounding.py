@@ -46,7 +46,9 @@ class Grounding:
             if value not in ("True", "False")
         )
         said: Counter[str] = Counter()
+        self._words = _words_of(schema)
         for text in constants:
+            self._words |= {token.lower_ for token in tokens(text)}
             told = {
                 text[start:end].lower()
                 for start, end in self._claims(text)
@@ -76,6 +78,22 @@ class Grounding:
             if not any(first <= start and end <= last for first, last in known)
             and not self._always_said(text[start:end], (start, end), listed, settled)
         )
+
+    def unknown_names(
+        self, text: str, values: Values, results: Sequence[Mapping[str, Any]] = ()
+    ) -> Tuple[str, ...]:
+        """Capitalised words of `text`, within a sentence, that neither `values`, `results`, the
+        schema nor any of the domain's own replies holds: names that were made up.
+        """
+        known = [region for region, _ in find_sources(text, sources_of(values, results))]
+        starts, found = True, []
+        for token in tokens(text):
+            inside = overlaps((token.idx, token.idx + len(token)), known)
+            new = token.lower_ not in self._words and token.text not in ("I", "OK")
+            if token.text[:1].isupper() and new and not (starts or inside):
+                found.append(token.text)
+            starts = token.is_punct and token.text not in ("'", "-", ",", "/")
+        return tuple(found)
 
     def _always_said(
         self,
@@ -112,6 +130,14 @@ class Grounding:
         return any(overlaps(region, [other]) for other, _ in find_sources(text, sources))
 
 
+def _words_of(schema: Schema) -> Set[str]:
+    """The words of a schema's names, descriptions and listed values, in lower case."""
+    described: List[Any] = [schema, *schema.slots, *schema.intents, *schema.actions]
+    texts = [f"{each.name} {each.description}" for each in described]
+    texts += [value for slot in schema.slots for value in slot.values]
+    return {word for text in texts for word in re.findall(r"[^\W_]+", text.lower())}
+
+
 def _looks_like_data(claim: str) -> bool:
     """Whether a claim is a clock time, a date or an amount, rather than a bare number or a word."""
     return _has_digit(claim) and not re.fullmatch(r"\d+", claim)
@@ -131,7 +157,11 @@ _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 def _quantities(text: str) -> List[Region]:
     """Where numbers stand in a text, with the unit that makes them a time, date or amount."""
     doc = tokens(text)
-    regions = [(token.idx, token.idx + len(token)) for token in doc if _has_digit(token.text)]
+    regions = [
+        (token.idx, token.idx + len(token))
+        for token in doc
+        if _has_digit(token.text) or token.like_url or token.like_email
+    ]
     for _, start, end in _matcher()(doc):
         span = doc[start:end]
         regions.append((span.start_char, span.end_char))
@@ -151,9 +181,12 @@ def _matcher() -> Any:
     day: Dict[str, Any] = {"LOWER": {"REGEX": r"^\d{1,2}(st|nd|rd|th)?$"}}
     month: Dict[str, Any] = {"LOWER": {"REGEX": rf"^({'|'.join(_MONTHS)})[a-z]*\.?$"}}
     matcher = Matcher(vocabulary)
-    matcher.add("time", [[number, {"LOWER": {"IN": ["am", "pm", "a.m.", "p.m.", "o'clock"]}}]])
+    spelt: Dict[str, Any] = {"LIKE_NUM": True}
+    hours = {"LOWER": {"IN": ["am", "pm", "a.m.", "p.m.", "o'clock"]}}
+    units = {"LOWER": {"IN": ["dollar", "dollars", "pounds", "euro", "euros", "€", "percent"]}}
+    matcher.add("time", [[number, hours], [spelt, hours]])
     matcher.add("money", [[{"TEXT": {"IN": ["$", "£", "€"]}}, number]])
-    matcher.add("money", [[number, {"LOWER": {"IN": ["dollars", "pounds", "euros", "€"]}}]])
+    matcher.add("money", [[number, units], [spelt, units]])
     matcher.add("date", [[month, day], [day, month], [day, {"LOWER": "of"}, month]])
     matcher.add("date", [[month, {"LOWER": "the"}, day]])
     return matcher

@@ -30,6 +30,11 @@ class SupportReply:
     first_row: int  # the first result row that it states, 0 if none
 
     @property
+    def dialogue(self) -> str:
+        """The id of the dialogue that it stands in."""
+        return self.source.rpartition("#")[0]
+
+    @property
     def states(self) -> FrozenSet[str]:
         """The slots whose values it states."""
         return frozenset(placeholder.slot for placeholder in self.template.placeholders)
@@ -87,8 +92,7 @@ def constants_of(replies: Sequence[SupportReply]) -> Tuple[str, ...]:
     """The literal texts of the replies, those of one dialogue together."""
     texts: Dict[str, List[str]] = {}
     for reply in replies:
-        dialogue = reply.source.rpartition("#")[0]
-        texts.setdefault(dialogue, []).append(" \u25a1 ".join(reply.template.literals))
+        texts.setdefault(reply.dialogue, []).append(" \u25a1 ".join(reply.template.literals))
     return tuple("\n".join(said) for said in texts.values())
 
 

@@ -9,13 +9,12 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from rasa_onramp.dialogue import Dialogue, Schema
 from rasa_onramp.errors import CheckpointError
 from rasa_onramp.metalearning.episodes import inner_groups
 from rasa_onramp.metalearning.examples import Augmentation, Group
-from rasa_onramp.metalearning.inner_loop import InnerLoop, adapt
+from rasa_onramp.metalearning.inner_loop import InnerLoop, adapt, stretched
 from rasa_onramp.metalearning.objective import group_loss
 from rasa_onramp.tracker.model import StateTracker
 
@@ -112,7 +111,7 @@ def adapt_to_support(
             "this tracker was never meta-trained, so it has no rates to adapt with; "
             "run meta-train --stage meta on it, or use the shipped one"
         )
-    rates = {k: _stretched(v, how.steps) * how.rate_scale for k, v in tracker.rates.items()}
+    rates = {k: stretched(v, how.steps) * how.rate_scale for k, v in tracker.rates.items()}
     loop = InnerLoop(steps=how.steps, order=1, optimiser=how.optimiser)
 
     def adapted_in(run: int) -> Dict[str, Tensor]:
@@ -128,8 +127,3 @@ def adapt_to_support(
     runs = [adapted_in(run) for run in range(how.runs)]
     mean = {name: torch.stack([one[name] for one in runs]).mean(0) for name in adapting}
     return {**tracker.weights, **mean}
-
-
-def _stretched(rates: Tensor, steps: int) -> Tensor:
-    """Learned rates (steps meta-trained,) as (steps,)."""
-    return F.interpolate(rates[None, None], size=steps, mode="linear", align_corners=True)[0, 0]

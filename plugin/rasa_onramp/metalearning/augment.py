@@ -71,6 +71,7 @@ def _turn(turn: Turn, names: Renaming) -> Turn:
         state=state,
         action=names.actions.get(turn.action, turn.action) if turn.action else None,
         parameters=keys(turn.parameters),
+        results=tuple(keys(row) for row in turn.results),
         spans=tuple(replace(s, slot=names.slots.get(s.slot, s.slot)) for s in turn.spans),
     )
 

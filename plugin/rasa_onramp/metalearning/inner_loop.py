@@ -18,10 +18,11 @@ from typing import Callable, Dict, List, Mapping, Optional
 import higher
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from rasa_onramp.metalearning.lora import Adapter
 
-__all__ = ["InnerLoop", "adapt", "differentiable_adapt", "initial_rates"]
+__all__ = ["InnerLoop", "adapt", "differentiable_adapt", "initial_rates", "stretched"]
 
 #: Support loss of some weights at some step.
 SupportLoss = Callable[[Mapping[str, Tensor], int], Tensor]
@@ -45,6 +46,11 @@ def initial_rates(
     """
     fall = torch.linspace(1.0, 0.2, steps)
     return {name: fall * (lora if ".lora_" in name else heads) for name in weights}
+
+
+def stretched(rates: Tensor, steps: int) -> Tensor:
+    """Learned rates (steps meta-trained,) as (steps,): between the learned steps linearly."""
+    return F.interpolate(rates[None, None], size=steps, mode="linear", align_corners=True)[0, 0]
 
 
 def differentiable_adapt(

@@ -1,27 +1,18 @@
-"""Stage two: meta-training, read top to bottom as the papers' algorithm box.
+"""Stage two of the tracker: meta-training.
 
-    repeat
-        for each of a batch of episodes
-            draw a service, its support and query dialogues
-            θ_K, from θ and the rates α, by K inner steps on the support    (inner_loop.py)
-            add the gradient of the query loss at θ_K w.r.t. θ, α and the encoder
-        step θ, α and the encoder by Adam
-
-Episodes without support leave θ_K = θ, so zero-shot stays in the objective. The encoder takes no
-inner steps; its gradient at θ_K is exact in either order.
+An episode is a service with its support and query dialogues. Those without support leave θ_K = θ,
+so zero-shot stays in the objective. The encoder takes no inner steps; its gradient at θ_K is exact
+in either order.
 """
 
 from __future__ import annotations
 
-import math
 import random
-import time
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Dict, Mapping, Optional, Sequence
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from rasa_onramp.metalearning.algorithms import algorithm
 from rasa_onramp.metalearning.corpus import Task
@@ -30,6 +21,7 @@ from rasa_onramp.metalearning.examples import Augmentation, Group
 from rasa_onramp.metalearning.inner_loop import InnerLoop, differentiable_adapt, initial_rates
 from rasa_onramp.metalearning.lora import Adapter, initial_lora
 from rasa_onramp.metalearning.objective import group_loss
+from rasa_onramp.metalearning.outer_loop import learned_rates, outer_loop
 from rasa_onramp.metalearning.runs import Run
 from rasa_onramp.tracker.model import StateTracker
 
@@ -99,61 +91,37 @@ def meta_train(
     outer = {k: v.requires_grad_(True) for k, v in tracker.weights.items() if k not in inner}
     adapter = Adapter(inner).to(device)
     start = initial_rates(inner, config.inner_steps, lora=config.lora_rate, heads=config.heads_rate)
-    if method.learn_rates:  # a tracker that has learned rates goes on from them
-        known = {k: v for k, v in tracker.rates.items() if k in start}
-        start.update({k: v for k, v in known.items() if v.shape == start[k].shape})
-    # rates are learned as logarithms, so they stay positive
-    log_rates = {k: v.log().to(device).requires_grad_(method.learn_rates) for k, v in start.items()}
+    log_rates = learned_rates(start, tracker.rates, device, method.learn_rates)
     tracker.encoder.requires_grad_(True)
     tracker.encoder.embeddings["word_embeddings"].requires_grad_(False)
     body = {f"encoder/{n}": p for n, p in tracker.encoder.named_parameters() if p.requires_grad}
     theta: Dict[str, Tensor] = {}
     theta.update({f"weights/{n}": p for n, p in zip(adapter.names, adapter.parameters())})
     theta.update({f"weights/{n}": p for n, p in outer.items()})
-    alpha = {f"rates/{n}": p for n, p in log_rates.items()} if method.learn_rates else {}
-    groups: List[Dict[str, Any]] = [
-        {"params": list(body.values()), "lr": config.encoder_outer_rate},
-        {"params": list(theta.values()), "lr": config.weights_outer_rate},
-    ]
-    if alpha:
-        groups.append({"params": list(alpha.values()), "lr": config.rates_outer_rate})
-    for group in groups:
-        group["peak"] = group["lr"]
-    optimiser = torch.optim.Adam(groups, fused=True)
-    everything: Dict[str, Tensor] = {**body, **theta, **alpha}
-    step = run.resume(everything, optimiser)
-    rng = random.Random(config.seed * 1_000_003 + step)
     how = InnerLoop(config.inner_steps, method.order, config.inner_optimiser)
     shape = EpisodeConfig(config.shots, config.queries, config.opaque)
     chances = [t.weight * config.emphasis.get(t.schema.name, 1.0) for t in tasks]
-    bar = tqdm(total=config.steps, initial=step, disable=not progress, desc="meta", unit="step")
-    began, done = time.monotonic(), step / config.steps
-    while done < 1:
-        for group in optimiser.param_groups:
-            group["lr"] = group["peak"] * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * done)))
-        optimiser.zero_grad(set_to_none=True)
-        losses: List[float] = []
-        for _ in range(config.episodes_a_step):
-            episode = draw_episode(tracker.tokens, tasks, chances, shape, rng, query=QUERY)
-            if episode.query is None:
-                continue
-            rates = {name: rate.exp() for name, rate in log_rates.items()}
-            loss = _outer_loss(tracker, adapter, outer, rates, episode, how, config, rng)
-            (loss / config.episodes_a_step).backward()
-            losses.append(loss.item())
-        for part in (list(body.values()) + list(theta.values()), list(alpha.values())):
-            torch.nn.utils.clip_grad_norm_(part, config.clip)
-        optimiser.step()
-        step += 1
-        elapsed = (time.monotonic() - began) / 60
-        done = max(step / config.steps, elapsed / config.minutes if config.minutes else 0)
-        mean = sum(losses) / max(1, len(losses))
-        bar.update()
-        bar.set_postfix(query_loss=f"{mean:.3f}")
-        run.log(step, {"query loss": mean, "minutes": elapsed})
-        if step % config.save_every == 0 or done >= 1:
-            run.save(step, everything, optimiser, asdict(config))
-    bar.close()
+
+    def query_loss(rng: random.Random) -> Optional[Tensor]:
+        episode = draw_episode(tracker.tokens, tasks, chances, shape, rng, query=QUERY)
+        if episode.query is None:
+            return None
+        rates = {name: rate.exp() for name, rate in log_rates.items()}
+        return _outer_loss(tracker, adapter, outer, rates, episode, how, config, rng)
+
+    outer_loop(
+        [
+            {"parameters": body, "rate": config.encoder_outer_rate},
+            {"parameters": theta, "rate": config.weights_outer_rate},
+        ],
+        log_rates,
+        query_loss,
+        config,
+        asdict(config),
+        run,
+        title="meta",
+        progress=progress,
+    )
     tracker.weights.update({k: v.detach() for k, v in adapter().items()})
     tracker.weights.update({k: v.detach() for k, v in outer.items()})
     tracker.rates = {name: rate.detach().exp() for name, rate in log_rates.items()}

@@ -15,6 +15,7 @@ from ..metalearning.lora import adapter_from_bytes, adapter_to_bytes
 from ..store import Store, support_digest
 from ..tracker.decoding import track_dialogues
 from ..tracker.model import StateTracker
+from .replies import ReplyAdaptation, ReplyLearner
 
 __all__ = ["AdaptationReport", "adapt", "measure"]
 
@@ -24,7 +25,8 @@ class AdaptationReport:
     """What `adapt` did.
 
     `before` (zero-shot) and `after` are figures on the held-out dialogues, None without any.
-    `seconds` is the time that adapting took, measuring not included.
+    `seconds` is the time that adapting the tracker took, measuring not included. `replies` is what
+    was made for the reply generator, None without one.
     """
 
     domain: str
@@ -35,6 +37,7 @@ class AdaptationReport:
     seconds: float
     before: Optional[Figures]
     after: Optional[Figures]
+    replies: Optional[ReplyAdaptation] = None
 
 
 def adapt(
@@ -43,6 +46,7 @@ def adapt(
     domain: str,
     *,
     steps: Optional[int] = None,
+    replies: Optional[ReplyLearner] = None,
     progress: Optional[Callable[[int, int, float], None]] = None,
 ) -> AdaptationReport:
     """Adapt `domain` to its support dialogues and switch to the new version.
@@ -53,6 +57,8 @@ def adapt(
 
     Args:
         steps: inner steps a run (None: what the checkpoint recommends for so many dialogues).
+        replies: what to adapt the replies with, as part of the same version (None: they stay those
+            of the support dialogues).
         progress: told (steps done, steps in all, support loss) after each step.
 
     Raises:
@@ -66,9 +72,11 @@ def adapt(
     # a running bot knows what it said itself, so adapt as it will be used
     how = Adaptation.of(tracker, len(support), steps=steps, offers=True)
 
+    total = how.all_steps + (replies.steps if replies is not None else 0)
+
     def after_step(step: int, loss: float) -> None:
         if progress is not None:
-            progress(step + 1, how.all_steps, loss)
+            progress(step + 1, total, loss)
 
     began = time.perf_counter()
     adapted = adapt_to_support(tracker, schema, support, how, after_step=after_step)
@@ -76,13 +84,26 @@ def adapt(
     weights = adapter_to_bytes(adapted)
     before = measure(tracker, schema, held_out, None)
     after = measure(tracker, schema, held_out, adapter_from_bytes(weights))
+    written = None
+    if replies is not None and support:
+        written = replies.adapt(
+            schema,
+            support,
+            held_out,
+            after_step=lambda step, loss: after_step(how.all_steps + step, loss),
+        )
+    figures = _figures(before, after, len(support), len(held_out), how, seconds)
+    if written is not None:
+        figures["replies"] = written.figures()
     version = store.adapters.add(
         domain,
         weights,
         support_digest=support_digest(schema, support),
         checkpoint_digest=tracker.digest,
-        figures=_figures(before, after, len(support), len(held_out), how, seconds),
+        figures=figures,
         activate=True,
+        reply_weights=written.weights if written is not None else None,
+        reply_checkpoint_digest=written.checkpoint_digest if written is not None else None,
     )
     return AdaptationReport(
         domain=domain,
@@ -93,6 +114,7 @@ def adapt(
         seconds=seconds,
         before=before,
         after=after,
+        replies=written,
     )
 
 

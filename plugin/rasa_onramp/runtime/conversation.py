@@ -9,10 +9,13 @@ from typing import Callable, Dict, Mapping, Optional, Sequence, Tuple, Union
 
 from rasa_onramp.dialogue import DONTCARE, Span, State, Turn
 from rasa_onramp.errors import NotFound
-from rasa_onramp.generator import Reply
+from rasa_onramp.generator import Reply, RetrievalGenerator
+from rasa_onramp.generator.model import ReplyModel
+from rasa_onramp.generator.neural import NeuralGenerator
 from rasa_onramp.generator.spotting import find_sources, longest, sources_of
 from rasa_onramp.runtime.adapter_cache import AdapterCache
 from rasa_onramp.runtime.background import load_background
+from rasa_onramp.runtime.domain_writer import DomainWriter
 from rasa_onramp.runtime.domains import Catalogue, LiveDomain
 from rasa_onramp.runtime.embedding import CachedEmbed, Embed
 from rasa_onramp.runtime.router import NO_BOT, BotView, DomainIndex, Route, Router
@@ -47,7 +50,7 @@ class EngineSettings:
     that it opens another domain's conversation than the active one. `bot_confidence`: from which on
     a host bot's own NLU counts as sure. `action_threshold`: how sure the tracker must be of an API
     call. `cache_size`: domains kept in memory. `retry_after`: seconds between attempts to reach a
-    store that is down.
+    store that is down. `reply_seconds`: how long the language model may take for a reply.
     """
 
     threshold: float = 0.5
@@ -56,6 +59,7 @@ class EngineSettings:
     action_threshold: float = 0.5
     cache_size: int = 16
     retry_after: float = 2.0
+    reply_seconds: float = 4.0
 
 
 _DEFAULTS = EngineSettings()
@@ -103,7 +107,9 @@ class TurnOutcome:
 class Engine:
     """Routes, tracks and answers in all domains of a store. Thread-safe.
 
-    A domain that is imported or adapted while the engine runs is live at the next message.
+    A domain that is imported or adapted while the engine runs is live at the next message. With a
+    language model (`replies`) the domains whose version was adapted for it answer by it; without,
+    and wherever it has nothing that may be said, the support dialogues' replies answer.
     """
 
     def __init__(
@@ -112,6 +118,7 @@ class Engine:
         tracker: StateTracker,
         embed: Embed,
         settings: EngineSettings = _DEFAULTS,
+        replies: Optional[ReplyModel] = None,
     ):
         self.store = store
         self.tracker = tracker
@@ -120,6 +127,9 @@ class Engine:
         self.background = load_background()
         self.catalogue = Catalogue(store, self.embed, self.background, settings.retry_after)
         self.adapters = AdapterCache(store, tracker, settings.cache_size)
+        self.writer: Optional[DomainWriter] = None
+        if replies is not None:
+            self.writer = DomainWriter(store, replies, seconds=settings.reply_seconds)
         self.router = Router(
             self.embed,
             self.background,
@@ -136,11 +146,13 @@ class Engine:
         checkpoint: Optional[Union[str, Path]] = None,
         encoder: Union[str, Path] = "all-MiniLM-L6-v2",
         settings: EngineSettings = _DEFAULTS,
+        replies: Optional[ReplyModel] = None,
     ) -> Engine:
         """An engine on `store` with a tracker checkpoint (None: the shipped one) and a sentence
         encoder. Raises CheckpointError.
         """
-        return cls(store, load_tracker(checkpoint), SentenceEncoder.load(encoder).embed, settings)
+        embed = SentenceEncoder.load(encoder).embed
+        return cls(store, load_tracker(checkpoint), embed, settings, replies)
 
     def index_of_bot(self, examples: Mapping[str, Sequence[str]]) -> Optional[DomainIndex]:
         """What a host bot's own intents are trained on, for the router; None if that is nothing."""
@@ -195,7 +207,10 @@ class Engine:
         said = Turn("user", text, state=state, spans=understood.spans)
         called = understood.action if results is not None else None
         rows = results if results is not None else session.results.get(domain.name, ())
-        return domain.generator.reply([*session.history(domain.name), said], state, rows, called)
+        generator: Union[RetrievalGenerator, NeuralGenerator] = domain.generator
+        if self.writer is not None:
+            generator = self.writer.generator(domain)
+        return generator.reply([*session.history(domain.name), said], state, rows, called)
 
     def turn(self, session: Session, text: str, call: Optional[Caller] = None) -> TurnOutcome:
         """A whole turn of `session`, which afterwards holds it. `call` makes the API calls; without

@@ -27,7 +27,8 @@ class LiveDomain:
 
     `parameters` says of each action which slots it is called with, as far as schema and support
     dialogues tell; an action that isn't in it is called with all that is known. `content` is the
-    digest of schema and support dialogues, `digest` that of the active adapter `version`.
+    digest of schema and support dialogues, `digest` that of the active adapter `version`, and
+    `reply_digest` that of its reply part, if it has one.
     """
 
     schema: Schema
@@ -37,6 +38,7 @@ class LiveDomain:
     content: str
     version: Optional[int]
     digest: Optional[str]
+    reply_digest: Optional[str] = None
 
     @property
     def name(self) -> str:
@@ -110,16 +112,17 @@ class Catalogue:
 
     def _updated(self, known: Optional[LiveDomain], summary: DomainSummary) -> LiveDomain:
         version, digest = summary.active_version, summary.active_digest
+        reply = summary.active_reply_digest
         content, support = summary.support_digest, None
         if summary.n_dialogues > summary.n_support + summary.n_held_out:
             # dialogues of no split count as support too, but the summary's digest leaves them out
             schema, support = self._content(summary.name)
             content = support_digest(schema, support)
         if known is not None and known.content == content:
-            if (known.version, known.digest) == (version, digest):
+            if (known.version, known.digest, known.reply_digest) == (version, digest, reply):
                 return known
             logger.info("domain %s: adapter version %s is live", summary.name, version)
-            return replace(known, version=version, digest=digest)
+            return replace(known, version=version, digest=digest, reply_digest=reply)
         if support is None:
             schema, support = self._content(summary.name)
         logger.info("domain %s is live, adapter version %s", summary.name, version)
@@ -131,6 +134,7 @@ class Catalogue:
             content=content,
             version=version,
             digest=digest,
+            reply_digest=reply,
         )
 
     def _content(self, name: str) -> Tuple[Schema, Tuple[Dialogue, ...]]:

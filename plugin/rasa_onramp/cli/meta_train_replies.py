@@ -1,0 +1,168 @@
+"""rasa-onramp meta-train-replies"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Optional, Tuple
+
+import click
+import torch
+
+from rasa_onramp.cli.options import (
+    chosen_device,
+    device_option,
+    language_model_option,
+    progress_option,
+    shows_progress,
+    threads_option,
+)
+from rasa_onramp.errors import ConfigError
+from rasa_onramp.generator.checkpoint import load_replies, new_replies, save_replies
+from rasa_onramp.metalearning.algorithms import ALGORITHMS, algorithm
+from rasa_onramp.metalearning.parallel import join_workers
+from rasa_onramp.metalearning.reply_episodes import read_episodes
+from rasa_onramp.metalearning.reply_multitask import ReplyMultitaskConfig, pretrain_replies
+from rasa_onramp.metalearning.reply_training import ReplyMetaConfig, meta_train_replies
+from rasa_onramp.metalearning.runs import Run
+
+__all__ = ["command"]
+
+
+@click.command("meta-train-replies")
+@click.option(
+    "--episodes",
+    "files",
+    required=True,
+    multiple=True,
+    type=click.Path(),
+    help="File that pack-replies wrote; repeatable.",
+)
+@click.option("--run", "folder", required=True, type=click.Path(), help="Folder to work in.")
+@click.option(
+    "--stage",
+    type=click.Choice(["multitask", "meta", "both"]),
+    default="both",
+    show_default=True,
+    help="Multi-task pretraining, meta-training from --start, or one after the other.",
+)
+@click.option("--start", type=click.Path(), default=None, help="Initialisation to start from.")
+@click.option(
+    "--algorithm",
+    "name",
+    type=click.Choice([n for n, a in ALGORITHMS.items() if a.adapts(".lora_")]),
+    default="meta-sgd",
+    show_default=True,
+    help="How to meta-train.",
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(1),
+    default=ReplyMultitaskConfig.steps,
+    show_default=True,
+    help="Multi-task steps.",
+)
+@click.option(
+    "--minutes",
+    type=click.FloatRange(0, min_open=True),
+    default=None,
+    help="End multi-task pretraining after so many minutes.",
+)
+@click.option(
+    "--meta-steps",
+    type=click.IntRange(1),
+    default=ReplyMetaConfig.steps,
+    show_default=True,
+    help="Outer steps.",
+)
+@click.option(
+    "--meta-minutes",
+    type=click.FloatRange(0, min_open=True),
+    default=None,
+    help="End meta-training after so many minutes.",
+)
+@click.option(
+    "--rank",
+    type=click.IntRange(1, 32),
+    default=ReplyMultitaskConfig.rank,
+    show_default=True,
+    help="Rank of the low-rank updates of a new initialisation.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(0, min_open=True),
+    default=ReplyMultitaskConfig.rate,
+    show_default=True,
+    help="Multi-task peak learning rate.",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(1),
+    default=ReplyMultitaskConfig.learned_a_batch,
+    show_default=True,
+    help="Learned tokens a multi-task batch.",
+)
+@click.option("--seed", default=0, show_default=True, type=int, help="Seed of everything random.")
+@language_model_option
+@device_option
+@threads_option
+@progress_option
+def command(
+    files: Tuple[str, ...],
+    folder: str,
+    stage: str,
+    start: Optional[str],
+    name: str,
+    steps: int,
+    minutes: Optional[float],
+    meta_steps: int,
+    meta_minutes: Optional[float],
+    rank: int,
+    rate: float,
+    batch: int,
+    seed: int,
+    language_model: str,
+    device: str,
+    threads: Optional[int],
+    progress: Optional[bool],
+) -> None:
+    """Meta-train the replies' initialisation. Resumes where a run of the same folder stopped.
+
+    Writes RUN/multitask and RUN/replies, each a folder that --start takes. Under torchrun,
+    multi-task pretraining takes one batch a process.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    where = torch.device(chosen_device(device))
+    workers = join_workers(where)
+    if workers.count > 1 and stage != "multitask":
+        raise ConfigError("--stage: several processes can only do multitask; run meta in one")
+    if stage == "meta" and start is None:
+        raise ConfigError("--stage meta needs --start, a folder that the multi-task stage wrote")
+    episodes = [episode for file in files for episode in read_episodes(file)]
+    # a CPU's fused attention has a slow backward pass, and none has a second one
+    eager = where.type == "cpu" or algorithm(name).order == 2
+    attention = "eager" if eager else "sdpa"
+    torch.manual_seed(seed)
+    if start is not None:
+        model = load_replies(start, device=where, attention=attention)
+    else:
+        model = new_replies(language_model, device=where, attention=attention)
+    model.training_services = tuple(sorted({episode.service for episode in episodes}))
+    root = Path(folder)
+    shows = shows_progress(progress)
+    if stage in ("multitask", "both"):
+        first = ReplyMultitaskConfig(
+            steps=steps, minutes=minutes, rank=rank, rate=rate, learned_a_batch=batch, seed=seed
+        )
+        run = Run(root / "log-multitask", tensorboard=workers.first)
+        pretrain_replies(model, episodes, first, run, progress=shows, workers=workers)
+        if not workers.first:
+            return
+        digest = save_replies(model, root / "multitask")
+        click.echo(f"{root / 'multitask'}: {digest[:12]}")
+    if stage in ("meta", "both"):
+        second = ReplyMetaConfig(algorithm=name, steps=meta_steps, minutes=meta_minutes, seed=seed)
+        meta_train_replies(model, episodes, second, Run(root / "log-meta"), progress=shows)
+        model.card["algorithm"] = name
+        digest = save_replies(model, root / "replies")
+        click.echo(f"{root / 'replies'}: {digest[:12]}")

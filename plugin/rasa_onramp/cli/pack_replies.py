@@ -1,0 +1,93 @@
+"""rasa-onramp pack-replies"""
+
+from __future__ import annotations
+
+from typing import Optional, Sequence, Tuple
+
+import click
+
+from rasa_onramp.cli.options import (
+    language_model_option,
+    progress_bar,
+    progress_option,
+    threads_option,
+    writable,
+)
+from rasa_onramp.cli.training_corpora import tasks_in
+
+__all__ = ["command"]
+
+
+@click.command("pack-replies")
+@click.option(
+    "--data",
+    "folders",
+    required=True,
+    multiple=True,
+    type=click.Path(),
+    help="Training corpus: an SGD-format folder, or a folder of YAML files; repeatable. Its "
+    "folders paraphrase_* are used.",
+)
+@click.option(
+    "--paraphrases",
+    multiple=True,
+    type=click.Path(),
+    help="Folder whose schema.json has the first corpus's services in other words (SGD-X); "
+    "repeatable.",
+)
+@click.option(
+    "--episodes", default=500, show_default=True, type=click.IntRange(1), help="How many."
+)
+@click.option("--out", required=True, type=click.Path(), help="File to write.")
+@click.option("--seed", default=0, show_default=True, type=int, help="Seed of what is drawn.")
+@language_model_option
+@threads_option
+@progress_option
+def command(
+    folders: Tuple[str, ...],
+    paraphrases: Tuple[str, ...],
+    episodes: int,
+    out: str,
+    seed: int,
+    language_model: str,
+    threads: Optional[int],
+    progress: Optional[bool],
+) -> None:
+    """Draw episodes to learn replies from, delexicalise them and write their tokens to a file.
+
+    An episode is a service, up to five support dialogues and two that are judged by. Reading them
+    takes neither spaCy nor the corpus, so that meta-train-replies runs on a bare GPU machine.
+    """
+    import torch
+
+    from rasa_onramp.generator.packing import ReplyTokens
+    from rasa_onramp.metalearning.precision import learning_precision
+    from rasa_onramp.metalearning.reply_episodes import make_episodes, write_episodes
+    from rasa_onramp.runtime.embedding import CachedEmbed
+    from rasa_onramp.tracker.encoder import SentenceEncoder
+    from rasa_onramp.weights import resolve_language_model
+
+    writable(out, "--out")
+    if threads:
+        torch.set_num_threads(threads)
+    tokens = ReplyTokens.from_folder(resolve_language_model(language_model))
+    encoder = SentenceEncoder.load("all-MiniLM-L6-v2")
+    tasks = tasks_in(folders, paraphrases)
+
+    def embed(texts: Sequence[str]) -> torch.Tensor:
+        with learning_precision(torch.device("cpu")):
+            return encoder.embed(texts).float()
+
+    made = []
+    cached = CachedEmbed(embed, size=1_000_000)
+    with progress_bar(progress, total=episodes, desc="pack", unit="episode") as bar:
+        for episode in make_episodes(tokens, tasks, episodes, seed, cached):
+            made.append(episode)
+            bar.update()
+    write_episodes(out, made)
+    sequences = [s for e in made for s in (*e.support, *e.query)]
+    click.echo(
+        f"{out}: {len(made)} episodes of {len({e.service for e in made})} services, "
+        f"{sum(len(s.ids) for s in sequences)} tokens, "
+        f"{sum(int(s.learned.sum()) for s in sequences)} of them learned"
+    )

@@ -1,0 +1,129 @@
+"""Figures of replies by method: rows for JSON, and tables."""
+
+from __future__ import annotations
+
+from typing import Dict, Hashable, List, Sequence, Tuple, cast
+
+from rasa_onramp.evaluation.reply_few_shot import ReplyResult
+from rasa_onramp.evaluation.reply_metrics import ScoredReply, aggregate_replies, compare_replies
+from rasa_onramp.evaluation.tables import table
+
+__all__ = ["MAIN", "difference", "replies_table", "row", "summarise_replies"]
+
+#: The method that the others are compared with.
+MAIN = "adapted"
+
+Row = Dict[str, object]
+
+
+def _of(results: Sequence[ReplyResult], method: str, shots: int) -> List[ReplyResult]:
+    return [r for r in results if (r.method, r.shots) == (method, shots)]
+
+
+def _scores(results: Sequence[ReplyResult]) -> List[ScoredReply]:
+    return [reply for r in results for replies in r.replies.values() for reply in replies]
+
+
+def row(result: ReplyResult) -> Row:
+    """Figures of one run."""
+    return {
+        "service": result.service,
+        "method": result.method,
+        "shots": result.shots,
+        "seed": result.seed,
+        "adapting_seconds": round(result.adapting_seconds, 3),
+        "writing_seconds": round(result.writing_seconds, 3),
+        **aggregate_replies(_scores([result])).as_dict(),
+    }
+
+
+def summarise_replies(results: Sequence[ReplyResult], method: str, shots: int) -> Row:
+    """All services and seeds together, with the spread over seeds of the two main figures."""
+    chosen = _of(results, method, shots)
+    replies = _scores(chosen)
+    seeds = sorted({r.seed for r in chosen})
+    figures = aggregate_replies(replies)
+    by_seed = [aggregate_replies(_scores([r for r in chosen if r.seed == s])) for s in seeds]
+    return {
+        "method": method,
+        "shots": shots,
+        "seeds": len(seeds),
+        **figures.as_dict(),
+        "written": figures.sources.get("generated", 0) / max(1, figures.replies),
+        "bleu_sd": _spread([f.bleu for f in by_seed]),
+        "slot_error_rate_sd": _spread([f.slot_error_rate for f in by_seed]),
+        "adapting_seconds": sum(r.adapting_seconds for r in chosen) / len(chosen),
+        "seconds_a_reply": sum(r.writing_seconds for r in chosen) / max(1, len(replies)),
+    }
+
+
+def _spread(values: Sequence[float]) -> float:
+    mean = sum(values) / len(values)
+    return (sum((v - mean) ** 2 for v in values) / max(1, len(values) - 1)) ** 0.5
+
+
+def difference(results: Sequence[ReplyResult], method: str, shots: int) -> Row:
+    """`MAIN` minus `method`, with 95% bootstrap intervals: [value, low, high] a figure."""
+
+    def by_dialogue(name: str) -> Dict[Tuple[Hashable, ...], Sequence[ScoredReply]]:
+        return {
+            (r.service, r.seed, dialogue): replies
+            for r in _of(results, name, shots)
+            for dialogue, replies in r.replies.items()
+        }
+
+    found = compare_replies(
+        by_dialogue(MAIN), by_dialogue(method), figures=("bleu", "slot_error_rate")
+    )
+    return {
+        "shots": shots,
+        "minus": method,
+        **{name: [d.value, d.low, d.high] for name, d in found.items()},
+    }
+
+
+def replies_table(summary: Sequence[Row], differences: Sequence[Row]) -> str:
+    """Figures by method and support size, then what `adapted` has over each other method."""
+    header = ["", "BLEU", "delex.", "ROUGE-L", "slot errors", "dist-1", "dist-2", "self-BLEU"]
+    header += ["words", "written", "adapt s", "s/reply", "replies"]
+    rows = []
+    for s in summary:
+        rows.append(
+            (
+                f"{s['method']}, {s['shots']}",
+                f"{_f(s, 'bleu', 1)} ± {_f(s, 'bleu_sd', 1)}",
+                _f(s, "bleu_delexicalised", 1),
+                _f(s, "rouge_l", 3),
+                f"{_f(s, 'slot_error_rate', 3)} ± {_f(s, 'slot_error_rate_sd', 3)}",
+                _f(s, "distinct_1", 3),
+                _f(s, "distinct_2", 3),
+                _f(s, "self_bleu", 1),
+                _f(s, "length", 1),
+                f"{100 * float(str(s['written'])):.1f}%",
+                _f(s, "adapting_seconds", 1),
+                _f(s, "seconds_a_reply", 2),
+                str(s["replies"]),
+            )
+        )
+    parts = ["states and results given; ± is the standard deviation over seeds", ""]
+    parts.append(table(header, rows))
+    if differences:
+        parts += ["", _differences(differences)]
+    return "\n".join(parts)
+
+
+def _differences(differences: Sequence[Row]) -> str:
+    def cell(row: Row, name: str, digits: int) -> str:
+        value, low, high = (float(v) for v in cast(Sequence[float], row[name]))
+        return f"{value:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
+
+    rows = [
+        (f"{MAIN} - {d['minus']}, {d['shots']}", cell(d, "bleu", 1), cell(d, "slot_error_rate", 3))
+        for d in differences
+    ]
+    return table(("95% bootstrap intervals", "BLEU", "slot error rate"), rows)
+
+
+def _f(row: Row, key: str, digits: int) -> str:
+    value = row[key]
+    return "-" if value is None else f"{float(str(value)):.{digits}f}"

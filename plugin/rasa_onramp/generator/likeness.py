@@ -1,0 +1,126 @@
+"""How alike two situations are, and whether a support reply can answer another one at all."""
+
+from __future__ import annotations
+
+from typing import Dict, FrozenSet, Mapping
+
+from rasa_onramp.dialogue import Schema
+from rasa_onramp.generator.replies import SupportReply
+from rasa_onramp.generator.situation import Situation, relevant_slots
+from rasa_onramp.generator.spotting import plain_values
+
+__all__ = ["fits", "likeness", "weighed"]
+
+# How much each likeness counts. Each is 1 where the situations are alike.
+_WEIGHTS = {
+    "user text": 1.0,
+    "system text": 0.5,
+    "intent": 0.8,
+    "newly set": 0.5,
+    "anything new": 0.5,
+    "requested": 0.5,
+    "missing": 0.4,
+    "asks what is missing": 0.5,
+    "states what is requested": 0.5,
+    "states what is new": 0.3,
+    "row slots": 0.3,
+    "row count": 0.3,
+    "row agrees": 1.0,
+    "opening": 0.2,
+    "complete": 0.2,
+    "no repetition": 0.3,
+}
+
+
+def likeness(
+    reply: SupportReply, now: Situation, states: FrozenSet[str], user: float, system: float
+) -> Dict[str, float]:
+    """How alike the situation that `reply` answered and `now` are, feature by feature, in [0, 1].
+
+    `states` are the slots whose values it would state now; `user` and `system` the likeness of the
+    two situations' texts.
+    """
+    then = reply.situation
+    missing, requested = frozenset(now.missing), now.requested
+    return {
+        "user text": user,
+        "system text": system,
+        "intent": float(then.state.active_intent == now.state.active_intent),
+        "newly set": _jaccard(then.newly_set, now.newly_set),
+        "anything new": float(_anything_new(then) == _anything_new(now)),
+        "requested": _jaccard(then.requested, requested),
+        "missing": _jaccard(frozenset(then.missing), missing),
+        "asks what is missing": float(bool(reply.asks & missing))
+        if missing
+        else 1 - 0.5 * bool(reply.asks),
+        "states what is requested": _share(requested, states),
+        "states what is new": 1
+        - abs(_share(then.newly_set, reply.states) - _share(now.newly_set, states)),
+        "row slots": 1.0 if now.action is None else _jaccard(_row_slots(then), _row_slots(now)),
+        "row count": float(now.action is None or min(len(then.rows), 3) == min(len(now.rows), 3)),
+        "row agrees": float(now.action is None or then.agrees == now.agrees),
+        "opening": float(bool(then.system) == bool(now.system)),
+    }
+
+
+def weighed(likenesses: Mapping[str, float]) -> float:
+    """The weighted mean of likenesses, in [0, 1]."""
+    score = sum(_WEIGHTS[name] * value for name, value in likenesses.items())
+    return min(1.0, max(0.0, score / sum(_WEIGHTS[name] for name in likenesses)))
+
+
+def fits(schema: Schema, reply: SupportReply, now: Situation) -> bool:
+    """Whether a reply can answer `now` at all: what no likeness makes up for."""
+    relevant = relevant_slots(schema, now.state)
+    then = reply.situation
+    if (then.in_scope, then.action, then.found) != (now.in_scope, now.action, now.found):
+        return False
+    values = now.state.values
+    if any(then.state.values[slot][:1] != values.get(slot, ())[:1] for slot in reply.wording):
+        return False  # it speaks of what is otherwise now
+    if reply.asks and not any(slot in relevant and not values.get(slot) for slot in reply.asks):
+        return False  # it asks for what is known, or doesn't matter
+    if now.action is None and now.in_scope:
+        if (now.newly_set or now.new_intent) and now.missing and not then.missing:
+            return False  # it answered somebody who had said everything
+        if now.newly_set and not (
+            _anything_new(then) or reply.asks or now.newly_set & reply.states
+        ):
+            return False  # it takes no notice of what is new
+        if now.new_intent or then.new_intent:
+            wants = {now.state.active_intent, then.state.active_intent} - {None}
+            if len(wants) > 1:
+                return False  # it takes up another wish
+        if _known_requests(now) and not _known_requests(now) & reply.states:
+            return False  # it doesn't answer the question
+        if then.requested & reply.states and not now.requested:
+            return False  # it answers a question that nobody asked
+    return True
+
+
+def _known_requests(now: Situation) -> FrozenSet[str]:
+    row = now.rows[now.row or 0] if now.rows else {}
+    values = now.state.values
+    return frozenset(
+        slot
+        for slot in now.requested
+        if plain_values(row.get(slot)) or plain_values(values.get(slot))
+    )
+
+
+def _anything_new(situation: Situation) -> bool:
+    return bool(situation.newly_set) or situation.new_intent
+
+
+def _row_slots(situation: Situation) -> FrozenSet[str]:
+    return frozenset(slot for row in situation.rows[:1] for slot in row)
+
+
+def _share(part: FrozenSet[str], whole: FrozenSet[str]) -> float:
+    """How much of `part` is in `whole`; of nothing, all."""
+    return len(part & whole) / len(part) if part else 1.0
+
+
+def _jaccard(one: FrozenSet[str], other: FrozenSet[str]) -> float:
+    union = one | other
+    return len(one & other) / len(union) if union else 1.0

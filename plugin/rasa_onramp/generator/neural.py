@@ -1,0 +1,84 @@
+"""Replies written by the language model; retrieved ones where it has nothing that may be said."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Mapping, NamedTuple, Optional, Sequence
+
+from rasa_onramp.dialogue import Dialogue, State, Turn
+from rasa_onramp.generator.delexicalise import fill
+from rasa_onramp.generator.packing import Packed, ReplyTokens, pack
+from rasa_onramp.generator.prompt import exchange, exchanges
+from rasa_onramp.generator.replies import support_replies
+from rasa_onramp.generator.retrieval import Reply, RetrievalGenerator
+from rasa_onramp.generator.situation import Situation, situate
+from rasa_onramp.generator.written import forms_of, template_of
+
+__all__ = ["WRITTEN", "Asked", "NeuralGenerator"]
+
+#: A prompt → the text that the language model goes on with, None if it has none.
+Write = Callable[[Packed], Optional[str]]
+
+#: `Reply.source` of what the language model wrote.
+WRITTEN = "model"
+
+
+class Asked(NamedTuple):
+    """A turn that wants a reply; the arguments of `RetrievalGenerator.reply`."""
+
+    turns: Sequence[Turn]
+    state: Optional[State]
+    results: Sequence[Mapping[str, Any]] = ()
+    action: Optional[str] = None
+
+
+class NeuralGenerator:
+    """Replies of one domain by a language model under the domain's updates.
+
+    `write` is that model: it takes a prompt and returns the reply's text, or None.
+
+    What the model writes is said only where every placeholder can be filled and nothing is stated
+    that state, results and the domain's own replies don't hold; else the best support reply is.
+    """
+
+    def __init__(self, retrieval: RetrievalGenerator, tokens: ReplyTokens, write: Write):
+        self._schema = retrieval.schema
+        self._retrieval = retrieval
+        self._forms = forms_of(retrieval.pool.replies)
+        self._tokens = tokens
+        self._write = write
+
+    def reply(
+        self,
+        turns: Sequence[Turn],
+        state: Optional[State],
+        results: Sequence[Mapping[str, Any]] = (),
+        action: Optional[str] = None,
+    ) -> Reply:
+        """The reply to `turns`; see `RetrievalGenerator.reply`."""
+        asked = Asked(turns, state, results, action)
+        return self.settled(asked, self._write(self.prompt(asked)))
+
+    def prompt(self, asked: Asked) -> Packed:
+        """What the model reads: the conversation so far, delexicalised, and the turn at hand."""
+        now = self._situation(asked)
+        said = Dialogue("", self._schema.name, tuple(asked.turns[:-1]))
+        pool = self._retrieval.pool
+        past = exchanges(self._schema, support_replies(self._schema, [said]), pool)
+        return pack(self._tokens, self._schema, [*past, exchange(self._schema, now, pool)])
+
+    def settled(self, asked: Asked, text: Optional[str]) -> Reply:
+        """What is said: the text that the model wrote, filled, or else the best support reply."""
+        now = self._situation(asked)
+        template = None if text is None else template_of(text, self._schema, now, self._forms)
+        filled = None if template is None else fill(template, now.state.values, now.rows)
+        if template is None or not (filled and filled.strip()) or self._made_up(filled, now):
+            return self._retrieval.reply(*asked)
+        return Reply(filled, template.text, WRITTEN, 1.0, template.slots)
+
+    def _made_up(self, text: str, now: Situation) -> bool:
+        return bool(
+            self._retrieval.ungrounded(text, now) or self._retrieval.unknown_names(text, now)
+        )
+
+    def _situation(self, asked: Asked) -> Situation:
+        return situate(self._schema, asked.turns, asked.state, asked.results, asked.action)

@@ -1,0 +1,70 @@
+"""A domain's support replies, searched by how alike the situations are that they answered."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Collection, List, Sequence, Tuple
+
+import numpy
+
+from rasa_onramp.dialogue import Schema
+from rasa_onramp.generator.likeness import fits, likeness, weighed
+from rasa_onramp.generator.replies import SupportReply
+from rasa_onramp.generator.situation import Situation
+
+__all__ = ["Embed", "ReplyPool"]
+
+#: Texts -> one L2-normalised row a text, as a torch tensor or a numpy array (texts, dimensions).
+Embed = Callable[[Sequence[str]], Any]
+
+
+class ReplyPool:
+    """Support replies with the embedded texts of the turns before them.
+
+    `embed` is called for those turns once, and for two texts a search.
+    """
+
+    def __init__(self, schema: Schema, replies: Sequence[SupportReply], embed: Embed):
+        self.schema = schema
+        self.replies = tuple(replies)
+        self._embed = embed
+        self._users = self._vectors([reply.situation.user for reply in self.replies])
+        self._systems = self._vectors([reply.situation.system for reply in self.replies])
+
+    def text_likeness(self, now: Situation) -> Tuple[numpy.ndarray, numpy.ndarray]:
+        """Cosines of `now`'s user and system texts with those of each reply, (replies,) each."""
+        if not self.replies:
+            return numpy.zeros(0), numpy.zeros(0)
+        user, system = self._vectors([now.user, now.system])
+        return self._users @ user, self._systems @ system
+
+    def similar(
+        self, now: Situation, count: int, *, leave_out: Collection[str] = ()
+    ) -> List[SupportReply]:
+        """Up to `count` replies that could answer `now`, the likeliest first, no two worded alike.
+
+        Those of the dialogues whose ids are in `leave_out` don't count.
+        """
+        users, systems = self.text_likeness(now)
+        scored = []
+        for number, reply in enumerate(self.replies):
+            if reply.dialogue in leave_out or not fits(self.schema, reply, now):
+                continue
+            alike = float(users[number]), float(systems[number])
+            score = weighed(likeness(reply, now, reply.states, *alike))
+            scored.append((-score, number))
+        chosen: List[SupportReply] = []
+        for _, number in sorted(scored):
+            if len(chosen) == count:
+                break
+            reply = self.replies[number]
+            if all(reply.template.text != other.template.text for other in chosen):
+                chosen.append(reply)
+        return chosen
+
+    def _vectors(self, texts: Sequence[str]) -> numpy.ndarray:
+        if not texts:
+            return numpy.zeros((0, 1), dtype=numpy.float32)
+        rows = self._embed(texts)
+        if hasattr(rows, "detach"):
+            rows = rows.detach().cpu().float().numpy()
+        return numpy.asarray(rows, dtype=numpy.float32)

@@ -1,0 +1,239 @@
+"""Writing replies: greedy decoding, several conversations at a time.
+
+Conversations of one domain run on its merged weights. Where several domains' conversations meet,
+each row has its own low-rank updates. A conversation that goes on is read from where it left off:
+prompts only grow at their end (prompt.py), so what their common beginning left in the key-value
+cache holds.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+import numpy
+import torch
+from torch import Tensor
+
+from rasa_onramp.generator.model import ReplyModel, Weights
+from rasa_onramp.generator.packing import Packed
+
+__all__ = ["MOST_NEW_TOKENS", "Updates", "Writer", "write"]
+
+#: No reply of a training corpus is longer than a few dozen tokens.
+MOST_NEW_TOKENS = 64
+
+#: Prompt tokens that are read again although a cache holds them: the last one is answered from.
+_READ_AGAIN = 1
+
+
+@dataclass(frozen=True)
+class Updates:
+    """A domain's low-rank updates, and a digest that tells them from others."""
+
+    digest: str
+    weights: Weights
+
+
+class Writer:
+    """Writes with one model. Not thread-safe: the model takes one set of updates at a time.
+
+    Keeps the merged weights of the `merged` domains used last (as large as the language model
+    each), and the read prompts of the last `conversations`.
+    """
+
+    def __init__(self, model: ReplyModel, *, merged: int = 1, conversations: int = 16):
+        self.model = model
+        self._merged: OrderedDict[str, Dict[str, Tensor]] = OrderedDict()
+        self._most_merged = merged
+        self._read: OrderedDict[Tuple[str, bytes], Tuple[numpy.ndarray, Any]] = OrderedDict()
+        self._most_read = conversations
+
+    def write(
+        self,
+        prompts: Sequence[Packed],
+        updates: Sequence[Updates],
+        *,
+        most: int = MOST_NEW_TOKENS,
+        seconds: Optional[float] = None,
+    ) -> List[Optional[str]]:
+        """The likeliest next line of each prompt under its domain's updates; see `write`."""
+        if not prompts:
+            return []
+        if len({each.digest for each in updates}) > 1:
+            rows = {
+                name: torch.stack([each.weights[name] for each in updates])
+                for name in updates[0].weights
+            }
+            return write(self.model, prompts, rows, most=most, seconds=seconds)
+        with self.model.using_merged(self._merged_of(updates[0])) as lm:
+            if len(prompts) > 1:
+                return _decode(self.model, lm, prompts, most, seconds)
+            digest, ids = updates[0].digest, prompts[0].ids
+            cache = self._recall(digest, ids)
+            written = _decode(self.model, lm, prompts, most, seconds, cache)
+            self._remember(digest, ids, cache)
+            return written
+
+    def write_along(
+        self,
+        conversation: Packed,
+        places: Sequence[int],
+        updates: Updates,
+        *,
+        most: int = MOST_NEW_TOKENS,
+    ) -> List[Optional[str]]:
+        """What `write` gives for the conversation cut off at each of `places`, which are numbers of
+        tokens; it is read once.
+        """
+        if not places:
+            return []
+        with self.model.using_merged(self._merged_of(updates)) as lm:
+            return _decode_along(self.model, lm, conversation, places, most)
+
+    def _merged_of(self, updates: Updates) -> Dict[str, Tensor]:
+        if updates.digest not in self._merged:
+            self._merged[updates.digest] = self.model.merged(updates.weights)
+        self._merged.move_to_end(updates.digest)
+        while len(self._merged) > self._most_merged:
+            self._merged.popitem(last=False)
+        return self._merged[updates.digest]
+
+    def _recall(self, digest: str, ids: numpy.ndarray) -> Any:
+        """A cache that holds the longest known beginning of `ids`, and nothing after it."""
+        from transformers import DynamicCache
+
+        best, longest = None, 0
+        for key, (known, _) in self._read.items():
+            if key[0] == digest:
+                size = min(len(known), len(ids))
+                same = int((known[:size] == ids[:size]).cumprod().sum())
+                if same > longest:
+                    best, longest = key, same
+        if best is None:
+            return DynamicCache()
+        known, cache = self._read[best]
+        if longest == len(known):
+            del self._read[best]
+        else:  # another conversation of the domain, which goes on too
+            cache = copy.deepcopy(cache)
+        cache.crop(min(longest, len(ids) - _READ_AGAIN))
+        return cache
+
+    def _remember(self, digest: str, ids: numpy.ndarray, cache: Any) -> None:
+        cache.crop(len(ids))
+        self._read[digest, ids.tobytes()] = (ids, cache)
+        while len(self._read) > self._most_read:
+            self._read.popitem(last=False)
+
+
+def write(
+    model: ReplyModel,
+    prompts: Sequence[Packed],
+    weights: Optional[Weights] = None,
+    *,
+    most: int = MOST_NEW_TOKENS,
+    seconds: Optional[float] = None,
+) -> List[Optional[str]]:
+    """The likeliest next line of each prompt, token by token; None for one that didn't end.
+
+    `weights` may hold a leading dimension, one entry a prompt. Rows that aren't finished after
+    `most` tokens or `seconds` are given up: half a reply is worth nothing.
+    """
+    if not prompts:
+        return []
+    with model.using(weights) as lm:
+        return _decode(model, lm, prompts, most, seconds)
+
+
+@torch.inference_mode()
+def _decode(
+    model: ReplyModel,
+    lm: Any,
+    prompts: Sequence[Packed],
+    most: int,
+    seconds: Optional[float],
+    cache: Any = None,
+) -> List[Optional[str]]:
+    """Read the prompts, of which `cache` holds the beginning, and write on."""
+    until = time.monotonic() + seconds if seconds is not None else None
+    ids, mask = _left_padded(prompts, model.device)
+    known = cache.get_seq_length() if cache is not None else 0
+    out = lm.base_model(
+        input_ids=ids[:, known:],
+        attention_mask=None if len(prompts) == 1 else mask,  # one alone has no padding
+        position_ids=(mask.cumsum(1) - 1).clamp(min=0)[:, known:],
+        past_key_values=cache,
+        use_cache=True,
+    )
+    hidden, cache = out.last_hidden_state[:, -1], out.past_key_values
+    return _write_on(model, lm, hidden, mask, cache, most, until)
+
+
+@torch.inference_mode()
+def _decode_along(
+    model: ReplyModel, lm: Any, conversation: Packed, places: Sequence[int], most: int
+) -> List[Optional[str]]:
+    """Read one conversation once, and write on from each of the `places` where it is cut off."""
+    ids = torch.from_numpy(conversation.ids)[None].to(model.device)
+    out = lm.base_model(input_ids=ids, use_cache=True)
+    at = torch.tensor(places, device=model.device)
+    hidden, cache = out.last_hidden_state[0, at - 1], out.past_key_values
+    cache.batch_repeat_interleave(len(places))
+    mask = (torch.arange(ids.shape[1], device=model.device) < at[:, None]).long()
+    return _write_on(model, lm, hidden, mask, cache, most, None)
+
+
+def _write_on(
+    model: ReplyModel,
+    lm: Any,
+    hidden: Tensor,
+    mask: Tensor,
+    cache: Any,
+    most: int,
+    until: Optional[float],
+) -> List[Optional[str]]:
+    """Token by token from `hidden` (rows, width); `mask` (rows, tokens) says which tokens of the
+    cache each row sees.
+    """
+    end = model.tokens.end
+    rows = len(hidden)
+    written: List[List[int]] = [[] for _ in range(rows)]
+    done = [False] * rows
+    whole = rows == 1 and bool(mask.all())
+    for _ in range(most):
+        chosen = lm.get_output_embeddings()(hidden).argmax(-1)
+        for row, token in enumerate(chosen.tolist()):
+            if not done[row]:
+                written[row].append(token)
+                done[row] = written[row][-len(end) :] == end
+        if all(done) or (until is not None and time.monotonic() > until):
+            break
+        positions = mask.sum(1, keepdim=True)
+        mask = torch.cat([mask, mask.new_ones(rows, 1)], 1)
+        out = lm.base_model(
+            input_ids=chosen[:, None],
+            attention_mask=None if whole else mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+        )
+        hidden = out.last_hidden_state[:, -1]
+    return [
+        model.tokens.text(row[: -len(end)]).strip() if finished else None
+        for row, finished in zip(written, done)
+    ]
+
+
+def _left_padded(prompts: Sequence[Packed], device: torch.device) -> Tuple[Tensor, Tensor]:
+    """Ids and which of them are the prompts', (prompts, tokens) each, so that all end together."""
+    longest = max(len(prompt.ids) for prompt in prompts)
+    ids = torch.zeros(len(prompts), longest, dtype=torch.long)
+    mask = torch.zeros(len(prompts), longest, dtype=torch.long)
+    for row, prompt in enumerate(prompts):
+        ids[row, longest - len(prompt.ids) :] = torch.from_numpy(prompt.ids)
+        mask[row, longest - len(prompt.ids) :] = 1
+    return ids.to(device), mask.to(device)

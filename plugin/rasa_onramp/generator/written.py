@@ -1,0 +1,77 @@
+"""What a language model wrote as a template: its placeholders looked up, or the text refused."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import AbstractSet, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+
+from rasa_onramp.dialogue import Schema
+from rasa_onramp.generator.delexicalise import COUNT, Placeholder, Template
+from rasa_onramp.generator.replies import SupportReply
+from rasa_onramp.generator.situation import Situation
+from rasa_onramp.generator.spotting import plain_values
+
+__all__ = ["forms_of", "template_of"]
+
+#: How a value is written whose slot no support reply states.
+_UNKNOWN = "told"
+
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+
+def forms_of(replies: Sequence[SupportReply]) -> Dict[str, str]:
+    """The form that each slot's values mostly take in the support replies."""
+    seen: Dict[str, Counter[str]] = {}
+    for reply in replies:
+        for placeholder in reply.template.placeholders:
+            seen.setdefault(placeholder.slot, Counter())[placeholder.form] += 1
+    return {slot: forms.most_common(1)[0][0] for slot, forms in seen.items()}
+
+
+def template_of(
+    text: str, schema: Schema, now: Situation, forms: Mapping[str, str]
+) -> Optional[Template]:
+    """The text as a template, or None if it is empty or has a placeholder for no slot.
+
+    A value comes from the results where they have just come in or another row than the first is
+    meant, else from the state if that holds one.
+    """
+    slots = {slot.name for slot in schema.slots}
+    slots.update(slot for row in now.rows for slot in row)
+    parts: List[Union[str, Placeholder]] = []
+    position = 0
+    for match in _PLACEHOLDER.finditer(text):
+        slot, row = _slot_and_row(match.group(1), slots)
+        if slot is None:
+            return None
+        if match.start() > position:
+            parts.append(text[position : match.start()])
+        origin = "count" if slot == COUNT else _origin(slot, row, now)
+        parts.append(Placeholder(slot, forms.get(slot, _UNKNOWN), origin, row))
+        position = match.end()
+    if position < len(text):
+        parts.append(text[position:])
+    literal = "".join(part for part in parts if isinstance(part, str))
+    if not parts or "{" in literal or "}" in literal:
+        return None
+    return Template(tuple(parts))
+
+
+def _slot_and_row(name: str, slots: AbstractSet[str]) -> Tuple[Optional[str], int]:
+    if name in slots or name == COUNT:
+        return name, 0
+    slot, _, number = name.rpartition("_")
+    if slot in slots and number.isdecimal() and int(number) > 1:
+        return slot, int(number) - 1
+    return None, 0
+
+
+def _origin(slot: str, row: int, now: Situation) -> str:
+    if row > 0:
+        return "results"
+    in_row = row < len(now.rows) and bool(plain_values(now.rows[row].get(slot)))
+    in_state = bool(plain_values(now.state.values.get(slot)))
+    if in_row and (now.action is not None or not in_state):
+        return "results"
+    return "state" if in_state else "either"

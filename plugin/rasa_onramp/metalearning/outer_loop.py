@@ -1,0 +1,116 @@
+"""The outer loop that every meta-training shares: the algorithm box of the papers.
+
+    repeat
+        for each of a batch of episodes
+            θ_K, from θ and the rates α, by K inner steps on the support    (inner_loop.py)
+            add the gradient of the query loss at θ_K w.r.t. θ and α
+        step θ and α by Adam
+
+What an episode is and how its query loss is taken is the caller's.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol, Sequence
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from rasa_onramp.metalearning.runs import Run
+
+__all__ = ["OuterConfig", "learned_rates", "outer_loop"]
+
+
+class OuterConfig(Protocol):
+    """What the outer loop needs to know of a configuration."""
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def minutes(self) -> Optional[float]: ...
+    @property
+    def episodes_a_step(self) -> int: ...
+    @property
+    def rates_outer_rate(self) -> float: ...
+    @property
+    def clip(self) -> float: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def save_every(self) -> int: ...
+
+
+def learned_rates(
+    start: Mapping[str, Tensor], known: Mapping[str, Tensor], device: torch.device, learn: bool
+) -> Dict[str, Tensor]:
+    """The logarithms of the inner rates, so that they stay positive; to be learned if `learn`.
+
+    They go on from those `known` that have the shape of `start`'s.
+    """
+    rates = dict(start)
+    if learn:
+        rates.update({k: v for k, v in known.items() if k in start and v.shape == start[k].shape})
+    return {k: v.log().to(device).requires_grad_(learn) for k, v in rates.items()}
+
+
+def outer_loop(
+    groups: Sequence[Dict[str, Any]],
+    log_rates: Mapping[str, Tensor],
+    query_loss: Callable[[random.Random], Optional[Tensor]],
+    config: OuterConfig,
+    settings: Mapping[str, Any],
+    run: Run,
+    *,
+    title: str,
+    progress: bool = True,
+) -> None:
+    """Step everything in place, resuming from `run`.
+
+    Args:
+        groups: of Adam: "parameters" (tensors by name) and their peak "rate".
+        log_rates: the inner rates; learned where they require gradients.
+        query_loss: draws an episode and returns the loss that its inner steps lead to, or None if
+            it has nothing to be judged by.
+        config: how long, and the rates' own outer rate.
+        settings: what is written down beside the run's state.
+    """
+    alpha = {f"rates/{n}": p for n, p in log_rates.items() if p.requires_grad}
+    everything: Dict[str, Tensor] = {k: v for g in groups for k, v in g["parameters"].items()}
+    parts = [list(everything.values()), list(alpha.values())]
+    everything.update(alpha)
+    adam = [{"params": list(g["parameters"].values()), "lr": g["rate"]} for g in groups]
+    if alpha:
+        adam.append({"params": parts[1], "lr": config.rates_outer_rate})
+    peaks = [group["lr"] for group in adam]
+    optimiser = torch.optim.Adam(adam, fused=True)
+    step = run.resume(everything, optimiser)
+    rng = random.Random(config.seed * 1_000_003 + step)
+    bar = tqdm(total=config.steps, initial=step, disable=not progress, desc=title, unit="step")
+    began, done = time.monotonic(), step / config.steps
+    while done < 1:
+        for group, peak in zip(optimiser.param_groups, peaks):
+            group["lr"] = peak * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * done)))
+        optimiser.zero_grad(set_to_none=True)
+        losses: List[float] = []
+        for _ in range(config.episodes_a_step):
+            loss = query_loss(rng)
+            if loss is not None:
+                (loss / config.episodes_a_step).backward()
+                losses.append(loss.item())
+        for part in parts:
+            torch.nn.utils.clip_grad_norm_(part, config.clip)
+        optimiser.step()
+        step += 1
+        elapsed = (time.monotonic() - began) / 60
+        done = max(step / config.steps, elapsed / config.minutes if config.minutes else 0)
+        mean = sum(losses) / max(1, len(losses))
+        bar.update()
+        bar.set_postfix(query_loss=f"{mean:.3f}")
+        run.log(step, {"query loss": mean, "minutes": elapsed})
+        if step % config.save_every == 0 or done >= 1:
+            run.save(step, everything, optimiser, settings)
+    bar.close()

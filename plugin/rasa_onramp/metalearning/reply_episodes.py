@@ -1,0 +1,154 @@
+"""Episodes to learn replies from, packed: made once, read by every training run.
+
+Making them takes spaCy and a sentence encoder and, delexicalising some eighty replies a second, is
+slower than reading them; a GPU machine gets the file.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, Iterator, List, Mapping, Sequence, Tuple, Union
+
+import numpy
+
+from rasa_onramp.dialogue import Dialogue, Schema
+from rasa_onramp.errors import ConfigError, FormatError
+from rasa_onramp.generator.packing import Packed, ReplyTokens, pack
+from rasa_onramp.generator.pool import Embed, ReplyPool
+from rasa_onramp.generator.prompt import exchanges
+from rasa_onramp.generator.replies import SupportReply, support_replies
+from rasa_onramp.metalearning.corpus import Task, draw
+
+__all__ = [
+    "ReplyEpisode",
+    "ReplyEpisodes",
+    "make_episodes",
+    "read_episodes",
+    "support_and_queries",
+    "write_episodes",
+]
+
+#: Support size → its weight. Size 0 keeps replies from a schema alone in the objective.
+SHOTS: Mapping[int, float] = {0: 0.1, 1: 0.1, 2: 0.15, 3: 0.15, 5: 0.5}
+
+#: Dialogues that are judged by.
+QUERIES = 2
+
+
+@dataclass(frozen=True)
+class ReplyEpisode:
+    """A service's support dialogues, each read with the others to copy from, and query dialogues
+    read with all of the support.
+    """
+
+    service: str
+    support: Tuple[Packed, ...]
+    query: Tuple[Packed, ...]
+
+
+ReplyEpisodes = List[ReplyEpisode]
+
+
+def support_and_queries(
+    tokens: ReplyTokens,
+    schema: Schema,
+    support: Sequence[Sequence[SupportReply]],
+    queries: Sequence[Sequence[SupportReply]],
+    embed: Embed,
+) -> ReplyEpisode:
+    """The episode of some dialogues, each given as its replies."""
+    situations = [r.situation for replies in (*support, *queries) for r in replies]
+    texts = list(dict.fromkeys(text for s in situations for text in (s.user, s.system)))
+    rows = dict(zip(texts, embed(texts)))  # all at once: a text at a time is many times slower
+    known = [reply for replies in support for reply in replies]
+    pool = ReplyPool(schema, known, lambda some: numpy.stack([rows[text] for text in some]))
+
+    def packed(dialogues: Sequence[Sequence[SupportReply]]) -> Tuple[Packed, ...]:
+        return tuple(
+            pack(tokens, schema, exchanges(schema, replies, pool, leave_out=[replies[0].dialogue]))
+            for replies in dialogues
+            if replies
+        )
+
+    return ReplyEpisode(schema.name, packed(support), packed(queries))
+
+
+def make_episodes(
+    tokens: ReplyTokens, tasks: Sequence[Task], count: int, seed: int, embed: Embed
+) -> Iterator[ReplyEpisode]:
+    """`count` episodes, services drawn by their weights and in one wording each.
+
+    Raises ConfigError if hardly a dialogue of the tasks has a reply.
+    """
+    rng = random.Random(seed)
+    weights = [task.weight for task in tasks]
+    known: Dict[Tuple[str, ...], Sequence[SupportReply]] = {}
+
+    def replies_of(schema: Schema, dialogue: Dialogue) -> Sequence[SupportReply]:
+        # another wording may have the domain's own name
+        key = (dialogue.id, schema.name, *(slot.name for slot in schema.slots))
+        if key not in known:
+            known[key] = support_replies(schema, [dialogue])
+        return known[key]
+
+    made = drawn = 0
+    while made < count:
+        drawn += 1
+        if drawn > 100 * count:
+            raise ConfigError("the corpus has too few dialogues with replies; give another one")
+        task = rng.choices(list(tasks), weights)[0]
+        shots = rng.choices(list(SHOTS), list(SHOTS.values()))[0]
+        schema, dialogues = draw(task, rng, shots + QUERIES, paraphrase=0.5)
+        found = [replies_of(schema, dialogue) for dialogue in dialogues]
+        episode = support_and_queries(tokens, schema, found[QUERIES:], found[:QUERIES], embed)
+        if episode.query:
+            made += 1
+            yield episode
+
+
+def write_episodes(path: Union[str, Path], episodes: Sequence[ReplyEpisode]) -> None:
+    """Write episodes to one file, whole or not at all."""
+    sequences = [s for e in episodes for s in (*e.support, *e.query)]
+    arrays = {
+        "ids": numpy.concatenate([s.ids for s in sequences]).astype(numpy.uint32),
+        "learned": numpy.packbits(numpy.concatenate([s.learned for s in sequences])),
+        "lengths": numpy.array([len(s.ids) for s in sequences], dtype=numpy.int64),
+        "parts": numpy.array([(len(e.support), len(e.query)) for e in episodes], numpy.int64),
+        "services": numpy.array([e.service for e in episodes]),
+    }
+    path = Path(path)
+    temporary = path.with_name(path.name + ".part")
+    with temporary.open("wb") as file:
+        numpy.savez_compressed(file, **arrays)
+    os.replace(temporary, path)
+
+
+def read_episodes(path: Union[str, Path]) -> ReplyEpisodes:
+    """Read what `write_episodes` wrote. Raises FormatError."""
+    try:
+        with Path(path).open("rb") as data, numpy.load(data, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        ends = numpy.cumsum(arrays["lengths"])
+        total = int(ends[-1])
+        ids = arrays["ids"].astype(numpy.int64)
+        learned = numpy.unpackbits(arrays["learned"], count=total).astype(bool)
+        whole = len(ids) == total and len(arrays["learned"]) == -(-total // 8)
+        if not whole or int(arrays["parts"].sum()) != len(ends):
+            raise ValueError("its parts don't fit each other")
+        cuts = ends[:-1]
+        sequences = iter(map(Packed, numpy.split(ids, cuts), numpy.split(learned, cuts)))
+        return [
+            ReplyEpisode(
+                str(service),
+                tuple(next(sequences) for _ in range(support)),
+                tuple(next(sequences) for _ in range(query)),
+            )
+            for service, (support, query) in zip(arrays["services"], arrays["parts"])
+        ]
+    except Exception as error:  # a damaged archive fails in zipfile, zlib, tokenize, numpy, …
+        raise FormatError(
+            f"not packed episodes ({error})", path=path, mend="pack them again"
+        ) from None

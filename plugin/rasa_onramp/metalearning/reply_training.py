@@ -1,0 +1,170 @@
+"""Stage two of the reply generator: meta-training, and the inner steps it shares with adapting.
+
+An episode's support dialogues are read leaving themselves out of what may be copied, the query
+dialogues with all of the support. Every tensor of the low-rank updates takes inner steps.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import asdict, dataclass
+from typing import Callable, Dict, List, Mapping, Optional, Sequence
+
+from torch import Tensor
+
+from rasa_onramp.errors import CheckpointError, ConfigError
+from rasa_onramp.generator.model import ReplyModel
+from rasa_onramp.generator.packing import Packed
+from rasa_onramp.metalearning.algorithms import algorithm
+from rasa_onramp.metalearning.inner_loop import (
+    InnerLoop,
+    adapt,
+    differentiable_adapt,
+    initial_rates,
+    stretched,
+)
+from rasa_onramp.metalearning.lora import Adapter
+from rasa_onramp.metalearning.outer_loop import learned_rates, outer_loop
+from rasa_onramp.metalearning.reply_episodes import ReplyEpisode
+from rasa_onramp.metalearning.runs import Run
+
+__all__ = ["ReplyMetaConfig", "adapt_replies", "inner_batches", "meta_train_replies"]
+
+
+@dataclass(frozen=True)
+class ReplyMetaConfig:
+    """Settings of stage two. `dialogues_a_step` support dialogues make one inner batch.
+
+    With `minutes`, training ends when either they or the steps are used up.
+    """
+
+    algorithm: str = "meta-sgd"
+    steps: int = 200
+    minutes: Optional[float] = None
+    inner_steps: int = 5
+    inner_optimiser: str = "adam"
+    dialogues_a_step: int = 1
+    inner_rate: float = 2e-4
+    episodes_a_step: int = 1
+    weights_outer_rate: float = 2e-4
+    rates_outer_rate: float = 3e-2
+    clip: float = 1.0
+    seed: int = 0
+    save_every: int = 10
+
+
+def meta_train_replies(
+    model: ReplyModel,
+    episodes: Sequence[ReplyEpisode],
+    config: ReplyMetaConfig,
+    run: Run,
+    *,
+    progress: bool = True,
+) -> None:
+    """Meta-train `model.weights` and `model.rates` in place, resuming from `run`.
+
+    Raises CheckpointError if the model has no weights to start from, ConfigError for an algorithm
+    that leaves low-rank updates alone (ANIL): nothing else could adapt here.
+    """
+    if not model.weights:
+        raise CheckpointError("nothing to meta-train; take the multi-task stage first")
+    method = algorithm(config.algorithm)
+    if not all(method.adapts(name) for name in model.weights):
+        raise ConfigError(
+            f"{config.algorithm} adapts no low-rank updates; choose another algorithm"
+        )
+    adapter = Adapter(model.weights).to(model.device)
+    rate = config.inner_rate
+    start = initial_rates(model.weights, config.inner_steps, lora=rate, heads=rate)
+    log_rates = learned_rates(start, model.rates, model.device, method.learn_rates)
+    how = InnerLoop(config.inner_steps, method.order, config.inner_optimiser)
+
+    def query_loss(rng: random.Random) -> Optional[Tensor]:
+        episode = rng.choice(episodes)
+        if not any(sequence.learned.any() for sequence in episode.query):
+            return None
+        steps = inner_batches(episode.support, how.steps, config.dialogues_a_step, rng)
+        fast: Mapping[str, Tensor] = adapter()
+        if steps:
+            rates = {name: value.exp() for name, value in log_rates.items()}
+            fast = differentiable_adapt(adapter, lambda w, k: model.loss(steps[k], w), rates, how)
+        return model.loss(episode.query, fast)
+
+    theta = dict(zip(adapter.names, adapter.parameters()))
+    outer_loop(
+        [
+            {
+                "parameters": {f"weights/{n}": p for n, p in theta.items()},
+                "rate": config.weights_outer_rate,
+            }
+        ],
+        log_rates,
+        query_loss,
+        config,
+        asdict(config),
+        run,
+        title="replies, meta",
+        progress=progress,
+    )
+    model.weights = {name: value.detach() for name, value in adapter().items()}
+    model.rates = {name: value.detach().exp() for name, value in log_rates.items()}
+    model.card["adaptation"] = {
+        "steps": config.inner_steps,
+        "dialogues_a_step": config.dialogues_a_step,
+        "optimiser": config.inner_optimiser,
+    }
+
+
+def inner_batches(
+    support: Sequence[Packed], steps: int, size: int, rng: random.Random
+) -> List[List[Packed]]:
+    """What each inner step is taken on: `size` support dialogues, going round the shuffled set.
+
+    No steps if no support dialogue holds a reply to learn from.
+    """
+    usable = [sequence for sequence in support if sequence.learned.any()]
+    order: List[int] = []
+    found: List[List[Packed]] = []
+    while usable and len(found) < steps:
+        batch: List[int] = []
+        while len(batch) < min(size, len(usable)):
+            if not order:
+                order = rng.sample(range(len(usable)), len(usable))
+            number = order.pop()
+            if number not in batch:
+                batch.append(number)
+        found.append([usable[number] for number in batch])
+    return found
+
+
+def adapt_replies(
+    model: ReplyModel,
+    support: Sequence[Packed],
+    *,
+    seed: int = 0,
+    after_step: Optional[Callable[[int, float], None]] = None,
+) -> Dict[str, Tensor]:
+    """A domain's updates: the learned inner steps on its support dialogues.
+
+    The steps that the checkpoint recommends may exceed those meta-trained; the learned rates are
+    then stretched over them.
+    Without a reply to learn from it is the initialisation itself. `after_step` is told each step's
+    number and support loss. Raises CheckpointError if the model has no inner rates.
+    """
+    how = model.card.get("adaptation")
+    if not model.rates or how is None:
+        raise CheckpointError(
+            "this reply model was never meta-trained, so it has no rates to adapt with; "
+            "take the meta stage on it, or use the shipped one"
+        )
+    batches = inner_batches(support, how["steps"], how["dialogues_a_step"], random.Random(seed))
+    if not batches:
+        return dict(model.weights)
+    loop = InnerLoop(how["steps"], 1, how["optimiser"])
+    return adapt(
+        model.weights,
+        lambda weights, step: model.loss(batches[step], weights),
+        {name: stretched(rates, how["steps"]) for name, rates in model.rates.items()},
+        loop,
+        after_step=after_step,
+    )

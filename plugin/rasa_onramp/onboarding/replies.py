@@ -1,0 +1,97 @@
+"""Adapting the reply generator to a domain, and how well it then foresees held-out replies."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
+
+import torch
+
+from rasa_onramp.dialogue import Dialogue, Schema
+from rasa_onramp.generator.model import ReplyModel, Weights
+from rasa_onramp.generator.packing import Packed
+from rasa_onramp.generator.pool import Embed
+from rasa_onramp.generator.replies import SupportReply, support_replies
+from rasa_onramp.metalearning.lora import adapter_from_bytes, adapter_to_bytes
+from rasa_onramp.metalearning.reply_episodes import support_and_queries
+from rasa_onramp.metalearning.reply_training import adapt_replies
+
+__all__ = ["ReplyAdaptation", "ReplyLearner"]
+
+
+@dataclass(frozen=True)
+class ReplyLearner:
+    """What replies are adapted with: the model, and the embeddings that find similar turns."""
+
+    model: ReplyModel
+    embed: Embed
+
+    @property
+    def steps(self) -> int:
+        """The inner steps of an adaptation."""
+        return int(self.model.card.get("adaptation", {}).get("steps", 0))
+
+    def adapt(
+        self,
+        schema: Schema,
+        support: Sequence[Dialogue],
+        held_out: Sequence[Dialogue],
+        *,
+        after_step: Optional[Callable[[int, float], None]] = None,
+    ) -> ReplyAdaptation:
+        """Adapt to the support dialogues. Raises CheckpointError as `adapt_replies` does.
+
+        What is measured is what is stored: the updates after rounding to half precision.
+        """
+        began = time.perf_counter()
+        episode = support_and_queries(
+            self.model.tokens,
+            schema,
+            _replies(schema, support),
+            _replies(schema, held_out),
+            self.embed,
+        )
+        adapted = adapt_replies(self.model, episode.support, after_step=after_step)
+        seconds = time.perf_counter() - began
+        weights = adapter_to_bytes(adapted)
+        stored = {k: v.to(self.model.device) for k, v in adapter_from_bytes(weights).items()}
+        return ReplyAdaptation(
+            weights=weights,
+            checkpoint_digest=self.model.digest,
+            seconds=seconds,
+            before=self._surprise(episode.query, None),
+            after=self._surprise(episode.query, stored),
+        )
+
+    def _surprise(self, sequences: Sequence[Packed], weights: Optional[Weights]) -> Optional[float]:
+        """Mean negative log likelihood of the replies' tokens in nats, None without any."""
+        tokens = [int(sequence.learned.sum()) for sequence in sequences]
+        if not sum(tokens):
+            return None
+        with torch.inference_mode():
+            losses = [float(self.model.loss([sequence], weights)) for sequence in sequences]
+        return sum(loss * count for loss, count in zip(losses, tokens)) / sum(tokens)
+
+
+@dataclass(frozen=True)
+class ReplyAdaptation:
+    """The replies' part of an adapter version, as a file, and for which initialisation it is.
+
+    `before` and `after` are the mean negative log likelihood, in nats, of the held-out replies'
+    tokens under the initialisation and as adapted; None without held-out dialogues.
+    """
+
+    weights: bytes
+    checkpoint_digest: str
+    seconds: float
+    before: Optional[float]
+    after: Optional[float]
+
+    def figures(self) -> Dict[str, object]:
+        """What is stored beside the version."""
+        return {"seconds": round(self.seconds, 3), "before": self.before, "after": self.after}
+
+
+def _replies(schema: Schema, dialogues: Sequence[Dialogue]) -> List[Tuple[SupportReply, ...]]:
+    return [support_replies(schema, [dialogue]) for dialogue in dialogues]

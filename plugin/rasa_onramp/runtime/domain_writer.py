@@ -1,0 +1,45 @@
+"""The language model as the runtime uses it: each domain's replies under the domain's updates."""
+
+from __future__ import annotations
+
+import logging
+from typing import Union
+
+from rasa_onramp.errors import OnrampError
+from rasa_onramp.generator import RetrievalGenerator
+from rasa_onramp.generator.model import ReplyModel
+from rasa_onramp.generator.neural import NeuralGenerator
+from rasa_onramp.generator.writing import Writer
+from rasa_onramp.runtime.domains import LiveDomain
+from rasa_onramp.runtime.reply_adapters import ReplyAdapters
+from rasa_onramp.runtime.reply_worker import ReplyWorker
+from rasa_onramp.store import Store
+
+__all__ = ["DomainWriter"]
+
+logger = logging.getLogger(__name__)
+
+
+class DomainWriter:
+    """Gives each domain its generator. Thread-safe; a reply takes at most `seconds` of writing."""
+
+    def __init__(self, store: Store, model: ReplyModel, *, seconds: float):
+        self._model = model
+        self._adapters = ReplyAdapters(store, model.digest, model.dtype)
+        self._worker = ReplyWorker(Writer(model), seconds=seconds)
+
+    def generator(self, domain: LiveDomain) -> Union[RetrievalGenerator, NeuralGenerator]:
+        """What answers in `domain` now: its support replies alone where its version has no reply
+        part, or one that can't be used, which is logged.
+        """
+        try:
+            updates = self._adapters.get(domain.name, domain.version, domain.reply_digest)
+        except OnrampError as error:
+            logger.error("domain %s answers by its support replies: %s", domain.name, error)
+            return domain.generator
+        if updates is None:
+            return domain.generator
+        found = updates
+        return NeuralGenerator(
+            domain.generator, self._model.tokens, lambda prompt: self._worker.write(prompt, found)
+        )

@@ -1,0 +1,99 @@
+"""One thread that writes replies for all conversations: those that wait are written together."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import List, Optional
+
+from rasa_onramp.generator.packing import Packed
+from rasa_onramp.generator.writing import Updates, Writer
+
+__all__ = ["ReplyWorker"]
+
+logger = logging.getLogger(__name__)
+
+#: Replies written together at most; each row more makes the others a little slower.
+_TOGETHER = 16
+
+
+@dataclass(frozen=True)
+class _Job:
+    prompt: Packed
+    updates: Updates
+    until: float
+    result: Future[Optional[str]] = field(default_factory=Future)
+
+
+class ReplyWorker:
+    """Owns a `Writer`, which is not thread-safe, and takes jobs from any thread.
+
+    What waits while a batch is written makes up the next batch. The thread ends with the process.
+    """
+
+    def __init__(self, writer: Writer, *, seconds: float = 4.0):
+        self.model = writer.model
+        self._writer = writer
+        self._seconds = seconds
+        self._jobs: queue.Queue[_Job] = queue.Queue()
+        self._thread: Optional[threading.Thread] = None
+        self._starting = threading.Lock()
+
+    def write(self, prompt: Packed, updates: Updates) -> Optional[str]:
+        """The reply's text, or None if it isn't written within the time limit, or can't be.
+
+        Blocks; call it from a thread that may wait.
+        """
+        self._start()
+        job = _Job(prompt, updates, time.monotonic() + self._seconds)
+        self._jobs.put(job)
+        try:
+            # the writer stops by itself; the rest is for a batch that was begun before
+            return job.result.result(timeout=self._seconds + 1)
+        except Exception as error:
+            job.result.cancel()
+            logger.error("no reply was written (%s: %s)", type(error).__name__, error)
+            return None
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(
+                    target=self._work, name="onramp-replies", daemon=True
+                )
+                self._thread.start()
+
+    def _work(self) -> None:
+        while True:
+            batch = [self._jobs.get()]
+            while len(batch) < _TOGETHER:
+                try:
+                    batch.append(self._jobs.get_nowait())
+                except queue.Empty:
+                    break
+            self._write(batch)
+
+    def _write(self, batch: List[_Job]) -> None:
+        now = time.monotonic()
+        batch = [job for job in batch if job.result.set_running_or_notify_cancel()]
+        for job in (job for job in batch if job.until <= now):
+            job.result.set_result(None)
+        batch = [job for job in batch if job.until > now]
+        if not batch:
+            return
+        try:
+            texts = self._writer.write(
+                [job.prompt for job in batch],
+                [job.updates for job in batch],
+                seconds=min(job.until for job in batch) - now,
+            )
+        except Exception as error:
+            for job in batch:
+                job.result.set_exception(error)
+            return
+        for job, text in zip(batch, texts):
+            job.result.set_result(text)

@@ -1,0 +1,19 @@
+"""Ten thousand texts with made-up values, and none of the values is said."""
+
+from __future__ import annotations
+
+import pytest
+from tokenizers import Tokenizer, models
+
+from adversarial_replies import DATA, DOMAINS, foreign_values, let_through
+from rasa_onramp.formats import read
+from rasa_onramp.generator.packing import ReplyTokens
+from tiny_replies import embed
+
+
+@pytest.mark.parametrize("name", DOMAINS)
+def test_nothing_made_up_is_said(name):
+    corpus = read(DATA / f"{name}.yml")
+    tokens = ReplyTokens(Tokenizer(models.BPE()))
+    count = 10_000 // len(DOMAINS)
+    assert let_through(corpus, tokens, embed, foreign_values(name), count, seed=1) == []

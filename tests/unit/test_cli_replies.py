@@ -1,0 +1,102 @@
+"""Learning to reply from the command line: pack, meta-train, evaluate, and what goes wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Dict
+
+import pytest
+
+from command_line import invoke
+from rasa_onramp.formats.yaml import write_yaml
+from tiny_replies import corpus, write_folder
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Dict[str, Path]:
+    """A corpus, a tiny language model, packed episodes and an initialisation trained on them."""
+    root = tmp_path_factory.mktemp("replies")
+    data = root / "data"
+    data.mkdir()
+    (schema,), dialogues = corpus(3).schemas.values(), corpus(3).dialogues
+    write_yaml(data / "parcels.yml", schema, dialogues)
+    model = write_folder(root / "model")
+    packed = invoke(
+        *("pack-replies", "--data", data, "--episodes", "6", "--out", root / "e.npz"),
+        *("--language-model", model, "--threads", "1", "--quiet"),
+    )
+    assert packed.code == 0, packed.err
+    assert "6 episodes of 1 services" in packed.out
+    trained = invoke(
+        *("meta-train-replies", "--episodes", root / "e.npz", "--run", root / "run"),
+        *("--language-model", model, "--steps", "3", "--meta-steps", "2", "--rank", "4"),
+        *("--batch", "40", "--threads", "1", "--quiet", "--device", "cpu"),
+    )
+    assert trained.code == 0, trained.err
+    return {"root": root, "data": data, "model": model, "replies": root / "run" / "replies"}
+
+
+def test_evaluate_measures_every_method(made: Dict[str, Path]) -> None:
+    out, lines = made["root"] / "out.json", made["root"] / "out.jsonl"
+    done = invoke(
+        *("evaluate", "--generator", "--data", made["data"], "--services", "all", "--shots", "2"),
+        *("--seeds", "2", "--limit", "2", "--checkpoint", made["replies"], "--device", "cpu"),
+        *("--finetune-epochs", "1", "--json", out, "--replies", lines, "--quiet"),
+    )
+    assert done.code == 0, done.err
+    assert "adapted - retrieval, 2" in done.out
+    figures = json.loads(out.read_text(encoding="utf-8"))
+    methods = [row["method"] for row in figures["summary"]]
+    assert methods[:2] == ["templates", "retrieval"] and "adapted" in methods
+    assert {row["replies"] for row in figures["summary"]} == {figures["summary"][0]["replies"]}
+    turns = [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()]
+    assert len(turns) == figures["summary"][0]["replies"]
+    assert all(set(turn["replies"]) == set(methods) for turn in turns)
+    assert turns[0]["history"][-1][0] == "user"
+
+
+def test_what_goes_with_states_only_is_refused(made: Dict[str, Path]) -> None:
+    done = invoke("evaluate", "--generator", "--data", made["data"], "--offers")
+    assert done.code == 2 and "not with --generator" in done.err
+    done = invoke("evaluate", "--data", made["data"], "--replies", made["root"] / "x.jsonl")
+    assert done.code == 2 and "goes with --generator" in done.err
+    done = invoke("evaluate", "--generator", "--data", made["data"], "--method", "zeroshot")
+    assert done.code == 2 and "choose of templates, retrieval" in done.err
+
+
+def test_training_goes_on_from_packed_episodes_only(made: Dict[str, Path], tmp_path: Path) -> None:
+    bad = tmp_path / "bad.npz"
+    bad.write_bytes(b"no episodes")
+    done = invoke(
+        *("meta-train-replies", "--episodes", bad, "--run", tmp_path / "run"),
+        *("--language-model", made["model"], "--quiet"),
+    )
+    assert done.code == 2 and "bad.npz: not packed episodes" in done.err
+    done = invoke(
+        *("meta-train-replies", "--episodes", made["root"] / "e.npz", "--run", tmp_path / "run"),
+        *("--stage", "meta", "--quiet"),
+    )
+    assert done.code == 2 and "--stage meta needs --start" in done.err
+
+
+def test_a_language_model_that_is_not_here_is_named(made: Dict[str, Path], tmp_path: Path) -> None:
+    done = invoke(
+        *("pack-replies", "--data", made["data"], "--out", tmp_path / "e.npz"),
+        *("--language-model", "nobody/nothing", "--quiet"),
+    )
+    assert done.code == 2 and "rasa-onramp weights" in done.err
+
+
+def test_an_initialisation_is_for_its_language_model(made: Dict[str, Path]) -> None:
+    weights = made["replies"] / "replies.safetensors"
+    kept = weights.read_bytes()
+    weights.write_bytes(kept[:-8])
+    try:
+        done = invoke(
+            *("evaluate", "--generator", "--data", made["data"], "--services", "all"),
+            *("--checkpoint", made["replies"], "--quiet"),
+        )
+    finally:
+        weights.write_bytes(kept)
+    assert done.code == 2 and "not what its digest says" in done.err

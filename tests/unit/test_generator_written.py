@@ -1,0 +1,155 @@
+"""What a language model wrote, read as a template."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Optional, Sequence
+
+import pytest
+
+from rasa_onramp.dialogue import DONTCARE, Schema, Slot
+from rasa_onramp.generator.delexicalise import Placeholder, Template, fill
+from rasa_onramp.generator.replies import support_replies
+from rasa_onramp.generator.situation import Situation, situate
+from rasa_onramp.generator.written import forms_of, template_of
+from tiny_replies import dialogue, system, user
+
+SCHEMA = Schema(
+    "shops", "Shops", slots=(Slot("shop"), Slot("area"), Slot("line_2"), Slot("line"), Slot("day"))
+)
+ROWS = ({"shop": "Spar", "line_2": "Leith"}, {"shop": "Co-op", "line_2": "Gorgie"})
+
+
+def situation(
+    rows: Sequence[Dict[str, Any]] = (), action: Optional[str] = None, **values: str
+) -> Situation:
+    turn = user("hi", "look", **values)
+    return situate(SCHEMA, [turn], turn.state, rows, action)
+
+
+def read(text: str, now: Situation, **forms: str) -> Optional[Template]:
+    return template_of(text, SCHEMA, now, forms)
+
+
+def filled(text: str, now: Situation, **forms: str) -> Optional[str]:
+    template = read(text, now, **forms)
+    return None if template is None else fill(template, now.state.values, now.rows)
+
+
+def test_placeholders_are_looked_up() -> None:
+    found = situation(ROWS, "search", area="leith", day="friday")
+    text = "I found {results_count}: {shop} and {shop_2} in {area} on {day}."
+    template = read(text, found, day="verbatim|title", shop="verbatim")
+    assert template is not None
+    assert template.parts == (
+        "I found ",
+        Placeholder("results_count", "told", "count"),
+        ": ",
+        Placeholder("shop", "verbatim", "results"),
+        " and ",
+        Placeholder("shop", "verbatim", "results", 1),
+        " in ",
+        Placeholder("area", "told", "state"),
+        " on ",
+        Placeholder("day", "verbatim|title", "state"),
+        ".",
+    )
+    assert template.text == text
+    assert filled(text, found) == "I found 2: Spar and Co-op in leith on friday."
+
+
+def test_text_without_placeholders_is_itself() -> None:
+    template = read("Goodbye!", situation())
+    assert template == Template(("Goodbye!",))
+    template = read("{shop}", situation(shop="Spar"))
+    assert template is not None and template.parts == (Placeholder("shop", "told", "state"),)
+
+
+def test_a_slots_own_number_is_not_a_row() -> None:
+    found = situation(ROWS, "search")
+    assert filled("{line_2}", found) == "Leith"
+    assert filled("{line_2_2}", found) == "Gorgie"
+    # the first row has no number, and there is no row before it
+    for text in ("{shop_1}", "{shop_0}", "{shop_}", "{shop_-2}", "{shop_x}", "{_2}"):
+        assert read(text, found) is None, text
+    assert filled("{shop_3}", found) is None
+
+
+def test_slots_that_only_results_hold_are_known_too() -> None:
+    found = situation([{"shop": "Spar", "phone": "0131"}, {"phone": "0141"}], "search")
+    assert filled("Call {phone} or {phone_2}.", found) == "Call 0131 or 0141."
+    assert read("Call {phone}.", situation()) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{price}",
+        "{}",
+        "{ shop }",
+        "{Shop}",
+        "It's {shop",
+        "It's shop}",
+        "{{shop}}",
+        "{shop} }",
+        "{shop} and {pr{shop}ice}",
+        "{shop.name}",
+        "{results_count_2}",
+    ],
+)
+def test_what_is_no_template_is_refused(text: str) -> None:
+    assert read(text, situation(ROWS, "search", shop="Aldi")) is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "action", "values", "text", "wanted"),
+    [
+        # results that have just come in
+        (ROWS, "search", {"shop": "Aldi"}, "{shop}", "Spar"),
+        # later, what the user chose
+        (ROWS, None, {"shop": "Aldi"}, "{shop}", "Aldi"),
+        (ROWS, None, {}, "{shop}", "Spar"),
+        # another row than the first is meant
+        (ROWS, None, {"shop": "Aldi"}, "{shop_2}", "Co-op"),
+        # the results don't say
+        (({"line": "a"},), "search", {"shop": "Aldi"}, "{shop}", "Aldi"),
+        (({"shop": None},), "search", {"shop": "Aldi"}, "{shop}", "Aldi"),
+        (({"shop": " "},), "search", {"shop": "Aldi"}, "{shop}", "Aldi"),
+        # nobody says
+        (ROWS, "search", {}, "{day}", None),
+        (ROWS, "search", {"day": DONTCARE}, "{day}", None),
+        ((), None, {}, "{shop}", None),
+    ],
+)
+def test_where_a_value_comes_from(
+    rows: Sequence[Dict[str, Any]],
+    action: Optional[str],
+    values: Dict[str, str],
+    text: str,
+    wanted: Optional[str],
+) -> None:
+    assert filled(text, situation(rows, action, **values)) == wanted
+
+
+@pytest.mark.parametrize(("count", "wanted"), [(0, None), (1, None), (2, "2 here"), (3, "3 here")])
+def test_only_several_rows_are_counted(count: int, wanted: Optional[str]) -> None:
+    found = situation([{"shop": f"s{number}"} for number in range(count)], "search")
+    assert filled("{results_count} here", found) == wanted
+
+
+def test_braces_in_a_value_are_left_alone() -> None:
+    assert filled("{shop}!", situation(shop="{area}", area="leith")) == "{area}!"
+
+
+def test_forms_are_those_mostly_seen() -> None:
+    days = [("friday", "Friday."), ("monday", "monday"), ("sunday", "It's Sunday!")]
+    some = [
+        dialogue(f"d{number}", user(f"on {day}", "look", day=day), system(text))
+        for number, (day, text) in enumerate(days)
+    ]
+    replies = support_replies(SCHEMA, some)
+    forms = forms_of(replies)
+    assert set(forms) == {"day"}
+    assert filled("See you {day}.", situation(day="tuesday"), **forms) == "See you Tuesday."
+    assert forms_of(replies[1:2]) == {"day": "verbatim"}
+    assert forms_of([]) == {}

@@ -1,0 +1,427 @@
+"""Both stages of the reply model's training, fine-tuning and adapting, on a tiny one."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import replace
+from pathlib import Path
+from typing import Callable, Dict, List, Mapping, Optional, Sequence
+
+import numpy
+import pytest
+import torch
+from torch import Tensor
+
+from rasa_onramp.errors import CheckpointError
+from rasa_onramp.generator.model import ReplyModel
+from rasa_onramp.generator.packing import Packed, pack
+from rasa_onramp.generator.prompt import Exchange
+from rasa_onramp.metalearning.inner_loop import (
+    InnerLoop,
+    differentiable_adapt,
+    initial_rates,
+)
+from rasa_onramp.metalearning.lora import Adapter
+from rasa_onramp.metalearning.outer_loop import learned_rates, outer_loop
+from rasa_onramp.metalearning.reply_episodes import ReplyEpisode
+from rasa_onramp.metalearning.reply_finetuning import ReplyFineTuning, finetune_replies
+from rasa_onramp.metalearning.reply_multitask import ReplyMultitaskConfig, pretrain_replies
+from rasa_onramp.metalearning.reply_training import (
+    ReplyMetaConfig,
+    adapt_replies,
+    inner_batches,
+    meta_train_replies,
+)
+from rasa_onramp.metalearning.runs import Run
+from tiny_replies import SCHEMA, random_updates, shared_tokens, tiny_model
+
+pytest.importorskip("transformers")
+
+
+def talk(*replies: str, said: bool = True) -> Packed:
+    """A short conversation."""
+    asked = [
+        Exchange(f"User: what {number}\nFacts: track\nBot:", reply, said)
+        for number, reply in enumerate(replies)
+    ]
+    return pack(shared_tokens(), SCHEMA, asked)
+
+
+SUPPORT = (
+    talk("What is the tracking number?", "Goodbye!"),
+    talk("Parcel {tracking_number} is {status}."),
+    talk("Sorry, I can't find {tracking_number}."),
+    talk("So that is {delivery_day}. Is that right?"),
+)
+QUERY = (talk("What is the tracking number?"), talk("There is also {shop}.", "Goodbye!"))
+SILENT = talk("How about Tuesday?", said=False)
+EPISODES = [
+    ReplyEpisode("one", SUPPORT[:2], QUERY[:1]),
+    ReplyEpisode("two", (*SUPPORT[2:], SILENT), QUERY[1:]),
+    ReplyEpisode("bare", (), QUERY[:1]),
+    ReplyEpisode("silent", (SILENT,), (SILENT,)),
+]
+STAGE_ONE = ReplyMultitaskConfig(
+    steps=12, rank=4, learned_a_batch=40, rate=1e-2, warmup=2, save_every=4
+)
+STAGE_TWO = ReplyMetaConfig(
+    steps=3, inner_steps=2, inner_rate=5e-3, weights_outer_rate=1e-3, save_every=1
+)
+
+
+class Killed(Run):
+    """A run that is interrupted while it takes its third step."""
+
+    def log(self, step: int, figures: Mapping[str, float]) -> None:
+        if step == 3:
+            raise KeyboardInterrupt
+        super().log(step, figures)
+
+
+def run(folder: Path, kind: Callable[..., Run] = Run) -> Run:
+    return kind(folder, tensorboard=False)
+
+
+def copied(values: Mapping[str, Tensor]) -> Dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in values.items()}
+
+
+def changed(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> List[str]:
+    assert set(before) == set(after)
+    return [name for name in after if not torch.equal(before[name], after[name])]
+
+
+def loss_of(model: ReplyModel, sequences: Sequence[Packed], weights=None) -> float:
+    with torch.no_grad():
+        return model.loss(sequences, weights).item()
+
+
+def logged(folder: Path, key: str) -> Dict[int, float]:
+    lines = (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    return {row["step"]: row[key] for row in map(json.loads, lines)}
+
+
+# -- stage one -----------------------------------------------------------------------------------
+
+
+def stage_one(folder: Path, episodes=EPISODES, kind=Run, **changes) -> ReplyModel:
+    model = tiny_model()
+    config = replace(STAGE_ONE, **changes)
+    pretrain_replies(model, episodes, config, run(folder, kind), progress=False)
+    return model
+
+
+def test_pretraining_learns(tmp_path: Path) -> None:
+    model = stage_one(tmp_path)
+    start = model.initial_weights(4)
+    assert changed(start, model.weights) == list(start)
+    assert not any(value.requires_grad for value in model.weights.values())
+    assert loss_of(model, SUPPORT + QUERY) < 0.9 * loss_of(model, SUPPORT + QUERY, start)
+    told = logged(tmp_path, "loss")
+    assert list(told) == list(range(1, 13)) and told[12] < told[1]
+    assert json.loads((tmp_path / "config.json").read_text())["learned_a_batch"] == 40
+
+
+def test_pretraining_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
+    one, two = (stage_one(tmp_path / name, steps=3) for name in "12")
+    other = stage_one(tmp_path / "3", steps=3, seed=1)
+    assert changed(one.weights, two.weights) == []
+    assert changed(one.weights, other.weights)
+
+
+def test_pretraining_goes_on_where_it_was_killed(tmp_path: Path) -> None:
+    """With one dialogue, whose order can't be another, as if it had never stopped."""
+    alone = [ReplyEpisode("one", (), QUERY[1:])]
+    how = {"steps": 5, "save_every": 2, "learned_a_batch": 1}
+    through = stage_one(tmp_path / "through", alone, **how)
+    with pytest.raises(KeyboardInterrupt):
+        stage_one(tmp_path / "killed", alone, Killed, **how)
+    resumed = stage_one(tmp_path / "killed", alone, **how)
+    assert changed(through.weights, resumed.weights) == []
+    assert logged(tmp_path / "killed", "loss") == logged(tmp_path / "through", "loss")
+    again = stage_one(tmp_path / "killed", alone, **how)  # nothing is left to do
+    assert changed(resumed.weights, again.weights) == []
+
+
+def test_pretraining_refuses_a_run_of_another_shape(tmp_path: Path) -> None:
+    stage_one(tmp_path, steps=1)
+    with pytest.raises(CheckpointError, match="is of another model"):
+        stage_one(tmp_path, steps=2, rank=3)
+
+
+def test_minutes_end_a_run(tmp_path: Path) -> None:
+    stage_one(tmp_path, minutes=1e-9)
+    assert list(logged(tmp_path, "loss")) == [1]
+    assert (tmp_path / "state.safetensors").is_file()
+
+
+# -- the outer loop ------------------------------------------------------------------------------
+
+
+def toy(folder: Path, kind=Run, losses: Optional[Sequence] = None, **changes) -> Dict[str, Tensor]:
+    """Two numbers and a rate, pulled to where the loss is least."""
+    numbers = torch.tensor([1.0, -2.0]).requires_grad_(True)
+    rates = {"a": torch.tensor([0.5]).requires_grad_(True), "b": torch.tensor([3.0])}
+    answers = iter(losses or [])
+
+    def query_loss(rng: random.Random) -> Optional[Tensor]:
+        loss = ((numbers - 5) ** 2).sum() * (rates["a"] + rates["b"]).sum()
+        if losses is None:
+            return loss
+        answer = next(answers)
+        return None if answer is None else loss * 0 + answer
+
+    config = replace(STAGE_TWO, rates_outer_rate=0.25, clip=1e9, **changes)
+    groups = [{"parameters": {"numbers": numbers}, "rate": 0.125}]
+    outer_loop(
+        groups, rates, query_loss, config, {"x": 1}, run(folder, kind), title="t", progress=False
+    )
+    return copied({"numbers": numbers, **rates})
+
+
+def test_a_first_step_of_adam_is_its_rate(tmp_path: Path) -> None:
+    found = toy(tmp_path, steps=1)
+    torch.testing.assert_close(found["numbers"], torch.tensor([1.125, -1.875]))
+    torch.testing.assert_close(found["a"], torch.tensor([0.25]))
+    assert found["b"].item() == 3  # it isn't learned
+    assert json.loads((tmp_path / "config.json").read_text()) == {"x": 1}
+    # (16 + 49) times 3.5
+    assert logged(tmp_path, "query loss") == {1: pytest.approx(227.5)}
+
+
+def test_the_outer_loop_goes_on_where_it_was_killed(tmp_path: Path) -> None:
+    how = {"steps": 5, "save_every": 2}
+    through = toy(tmp_path / "through", **how)
+    with pytest.raises(KeyboardInterrupt):
+        toy(tmp_path / "killed", Killed, **how)
+    assert list(logged(tmp_path / "killed", "query loss")) == [1, 2]
+    resumed = toy(tmp_path / "killed", **how)
+    assert changed(through, resumed) == []
+    found = [logged(tmp_path / name, "query loss") for name in ("through", "killed")]
+    assert found[0] == found[1]
+
+
+def test_episodes_that_cannot_be_judged_are_passed_over(tmp_path: Path) -> None:
+    toy(tmp_path / "some", losses=[1.0, None, 3.0], steps=1, episodes_a_step=3)
+    assert logged(tmp_path / "some", "query loss") == {1: 2.0}
+    found = toy(tmp_path / "none", losses=[None] * 4, steps=2, episodes_a_step=2)
+    assert found["numbers"].tolist() == [1, -2]
+
+
+def test_rates_are_learned_as_logarithms_from_what_is_known() -> None:
+    start = {name: torch.tensor([0.5, 0.25]) for name in "abc"}
+    known = {"a": torch.tensor([4.0, 2.0]), "b": torch.tensor([4.0]), "d": torch.ones(2)}
+    found = learned_rates(start, known, torch.device("cpu"), True)
+    assert {name: value.exp().tolist() for name, value in found.items()} == {
+        "a": pytest.approx([4, 2]),
+        "b": pytest.approx([0.5, 0.25]),
+        "c": pytest.approx([0.5, 0.25]),
+    }
+    assert all(value.requires_grad for value in found.values())
+    fixed = learned_rates(start, known, torch.device("cpu"), False)
+    assert not any(value.requires_grad for value in fixed.values())
+    assert fixed["a"].exp().tolist() == pytest.approx([0.5, 0.25])
+
+
+# -- stage two -----------------------------------------------------------------------------------
+
+
+def ready(**card) -> ReplyModel:
+    """A model that can adapt."""
+    model = tiny_model()
+    model.weights = random_updates(model)
+    model.rates = initial_rates(model.weights, 4, lora=1e-2, heads=0)
+    model.card["adaptation"] = {
+        "steps": 4, "dialogues_a_step": 2, "optimiser": "adam", **card
+    }  # fmt: skip
+    return model
+
+
+def stage_two(folder: Path, episodes=EPISODES, **changes) -> ReplyModel:
+    model = tiny_model()
+    model.weights = random_updates(model)
+    config = replace(STAGE_TWO, **changes)
+    meta_train_replies(model, episodes, config, run(folder), progress=False)
+    return model
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_meta_gradients_are_those_of_hand_written_autograd(order: int) -> None:
+    model = tiny_model()
+    start = {k: v.double() for k, v in random_updates(model, rank=1).items()}
+    model.model.double()
+    rates = {name: torch.tensor([0.5, 0.25], dtype=torch.float64) for name in start}
+
+    def loss(weights: Mapping[str, Tensor], step: int) -> Tensor:
+        return model.loss([SUPPORT[step]], weights)
+
+    by_hand, alpha = (
+        {k: v.clone().requires_grad_(True) for k, v in values.items()} for values in (start, rates)
+    )
+    fast = dict(by_hand)
+    for step in range(2):
+        gradients = torch.autograd.grad(
+            loss(fast, step), list(fast.values()), create_graph=order == 2
+        )
+        fast = {k: v - alpha[k][step] * g for (k, v), g in zip(list(fast.items()), gradients)}
+    model.loss(QUERY, fast).backward()
+
+    adapter = Adapter(start)
+    learned = {k: v.clone().requires_grad_(True) for k, v in rates.items()}
+    found = differentiable_adapt(adapter, loss, learned, InnerLoop(2, order, "sgd"))
+    model.loss(QUERY, found).backward()
+    for name, parameter in zip(adapter.names, adapter.parameters()):
+        assert parameter.grad is not None and parameter.grad.abs().max() > 0, name
+        torch.testing.assert_close(parameter.grad, by_hand[name].grad, rtol=1e-3, atol=1e-6)
+        torch.testing.assert_close(learned[name].grad, alpha[name].grad, rtol=1e-3, atol=1e-6)
+    assert all(p.grad is None for p in model.model.parameters())
+
+
+@pytest.mark.parametrize("name", ["fomaml", "maml", "meta-sgd", "meta-sgd-2"])
+def test_meta_training_moves_weights_and_rates(name: str, tmp_path: Path) -> None:
+    model = stage_two(tmp_path, EPISODES[:1], algorithm=name, steps=1, episodes_a_step=1)
+    start = random_updates(model)
+    rates = initial_rates(start, 2, lora=5e-3, heads=0)
+    assert changed(start, model.weights) == list(start)
+    moved = [k for k, v in model.rates.items() if not torch.allclose(v, rates[k], rtol=1e-3)]
+    assert moved == (list(rates) if name.startswith("meta-sgd") else [])
+    assert all((value > 0).all() for value in model.rates.values())
+    assert not any(v.requires_grad for v in (*model.weights.values(), *model.rates.values()))
+    assert model.card["adaptation"] == {"steps": 2, "dialogues_a_step": 1, "optimiser": "adam"}
+    assert changed(model.weights, adapt_replies(model, SUPPORT)) == list(start)
+
+
+def test_meta_training_learns_to_adapt(tmp_path: Path) -> None:
+    def after_adapting(model: ReplyModel) -> float:
+        return loss_of(model, QUERY[:1], adapt_replies(model, SUPPORT[:2]))
+
+    short, longer = (
+        stage_two(tmp_path / str(steps), EPISODES[:1], steps=steps, weights_outer_rate=1e-2)
+        for steps in (1, 8)
+    )
+    assert after_adapting(longer) < after_adapting(short)
+
+
+def test_meta_training_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    stopped = stage_two(tmp_path, steps=2)
+    resumed = stage_two(tmp_path, steps=2)
+    assert changed(stopped.weights, resumed.weights) == []
+    assert changed(stopped.rates, resumed.rates) == []
+    further = stage_two(tmp_path, steps=3)
+    assert list(logged(tmp_path, "query loss")) == [1, 2, 3]
+    assert changed(stopped.weights, further.weights) and changed(stopped.rates, further.rates)
+    with pytest.raises(CheckpointError, match="is of another model"):
+        stage_two(tmp_path, steps=4, inner_steps=3)
+
+
+def test_meta_training_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
+    one, two = (stage_two(tmp_path / name, steps=2) for name in "12")
+    other = stage_two(tmp_path / "3", steps=2, seed=3)
+    assert changed(one.weights, two.weights) == changed(one.rates, two.rates) == []
+    assert changed(one.weights, other.weights)
+
+
+def test_episodes_with_nothing_to_learn_teach_nothing(tmp_path: Path) -> None:
+    model = stage_two(tmp_path / "silent", EPISODES[3:], steps=2)
+    assert changed(random_updates(model), model.weights) == []
+    # without support, the initialisation itself is judged
+    bare = stage_two(tmp_path / "bare", EPISODES[2:3], steps=1)
+    assert changed(random_updates(bare), bare.weights) == list(bare.weights)
+
+
+def test_meta_training_needs_weights_to_start_from(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="take the multi-task stage first"):
+        meta_train_replies(tiny_model(), EPISODES, STAGE_TWO, run(tmp_path), progress=False)
+
+
+# -- adapting ------------------------------------------------------------------------------------
+
+
+def test_adapting_learns_the_support_and_leaves_the_model() -> None:
+    model = ready()
+    before, told = copied(model.weights), []
+    weights = adapt_replies(model, SUPPORT, after_step=lambda step, loss: told.append((step, loss)))
+    assert changed(before, model.weights) == []
+    assert changed(before, weights) == list(before)
+    assert not any(value.requires_grad for value in weights.values())
+    assert loss_of(model, SUPPORT, weights) < 0.95 * loss_of(model, SUPPORT)
+    assert [step for step, _ in told] == [0, 1, 2, 3]
+    first = inner_batches(SUPPORT, 4, 2, random.Random(0))[0]
+    assert told[0][1] == pytest.approx(loss_of(model, first), rel=1e-5)
+
+
+def test_adapting_is_the_same_for_the_same_seed() -> None:
+    model = ready()
+    one = adapt_replies(model, SUPPORT, seed=1)
+    assert changed(one, adapt_replies(model, SUPPORT, seed=1)) == []
+    assert any(changed(one, adapt_replies(model, SUPPORT, seed=seed)) for seed in (2, 3))
+
+
+def test_one_plain_step_is_the_rate_times_the_gradient() -> None:
+    model = ready(steps=1, optimiser="sgd", dialogues_a_step=9)
+    weights = {k: v.clone().requires_grad_(True) for k, v in model.weights.items()}
+    model.loss(SUPPORT, weights).backward()
+    for name, value in adapt_replies(model, SUPPORT).items():
+        wanted = model.weights[name] - 1e-2 * weights[name].grad
+        torch.testing.assert_close(value, wanted, rtol=1e-4, atol=1e-6)
+
+
+def test_nothing_to_learn_from_is_the_initialisation() -> None:
+    model = ready()
+    for support in ((), (SILENT,)):
+        assert changed(model.weights, adapt_replies(model, support)) == []
+
+
+def test_a_model_without_rates_cannot_adapt() -> None:
+    no_rates, no_card = ready(), ready()
+    no_rates.rates = {}
+    no_card.card = {}
+    for model in (no_rates, no_card):
+        with pytest.raises(CheckpointError, match="never meta-trained") as caught:
+            adapt_replies(model, SUPPORT)
+        assert "\n" not in str(caught.value)
+
+
+def numbers(batches: List[List[Packed]]) -> List[List[int]]:
+    def number(one: Packed) -> int:
+        return next(n for n, s in enumerate((*SUPPORT, SILENT)) if s is one)
+
+    return [[number(one) for one in batch] for batch in batches]
+
+
+def test_inner_steps_go_round_the_support() -> None:
+    rng = random.Random(3)
+    steps = numbers(inner_batches((*SUPPORT, SILENT), 4, 2, rng))
+    assert [len(step) for step in steps] == [2] * 4
+    assert sorted(steps[0] + steps[1]) == sorted(steps[2] + steps[3]) == [0, 1, 2, 3]
+    assert numbers(inner_batches(SUPPORT[:1], 3, 2, rng)) == [[0]] * 3
+    for step in numbers(inner_batches(SUPPORT[:3], 20, 2, rng)):
+        assert len(set(step)) == 2
+    assert inner_batches((SILENT,), 3, 2, rng) == inner_batches(SUPPORT, 0, 2, rng) == []
+
+
+# -- fine-tuning, the baseline -------------------------------------------------------------------
+
+
+def test_fine_tuning_learns_and_leaves_the_model() -> None:
+    model = ready()
+    before = copied(model.weights)
+    how = ReplyFineTuning(rate=1e-2, epochs=2)
+    weights = finetune_replies(model, (*SUPPORT, SILENT), how)
+    assert changed(before, model.weights) == []
+    assert loss_of(model, SUPPORT, weights) < 0.95 * loss_of(model, SUPPORT)
+    assert changed(weights, finetune_replies(model, (*SUPPORT, SILENT), how)) == []
+    assert changed(weights, finetune_replies(model, SUPPORT, replace(how, seed=1)))
+
+
+def test_fine_tuning_on_nothing_is_the_model_as_it_is() -> None:
+    model = ready()
+    for support in ((), (SILENT,)):
+        assert changed(model.weights, finetune_replies(model, support)) == []
+
+
+def test_marks_are_what_is_learned() -> None:
+    """The batch's figures above count on this."""
+    assert [int(s.learned.sum()) > 0 for s in (*SUPPORT, *QUERY)] == [True] * 6
+    assert not numpy.any(SILENT.learned)
