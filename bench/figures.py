@@ -25,6 +25,19 @@ TABLES = {
     "sgd": ("sgd_dev_unseen_a.json", "sgd_dev_unseen_b.json"),
     "own": ("own_domains.json",),
 }
+REPLY_TABLES = {
+    "replies-sgd": "replies_sgd_dev_unseen.json",
+    "replies-own": "replies_own_domains.json",
+}
+REPLY_NAMES = {
+    "templates": "the schema's own words",
+    "retrieval": "the best support reply",
+    "zero-shot": "initialisation, no dialogue read",
+    "in-context": "initialisation, similar replies shown",
+    "finetune": "plain fine-tuning, similar replies shown",
+    "adapted": "adapted, similar replies shown",
+    "adapted-alone": "adapted, no replies shown",
+}
 NAMES = {
     "zero-shot": "zero-shot (schema only)",
     "finetune": "plain fine-tuning on 5 dialogues",
@@ -42,18 +55,45 @@ def main() -> None:
     if parser.parse_args().write:
         README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
     else:
-        print("\n\n".join(markdown(runs_of(name)) for name in TABLES))
+        tables = [markdown(runs_of(name)) for name in TABLES]
+        print("\n\n".join([*tables, *map(reply_markdown, REPLY_TABLES.values())]))
 
 
 def filled(readme: str) -> str:
     """The README with its headline and tables made anew."""
     texts = {name: markdown(runs_of(name)) for name in TABLES}
     texts["headline"] = headline(runs_of("sgd"))
+    texts.update({name: reply_markdown(file) for name, file in REPLY_TABLES.items()})
     for name, text in texts.items():
         begin, end = f"<!-- figures: {name} -->\n", "\n<!-- end -->"
         head, rest = readme.split(begin)
         readme = head + begin + text + end + rest.split(end, 1)[1]
     return readme
+
+
+def reply_markdown(file: str) -> str:
+    """The replies' table, from what `evaluate --generator --json` wrote."""
+    found = json.loads((ROOT / "bench" / "results" / file).read_text(encoding="utf-8"))
+    lines = [
+        "| | BLEU | BLEU, delexicalised | slot error rate | distinct-2 | written | adapting s |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in found["summary"]:
+        lines.append(
+            f"| {REPLY_NAMES[row['method']]} | {row['bleu']:.1f} ± {row['bleu_sd']:.1f} | "
+            f"{row['bleu_delexicalised']:.1f} | "
+            f"{row['slot_error_rate']:.2f} ± {row['slot_error_rate_sd']:.2f} | "
+            f"{row['distinct_2']:.2f} | {100 * row['written']:.0f}% | "
+            f"{row['adapting_seconds']:.1f} |"
+        )
+    for row in found["differences"]:
+        value, low, high = row["bleu"]
+        errors = "{:+.2f} [{:+.2f}, {:+.2f}]".format(*row["slot_error_rate"])
+        lines.append(
+            f"| adapted minus {REPLY_NAMES[row['minus']]} | {value:+.1f} [{low:+.1f}, {high:+.1f}] "
+            f"| | {errors} | | | |"
+        )
+    return "\n".join(lines)
 
 
 def runs_of(name: str) -> List[Run]:

@@ -11,6 +11,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple
 
 import pytest
 
+from language_model import lend_language_model
 from rasa_onramp.formats import read
 from rasa_onramp.store import open_store
 from rasa_programs import ActionServer, Bot, RasaServer, end
@@ -49,6 +50,7 @@ def bots(
     what it needs to know, and a PostgreSQL store where the machine has one.
     """
     folder = tmp_path_factory.mktemp("bots")
+    lend_language_model(folder / "home")
     shared = {
         "PYTHONPYCACHEPREFIX": str(folder / "compiled"),
         "RASA_ONRAMP_HOME": str(folder / "home"),

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
-from rasa_onramp.errors import CheckpointError
+from language_model import lend_language_model
 from rasa_onramp.weights import LANGUAGE_MODEL, check_weights, resolve_language_model
-
-#: The user's own directory, before the tests' clean environment hides it.
-_HOME = os.environ.get("RASA_ONRAMP_HOME", "~/.rasa-onramp")
 
 
 @pytest.fixture
-def folder(monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path) -> Path:
     """The real model's folder, where it has been fetched."""
-    monkeypatch.setenv("RASA_ONRAMP_HOME", _HOME)
-    try:
-        return resolve_language_model()
-    except CheckpointError as error:
-        pytest.skip(str(error))
+    if not lend_language_model(tmp_path / "rasa-onramp-home"):
+        pytest.skip("the language model isn't here; run `rasa-onramp weights`")
+    return resolve_language_model()
 
 
 def test_it_is_whole(folder: Path) -> None:

@@ -82,7 +82,8 @@ def test_a_domain_onboarded_while_it_runs_works_at_the_next_message(
     assert server.understood("early")["domain"] is None
 
     bot.onramp("import", str(file))
-    bot.onramp("adapt", "lost_property", "--steps", "30", "--threads", "1")
+    adapting = ("adapt", "lost_property", "--steps", "30", "--threads", "1")
+    bot.onramp(*adapting, "--no-replies")
     assert server.say("late", lost) == ["It was found. It is on shelf z5."]
     asked = {"domain": "lost_property", "action": "find_item", "parameters": {"item": "wallet"}}
     assert api.asked == [asked]
@@ -97,6 +98,16 @@ def test_a_domain_onboarded_while_it_runs_works_at_the_next_message(
     assert server.say("early", lost) == ["It was found. It is on shelf z5."]
     assert server.process.pid == pid
     assert server.process.poll() is None
+
+    printed = bot.onramp(*adapting)
+    assert server.say("written to", lost) and server.understood("written to")["adapter"] == 2
+    said = [e for e in server.tracker("written to")["events"] if e["event"] == "bot"][-1]
+    assert "z5" in said["text"]
+    if resolves(bot):  # the language model is on the machine
+        assert "replies in " in printed
+        assert said["metadata"]["onramp"]["source"] == "model"
+    else:
+        assert "run `rasa-onramp weights`" in printed
 
     api.close()
     (apology,) = server.say("unlucky", lost)
@@ -167,6 +178,11 @@ def test_rasa_test(bot: Bot, repository: Path, tmp_path: Path) -> None:
     failed = (tmp_path / "failed_test_stories.yml").read_text(encoding="utf-8")
     assert failed.startswith("# None of the test stories failed")
     assert "Every intent was predicted correctly" in done.text
+
+
+def resolves(bot: Bot) -> bool:
+    """Whether the bot has the replies' language model; `make test` fetches it."""
+    return bot.run("weights", "--check", module="rasa_onramp.cli").code == 0
 
 
 def _replies(shell: Outcome) -> List[str]:

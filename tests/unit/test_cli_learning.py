@@ -61,19 +61,29 @@ def test_a_folder_of_yaml_files_is_imported_once(store: None, data: Path) -> Non
 
 def test_domains_before_and_after_adapting(store: None, checkpoint: Path) -> None:
     assert "not adapted" in invoke("domains").out
-    done = invoke("adapt", "TableBooking_1", "--checkpoint", checkpoint)
+    done = invoke("adapt", "TableBooking_1", "--no-replies", "--checkpoint", checkpoint)
     assert (done.code, done.err) == (0, "")  # no progress bar where nobody watches
     assert done.out.startswith("TableBooking_1: version 1 from 4 support dialogues")
     listed = invoke("domains").out.splitlines()
     assert ["version 1" in line for line in listed] == [True, False]
-    assert invoke("adapt", "--all", "--steps", "1", "--checkpoint", checkpoint).code == 0
+    assert (
+        invoke("adapt", "--all", "--no-replies", "--steps", "1", "--checkpoint", checkpoint).code
+        == 0
+    )
     versions = invoke("domains", "TableBooking_1").out.splitlines()
     assert [line[:11] for line in versions] == ["  version 1", "* version 2"]
 
 
 def test_a_progress_bar_on_demand(store: None, checkpoint: Path) -> None:
     done = invoke(
-        "adapt", "TableBooking_1", "--progress", "--steps", "2", "--checkpoint", checkpoint
+        "adapt",
+        "TableBooking_1",
+        "--no-replies",
+        "--progress",
+        "--steps",
+        "2",
+        "--checkpoint",
+        checkpoint,
     )
     assert "2/2" in done.err
     assert "loss=" in done.err

@@ -137,7 +137,7 @@ def test_adapt_with_jobs_stores_what_one_process_would(data: Path, checkpoint: P
     try:
         for jobs in ("1", "2"):
             done = invoke(
-                *("adapt", "diner", "cafe", "--checkpoint", checkpoint),
+                *("adapt", "diner", "cafe", "--no-replies", "--checkpoint", checkpoint),
                 *("--threads", "1", "--jobs", jobs),
             )
             assert (done.code, done.err) == (0, "")

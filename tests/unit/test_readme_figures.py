@@ -36,6 +36,18 @@ def test_results_are_the_shipped_trackers(repository: Path, figures: ModuleType)
             assert results["settings"]["checkpoint"] == card["sha256"], file
 
 
+def test_reply_results_are_the_shipped_initialisations(
+    repository: Path, figures: ModuleType
+) -> None:
+    """After a new one: run the README's commands again."""
+    card = json.loads(
+        (repository / "plugin/rasa_onramp/checkpoints/replies/replies.json").read_text()
+    )
+    for file in figures.REPLY_TABLES.values():
+        results = json.loads((repository / "bench" / "results" / file).read_text())
+        assert results["settings"]["checkpoint"] == card["sha256"], file
+
+
 def test_joined_figures_by_hand(figures: ModuleType) -> None:
     def run(service: str, method: str, seed: int, jga: float, turns: int) -> dict:
         return {

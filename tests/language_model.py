@@ -1,0 +1,35 @@
+"""The language model that `rasa-onramp weights` fetched on this machine, lent to a test's home."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rasa_onramp.errors import CheckpointError
+from rasa_onramp.weights import resolve_language_model
+
+__all__ = ["lend_language_model"]
+
+#: Read when tests are collected, before each one's environment is cleaned.
+_HOME = Path(os.environ.get("RASA_ONRAMP_HOME") or "~/.rasa-onramp").expanduser()
+
+
+def lend_language_model(home: Path) -> bool:
+    """Make the fetched models those of the user's directory `home`; whether there are any."""
+    models = _HOME / "models"
+    if not models.is_dir():
+        return False
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "models").symlink_to(models, target_is_directory=True)
+    before = os.environ.get("RASA_ONRAMP_HOME")
+    os.environ["RASA_ONRAMP_HOME"] = str(home)
+    try:
+        resolve_language_model()
+    except CheckpointError:
+        return False
+    finally:
+        if before is None:
+            del os.environ["RASA_ONRAMP_HOME"]
+        else:
+            os.environ["RASA_ONRAMP_HOME"] = before
+    return True
