@@ -64,7 +64,7 @@ def steps(console: Console, processes: Processes) -> None:
         onramp(console, processes, "import", *(str(file_of(name)) for name in DOMAINS))
         onramp(console, processes, "domains")
 
-    with console.step("Adapt the tracker to each of them"):
+    with console.step("Adapt tracker and replies to each of them"):
         onramp(console, processes, "adapt", *DOMAINS, "--progress")
 
     with console.step("Measure on the held-out dialogues, and against plain fine-tuning"):

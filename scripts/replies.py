@@ -1,10 +1,10 @@
 """An initialisation of replies from others: what was done by hand after meta-training.
 
-    python scripts/replies.py TO FROM [FROM…] [--steps N]
+    python scripts/replies.py TO FROM [FROM…] [--steps N] [--scale X]
 
 Takes the mean of runs of different seeds from one start (model soup; Wortsman et al. 2022,
 https://arxiv.org/abs/2203.05482), rates as logarithms, as they are learned; and recommends N inner
-steps, over which the learned rates are stretched.
+steps, over which the learned rates, times X, are stretched.
 """
 
 from __future__ import annotations
@@ -25,18 +25,22 @@ def main() -> None:
     parser.add_argument("target", type=Path)
     parser.add_argument("sources", type=Path, nargs="+")
     parser.add_argument("--steps", type=int)
+    parser.add_argument("--scale", type=float, default=1.0)
     options = parser.parse_args()
     models = [load_replies(source) for source in options.sources]
-    print(save_replies(averaged(models, options.steps), options.target))
+    print(save_replies(averaged(models, options.steps, options.scale), options.target))
 
 
 @torch.no_grad()
-def averaged(models: Sequence[ReplyModel], steps: Optional[int] = None) -> ReplyModel:
+def averaged(
+    models: Sequence[ReplyModel], steps: Optional[int] = None, scale: float = 1.0
+) -> ReplyModel:
     """The first model with everybody's mean weights and rates; in place."""
     first = models[0]
     first.weights = {k: torch.stack([m.weights[k] for m in models]).mean(0) for k in first.weights}
     first.rates = {
-        k: torch.stack([m.rates[k].log() for m in models]).mean(0).exp() for k in first.rates
+        k: torch.stack([m.rates[k].log() for m in models]).mean(0).exp() * scale
+        for k in first.rates
     }
     if steps is not None:
         first.card["adaptation"] = {**first.card["adaptation"], "steps": steps}

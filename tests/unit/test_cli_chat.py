@@ -46,7 +46,7 @@ def typed(*lines: Optional[str]):
 
 def test_a_piped_chat_reads_like_a_transcript(store: Store, checkpoint: Path) -> None:
     said = "where is my parcel\n\n/state\n/help\n/reset\n/state\n/quit\nnot read any more\n"
-    done = invoke("chat", "--checkpoint", checkpoint, input=said)
+    done = invoke("chat", "--no-replies", "--checkpoint", checkpoint, input=said)
     assert (done.code, done.err) == (0, "")
     blocks = done.out.split("\nyou> ")
     assert [block.split("\n")[0] for block in blocks[1:]] == [
@@ -64,23 +64,27 @@ def test_a_piped_chat_reads_like_a_transcript(store: Store, checkpoint: Path) ->
 
 
 def test_the_input_may_end_without_quit(store: Store, checkpoint: Path) -> None:
-    done = invoke("chat", "parcel_delivery", "--checkpoint", checkpoint, input="hello")
+    done = invoke(
+        "chat", "--no-replies", "parcel_delivery", "--checkpoint", checkpoint, input="hello"
+    )
     assert (done.code, done.err) == (0, "")
     assert "\nyou> hello\n  domain  parcel_delivery" in done.out
 
 
 def test_what_is_no_domain_s_is_said_to_be_none(store: Store, checkpoint: Path) -> None:
     wine = "which red wine goes with a goat cheese tart?"
-    done = invoke("chat", "--checkpoint", checkpoint, input=wine)
+    done = invoke("chat", "--no-replies", "--checkpoint", checkpoint, input=wine)
     assert "  domain  none" in done.out
     assert "bot> " in done.out
     # with a domain named, every message is that domain's
-    named = invoke("chat", "mobile_plan", "--checkpoint", checkpoint, input=wine)
+    named = invoke("chat", "--no-replies", "mobile_plan", "--checkpoint", checkpoint, input=wine)
     assert "  domain  mobile_plan" in named.out
 
 
 def test_input_that_is_not_utf_8(store: Store, checkpoint: Path) -> None:
-    done = spawn("chat", "--checkpoint", checkpoint, input="caf\xe9\n", encoding="latin-1")
+    done = spawn(
+        "chat", "--no-replies", "--checkpoint", checkpoint, input="caf\xe9\n", encoding="latin-1"
+    )
     assert done.code == 2
     assert done.err.startswith("rasa-onramp: ")
     assert done.err.count("\n") == 1

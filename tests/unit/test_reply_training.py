@@ -31,6 +31,7 @@ from rasa_onramp.metalearning.reply_training import (
     ReplyMetaConfig,
     adapt_replies,
     inner_batches,
+    mean_loss,
     meta_train_replies,
 )
 from rasa_onramp.metalearning.runs import Run
@@ -425,3 +426,18 @@ def test_marks_are_what_is_learned() -> None:
     """The batch's figures above count on this."""
     assert [int(s.learned.sum()) > 0 for s in (*SUPPORT, *QUERY)] == [True] * 6
     assert not numpy.any(SILENT.learned)
+
+
+def test_the_query_loss_is_taken_a_sequence_at_a_time() -> None:
+    """Value and gradient are those of all sequences at once."""
+    model = tiny_model()
+    start = random_updates(model)
+    sequences = [s for e in EPISODES[:2] for s in e.query]
+    found, wanted = [], []
+    for taken, loss_of in ((found, mean_loss), (wanted, lambda m, s, w: m.loss(s, w))):
+        weights = {name: value.clone().requires_grad_() for name, value in start.items()}
+        loss = loss_of(model, sequences, {name: value * 1.0 for name, value in weights.items()})
+        loss.backward()
+        taken += [loss.detach(), *(value.grad for value in weights.values())]
+    for one, other in zip(found, wanted):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)

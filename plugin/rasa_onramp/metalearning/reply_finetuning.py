@@ -19,8 +19,8 @@ __all__ = ["ReplyFineTuning", "finetune_replies"]
 class ReplyFineTuning:
     """AdamW on the low-rank updates, `epochs` over the support set, a dialogue a step."""
 
-    rate: float = 5e-4
-    epochs: int = 3
+    rate: float = 2e-4
+    epochs: int = 2
     warmup: float = 0.1
     seed: int = 0
 

@@ -10,6 +10,7 @@ import random
 from dataclasses import asdict, dataclass
 from typing import Callable, Dict, List, Mapping, Optional, Sequence
 
+import torch
 from torch import Tensor
 
 from rasa_onramp.errors import CheckpointError, ConfigError
@@ -28,7 +29,13 @@ from rasa_onramp.metalearning.outer_loop import learned_rates, outer_loop
 from rasa_onramp.metalearning.reply_episodes import ReplyEpisode
 from rasa_onramp.metalearning.runs import Run
 
-__all__ = ["ReplyMetaConfig", "adapt_replies", "inner_batches", "meta_train_replies"]
+__all__ = [
+    "ReplyMetaConfig",
+    "adapt_replies",
+    "inner_batches",
+    "mean_loss",
+    "meta_train_replies",
+]
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,7 @@ def meta_train_replies(
         if steps:
             rates = {name: value.exp() for name, value in log_rates.items()}
             fast = differentiable_adapt(adapter, lambda w, k: model.loss(steps[k], w), rates, how)
-        return model.loss(episode.query, fast)
+        return mean_loss(model, episode.query, fast)
 
     theta = dict(zip(adapter.names, adapter.parameters()))
     outer_loop(
@@ -113,6 +120,29 @@ def meta_train_replies(
         "dialogues_a_step": config.dialogues_a_step,
         "optimiser": config.inner_optimiser,
     }
+
+
+def mean_loss(
+    model: ReplyModel, sequences: Sequence[Packed], weights: Mapping[str, Tensor]
+) -> Tensor:
+    """The mean loss of a learned token, with its gradient.
+
+    A sequence's gradient is taken as soon as its loss is, so that the activations of one of them
+    are held at a time; what is returned is linear in the weights, with the same value and gradient.
+    """
+    names = list(weights)
+    learned = sum(int(sequence.learned.sum()) for sequence in sequences)
+    value, slopes = 0.0, [torch.zeros_like(weights[name]) for name in names]
+    for sequence in sequences:
+        share = int(sequence.learned.sum()) / learned
+        if share:
+            leaves = [weights[name].detach().requires_grad_() for name in names]
+            loss = model.loss([sequence], dict(zip(names, leaves)))
+            value += share * float(loss.detach())
+            for slope, gradient in zip(slopes, torch.autograd.grad(loss, leaves)):
+                slope += share * gradient
+    line = torch.stack([(weights[n] * s).sum() for n, s in zip(names, slopes)]).sum()
+    return line + (value - line.detach())
 
 
 def inner_batches(

