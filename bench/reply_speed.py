@@ -3,9 +3,8 @@
     python bench/reply_speed.py [--dialogues 10] [--threads 2] [--json OUT]
 
 Held-out conversations of dialogue_data/parcel_delivery.yml, turn by turn as they are served: the
-domain's updates merged, what was read of a conversation kept. `generate` has the same merged weights
-and the same prompts, and reads each anew; both decode greedily up to the end of the line, and must
-write the same.
+domain's updates merged, what was read of a conversation kept. `generate` has the same merged
+weights and the same prompts, and reads each anew; both decode greedily up to the end of the line.
 """
 
 from __future__ import annotations

@@ -69,6 +69,7 @@ def bots(
     plain = Bot.copy(BOTS / "pizzeria", folder / "plain", **shared)
     pizzeria = Bot.copy(BOTS / "pizzeria", folder / "pizzeria", **shared)
     own = own.with_environment(RASA_ONRAMP_DATABASE_URL=stores[0])
+    own.edit("config.yml", _MODEL, f"{_MODEL}\n    reply_threshold: 1.0")  # all is written
     pizzeria = pizzeria.with_environment(RASA_ONRAMP_DATABASE_URL=stores[1])
 
     trainings = [bot.begin("train") for bot in (own, plain)]

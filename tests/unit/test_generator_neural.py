@@ -19,7 +19,7 @@ RETRIEVED = RetrievalGenerator(SCHEMA, SUPPORT, embed)
 
 def generator(text: Optional[str] = None) -> NeuralGenerator:
     """With a model that always writes `text`."""
-    return NeuralGenerator(RETRIEVED, shared_tokens(), lambda prompt: text)
+    return NeuralGenerator(RETRIEVED, shared_tokens(), lambda prompt: text, sure=1.1)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_a_real_model_is_asked_with_the_prompt() -> None:
         seen.append(prompt)
         return write(model, [prompt])[0]
 
-    real = NeuralGenerator(RETRIEVED, model.tokens, read_and_write)
+    real = NeuralGenerator(RETRIEVED, model.tokens, read_and_write, sure=1.1)
     assert real.reply(*FOUND).text == "Good news: QQ7 is in transit."
     assert [each.ids.tolist() for each in seen] == [real.prompt(FOUND).ids.tolist()]
 
@@ -168,3 +168,13 @@ def test_a_prompt_goes_on_where_the_last_one_ended(silent: NeuralGenerator) -> N
             ids = silent.prompt(asked).ids.tolist()
             assert ids[: len(before)] == before and len(ids) > len(before)
             before = ids
+
+
+def test_a_support_reply_is_said_as_it_is_where_it_is_sure_enough() -> None:
+    written = "OK, {tracking_number}."
+    sure = RETRIEVED.reply(*FOUND).confidence
+    for threshold, model_writes in ((sure, False), (sure + 0.01, True)):
+        asked = NeuralGenerator(
+            RETRIEVED, shared_tokens(), lambda prompt: written, sure=threshold
+        ).reply(*FOUND)
+        assert (asked.source == "model") == model_writes

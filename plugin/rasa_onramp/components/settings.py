@@ -76,6 +76,7 @@ class ModelSettings:
             "cache_size": (_is_count, "a whole number from 1 up"),
             "retry_after": (is_number, "a number of seconds"),
             "reply_seconds": (is_number, "a number of seconds"),
+            "reply_threshold": (is_probability, "a number from 0 to 1"),
         }
         problems = check_keys(
             "OnrampModel", config, checks, optional=("database_url_env", "checkpoint")

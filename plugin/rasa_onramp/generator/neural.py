@@ -13,10 +13,13 @@ from rasa_onramp.generator.retrieval import Reply, RetrievalGenerator
 from rasa_onramp.generator.situation import Situation, situate
 from rasa_onramp.generator.written import forms_of, template_of
 
-__all__ = ["WRITTEN", "Asked", "NeuralGenerator"]
+__all__ = ["SURE", "WRITTEN", "Asked", "NeuralGenerator"]
 
 #: A prompt → the text that the language model goes on with, None if it has none.
 Write = Callable[[Packed], Optional[str]]
+
+#: How alike a support reply's situation must be for the reply to be said as it is.
+SURE = 0.8
 
 #: `Reply.source` of what the language model wrote.
 WRITTEN = "model"
@@ -34,13 +37,23 @@ class Asked(NamedTuple):
 class NeuralGenerator:
     """Replies of one domain by a language model under the domain's updates.
 
-    `write` is that model: it takes a prompt and returns the reply's text, or None.
+    `write` is that model: it takes a prompt and returns the reply's text, or None. A support reply
+    that answered a situation as alike as `sure` (`Reply.confidence`) is said as it is: where a bot
+    has its fixed wording, nothing that is written anew is closer to it.
 
     What the model writes is said only where every placeholder can be filled and nothing is stated
     that state, results and the domain's own replies don't hold; else the best support reply is.
     """
 
-    def __init__(self, retrieval: RetrievalGenerator, tokens: ReplyTokens, write: Write):
+    def __init__(
+        self,
+        retrieval: RetrievalGenerator,
+        tokens: ReplyTokens,
+        write: Write,
+        *,
+        sure: float = SURE,
+    ):
+        self._sure = sure
         self._schema = retrieval.schema
         self._retrieval = retrieval
         self._forms = forms_of(retrieval.pool.replies)
@@ -56,6 +69,9 @@ class NeuralGenerator:
     ) -> Reply:
         """The reply to `turns`; see `RetrievalGenerator.reply`."""
         asked = Asked(turns, state, results, action)
+        retrieved = self._retrieval.reply(*asked)
+        if retrieved.confidence >= self._sure:
+            return retrieved
         return self.settled(asked, self._write(self.prompt(asked)))
 
     def prompt(self, asked: Asked) -> Packed:

@@ -11,7 +11,7 @@ from rasa_onramp.dialogue import DONTCARE, Span, State, Turn
 from rasa_onramp.errors import NotFound
 from rasa_onramp.generator import Reply, RetrievalGenerator
 from rasa_onramp.generator.model import ReplyModel
-from rasa_onramp.generator.neural import NeuralGenerator
+from rasa_onramp.generator.neural import SURE, NeuralGenerator
 from rasa_onramp.generator.spotting import find_sources, longest, sources_of
 from rasa_onramp.runtime.adapter_cache import AdapterCache
 from rasa_onramp.runtime.background import load_background
@@ -51,6 +51,7 @@ class EngineSettings:
     a host bot's own NLU counts as sure. `action_threshold`: how sure the tracker must be of an API
     call. `cache_size`: domains kept in memory. `retry_after`: seconds between attempts to reach a
     store that is down. `reply_seconds`: how long the language model may take for a reply.
+    `reply_threshold`: from which confidence on a support reply is said as it is instead.
     """
 
     threshold: float = 0.5
@@ -60,6 +61,7 @@ class EngineSettings:
     cache_size: int = 16
     retry_after: float = 2.0
     reply_seconds: float = 4.0
+    reply_threshold: float = SURE
 
 
 _DEFAULTS = EngineSettings()
@@ -129,7 +131,9 @@ class Engine:
         self.adapters = AdapterCache(store, tracker, settings.cache_size)
         self.writer: Optional[DomainWriter] = None
         if replies is not None:
-            self.writer = DomainWriter(store, replies, seconds=settings.reply_seconds)
+            self.writer = DomainWriter(
+                store, replies, seconds=settings.reply_seconds, sure=settings.reply_threshold
+            )
         self.router = Router(
             self.embed,
             self.background,

@@ -21,10 +21,13 @@ logger = logging.getLogger(__name__)
 
 
 class DomainWriter:
-    """Gives each domain its generator. Thread-safe; a reply takes at most `seconds` of writing."""
+    """Gives each domain its generator. Thread-safe; a reply takes at most `seconds` of writing, and
+    none where a support reply is `sure` enough.
+    """
 
-    def __init__(self, store: Store, model: ReplyModel, *, seconds: float):
+    def __init__(self, store: Store, model: ReplyModel, *, seconds: float, sure: float):
         self._model = model
+        self._sure = sure
         self._adapters = ReplyAdapters(store, model.digest, model.dtype)
         self._worker = ReplyWorker(Writer(model), seconds=seconds)
 
@@ -41,5 +44,8 @@ class DomainWriter:
             return domain.generator
         found = updates
         return NeuralGenerator(
-            domain.generator, self._model.tokens, lambda prompt: self._worker.write(prompt, found)
+            domain.generator,
+            self._model.tokens,
+            lambda prompt: self._worker.write(prompt, found),
+            sure=self._sure,
         )
