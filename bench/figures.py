@@ -79,10 +79,12 @@ def reply_markdown(file: str) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for row in found["summary"]:
+        several = row["seeds"] > 1  # one support set has no spread
+        bleu = f" ± {row['bleu_sd']:.1f}" if several else ""
+        errors = f" ± {row['slot_error_rate_sd']:.2f}" if several else ""
         lines.append(
-            f"| {REPLY_NAMES[row['method']]} | {row['bleu']:.1f} ± {row['bleu_sd']:.1f} | "
-            f"{row['bleu_delexicalised']:.1f} | "
-            f"{row['slot_error_rate']:.2f} ± {row['slot_error_rate_sd']:.2f} | "
+            f"| {REPLY_NAMES[row['method']]} | {row['bleu']:.1f}{bleu} | "
+            f"{row['bleu_delexicalised']:.1f} | {row['slot_error_rate']:.2f}{errors} | "
             f"{row['distinct_2']:.2f} | {100 * row['written']:.0f}% | "
             f"{row['adapting_seconds']:.1f} |"
         )

@@ -100,7 +100,8 @@ def steps(console: Console, processes: Processes) -> None:
 
 def environment() -> Dict[str, str]:
     """What the started programs see: the demo's own store, and less noise."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("RASA_ONRAMP_")}
+    kept = "RASA_ONRAMP_HOME"  # where the language model is
+    clean = {k: v for k, v in os.environ.items() if k == kept or not k.startswith("RASA_ONRAMP_")}
     return {
         **clean,
         "RASA_ONRAMP_DATABASE_URL": f"sqlite:///{FOLDER / 'onramp.db'}",
