@@ -28,20 +28,24 @@ class Bot:
         self._repository = repository
         self._folder = folder
         self._url = ""
-        self._actions = self._port = 0
+        self._actions = self._port = self._training = 0
         self.pid = 0
 
-    def train(self) -> None:
+    def begin_training(self) -> None:
         """`rasa train` with the repository's own config.yml, domain.yml and data/."""
         here = self._repository
-        self._processes.run(
+        self._training = self._processes.start(
+            "train",
             [
                 *(*self._rasa("train"), "--config", str(here / "config.yml")),
                 *("--domain", str(here / "domain.yml"), "--data", str(here / "data")),
                 *("--out", str(self._folder / "models"), "--fixed-model-name", "demo"),
             ],
-            log="train.log",
         )
+
+    def finish_training(self) -> None:
+        """Wait for its end."""
+        self._processes.finish(self._training)
 
     def start_actions(self) -> None:
         """Start the action server, which needs no model; `start` waits until it listens."""

@@ -96,6 +96,14 @@ class Processes:
                 raise DemoFailed(f"{name} wasn't ready within {seconds:.0f} s{self._tail(log)}")
             time.sleep(0.2)
 
+    def finish(self, pid: int) -> None:
+        """Wait for the end of a program that was started; DemoFailed if it isn't a good one."""
+        name, process = next(entry for entry in self._running if entry[1].pid == pid)
+        code = process.wait()
+        self._stop(process)
+        if code:
+            raise DemoFailed(f"{name} ended with exit code {code}{self._tail(f'{name}.log')}")
+
     def alive(self, pid: int) -> bool:
         """Whether the server with this pid still runs."""
         return any(p.pid == pid and p.poll() is None for _, p in self._running)
