@@ -100,8 +100,8 @@ def test_a_domain_onboarded_while_it_runs_works_at_the_next_message(
     assert server.process.poll() is None
 
     printed = bot.onramp(*adapting)
-    assert server.say("written to", lost) and server.understood("written to")["adapter"] == 2
-    said = [e for e in server.tracker("written to")["events"] if e["event"] == "bot"][-1]
+    assert server.say("writer", lost) and server.understood("writer")["adapter"] == 2
+    said = [e for e in server.tracker("writer")["events"] if e["event"] == "bot"][-1]
     assert "z5" in said["text"]
     if resolves(bot):  # the language model is on the machine
         assert "replies in " in printed
