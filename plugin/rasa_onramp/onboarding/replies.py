@@ -21,7 +21,7 @@ __all__ = ["ReplyAdaptation", "ReplyLearner"]
 
 
 #: Held-out dialogues that are measured on: a perplexity needs no more, and reading takes time.
-_MEASURED = 5
+_MEASURED = 3
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class ReplyAdaptation:
     """The replies' part of an adapter version, as a file, and for which initialisation it is.
 
     `before` and `after` are the mean negative log likelihood, in nats, of the held-out replies'
-    tokens (of the first five dialogues) under the initialisation and as adapted; None without any.
+    tokens (of the first three dialogues) under the initialisation and as adapted; None without any.
     """
 
     weights: bytes
