@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
-
-import numpy
 import pytest
 import torch
 
@@ -20,6 +17,7 @@ from rasa_onramp.dialogue import (
     Turn,
 )
 from rasa_onramp.generator import RetrievalGenerator
+from tiny_replies import embed
 
 SCHEMA = Schema(
     "parcels",
@@ -50,15 +48,6 @@ SCHEMA = Schema(
         Action("save", "Save a new day", ("tracking_number", "delivery_day")),
     ),
 )
-
-
-def embed(texts):
-    """Hashed bags of words: real, deterministic, L2-normalised (texts, 256)."""
-    rows = numpy.full((len(texts), 256), 1e-6, dtype=numpy.float32)
-    for row, text in zip(rows, texts):
-        for word in text.lower().split():
-            row[zlib.crc32(word.strip(".,?!'").encode()) % 256] += 1
-    return rows / numpy.linalg.norm(rows, axis=1, keepdims=True)
 
 
 def user(text, intent=None, requested=(), **values):

@@ -16,6 +16,15 @@ from rasa_onramp.cli.options import (
     threads_option,
 )
 from rasa_onramp.cli.training_corpora import tasks_in
+from rasa_onramp.cli.training_options import (
+    data_option,
+    meta_minutes_option,
+    minutes_option,
+    paraphrases_option,
+    run_option,
+    seed_option,
+    stage_option,
+)
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.metalearning.algorithms import ALGORITHMS
 from rasa_onramp.metalearning.multitask import MultitaskConfig, pretrain
@@ -32,30 +41,10 @@ __all__ = ["command"]
 
 
 @click.command("meta-train")
-@click.option(
-    "--data",
-    "folders",
-    required=True,
-    multiple=True,
-    type=click.Path(),
-    help="Training corpus: an SGD-format folder, or a folder of YAML files; repeatable. Its "
-    "folders paraphrase_* are used.",
-)
-@click.option(
-    "--paraphrases",
-    multiple=True,
-    type=click.Path(),
-    help="Folder whose schema.json has the first corpus's services in other words (SGD-X); "
-    "repeatable.",
-)
-@click.option("--run", "folder", required=True, type=click.Path(), help="Folder to work in.")
-@click.option(
-    "--stage",
-    type=click.Choice(["multitask", "meta", "both"]),
-    default="both",
-    show_default=True,
-    help="Multi-task pretraining, meta-training from --start, or one after the other.",
-)
+@data_option
+@paraphrases_option
+@run_option
+@stage_option
 @click.option("--start", type=click.Path(), default=None, help="Tracker folder to start from.")
 @click.option(
     "--encoder",
@@ -73,21 +62,11 @@ __all__ = ["command"]
 @click.option(
     "--steps", type=click.IntRange(1), default=4000, show_default=True, help="Multi-task steps."
 )
-@click.option(
-    "--minutes",
-    type=click.FloatRange(0, min_open=True),
-    default=None,
-    help="End multi-task pretraining after so many minutes.",
-)
+@minutes_option
 @click.option(
     "--meta-steps", type=click.IntRange(1), default=300, show_default=True, help="Outer steps."
 )
-@click.option(
-    "--meta-minutes",
-    type=click.FloatRange(0, min_open=True),
-    default=None,
-    help="End meta-training after so many minutes.",
-)
+@meta_minutes_option
 @click.option(
     "--hold-back",
     default="",
@@ -115,7 +94,7 @@ __all__ = ["command"]
     show_default=True,
     help="Likewise of the pointers and special tokens.",
 )
-@click.option("--seed", default=0, show_default=True, type=int, help="Seed of everything random.")
+@seed_option
 @device_option
 @threads_option
 @progress_option

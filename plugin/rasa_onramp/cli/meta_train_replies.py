@@ -16,6 +16,13 @@ from rasa_onramp.cli.options import (
     shows_progress,
     threads_option,
 )
+from rasa_onramp.cli.training_options import (
+    meta_minutes_option,
+    minutes_option,
+    run_option,
+    seed_option,
+    stage_option,
+)
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.generator.checkpoint import load_replies, new_replies, save_replies
 from rasa_onramp.metalearning.algorithms import ALGORITHMS, algorithm
@@ -37,14 +44,8 @@ __all__ = ["command"]
     type=click.Path(),
     help="File that pack-replies wrote; repeatable.",
 )
-@click.option("--run", "folder", required=True, type=click.Path(), help="Folder to work in.")
-@click.option(
-    "--stage",
-    type=click.Choice(["multitask", "meta", "both"]),
-    default="both",
-    show_default=True,
-    help="Multi-task pretraining, meta-training from --start, or one after the other.",
-)
+@run_option
+@stage_option
 @click.option("--start", type=click.Path(), default=None, help="Initialisation to start from.")
 @click.option(
     "--algorithm",
@@ -61,12 +62,7 @@ __all__ = ["command"]
     show_default=True,
     help="Multi-task steps.",
 )
-@click.option(
-    "--minutes",
-    type=click.FloatRange(0, min_open=True),
-    default=None,
-    help="End multi-task pretraining after so many minutes.",
-)
+@minutes_option
 @click.option(
     "--meta-steps",
     type=click.IntRange(1),
@@ -74,12 +70,7 @@ __all__ = ["command"]
     show_default=True,
     help="Outer steps.",
 )
-@click.option(
-    "--meta-minutes",
-    type=click.FloatRange(0, min_open=True),
-    default=None,
-    help="End meta-training after so many minutes.",
-)
+@meta_minutes_option
 @click.option(
     "--rank",
     type=click.IntRange(1, 32),
@@ -101,7 +92,7 @@ __all__ = ["command"]
     show_default=True,
     help="Learned tokens a multi-task batch.",
 )
-@click.option("--seed", default=0, show_default=True, type=int, help="Seed of everything random.")
+@seed_option
 @language_model_option
 @device_option
 @threads_option

@@ -14,27 +14,17 @@ from rasa_onramp.cli.options import (
     writable,
 )
 from rasa_onramp.cli.training_corpora import tasks_in
+from rasa_onramp.cli.training_options import (
+    data_option,
+    paraphrases_option,
+)
 
 __all__ = ["command"]
 
 
 @click.command("pack-replies")
-@click.option(
-    "--data",
-    "folders",
-    required=True,
-    multiple=True,
-    type=click.Path(),
-    help="Training corpus: an SGD-format folder, or a folder of YAML files; repeatable. Its "
-    "folders paraphrase_* are used.",
-)
-@click.option(
-    "--paraphrases",
-    multiple=True,
-    type=click.Path(),
-    help="Folder whose schema.json has the first corpus's services in other words (SGD-X); "
-    "repeatable.",
-)
+@data_option
+@paraphrases_option
 @click.option(
     "--episodes", default=500, show_default=True, type=click.IntRange(1), help="How many."
 )

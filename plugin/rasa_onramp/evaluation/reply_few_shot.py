@@ -32,6 +32,7 @@ from rasa_onramp.generator.prompt import exchanges
 from rasa_onramp.generator.replies import SupportReply, support_replies
 from rasa_onramp.generator.retrieval import Reply, RetrievalGenerator
 from rasa_onramp.generator.writing import Updates, Writer
+from rasa_onramp.metalearning.reply_episodes import packed_dialogues
 from rasa_onramp.metalearning.reply_finetuning import ReplyFineTuning, finetune_replies
 from rasa_onramp.metalearning.reply_training import adapt_replies
 from rasa_onramp.tracker.encoder import SentenceEncoder
@@ -104,19 +105,12 @@ def measure_replies(
             replies = [[retrieval.reply(*asked) for asked in turns.asked] for turns in held_out]
         else:
             assert model is not None
-            packed = [
-                pack(
-                    model.tokens,
-                    schema,
-                    exchanges(schema, replies, reads, leave_out=[replies[0].dialogue]),
-                )
-                for replies in known
-                if replies
-            ]
-            if method == "finetune" and packed:
-                weights = finetune_replies(model, packed, finetuning)
-            elif method.startswith("adapted"):
-                weights = adapt_replies(model, packed, seed=split.seed)
+            if method not in ("zero-shot", "in-context"):
+                packed = packed_dialogues(model.tokens, schema, known, reads)
+                if method != "finetune":
+                    weights = adapt_replies(model, packed, seed=split.seed)
+                elif packed:
+                    weights = finetune_replies(model, packed, finetuning)
             adapted = time.perf_counter()
             retrieval = RetrievalGenerator(schema, shown, embed)
             replies = _written(retrieval, model, held_out, reads, weights)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from typing import Dict, Hashable, List, Sequence, Tuple, cast
 
 from rasa_onramp.evaluation.reply_few_shot import ReplyResult
@@ -58,8 +59,7 @@ def summarise_replies(results: Sequence[ReplyResult], method: str, shots: int) -
 
 
 def _spread(values: Sequence[float]) -> float:
-    mean = sum(values) / len(values)
-    return (sum((v - mean) ** 2 for v in values) / max(1, len(values) - 1)) ** 0.5
+    return statistics.stdev(values) if len(values) > 1 else 0.0
 
 
 def difference(results: Sequence[ReplyResult], method: str, shots: int) -> Row:

@@ -72,7 +72,7 @@ class NeuralGenerator:
         retrieved = self._retrieval.reply(*asked)
         if retrieved.confidence >= self._sure:
             return retrieved
-        return self.settled(asked, self._write(self.prompt(asked)))
+        return self._written(asked, self._write(self.prompt(asked))) or retrieved
 
     def prompt(self, asked: Asked) -> Packed:
         """What the model reads: the conversation so far, delexicalised, and the turn at hand."""
@@ -84,11 +84,15 @@ class NeuralGenerator:
 
     def settled(self, asked: Asked, text: Optional[str]) -> Reply:
         """What is said: the text that the model wrote, filled, or else the best support reply."""
+        return self._written(asked, text) or self._retrieval.reply(*asked)
+
+    def _written(self, asked: Asked, text: Optional[str]) -> Optional[Reply]:
+        """The text that the model wrote, filled; None where it may not be said."""
         now = self._situation(asked)
         template = None if text is None else template_of(text, self._schema, now, self._forms)
         filled = None if template is None else fill(template, now.state.values, now.rows)
         if template is None or not (filled and filled.strip()) or self._made_up(filled, now):
-            return self._retrieval.reply(*asked)
+            return None
         return Reply(filled, template.text, WRITTEN, 1.0, template.slots)
 
     def _made_up(self, text: str, now: Situation) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ from rasa_onramp.metalearning.examples import Augmentation, Group, group_of
 from rasa_onramp.metalearning.objective import group_loss
 from rasa_onramp.metalearning.parallel import ALONE, Workers
 from rasa_onramp.metalearning.runs import Run
+from rasa_onramp.metalearning.schedule import share_done, warm_cosine
 from rasa_onramp.tracker.model import StateTracker
 
 __all__ = ["MultitaskConfig", "pretrain"]
@@ -102,7 +102,7 @@ def pretrain(
     done = step / config.steps
     while done < 1:
         groups = next(feed)
-        scale = _schedule(step, done, config)
+        scale = warm_cosine(step, done, config.warmup)
         for group in optimiser.param_groups:
             group["lr"] = group["peak"] * scale
         optimiser.zero_grad(set_to_none=True)
@@ -118,8 +118,7 @@ def pretrain(
         step += 1
         turns += asked * workers.count
         elapsed = time.monotonic() - began
-        done = max(step / config.steps, elapsed / 60 / config.minutes if config.minutes else 0)
-        done = workers.same(done)
+        done = workers.same(share_done(step, config.steps, elapsed, config.minutes))
         bar.update()
         if not workers.first:
             continue
@@ -160,9 +159,3 @@ def _batches(
         if sum(group.tokens for group in batch) >= config.tokens_a_batch:
             yield batch
             batch = []
-
-
-def _schedule(step: int, done: float, config: MultitaskConfig) -> float:
-    """Linear warm-up, then cosine decay to a twentieth as `done` goes from 0 to 1."""
-    warm = min(1.0, (step + 1) / config.warmup)
-    return warm * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))

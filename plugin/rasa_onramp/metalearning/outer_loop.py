@@ -11,7 +11,6 @@ What an episode is and how its query loss is taken is the caller's.
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol, Sequence
@@ -21,6 +20,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from rasa_onramp.metalearning.runs import Run
+from rasa_onramp.metalearning.schedule import cosine, share_done
 
 __all__ = ["OuterConfig", "learned_rates", "outer_loop"]
 
@@ -93,7 +93,7 @@ def outer_loop(
     began, done = time.monotonic(), step / config.steps
     while done < 1:
         for group, peak in zip(optimiser.param_groups, peaks):
-            group["lr"] = peak * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * done)))
+            group["lr"] = peak * cosine(done, 0.1)
         optimiser.zero_grad(set_to_none=True)
         losses: List[float] = []
         for _ in range(config.episodes_a_step):
@@ -105,12 +105,12 @@ def outer_loop(
             torch.nn.utils.clip_grad_norm_(part, config.clip)
         optimiser.step()
         step += 1
-        elapsed = (time.monotonic() - began) / 60
-        done = max(step / config.steps, elapsed / config.minutes if config.minutes else 0)
+        elapsed = time.monotonic() - began
+        done = share_done(step, config.steps, elapsed, config.minutes)
         mean = sum(losses) / max(1, len(losses))
         bar.update()
         bar.set_postfix(query_loss=f"{mean:.3f}")
-        run.log(step, {"query loss": mean, "minutes": elapsed})
+        run.log(step, {"query loss": mean, "minutes": elapsed / 60})
         if step % config.save_every == 0 or done >= 1:
             run.save(step, everything, optimiser, settings)
     bar.close()

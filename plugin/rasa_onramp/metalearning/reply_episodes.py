@@ -26,6 +26,7 @@ __all__ = [
     "ReplyEpisode",
     "ReplyEpisodes",
     "make_episodes",
+    "packed_dialogues",
     "read_episodes",
     "support_and_queries",
     "write_episodes",
@@ -66,14 +67,28 @@ def support_and_queries(
     known = [reply for replies in support for reply in replies]
     pool = ReplyPool(schema, known, lambda some: numpy.stack([rows[text] for text in some]))
 
-    def packed(dialogues: Sequence[Sequence[SupportReply]]) -> Tuple[Packed, ...]:
-        return tuple(
-            pack(tokens, schema, exchanges(schema, replies, pool, leave_out=[replies[0].dialogue]))
-            for replies in dialogues
-            if replies
-        )
+    return ReplyEpisode(
+        schema.name,
+        packed_dialogues(tokens, schema, support, pool),
+        packed_dialogues(tokens, schema, queries, pool),
+    )
 
-    return ReplyEpisode(schema.name, packed(support), packed(queries))
+
+def packed_dialogues(
+    tokens: ReplyTokens,
+    schema: Schema,
+    dialogues: Sequence[Sequence[SupportReply]],
+    pool: ReplyPool,
+) -> Tuple[Packed, ...]:
+    """Dialogues, each given as its replies, read with all of the pool's but their own.
+
+    Those without a reply are left out.
+    """
+    return tuple(
+        pack(tokens, schema, exchanges(schema, replies, pool, leave_out=[replies[0].dialogue]))
+        for replies in dialogues
+        if replies
+    )
 
 
 def make_episodes(

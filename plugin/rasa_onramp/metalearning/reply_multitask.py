@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ from rasa_onramp.generator.packing import Packed
 from rasa_onramp.metalearning.parallel import ALONE, Workers
 from rasa_onramp.metalearning.reply_episodes import ReplyEpisode
 from rasa_onramp.metalearning.runs import Run
+from rasa_onramp.metalearning.schedule import share_done, warm_cosine
 
 __all__ = ["ReplyMultitaskConfig", "pretrain_replies"]
 
@@ -79,7 +79,7 @@ def pretrain_replies(
     began, tokens, done = time.monotonic(), 0, step / config.steps
     while done < 1:
         batch = next(feed)
-        scale = min(1.0, (step + 1) / config.warmup) * _cosine(done)
+        scale = warm_cosine(step, done, config.warmup)
         for group in optimiser.param_groups:
             group["lr"] = config.rate * scale
         optimiser.zero_grad(set_to_none=True)
@@ -95,8 +95,7 @@ def pretrain_replies(
         step += 1
         tokens += sum(len(s.ids) for s in batch) * workers.count
         elapsed = time.monotonic() - began
-        done = max(step / config.steps, elapsed / 60 / config.minutes if config.minutes else 0)
-        done = workers.same(done)
+        done = workers.same(share_done(step, config.steps, elapsed, config.minutes))
         bar.update()
         if not workers.first:
             continue
@@ -120,8 +119,3 @@ def _batches(
             if sum(int(s.learned.sum()) for s in batch) >= learned:
                 yield batch
                 batch = []
-
-
-def _cosine(done: float) -> float:
-    """Cosine decay to a twentieth as `done` goes from 0 to 1."""
-    return 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))

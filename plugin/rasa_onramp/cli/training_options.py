@@ -1,0 +1,57 @@
+"""Options that the commands which train share."""
+
+from __future__ import annotations
+
+import click
+
+__all__ = [
+    "data_option",
+    "meta_minutes_option",
+    "minutes_option",
+    "paraphrases_option",
+    "run_option",
+    "seed_option",
+    "stage_option",
+]
+
+data_option = click.option(
+    "--data",
+    "folders",
+    required=True,
+    multiple=True,
+    type=click.Path(),
+    help="Training corpus: an SGD-format folder, or a folder of YAML files; repeatable. Its "
+    "folders paraphrase_* are used.",
+)
+paraphrases_option = click.option(
+    "--paraphrases",
+    multiple=True,
+    type=click.Path(),
+    help="Folder whose schema.json has the first corpus's services in other words (SGD-X); "
+    "repeatable.",
+)
+run_option = click.option(
+    "--run", "folder", required=True, type=click.Path(), help="Folder to work in."
+)
+stage_option = click.option(
+    "--stage",
+    type=click.Choice(["multitask", "meta", "both"]),
+    default="both",
+    show_default=True,
+    help="Multi-task pretraining, meta-training from --start, or one after the other.",
+)
+minutes_option = click.option(
+    "--minutes",
+    type=click.FloatRange(0, min_open=True),
+    default=None,
+    help="End multi-task pretraining after so many minutes.",
+)
+meta_minutes_option = click.option(
+    "--meta-minutes",
+    type=click.FloatRange(0, min_open=True),
+    default=None,
+    help="End meta-training after so many minutes.",
+)
+seed_option = click.option(
+    "--seed", default=0, show_default=True, type=int, help="Seed of everything random."
+)

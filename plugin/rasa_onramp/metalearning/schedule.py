@@ -1,0 +1,25 @@
+"""How far a run is, and the learning rate that goes with it."""
+
+from __future__ import annotations
+
+import math
+from typing import Optional
+
+__all__ = ["cosine", "share_done", "warm_cosine"]
+
+
+def share_done(step: int, steps: int, elapsed: float, minutes: Optional[float]) -> float:
+    """How much of a run is done after `elapsed` seconds: by steps or by `minutes`, whichever is
+    further on; 1 and above is its end.
+    """
+    return max(step / steps, elapsed / 60 / minutes if minutes else 0)
+
+
+def cosine(done: float, floor: float) -> float:
+    """Cosine decay from 1 to `floor` as `done` goes from 0 to 1."""
+    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+
+def warm_cosine(step: int, done: float, warmup: int) -> float:
+    """Linear warm-up over `warmup` steps, then cosine decay to a twentieth."""
+    return min(1.0, (step + 1) / warmup) * cosine(done, 0.05)
