@@ -1,10 +1,16 @@
 """How long the language model takes for a reply, beside transformers' own `generate`.
 
-    python bench/reply_speed.py [--dialogues 10] [--threads 2] [--json OUT]
+    python bench/reply_speed.py [--dialogues 10] [--threads 2] [--together 4,16,64] [--json OUT]
 
 Held-out conversations of dialogue_data/parcel_delivery.yml, turn by turn as they are served: the
 domain's updates merged, what was read of a conversation kept. `generate` has the same merged
 weights and the same prompts, and reads each anew; both decode greedily up to the end of the line.
+
+A decoded token reads all weights once, so their bytes over the memory's measured bandwidth are the
+least that it can take (`token_floor_ms`).
+
+`together` are conversations answered in one batch, of one domain (merged weights) and of as many
+domains as there are rows (each with its own updates): replies a second, over those of one alone.
 """
 
 from __future__ import annotations
@@ -17,9 +23,11 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import torch
+from tqdm import tqdm
 
 from rasa_onramp.formats import read
 from rasa_onramp.generator.checkpoint import load_replies
+from rasa_onramp.generator.model import ReplyModel
 from rasa_onramp.generator.packing import Packed, pack
 from rasa_onramp.generator.pool import ReplyPool
 from rasa_onramp.generator.prompt import Exchange, exchanges
@@ -35,35 +43,42 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dialogues", type=int, default=10)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--together", default="4,16,64", help="sizes of batches")
     parser.add_argument("--json", type=Path, help="write the figures there too")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    text = json.dumps(measure(options.dialogues), indent=2)
+    sizes = [int(size) for size in options.together.split(",") if size]
+    text = json.dumps(measure(options.dialogues, sizes), indent=2)
     print(text)
     if options.json is not None:
         options.json.write_text(text + "\n", encoding="utf-8")
 
 
-def measure(dialogues: int) -> Dict[str, Any]:
+def measure(dialogues: int, sizes: List[int]) -> Dict[str, Any]:
     """Seconds a reply, and tokens."""
-    model = load_replies()
-    writer, updates = Writer(model), Updates(model.digest, model.weights)
+    model = load_replies(device="cuda" if torch.cuda.is_available() else "cpu")
+    start = {name: value.to(model.dtype) for name, value in model.weights.items()}
+    writer, updates = Writer(model), Updates(model.digest, start)
     prompts = asked(model.tokens, dialogues)
     writer.write(prompts[:1], [updates])  # merges the weights
     ours: List[float] = []
     theirs: List[float] = []
     lengths: List[int] = []
-    same = 0
-    for prompt in prompts:
+    same, again = 0, 0.0
+    for prompt in tqdm(prompts, desc="replies", disable=None):
         began = time.perf_counter()
         (written,) = writer.write([prompt], [updates])
         ours.append(time.perf_counter() - began)
+        began = time.perf_counter()
+        writer.write([prompt], [updates])  # all of it is known now: one token is read again
+        again += time.perf_counter() - began
         with model.using_merged(model.merged(model.weights)) as lm:
             began = time.perf_counter()
             found = generated(lm, prompt, model.tokens.end[0])
             theirs.append(time.perf_counter() - began)
         lengths.append(len(found))
         same += written == model.tokens.text(found[:-1]).strip()
+    token, floor = again / sum(lengths), weight_bytes(model) / bandwidth(model.device)
     return {
         "replies": len(prompts),
         "written alike": same,
@@ -72,9 +87,59 @@ def measure(dialogues: int) -> Dict[str, Any]:
         "ours_p95_s": round(statistics.quantiles(ours, n=20)[-1], 3),
         "generate_p50_s": round(statistics.median(theirs), 3),
         "generate_p95_s": round(statistics.quantiles(theirs, n=20)[-1], 3),
+        "token_ms": round(1000 * token, 2),
+        "token_floor_ms": round(1000 * floor, 2),
+        "token_over_floor": round(token / floor, 2),
+        "together": [batch(model, prompts, updates, size) for size in sizes],
+        "device": torch.cuda.get_device_name() if model.device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
         "checkpoint": model.digest,
     }
+
+
+def weight_bytes(model: ReplyModel) -> int:
+    """What a decoded token reads; the table of embedded words is the output head too, or is hardly
+    read.
+    """
+    lm = model.model
+    read = {id(p): p.numel() * p.element_size() for p in lm.parameters()}
+    embedded, head = lm.get_input_embeddings().weight, lm.get_output_embeddings().weight
+    if embedded is not head:
+        del read[id(embedded)]
+    return sum(read.values())
+
+
+def bandwidth(device: torch.device) -> float:
+    """Bytes a second that the memory gives: the best of ten sums over 1 GiB."""
+    data = torch.ones(2**28, device=device)
+    best = 0.0
+    for _ in range(10):
+        began = time.perf_counter()
+        float(data.sum())
+        best = max(best, data.numel() * 4 / (time.perf_counter() - began))
+    return best
+
+
+def batch(model: ReplyModel, prompts: List[Packed], updates: Updates, size: int) -> Dict[str, Any]:
+    """`size` conversations at once, beside as many one after the other, all read anew."""
+    some = [prompts[number % len(prompts)] for number in range(size)]
+    many = [Updates(f"{updates.digest} {number}", updates.weights) for number in range(size)]
+    alone = 0.0
+    for prompt in tqdm(some, desc=f"{size} one by one", disable=None):
+        writer = Writer(model)
+        writer.write(some[:1], [updates], most=1)  # merges the weights
+        began = time.perf_counter()
+        writer.write([prompt], [updates])
+        alone += time.perf_counter() - began
+    found: Dict[str, Any] = {"conversations": size, "alone_replies_s": round(size / alone, 2)}
+    for name, each in (("one_domain", [updates] * size), ("all_domains", many)):
+        writer = Writer(model)
+        began = time.perf_counter()
+        writer.write(some, each)
+        taken = time.perf_counter() - began
+        found[f"{name}_replies_s"] = round(size / taken, 2)
+        found[f"{name}_over_alone"] = round(alone / taken, 2)
+    return found
 
 
 def asked(tokens: Any, dialogues: int) -> List[Packed]:
@@ -96,7 +161,7 @@ def asked(tokens: Any, dialogues: int) -> List[Packed]:
 @torch.inference_mode()
 def generated(lm: Any, prompt: Packed, end: int) -> List[int]:
     """What transformers writes."""
-    ids = torch.from_numpy(prompt.ids)[None]
+    ids = torch.from_numpy(prompt.ids)[None].to(lm.device)
     out = lm.generate(
         ids,
         attention_mask=torch.ones_like(ids),

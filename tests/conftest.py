@@ -14,9 +14,17 @@ os.environ["RASA_TELEMETRY_ENABLED"] = "false"
 import hypothesis
 import pytest
 
+from language_model import reply_model
 from postgres import postgres_server, postgres_url
 
-__all__ = ["clean_environment", "postgres_server", "postgres_url", "repository", "sgd_folder"]
+__all__ = [
+    "clean_environment",
+    "postgres_server",
+    "postgres_url",
+    "reply_model",
+    "repository",
+    "sgd_folder",
+]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

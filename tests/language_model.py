@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Iterator
+
+import pytest
 
 from rasa_onramp.errors import CheckpointError
+from rasa_onramp.generator.checkpoint import load_replies
+from rasa_onramp.generator.model import ReplyModel
 from rasa_onramp.weights import resolve_language_model
 
-__all__ = ["lend_language_model"]
+__all__ = ["lend_language_model", "reply_model"]
 
 #: Read when tests are collected, before each one's environment is cleaned.
 _HOME = Path(os.environ.get("RASA_ONRAMP_HOME") or "~/.rasa-onramp").expanduser()
@@ -33,3 +38,14 @@ def lend_language_model(home: Path) -> bool:
         else:
             os.environ["RASA_ONRAMP_HOME"] = before
     return True
+
+
+@pytest.fixture(scope="session")
+def reply_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplyModel]:
+    """The shipped initialisation in the real language model, where `make test` fetched it."""
+    home = tmp_path_factory.mktemp("home")
+    if not lend_language_model(home):
+        pytest.skip("the language model isn't here; run `rasa-onramp weights`")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RASA_ONRAMP_HOME", str(home))
+        yield load_replies()

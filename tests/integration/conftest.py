@@ -22,6 +22,9 @@ BOTS = Path(__file__).resolve().parents[1] / "bots"
 #: A line of config.yml's, below which the small tracker's folder goes.
 _MODEL = "database_url_env: RASA_ONRAMP_DATABASE_URL"
 
+#: A line of domain.yml's: a response that the test's bot says anew.
+HELP = '- text: "Tell me in your own words what you need."'
+
 
 class Bots(NamedTuple):
     """Trained bots: the repository's own, and a pizzeria's without us and with us."""
@@ -70,6 +73,7 @@ def bots(
     pizzeria = Bot.copy(BOTS / "pizzeria", folder / "pizzeria", **shared)
     own = own.with_environment(RASA_ONRAMP_DATABASE_URL=stores[0])
     own.edit("config.yml", _MODEL, f"{_MODEL}\n    reply_threshold: 1.0")  # all is written
+    own.edit("domain.yml", HELP, f"{HELP}\n      metadata:\n        rephrase: true")
     pizzeria = pizzeria.with_environment(RASA_ONRAMP_DATABASE_URL=stores[1])
 
     trainings = [bot.begin("train") for bot in (own, plain)]

@@ -11,6 +11,7 @@ from typing import Any, List
 
 import pytest
 
+from rasa_onramp.generator.rephrasing import keeps
 from rasa_onramp.metalearning.lora import adapter_to_bytes
 from rasa_onramp.store import open_store
 from rasa_onramp.tracker.checkpoint import load_tracker
@@ -36,6 +37,18 @@ def test_its_own_messages_stay_its_own(server: RasaServer) -> None:
         "I am a bot, built with Rasa and rasa-onramp."
     ]
     assert server.say("greeter", "zzz qqq") == ["Sorry, that is nothing I can help with."]
+
+
+def test_a_response_that_asks_for_it_is_said_in_other_words(bot: Bot, server: RasaServer) -> None:
+    template = "Tell me in your own words what you need."
+    (reply,) = server.say("helped", "help")
+    said = [event for event in server.tracker("helped")["events"] if event["event"] == "bot"][-1]
+    assert said["text"] == reply
+    if resolves(bot):  # the language model is on the machine
+        assert said["metadata"]["onramp"] == {"template": template, "source": "rephrased"}
+        assert keeps(template, reply)
+    else:
+        assert reply == template
 
 
 def test_a_message_of_an_onboarded_domain_is_tracked_and_answered(server: RasaServer) -> None:

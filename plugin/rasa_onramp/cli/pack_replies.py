@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Optional, Sequence, Tuple
 
 import click
@@ -18,6 +19,7 @@ from rasa_onramp.cli.training_options import (
     data_option,
     paraphrases_option,
 )
+from rasa_onramp.errors import ConfigError
 
 __all__ = ["command"]
 
@@ -26,7 +28,14 @@ __all__ = ["command"]
 @data_option
 @paraphrases_option
 @click.option(
-    "--episodes", default=500, show_default=True, type=click.IntRange(1), help="How many."
+    "--episodes", default=500, show_default=True, type=click.IntRange(0), help="How many."
+)
+@click.option(
+    "--rephrasings",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    help="How many more of replies said in other words, for responses that a bot has already.",
 )
 @click.option("--out", required=True, type=click.Path(), help="File to write.")
 @click.option("--seed", default=0, show_default=True, type=int, help="Seed of what is drawn.")
@@ -37,6 +46,7 @@ def command(
     folders: Tuple[str, ...],
     paraphrases: Tuple[str, ...],
     episodes: int,
+    rephrasings: int,
     out: str,
     seed: int,
     language_model: str,
@@ -45,18 +55,22 @@ def command(
 ) -> None:
     """Draw episodes to learn replies from, delexicalise them and write their tokens to a file.
 
-    An episode is a service, up to five support dialogues and two that are judged by. Reading them
+    An episode is a service, up to five support dialogues and two that are judged by; of replies in
+    other words, four dialogues with another wording beside each reply that has one. Reading them
     takes neither spaCy nor the corpus, so that meta-train-replies runs on a bare GPU machine.
     """
     import torch
 
     from rasa_onramp.generator.packing import ReplyTokens
     from rasa_onramp.metalearning.precision import learning_precision
+    from rasa_onramp.metalearning.rephrasings import make_rephrasings
     from rasa_onramp.metalearning.reply_episodes import make_episodes, write_episodes
     from rasa_onramp.runtime.embedding import CachedEmbed
     from rasa_onramp.tracker.encoder import SentenceEncoder
     from rasa_onramp.weights import resolve_language_model
 
+    if not episodes + rephrasings:
+        raise ConfigError("--episodes and --rephrasings are both 0; ask for some")
     writable(out, "--out")
     if threads:
         torch.set_num_threads(threads)
@@ -70,8 +84,12 @@ def command(
 
     made = []
     cached = CachedEmbed(embed, size=1_000_000)
-    with progress_bar(progress, total=episodes, desc="pack", unit="episode") as bar:
-        for episode in make_episodes(tokens, tasks, episodes, seed, cached):
+    drawn = chain(
+        make_episodes(tokens, tasks, episodes, seed, cached),
+        make_rephrasings(tokens, tasks, rephrasings, seed, cached),
+    )
+    with progress_bar(progress, total=episodes + rephrasings, desc="pack", unit="episode") as bar:
+        for episode in drawn:
             made.append(episode)
             bar.update()
     write_episodes(out, made)

@@ -9,6 +9,7 @@ through before: its templates, its NLG server, or a generator class of its own.
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Dict, List, Mapping, Optional, Tuple
@@ -26,6 +27,7 @@ from rasa_onramp.components.payload import KEY, domain_of, reply_metadata, under
 from rasa_onramp.components.sessions import (
     REPLY,
     call_results,
+    exchanged,
     last_message,
     payload_in,
     session_before_message,
@@ -39,9 +41,15 @@ __all__ = ["OnrampResponseGenerator"]
 
 logger = logging.getLogger(__name__)
 
+#: The metadata's `source` of a response of the bot's own that was said in other words.
+REPHRASED = "rephrased"
+
 
 class OnrampResponseGenerator(TemplatedNaturalLanguageGenerator):
     """Answers `utter_onramp` from the domain's dialogues, in a thread of its own.
+
+    A response of the bot's own with `metadata: {rephrase: true}` is said in other words that suit
+    the conversation, if the language model finds some that keep all it says.
 
     After an API call that failed, and whenever it can't answer, the bot's own response for
     `utter_onramp` is said. `delegate` in endpoints.yml names the class that speaks for the bot;
@@ -104,10 +112,51 @@ class OnrampResponseGenerator(TemplatedNaturalLanguageGenerator):
     ) -> Optional[Dict[str, Any]]:
         """What the bot itself says."""
         if self._bot is None:
-            return await super().generate(utter_action, tracker, output_channel, **kwargs)
+            return await self._from_domain(utter_action, tracker, output_channel, **kwargs)
         if isinstance(self._bot, TemplatedNaturalLanguageGenerator):
             self._bot.responses = self.responses
         return await self._bot.generate(utter_action, tracker, output_channel, **kwargs)
+
+    async def _from_domain(
+        self, utter_action: str, tracker: DialogueStateTracker, output_channel: str, **kwargs: Any
+    ) -> Optional[Dict[str, Any]]:
+        """The Rasa domain's response, said anew if its metadata asks for that.
+
+        What the parent class does, but that a variation is chosen before it is filled.
+        """
+        slots = tracker.current_slot_values()
+        response = copy.deepcopy(self._random_response_for(utter_action, output_channel, slots))
+        if response is None:
+            return None
+        if _wants_rephrasing(response):
+            loop = asyncio.get_running_loop()
+            template = response["text"]
+            text = await loop.run_in_executor(self._threads, _rephrased, template, tracker)
+            if text:
+                response["text"] = text
+                response[KEY] = {"template": template, "source": REPHRASED}
+        return self._fill_response(response, slots, **kwargs)
+
+
+def _wants_rephrasing(response: Mapping[str, Any]) -> bool:
+    metadata = response.get("metadata")
+    asked = isinstance(metadata, Mapping) and metadata.get("rephrase") is True
+    return asked and bool(response.get("text"))
+
+
+def _rephrased(template: str, tracker: DialogueStateTracker) -> Optional[str]:
+    """The template in other words that suit the conversation; None if it should stand."""
+    runtime, message = current_runtime(), last_message(tracker)
+    if runtime is None or message is None:
+        return None
+    try:
+        writer = runtime.engine().writer
+        if writer is None:
+            return None
+        return writer.rephrase(template, message.text or "", exchanged(tracker))
+    except Exception as error:
+        runtime.abstain("rephrasing", error)
+        return None
 
 
 def _answer(

@@ -31,6 +31,7 @@ from rasa_onramp.runtime.session import Session
 __all__ = [
     "REPLY",
     "call_results",
+    "exchanged",
     "last_message",
     "payload_in",
     "session_before_message",
@@ -63,6 +64,19 @@ def last_message(tracker: DialogueStateTracker) -> Optional[UserUttered]:
     event = tracker.get_last_event_for(UserUttered)
     text = event.text if isinstance(event, UserUttered) else None
     return event if text and text.strip() and not text.startswith(_COMMAND) else None
+
+
+def exchanged(tracker: DialogueStateTracker) -> List[Tuple[str, str]]:
+    """Messages before the last one, each with the bot's first answer to it; oldest first."""
+    pairs: List[Tuple[str, str]] = []
+    waiting: Optional[str] = None
+    for event in tracker.applied_events():
+        if isinstance(event, UserUttered):
+            waiting = event.text if event.text and not event.text.startswith(_COMMAND) else None
+        elif isinstance(event, BotUttered) and event.text and waiting is not None:
+            pairs.append((waiting, event.text))
+            waiting = None
+    return pairs
 
 
 def payload_in(message: UserUttered) -> Any:

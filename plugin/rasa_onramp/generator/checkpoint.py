@@ -113,10 +113,14 @@ def available_replies(
 ) -> Optional[ReplyModel]:
     """The shipped initialisation; None, after telling why, where it or its model can't be had.
 
-    Everything else works without it: replies are then those of the support dialogues.
+    Everything else works without it: replies are then those of the support dialogues. On a GPU
+    without room for it, it is told too, and the CPU has it.
     """
     try:
         return load_replies(device=device, attention=attention)
+    except torch.cuda.OutOfMemoryError:
+        tell(f"replies are written on the CPU: {device} has too little free memory")
+        return available_replies(tell, device="cpu", attention=attention)
     except CheckpointError as error:
         tell(f"replies stay those of the support dialogues: {error}")
         return None

@@ -114,6 +114,12 @@ class ReplyModel:
             ) from None
         return cls(model.to(device), tokens, name)
 
+    def to(self, device: Union[str, torch.device]) -> None:
+        """Move it, with its updates and rates."""
+        self.model.to(device)
+        self.weights = {name: value.to(device) for name, value in self.weights.items()}
+        self.rates = {name: value.to(device) for name, value in self.rates.items()}
+
     @property
     def device(self) -> torch.device:
         """Where it computes."""

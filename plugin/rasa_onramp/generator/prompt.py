@@ -21,7 +21,16 @@ from rasa_onramp.generator.pool import ReplyPool
 from rasa_onramp.generator.replies import SupportReply
 from rasa_onramp.generator.situation import Situation
 
-__all__ = ["END", "EXAMPLES", "Exchange", "exchange", "exchanges", "facts", "opening"]
+__all__ = [
+    "END",
+    "EXAMPLES",
+    "Exchange",
+    "exchange",
+    "exchanges",
+    "facts",
+    "one_line",
+    "opening",
+]
 
 #: What ends a reply.
 END = "\n"
@@ -49,17 +58,17 @@ class Exchange:
 def opening(schema: Schema) -> str:
     """What stands before a conversation of a domain."""
     name = re.sub(r"[_\s]+", " ", schema.name).strip()
-    return f"{_line(name)}: {_line(schema.description)}\n"
+    return f"{one_line(name)}: {one_line(schema.description)}\n"
 
 
 def exchange(
     schema: Schema, now: Situation, pool: ReplyPool, *, leave_out: Sequence[str] = ()
 ) -> Exchange:
     """The turn at hand, with the most similar replies of `pool` but those of some dialogues."""
-    lines = [f"User: {_line(now.user)}", f"Facts: {facts(schema, now)}"]
+    lines = [f"User: {one_line(now.user)}", f"Facts: {facts(schema, now)}"]
     like = [r.template.text for r in pool.similar(now, EXAMPLES, leave_out=leave_out)]
     if like:
-        lines.append(f"Like: {' | '.join(_line(text) for text in like)}")
+        lines.append(f"Like: {' | '.join(one_line(text) for text in like)}")
     return Exchange("\n".join([*lines, "Bot:"]))
 
 
@@ -76,7 +85,7 @@ def exchanges(
         asked = exchange(schema, reply.situation, pool, leave_out=leave_out)
         text = reply.template.text
         told = all(p.origin != "own" for p in reply.template.placeholders)
-        found.append(Exchange(asked.before, _line(text), told and len(text) <= _LONGEST_TEXT))
+        found.append(Exchange(asked.before, one_line(text), told and len(text) <= _LONGEST_TEXT))
     return found
 
 
@@ -121,9 +130,9 @@ def _names(schema: Schema, slots: AbstractSet[str]) -> str:
 def _short(value: str) -> str:
     if value == DONTCARE:
         return "any"
-    return re.sub(r"[;|]", " ", _line(value))[:_LONGEST_VALUE]  # so that it stays one fact
+    return re.sub(r"[;|]", " ", one_line(value))[:_LONGEST_VALUE]  # so that it stays one fact
 
 
-def _line(text: str) -> str:
+def one_line(text: str) -> str:
     """One line, so that a text can't pass for another part of the prompt."""
     return re.sub(r"\s+", " ", text).strip()[:_LONGEST_TEXT]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
@@ -19,6 +20,7 @@ from rasa_onramp.metalearning.reply_training import adapt_replies
 
 __all__ = ["ReplyAdaptation", "ReplyLearner"]
 
+logger = logging.getLogger(__name__)
 
 #: Held-out dialogues that are measured on: a perplexity needs no more, and reading takes time.
 _MEASURED = 3
@@ -46,8 +48,27 @@ class ReplyLearner:
     ) -> ReplyAdaptation:
         """Adapt to the support dialogues. Raises CheckpointError as `adapt_replies` does.
 
-        What is measured is what is stored: the updates after rounding to half precision.
+        What is measured is what is stored: the updates after rounding to half precision. Where a
+        GPU has too little memory, this and all that follows is done on the CPU, which is logged.
         """
+        try:
+            return self._adapt(schema, support, held_out, after_step)
+        except torch.cuda.OutOfMemoryError:
+            if self.model.device.type == "cpu":
+                raise
+            logger.warning(
+                "%s has too little free memory; adapting replies on the CPU", self.model.device
+            )
+            self.model.to("cpu")
+            return self._adapt(schema, support, held_out, after_step)
+
+    def _adapt(
+        self,
+        schema: Schema,
+        support: Sequence[Dialogue],
+        held_out: Sequence[Dialogue],
+        after_step: Optional[Callable[[int, float], None]],
+    ) -> ReplyAdaptation:
         began = time.perf_counter()
         episode = support_and_queries(
             self.model.tokens,

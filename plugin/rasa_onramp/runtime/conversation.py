@@ -132,7 +132,11 @@ class Engine:
         self.writer: Optional[DomainWriter] = None
         if replies is not None:
             self.writer = DomainWriter(
-                store, replies, seconds=settings.reply_seconds, sure=settings.reply_threshold
+                store,
+                replies,
+                self.embed,
+                seconds=settings.reply_seconds,
+                sure=settings.reply_threshold,
             )
         self.router = Router(
             self.embed,

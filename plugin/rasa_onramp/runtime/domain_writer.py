@@ -1,15 +1,19 @@
-"""The language model as the runtime uses it: each domain's replies under the domain's updates."""
+"""The language model as the runtime uses it: each domain's replies under the domain's updates, and
+the bot's own responses under the meta-learned ones.
+"""
 
 from __future__ import annotations
 
 import logging
-from typing import Union
+from typing import Optional, Sequence, Tuple, Union
 
 from rasa_onramp.errors import OnrampError
 from rasa_onramp.generator import RetrievalGenerator
 from rasa_onramp.generator.model import ReplyModel
 from rasa_onramp.generator.neural import NeuralGenerator
-from rasa_onramp.generator.writing import Writer
+from rasa_onramp.generator.pool import Embed
+from rasa_onramp.generator.rephrasing import Rephraser
+from rasa_onramp.generator.writing import Updates, Writer
 from rasa_onramp.runtime.domains import LiveDomain
 from rasa_onramp.runtime.reply_adapters import ReplyAdapters
 from rasa_onramp.runtime.reply_worker import ReplyWorker
@@ -25,11 +29,18 @@ class DomainWriter:
     none where a support reply is `sure` enough.
     """
 
-    def __init__(self, store: Store, model: ReplyModel, *, seconds: float, sure: float):
+    def __init__(
+        self, store: Store, model: ReplyModel, embed: Embed, *, seconds: float, sure: float
+    ):
         self._model = model
         self._sure = sure
         self._adapters = ReplyAdapters(store, model.digest, model.dtype)
         self._worker = ReplyWorker(Writer(model), seconds=seconds)
+        start = {name: value.to(model.dtype) for name, value in model.weights.items()}
+        initial = Updates(model.digest, start)
+        self._rephraser = Rephraser(
+            model.tokens, lambda prompt: self._worker.write(prompt, initial), embed
+        )
 
     def generator(self, domain: LiveDomain) -> Union[RetrievalGenerator, NeuralGenerator]:
         """What answers in `domain` now: its support replies alone where its version has no reply
@@ -49,3 +60,9 @@ class DomainWriter:
             lambda prompt: self._worker.write(prompt, found),
             sure=self._sure,
         )
+
+    def rephrase(
+        self, template: str, user: str, past: Sequence[Tuple[str, str]] = ()
+    ) -> Optional[str]:
+        """A response of the bot's own in other words; None if it should stand. See `Rephraser`."""
+        return self._rephraser.rephrase(template, user, past)

@@ -1,0 +1,148 @@
+"""A bot's own fixed responses, said in other words that suit what the user has just said.
+
+    User: where's my package, it's two days late
+    Say: Your parcel {number} should arrive on {date}.
+    Bot: Parcel {number} is expected to be with you on {date}.
+
+The language model learned this from pairs of replies that say the same thing
+(metalearning/rephrasings.py). What it writes is said only if nothing is lost or added that can be
+checked; else the response stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any, Callable, List, Optional, Sequence, Tuple
+
+import numpy
+
+from rasa_onramp.dialogue import Schema
+from rasa_onramp.generator.packing import Packed, ReplyTokens, pack
+from rasa_onramp.generator.pool import Embed
+from rasa_onramp.generator.prompt import Exchange, one_line
+from rasa_onramp.generator.spotting import tokens
+
+__all__ = ["REPHRASING", "Rephraser", "keeps", "placeholders", "plain", "said", "saying"]
+
+#: Stands in the place of a domain's schema, so that the model knows what is wanted.
+REPHRASING = Schema("customer service", "what the bot has to say, in other words")
+
+#: How alike a response and its rephrasing must be: the cosine of their embedded texts.
+ALIKE = 0.8
+
+#: Exchanges before the one at hand that are shown.
+_PAST = 2
+
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_LINKS = re.compile(r"\S+://\S+|www\.\S+|\S+@\S+")
+_NEGATIONS = re.compile(
+    r"no|not|n.?t|never|none|nothing|nobody|nowhere|neither|nor|cannot|without|unable|sorry|afraid|"
+    r"unfortunately|fail(ed|s)?|invalid|unavailable|impossible"
+)
+
+
+def said(user: str, reply: str) -> Exchange:
+    """An exchange of the conversation before."""
+    return Exchange(f"User: {one_line(user)}\nBot:", one_line(reply), said=False)
+
+
+def saying(user: str, template: str, rephrased: Optional[str] = None) -> Exchange:
+    """An exchange whose reply is to say what `template` says; `rephrased` is how, if known."""
+    before = f"User: {one_line(user)}\nSay: {one_line(template)}\nBot:"
+    return Exchange(before, None if rephrased is None else one_line(rephrased))
+
+
+class Rephraser:
+    """Rephrases responses by a language model.
+
+    `write` takes a prompt and returns the reply's text, or None; `embed` tells how alike two texts
+    are.
+    """
+
+    def __init__(
+        self,
+        tokens: ReplyTokens,
+        write: Callable[[Packed], Optional[str]],
+        embed: Embed,
+        *,
+        alike: float = ALIKE,
+    ):
+        self._tokens = tokens
+        self._write = write
+        self._embed = embed
+        self._alike = alike
+
+    def rephrase(
+        self, template: str, user: str, past: Sequence[Tuple[str, str]] = ()
+    ) -> Optional[str]:
+        """`template`, a text with Rasa's placeholders, in other words; None if it should stand.
+
+        `user` is what it answers, `past` what was said before: (user, bot) texts, oldest first.
+        """
+        before = [said(*each) for each in past[-_PAST:]]
+        prompt = pack(self._tokens, REPHRASING, [*before, saying(user, template)])
+        written = self._write(prompt)
+        if written is None or not keeps(template, written) or not self._same(template, written):
+            return None
+        return written
+
+    def _same(self, template: str, written: str) -> bool:
+        vectors: Any = self._embed([plain(template), plain(written)])
+        if hasattr(vectors, "detach"):
+            vectors = vectors.detach().cpu().float().numpy()
+        first, second = numpy.asarray(vectors, dtype=numpy.float32)
+        return float(first @ second) >= self._alike
+
+
+def plain(template: str) -> str:
+    """A template as words, for comparing: placeholders become their names."""
+    return _PLACEHOLDER.sub(lambda match: match.group(1).replace("_", " "), template)
+
+
+def placeholders(text: str) -> List[str]:
+    """The placeholders of a text, sorted."""
+    return sorted(_PLACEHOLDER.findall(text))
+
+
+def keeps(template: str, written: str) -> bool:
+    """Whether `written` has the placeholders of `template`, asks and denies where that does, and
+    holds no number, link or name that isn't in it. It must also have other words.
+    """
+    if not written.strip() or _words(template) == _words(written):
+        return False
+    if placeholders(template) != placeholders(written):
+        return False
+    if not len(template) / 3 <= len(written) <= 40 + 2 * len(template):
+        return False
+    if template.count("?") != written.count("?"):
+        return False
+    literal = _PLACEHOLDER.sub(" ", written)
+    if "{" in literal or "}" in literal:
+        return False
+    return _negations(template) == _negations(written) and _claims(template) == _claims(written)
+
+
+def _words(text: str) -> List[str]:
+    return re.findall(r"\w+", text.lower())
+
+
+def _negations(text: str) -> bool:
+    literal = tokens(_PLACEHOLDER.sub("it", text))
+    return any(_NEGATIONS.fullmatch(token.lower_) for token in literal)
+
+
+def _claims(text: str) -> Counter[str]:
+    """Numbers, links and names: words with a digit, spelt numbers, capitalised ones within a
+    sentence.
+    """
+    literal = _PLACEHOLDER.sub("it", text)
+    found = Counter(link.rstrip(".,;:!?)") for link in _LINKS.findall(literal))
+    starts = True
+    for token in tokens(_LINKS.sub(" ", literal)):
+        number = any(c.isdigit() for c in token.text) or (token.like_num and token.lower_ != "one")
+        name = token.text[:1].isupper() and not starts and token.text not in ("I", "OK")
+        if number or name:
+            found[token.lower_] += 1
+        starts = token.is_punct and token.text not in ("'", "-", ",", "/")
+    return found
