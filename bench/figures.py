@@ -37,6 +37,7 @@ REPLY_NAMES = {
     "finetune": "plain fine-tuning, similar replies shown",
     "adapted": "adapted, similar replies shown",
     "adapted-alone": "adapted, no replies shown",
+    "served": "as a bot says it: adapted, or a support reply of a situation alike enough",
 }
 NAMES = {
     "zero-shot": "zero-shot (schema only)",

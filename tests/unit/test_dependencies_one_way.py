@@ -23,6 +23,7 @@ LAYERS: Tuple[Tuple[str, ...], ...] = (
     ("errors",),
     ("dialogue", "home", "evaluation.bleu", "evaluation.bootstrap"),
     ("weights", "yaml_edit", "evaluation.metrics", "evaluation.reply_metrics"),
+    ("checkpoint_files",),
     ("formats", "store", "tracker", "generator", "botfiles"),
     ("metalearning",),
     ("onboarding",),

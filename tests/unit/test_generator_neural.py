@@ -57,7 +57,8 @@ def test_else_the_best_support_reply_is(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("Goodbye!", True),
+        ("Good news about {tracking_number}!", True),
+        ("Goodbye!", False),  # said when nothing was looked up
         ("{tracking_number} is at five places.", True),
         ("QQ7 is in transit.", True),  # a value in plain is known all the same
         ("QQ8 is in transit.", False),

@@ -6,7 +6,9 @@
 - in-context: the initialisation, similar support replies in its prompt;
 - finetune: plain fine-tuning of the initialisation's updates on the support, with retrieval;
 - adapted: the learned inner steps on the support, with retrieval;
-- adapted-alone: the same without retrieved replies in the prompt.
+- adapted-alone: the same without retrieved replies in the prompt;
+- served: what a bot says: as adapted, but a support reply whose situation was alike enough is said
+  as it is.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from rasa_onramp.evaluation.processes import in_processes
 from rasa_onramp.evaluation.reply_metrics import ScoredReply
 from rasa_onramp.generator.checkpoint import load_replies
 from rasa_onramp.generator.model import ReplyModel, Weights
-from rasa_onramp.generator.neural import WRITTEN, Asked, NeuralGenerator
+from rasa_onramp.generator.neural import SURE, WRITTEN, Asked, NeuralGenerator
 from rasa_onramp.generator.packing import pack, reply_places
 from rasa_onramp.generator.pool import Embed, ReplyPool
 from rasa_onramp.generator.prompt import exchanges
@@ -47,9 +49,18 @@ REPLY_METHODS = (
     "finetune",
     "adapted",
     "adapted-alone",
+    "served",
 )
 
+#: What a method learns from the support; those that aren't here learn nothing.
+_LEARNED = {name: name for name in ("finetune", "adapted", "adapted-alone")}
+_LEARNED["served"] = "adapted"
+
+#: Methods that read similar support replies in their prompts.
+_SHOWN = ("in-context", "finetune", "adapted", "served")
+
 _UNCUT = 1_000_000
+_NEVER = 1.1  # more alike than anything can be
 
 
 @dataclass(frozen=True)
@@ -94,34 +105,40 @@ def measure_replies(
     known = [support_replies(schema, [d]) for d in support]
     pool = ReplyPool(schema, [reply for replies in known for reply in replies], embed)
     nothing = ReplyPool(schema, [], embed)
+
+    def learn(how: str) -> Optional[Weights]:
+        """The updates after learning from the support; None for the initialisation itself."""
+        assert model is not None
+        reads = nothing if how == "adapted-alone" else pool
+        packed = packed_dialogues(model.tokens, schema, known, reads)
+        if how == "finetune":
+            return finetune_replies(model, packed, finetuning) if packed else None
+        return adapt_replies(model, packed, seed=split.seed)
+
+    learned: Dict[str, Tuple[Optional[Weights], float]] = {"": (None, 0.0)}
     for method in methods:
-        began = time.perf_counter()
-        weights: Optional[Weights] = None
-        reads = pool if method in ("in-context", "finetune", "adapted") else nothing
         shown = support if method not in ("templates", "zero-shot") else ()
+        how = _LEARNED.get(method, "")
+        if how not in learned:
+            began = time.perf_counter()
+            learned[how] = learn(how), time.perf_counter() - began
+        weights, seconds = learned[how]
+        began = time.perf_counter()
+        retrieval = RetrievalGenerator(schema, shown, embed)
         if method in ("templates", "retrieval"):
-            retrieval = RetrievalGenerator(schema, shown, embed)
-            adapted = written = time.perf_counter()
             replies = [[retrieval.reply(*asked) for asked in turns.asked] for turns in held_out]
         else:
             assert model is not None
-            if method not in ("zero-shot", "in-context"):
-                packed = packed_dialogues(model.tokens, schema, known, reads)
-                if method != "finetune":
-                    weights = adapt_replies(model, packed, seed=split.seed)
-                elif packed:
-                    weights = finetune_replies(model, packed, finetuning)
-            adapted = time.perf_counter()
-            retrieval = RetrievalGenerator(schema, shown, embed)
-            replies = _written(retrieval, model, held_out, reads, weights)
-        written = time.perf_counter()
+            reads = pool if method in _SHOWN else nothing
+            sure = SURE if method == "served" else _NEVER
+            replies = _written(retrieval, model, held_out, reads, weights, sure)
         yield ReplyResult(
             service=schema.name,
             method=method,
             shots=shots,
             seed=split.seed,
-            adapting_seconds=adapted - began,
-            writing_seconds=written - adapted,
+            adapting_seconds=seconds,
+            writing_seconds=time.perf_counter() - began,
             replies={
                 turns.dialogue: tuple(map(_scored, turns.said, turns.texts, given))
                 for turns, given in zip(held_out, replies)
@@ -146,8 +163,11 @@ def _written(
     held_out: Sequence[_Turns],
     pool: ReplyPool,
     weights: Optional[Weights],
+    sure: float,
 ) -> List[List[Reply]]:
-    """Replies to all turns, a dialogue's together; `pool` is what the prompts show."""
+    """Replies to all turns, a dialogue's together; `pool` is what the prompts show, `sure` how
+    alike a support reply's situation must be for it to be said as it is.
+    """
     generator = NeuralGenerator(retrieval, model.tokens, lambda prompt: None)
     writer, updates = Writer(model), Updates("", model.weights if weights is None else weights)
     replies = []
@@ -155,8 +175,13 @@ def _written(
         found = exchanges(retrieval.schema, turns.said, pool)
         # uncut, and with every reply marked, so that each one's place can be told
         whole = pack(model.tokens, retrieval.schema, [replace(e, said=True) for e in found], _UNCUT)
-        texts = writer.write_along(whole, reply_places(whole), updates)
-        replies.append([generator.settled(*each) for each in zip(turns.asked, texts)])
+        best = [retrieval.reply(*asked) for asked in turns.asked]
+        unsure = [n for n, reply in enumerate(best) if reply.confidence < sure]
+        places = reply_places(whole)
+        texts = writer.write_along(whole, [places[n] for n in unsure], updates)
+        for n, text in zip(unsure, texts):
+            best[n] = generator.settled(turns.asked[n], text)
+        replies.append(best)
     return replies
 
 

@@ -5,17 +5,12 @@ The language model itself is foreign and never copied: see rasa_onramp.weights.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import tempfile
 from pathlib import Path
-from typing import Callable, Dict, Optional, Union
+from typing import Callable, Optional, Union
 
 import torch
-from safetensors.torch import load, save_file
-from torch import Tensor
 
+from rasa_onramp.checkpoint_files import read_checkpoint, write_checkpoint
 from rasa_onramp.errors import CheckpointError
 from rasa_onramp.generator.model import ReplyModel
 from rasa_onramp.weights import LANGUAGE_MODEL, resolve_language_model
@@ -25,39 +20,18 @@ __all__ = ["SHIPPED_REPLIES", "available_replies", "load_replies", "new_replies"
 #: The initialisation that ships in the package.
 SHIPPED_REPLIES = Path(__file__).resolve().parent.parent / "checkpoints" / "replies"
 
-_FORMAT = 1
-_WEIGHTS, _CONFIG = "replies.safetensors", "replies.json"
+_NAME = "replies"
 
 
 def save_replies(model: ReplyModel, folder: Union[str, Path]) -> str:
-    """Write updates (float16) and rates (float32) to `folder`; returns their digest.
-
-    The config is written last, so that an interrupted save leaves no loadable half.
-    """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors: Dict[str, Tensor] = {}
-    for part, values, kind in (
-        ("weights", model.weights, torch.float16),
-        ("rates", model.rates, torch.float32),
-    ):
-        for name, value in values.items():
-            tensors[f"{part}/{name}"] = value.detach().to("cpu", kind).contiguous().clone()
-    handle, temporary = tempfile.mkstemp(dir=folder, suffix=".part")
-    os.close(handle)
-    save_file(tensors, temporary)
-    digest = hashlib.sha256(Path(temporary).read_bytes()).hexdigest()
-    os.chmod(temporary, 0o644)
-    os.replace(temporary, folder / _WEIGHTS)
+    """Write updates (float16) and rates (float32) to `folder`; returns their digest."""
     config = {
-        "format": _FORMAT,
         "language_model": model.name,
         "training_services": list(model.training_services),
-        "sha256": digest,
         "card": model.card,
     }
-    (folder / _CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
-    return digest
+    parts = {"weights": model.weights, "rates": model.rates}
+    return write_checkpoint(Path(folder), _NAME, parts, config)
 
 
 def load_replies(
@@ -74,23 +48,12 @@ def load_replies(
     """
     folder = SHIPPED_REPLIES if folder is None else Path(folder)
     mend = "reinstall rasa-onramp or give a folder written by meta-train-replies"
-    try:
-        config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
-        expected, name = config["sha256"], config["language_model"]
-        if config["format"] != _FORMAT:
-            raise ValueError(f"its format is {config['format']}, not {_FORMAT}")
-        data = (folder / _WEIGHTS).read_bytes()
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{folder / _CONFIG} can't be read ({error!r}); {mend}") from None
-    if hashlib.sha256(data).hexdigest() != expected:
-        raise CheckpointError(f"{folder / _WEIGHTS} is not what its digest says; {mend}")
-    parts: Dict[str, Dict[str, Tensor]] = {"weights": {}, "rates": {}}
-    for key, value in load(data).items():
-        part, _, tensor = key.partition("/")
-        parts[part][tensor] = value.float()
+    config, parts = read_checkpoint(folder, _NAME, {"language_model": str}, mend)
+    name = config["language_model"]
     model = new_replies(language_model or name, device=device, attention=attention)
     wanted = {key: value.shape for key, value in model.initial_weights(rank=1).items()}
-    for key, value in parts["weights"].items():
+    updates, rates = parts.get("weights", {}), parts.get("rates", {})
+    for key, value in updates.items():
         # the rank is the initialisation's own; the other size is the language model's
         side = -1 if ".lora_A." in key else 0
         if key not in wanted or value.shape[side] != wanted[key][side]:
@@ -98,10 +61,10 @@ def load_replies(
                 f"{folder} is not for the language model {model.name!r} ({key}); "
                 f"use {name!r}, or train one for it with meta-train-replies"
             )
-    model.weights = {key: value.to(model.device) for key, value in parts["weights"].items()}
-    model.rates = {key: value.to(model.device) for key, value in parts["rates"].items()}
+    model.weights = {key: value.to(model.device) for key, value in updates.items()}
+    model.rates = {key: value.to(model.device) for key, value in rates.items()}
     model.training_services = tuple(config.get("training_services", ()))
-    model.digest, model.card = expected, config.get("card", {})
+    model.digest, model.card = config["sha256"], config.get("card", {})
     return model
 
 

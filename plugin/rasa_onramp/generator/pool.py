@@ -11,7 +11,7 @@ from rasa_onramp.generator.likeness import fits, likeness, weighed
 from rasa_onramp.generator.replies import SupportReply
 from rasa_onramp.generator.situation import Situation
 
-__all__ = ["Embed", "ReplyPool"]
+__all__ = ["Embed", "ReplyPool", "rows_of"]
 
 #: Texts -> one L2-normalised row a text, as a torch tensor or a numpy array (texts, dimensions).
 Embed = Callable[[Sequence[str]], Any]
@@ -27,14 +27,14 @@ class ReplyPool:
         self.schema = schema
         self.replies = tuple(replies)
         self._embed = embed
-        self._users = self._vectors([reply.situation.user for reply in self.replies])
-        self._systems = self._vectors([reply.situation.system for reply in self.replies])
+        self._users = rows_of(embed, [reply.situation.user for reply in self.replies])
+        self._systems = rows_of(embed, [reply.situation.system for reply in self.replies])
 
     def text_likeness(self, now: Situation) -> Tuple[numpy.ndarray, numpy.ndarray]:
         """Cosines of `now`'s user and system texts with those of each reply, (replies,) each."""
         if not self.replies:
             return numpy.zeros(0), numpy.zeros(0)
-        user, system = self._vectors([now.user, now.system])
+        user, system = rows_of(self._embed, [now.user, now.system])
         return self._users @ user, self._systems @ system
 
     def similar(
@@ -61,10 +61,12 @@ class ReplyPool:
                 chosen.append(reply)
         return chosen
 
-    def _vectors(self, texts: Sequence[str]) -> numpy.ndarray:
-        if not texts:
-            return numpy.zeros((0, 1), dtype=numpy.float32)
-        rows = self._embed(texts)
-        if hasattr(rows, "detach"):
-            rows = rows.detach().cpu().float().numpy()
-        return numpy.asarray(rows, dtype=numpy.float32)
+
+def rows_of(embed: Embed, texts: Sequence[str]) -> numpy.ndarray:
+    """The embedded texts, (texts, dimensions)."""
+    if not texts:
+        return numpy.zeros((0, 1), dtype=numpy.float32)
+    rows = embed(texts)
+    if hasattr(rows, "detach"):
+        rows = rows.detach().cpu().float().numpy()
+    return numpy.asarray(rows, dtype=numpy.float32)

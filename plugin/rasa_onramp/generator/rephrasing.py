@@ -13,17 +13,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Any, Callable, List, Optional, Sequence, Tuple
-
-import numpy
+from typing import Callable, List, Optional, Sequence, Tuple
 
 from rasa_onramp.dialogue import Schema
+from rasa_onramp.generator.outcomes import denies, plain
 from rasa_onramp.generator.packing import Packed, ReplyTokens, pack
-from rasa_onramp.generator.pool import Embed
+from rasa_onramp.generator.pool import Embed, rows_of
 from rasa_onramp.generator.prompt import Exchange, one_line
 from rasa_onramp.generator.spotting import tokens
 
-__all__ = ["REPHRASING", "Rephraser", "keeps", "placeholders", "plain", "said", "saying"]
+__all__ = ["REPHRASING", "Rephraser", "keeps", "placeholders", "said", "saying"]
 
 #: Stands in the place of a domain's schema, so that the model knows what is wanted.
 REPHRASING = Schema("customer service", "what the bot has to say, in other words")
@@ -36,10 +35,6 @@ _PAST = 2
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _LINKS = re.compile(r"\S+://\S+|www\.\S+|\S+@\S+")
-_NEGATIONS = re.compile(
-    r"no|not|n.?t|never|none|nothing|nobody|nowhere|neither|nor|cannot|without|unable|sorry|afraid|"
-    r"unfortunately|fail(ed|s)?|invalid|unavailable|impossible"
-)
 
 
 def said(user: str, reply: str) -> Exchange:
@@ -88,16 +83,8 @@ class Rephraser:
         return written
 
     def _same(self, template: str, written: str) -> bool:
-        vectors: Any = self._embed([plain(template), plain(written)])
-        if hasattr(vectors, "detach"):
-            vectors = vectors.detach().cpu().float().numpy()
-        first, second = numpy.asarray(vectors, dtype=numpy.float32)
+        first, second = rows_of(self._embed, [plain(template), plain(written)])
         return float(first @ second) >= self._alike
-
-
-def plain(template: str) -> str:
-    """A template as words, for comparing: placeholders become their names."""
-    return _PLACEHOLDER.sub(lambda match: match.group(1).replace("_", " "), template)
 
 
 def placeholders(text: str) -> List[str]:
@@ -120,16 +107,11 @@ def keeps(template: str, written: str) -> bool:
     literal = _PLACEHOLDER.sub(" ", written)
     if "{" in literal or "}" in literal:
         return False
-    return _negations(template) == _negations(written) and _claims(template) == _claims(written)
+    return denies(template) == denies(written) and _claims(template) == _claims(written)
 
 
 def _words(text: str) -> List[str]:
     return re.findall(r"\w+", text.lower())
-
-
-def _negations(text: str) -> bool:
-    literal = tokens(_PLACEHOLDER.sub("it", text))
-    return any(_NEGATIONS.fullmatch(token.lower_) for token in literal)
 
 
 def _claims(text: str) -> Counter[str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
 from rasa_onramp.dialogue import Dialogue, Schema, State, Turn
 from rasa_onramp.generator.delexicalise import COUNT, Template, fill, value_of
 from rasa_onramp.generator.grounding import Grounding
 from rasa_onramp.generator.likeness import fits, likeness, weighed
+from rasa_onramp.generator.outcomes import Outcomes
 from rasa_onramp.generator.pool import Embed, ReplyPool
 from rasa_onramp.generator.replies import SupportReply, constants_of, data_of, support_replies
 from rasa_onramp.generator.situation import Situation, situate
@@ -49,6 +51,7 @@ class RetrievalGenerator:
         replies = support_replies(schema, support)
         self.pool = ReplyPool(schema, replies, embed)
         self._grounding = Grounding(schema, data_of(support), constants_of(replies))
+        self._embed = embed
 
     def reply(
         self,
@@ -87,6 +90,14 @@ class RetrievalGenerator:
     def unknown_names(self, text: str, now: Situation) -> Tuple[str, ...]:
         """Names in a text that the bot has from nowhere (see grounding.py)."""
         return self._grounding.unknown_names(text, now.state.values, now.rows)
+
+    def claims_another_outcome(self, template: str, now: Situation) -> bool:
+        """Whether a template tells of another outcome than `now`'s (see outcomes.py)."""
+        return self._outcomes.claims_another(template, now)
+
+    @cached_property
+    def _outcomes(self) -> Outcomes:  # made when it is first needed: retrieved replies need none
+        return Outcomes(self.pool.replies, self._embed)
 
     def _ranked(self, now: Situation) -> List[Tuple[float, _Candidate]]:
         """The replies that can be said, the likeliest first, each with its score in [0, 1]."""

@@ -10,13 +10,12 @@ from __future__ import annotations
 import random
 from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
-import numpy
-
 from rasa_onramp.errors import ConfigError
+from rasa_onramp.generator.outcomes import plain
 from rasa_onramp.generator.packing import ReplyTokens, pack
-from rasa_onramp.generator.pool import Embed
+from rasa_onramp.generator.pool import Embed, rows_of
 from rasa_onramp.generator.prompt import Exchange
-from rasa_onramp.generator.rephrasing import REPHRASING, keeps, placeholders, plain, said, saying
+from rasa_onramp.generator.rephrasing import REPHRASING, keeps, placeholders, said, saying
 from rasa_onramp.generator.replies import SupportReply, support_replies
 from rasa_onramp.metalearning.corpus import Task, draw
 from rasa_onramp.metalearning.reply_episodes import ReplyEpisode
@@ -73,10 +72,7 @@ def wordings(replies: Sequence[SupportReply], embed: Embed) -> Dict[str, List[st
     found: Dict[str, List[str]] = {}
     for group in (group for group in groups.values() if len(group) > 1):
         texts = list(dict.fromkeys(reply.template.text for reply in group))
-        rows: Any = embed([plain(text) for text in texts])
-        if hasattr(rows, "detach"):
-            rows = rows.detach().cpu().float().numpy()
-        vectors = dict(zip(texts, numpy.asarray(rows, dtype=numpy.float32)))
+        vectors = dict(zip(texts, rows_of(embed, [plain(text) for text in texts])))
         for reply in group:
             own = reply.template.text
             others = [

@@ -1,0 +1,76 @@
+"""A checkpoint as files: NAME.safetensors, and NAME.json with its digest and the rest."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Dict, Mapping, Tuple
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from rasa_onramp.errors import CheckpointError
+from rasa_onramp.weights.files import sha256_of
+
+__all__ = ["Parts", "read_checkpoint", "write_checkpoint"]
+
+_FORMAT = 1
+
+#: Tensors by name, by what they are part of.
+Parts = Dict[str, Dict[str, Tensor]]
+
+
+def write_checkpoint(
+    folder: Path, name: str, parts: Mapping[str, Mapping[str, Tensor]], config: Mapping[str, Any]
+) -> str:
+    """Write all tensors in half precision but `rates`, which span more; returns their digest.
+
+    The config is written last, so that an interrupted save leaves no loadable half.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {}
+    for part, values in parts.items():
+        kind = torch.float32 if part == "rates" else torch.float16
+        for key, value in values.items():
+            tensors[f"{part}/{key}"] = value.detach().to("cpu", kind).contiguous().clone()
+    handle, temporary = tempfile.mkstemp(dir=folder, suffix=".part")
+    os.close(handle)
+    save_file(tensors, temporary)
+    digest = sha256_of(Path(temporary))
+    os.chmod(temporary, 0o644)
+    os.replace(temporary, folder / f"{name}.safetensors")
+    text = json.dumps({"format": _FORMAT, **config, "sha256": digest}, indent=1)
+    (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    return digest
+
+
+def read_checkpoint(
+    folder: Path, name: str, wanted: Mapping[str, type], mend: str
+) -> Tuple[Dict[str, Any], Parts]:
+    """The config, which holds `wanted` keys of these types, and the tensors in single precision.
+
+    Raises CheckpointError, ending in `mend`, if a file is missing, damaged or not what the digest
+    says.
+    """
+    path, weights = folder / f"{name}.json", folder / f"{name}.safetensors"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        if config["format"] != _FORMAT:
+            raise ValueError(f"its format is {config['format']}, not {_FORMAT}")
+        for key, kind in {"sha256": str, **wanted}.items():
+            if not isinstance(config[key], kind):
+                raise ValueError(f"{key} is {config[key]!r}")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path} can't be read ({error!r}); {mend}") from None
+    if not weights.is_file():
+        raise CheckpointError(f"{folder} lacks {weights.name}; {mend}")
+    if sha256_of(weights) != config["sha256"]:
+        raise CheckpointError(f"{weights} is not what its digest says; {mend}")
+    parts: Parts = {}
+    for key, value in load_file(str(weights)).items():
+        part, _, tensor = key.partition("/")
+        parts.setdefault(part, {})[tensor] = value.float()
+    return config, parts
