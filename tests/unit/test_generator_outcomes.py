@@ -11,7 +11,7 @@ from tiny_replies import SCHEMA, SUPPORT, embed, now, user
 
 REPLIES = support_replies(SCHEMA, SUPPORT)
 MOVE = user("move AB9 to monday", "move", tracking_number="AB9", delivery_day="monday")
-OUTCOMES = Outcomes(REPLIES, embed)
+OUTCOMES = Outcomes(SCHEMA, REPLIES, embed)
 
 ASKED = now(MOVE)
 FOUND = now(MOVE, results=[{"status": "at the depot"}], action="find")
@@ -36,8 +36,14 @@ def test_a_reply_tells_the_outcome_at_hand(text: str, situation: Situation, clai
     assert OUTCOMES.claims_another(text, situation) is claims
 
 
+def test_a_call_that_has_nothing_to_tell_has_succeeded() -> None:
+    saved = now(MOVE, action="save")
+    assert not OUTCOMES.claims_another("Done: {delivery_day}. Anything else?", saved)
+    assert not OUTCOMES.claims_another("It is moved for you.", saved)
+
+
 def test_without_support_only_nothing_found_is_known() -> None:
-    nothing_known = Outcomes((), embed)
+    nothing_known = Outcomes(SCHEMA, (), embed)
     assert nothing_known.claims_another("It is booked.", NOTHING)
     assert not nothing_known.claims_another("It isn't there.", NOTHING)
     assert not nothing_known.claims_another("It is booked.", FOUND)
@@ -50,6 +56,10 @@ def test_without_support_only_nothing_found_is_known() -> None:
         ("Nothing there, sorry", True),
         ("That was unsuccessful.", True),
         ("NOT FOUND", True),
+        ("Can't find it.", True),
+        ("No problem, it's booked.", False),
+        ("Sorry for the wait, it is booked.", False),
+        ("I caught a nut in my net.", False),
         ("I know a notable noon train.", False),
         ("Your {no_show_fee} is due.", False),
     ],

@@ -94,6 +94,15 @@ def test_the_model_reads_the_last_exchanges_and_what_to_say() -> None:
     assert "user 1" not in asked
 
 
+@pytest.mark.parametrize(
+    "template",
+    ["Your parcel.\n- {number}\n- {date}", "Hello. " * 60, "Type {{number}} for {number}."],
+)
+def test_what_cannot_be_read_whole_or_would_lose_its_layout_stands(template: str) -> None:
+    model = Model(template.replace("\n", " ").replace("Your", "The").replace("Hello", "Hi"))
+    assert rephraser(model, alike=0.0).rephrase(template, "hi") is None
+
+
 def test_another_meaning_is_refused() -> None:
     model = Model("I like {number} and {date} very much!")
     assert rephraser(model, alike=0.0).rephrase(PARCEL, "hi") == model.text

@@ -57,6 +57,26 @@ def test_placeholders_are_looked_up() -> None:
     assert filled(text, found) == "I found 2: Spar and Co-op in leith on friday."
 
 
+def test_nothing_is_told_of_the_first_row_while_the_talk_is_about_the_second() -> None:
+    rows = ({"shop": "Spar", "day": "friday"}, {"shop": "Co-op", "day": "friday"})
+    turns = [
+        user("shops in leith", "look", area="leith"),
+        system("There are two.", "search", *rows),
+        user("the co-op", "look", area="leith", shop="Co-op"),
+    ]
+    now = situate(SCHEMA, turns, turns[-1].state)
+    assert now.row == 1
+    assert filled("{shop}, on {day}", now) == "Co-op, on friday"  # the same of both
+    other = situate(SCHEMA, [*turns[:2], user("the second", "look", area="leith", line="1")], None)
+    assert other.row is None
+    assert filled("{shop_2}, not {shop}", other) == "Co-op, not Spar"
+    rows = ({"shop": "Spar", "day": "friday"}, {"shop": "Co-op", "day": "monday"})
+    turns[1] = system("There are two.", "search", *rows)
+    now = situate(SCHEMA, turns, turns[-1].state)
+    assert filled("{shop}, on {day}", now) is None
+    assert filled("{shop}, on {day_2}", now) == "Co-op, on monday"
+
+
 def test_text_without_placeholders_is_itself() -> None:
     template = read("Goodbye!", situation())
     assert template == Template(("Goodbye!",))

@@ -86,11 +86,11 @@ def test_a_gpu_without_room_for_the_model_leaves_it_to_the_cpu(
 ) -> None:
     model, told = tiny_model(), []
 
-    def load(*, device: str, attention: str) -> ReplyModel:
+    def load(folder: None, *, device: str, attention: str) -> ReplyModel:
         if device != "cpu":
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
         return model
 
     monkeypatch.setattr(checkpoint, "load_replies", load)
     assert checkpoint.available_replies(told.append, device="cuda") is model
-    assert told == ["replies are written on the CPU: cuda has too little free memory"]
+    assert told == ["replies are written on the CPU: cuda can't be used (CUDA out of memory)"]

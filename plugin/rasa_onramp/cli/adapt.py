@@ -17,12 +17,14 @@ from rasa_onramp.cli.options import (
     load,
     progress_bar,
     progress_option,
+    reply_checkpoint_option,
     threads_option,
 )
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.store import Store, open_store
 
 if TYPE_CHECKING:  # torch is imported by what computes, not by every command
+    from rasa_onramp.generator.model import ReplyModel
     from rasa_onramp.onboarding import AdaptationReport, ReplyLearner
     from rasa_onramp.tracker.model import StateTracker
 
@@ -47,6 +49,7 @@ __all__ = ["command"]
     help="Adapt the replies' language model too, where its weights are here.",
 )
 @checkpoint_option
+@reply_checkpoint_option
 @device_option
 @threads_option
 @jobs_option
@@ -57,6 +60,7 @@ def command(
     steps: Optional[int],
     with_replies: bool,
     checkpoint: Optional[str],
+    reply_checkpoint: Optional[str],
     device: str,
     threads: Optional[int],
     jobs: int,
@@ -73,11 +77,16 @@ def command(
         for domain in chosen:  # a wrong name is said before any work
             store.dialogues.schema(domain)
         tracker = load(checkpoint, device, threads)
-        replies = _learner(with_replies, chosen_device(device))
+        replies = _learner(with_replies, reply_checkpoint, chosen_device(device))
         if jobs == 1:
             reports = _one_by_one(store, tracker, chosen, steps, replies, progress)
         else:
-            how = partial(_adapted, steps=steps, replies=replies is not None)
+            how = partial(
+                _adapted,
+                steps=steps,
+                replies=replies is not None,
+                reply_checkpoint=reply_checkpoint,
+            )
             reports = _side_by_side(how, chosen, progress, jobs, checkpoint, device, threads)
         with closing(reports):
             for report in reports:
@@ -138,31 +147,36 @@ def _side_by_side(
 
 
 def _adapted(
-    tracker: StateTracker, domain: str, *, steps: Optional[int], replies: bool
+    tracker: StateTracker,
+    domain: str,
+    *,
+    steps: Optional[int],
+    replies: bool,
+    reply_checkpoint: Optional[str],
 ) -> AdaptationReport:
     """What a process does."""
     from rasa_onramp.onboarding import adapt
 
-    learner = _learner(replies, str(tracker.device))
+    learner = _learner(replies, reply_checkpoint, str(tracker.device))
     with open_store() as store:
         return adapt(store, tracker, domain, steps=steps, replies=learner)
 
 
 @lru_cache(maxsize=1)
-def _learner(wanted: bool, device: str) -> Optional[ReplyLearner]:
-    """What replies are adapted with, or None, saying why, where that can't be had."""
+def _learner(wanted: bool, folder: Optional[str], device: str) -> Optional[ReplyLearner]:
+    """What replies are adapted with, or None, saying why, where the shipped one can't be had."""
     if not wanted:
         return None
-    from rasa_onramp.generator.checkpoint import available_replies
+    from rasa_onramp.generator.checkpoint import available_replies, load_replies
     from rasa_onramp.onboarding import ReplyLearner
     from rasa_onramp.tracker.encoder import SentenceEncoder
 
     # eager attention learns faster on a CPU; see meta-train-replies
-    model = available_replies(
-        partial(click.echo, err=True),
-        device=device,
-        attention="eager" if device == "cpu" else "sdpa",
-    )
+    attention = "eager" if device == "cpu" else "sdpa"
+    if folder is not None:
+        model: Optional[ReplyModel] = load_replies(folder, device=device, attention=attention)
+    else:
+        model = available_replies(partial(click.echo, err=True), device=device, attention=attention)
     if model is None:
         return None
     return ReplyLearner(model, SentenceEncoder.load("all-MiniLM-L6-v2").embed)

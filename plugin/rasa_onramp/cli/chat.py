@@ -11,9 +11,10 @@ import click
 from rasa_onramp.actions.calls import Call
 from rasa_onramp.cli.chat_calls import ANSWERERS, Answerer, answerer
 from rasa_onramp.cli.chat_view import call_line, rows_line, state_lines, understanding_lines
-from rasa_onramp.cli.options import checkpoint_option, threads_option
+from rasa_onramp.cli.options import checkpoint_option, reply_checkpoint_option, threads_option
 from rasa_onramp.errors import ConfigError
-from rasa_onramp.generator.checkpoint import available_replies
+from rasa_onramp.generator.checkpoint import available_replies, load_replies
+from rasa_onramp.generator.model import ReplyModel
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.router import DomainIndex, Route, Router
 from rasa_onramp.runtime.session import Session
@@ -44,12 +45,14 @@ _UNKNOWN = "I don't know which domain that belongs to. (A Rasa bot would answer 
     help="Have a language model write replies, where its weights are here.",
 )
 @checkpoint_option
+@reply_checkpoint_option
 @threads_option
 def command(
     domain: Optional[str],
     kind: Optional[str],
     with_replies: bool,
     checkpoint: Optional[str],
+    reply_checkpoint: Optional[str],
     threads: Optional[int],
 ) -> None:
     """Talk to the store's domains in the terminal, without Rasa.
@@ -67,7 +70,11 @@ def command(
             import torch
 
             torch.set_num_threads(threads)
-        replies = available_replies(partial(click.echo, err=True)) if with_replies else None
+        replies: Optional[ReplyModel] = None
+        if with_replies and reply_checkpoint is not None:
+            replies = load_replies(reply_checkpoint)
+        elif with_replies:
+            replies = available_replies(partial(click.echo, err=True))
         engine = Engine.open(store, checkpoint=checkpoint, replies=replies)
         if domain is not None:
             engine.router = _OneDomain(engine.router, domain)

@@ -138,7 +138,8 @@ def command(
         model = load_replies(start, device=where, attention=attention)
     else:
         model = new_replies(language_model, device=where, attention=attention)
-    model.training_services = tuple(sorted({episode.service for episode in episodes}))
+    met = {*model.training_services, *(episode.service for episode in episodes)}
+    model.training_services = tuple(sorted(met))
     root = Path(folder)
     shows = shows_progress(progress)
     if stage in ("multitask", "both"):

@@ -24,6 +24,7 @@ __all__ = [
     "numbers",
     "progress_bar",
     "progress_option",
+    "reply_checkpoint_option",
     "shows_progress",
     "threads_option",
     "writable",
@@ -35,7 +36,15 @@ checkpoint_option = click.option(
     "--checkpoint",
     type=click.Path(),
     default=None,
-    help="Folder of a tracker written by meta-train. Default: the one that ships.",
+    help="Folder of a tracker written by meta-train; with `evaluate --generator`, of replies' "
+    "initialisation by meta-train-replies. Default: the one that ships.",
+)
+reply_checkpoint_option = click.option(
+    "--reply-checkpoint",
+    type=click.Path(),
+    default=None,
+    help="Folder of the replies' initialisation, written by meta-train-replies. Default: the one "
+    "that ships, where its language model is here.",
 )
 device_option = click.option(
     "--device",

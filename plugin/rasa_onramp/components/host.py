@@ -18,7 +18,7 @@ import torch
 import rasa_onramp
 from rasa_onramp.components.settings import ModelSettings
 from rasa_onramp.errors import OnrampError
-from rasa_onramp.generator.checkpoint import available_replies
+from rasa_onramp.generator.checkpoint import available_replies, load_replies
 from rasa_onramp.generator.model import ReplyModel
 from rasa_onramp.runtime.adapter_cache import read_adapter
 from rasa_onramp.runtime.conversation import Engine
@@ -74,7 +74,9 @@ class OnrampRuntime:
         if not self.settings.replies:
             return None
         return available_replies(
-            logger.warning, device="cuda" if torch.cuda.is_available() else "cpu"
+            logger.warning,
+            self.settings.reply_checkpoint,
+            device="cuda" if torch.cuda.is_available() else "cpu",
         )
 
     def warm(self) -> None:
@@ -97,6 +99,11 @@ class OnrampRuntime:
             digest = load_tracker(self.settings.checkpoint).digest
         except OnrampError as error:
             found.append(f"OnrampModel: checkpoint: {error}")
+        try:
+            if self.settings.replies and self.settings.reply_checkpoint is not None:
+                load_replies(self.settings.reply_checkpoint)
+        except OnrampError as error:
+            found.append(f"OnrampModel: reply_checkpoint: {error}")
         try:
             resolve_encoder(self.settings.encoder)
         except OnrampError as error:

@@ -41,6 +41,9 @@ __all__ = ["OnrampResponseGenerator"]
 
 logger = logging.getLogger(__name__)
 
+#: Conversations that wait for a reply at once. Their replies are written together.
+_WAITING = 32
+
 #: The metadata's `source` of a response of the bot's own that was said in other words.
 REPHRASED = "rephrased"
 
@@ -49,7 +52,8 @@ class OnrampResponseGenerator(TemplatedNaturalLanguageGenerator):
     """Answers `utter_onramp` from the domain's dialogues, in a thread of its own.
 
     A response of the bot's own with `metadata: {rephrase: true}` is said in other words that suit
-    the conversation, if the language model finds some that keep all it says.
+    the conversation, if the language model finds some that keep all it says; not so where
+    `delegate` or `url` speaks for the bot.
 
     After an API call that failed, and whenever it can't answer, the bot's own response for
     `utter_onramp` is said. `delegate` in endpoints.yml names the class that speaks for the bot;
@@ -86,7 +90,7 @@ class OnrampResponseGenerator(TemplatedNaturalLanguageGenerator):
         self._bot: Optional[NaturalLanguageGenerator] = None
         if kind != "response":
             self._bot = NaturalLanguageGenerator.create(theirs, domain)
-        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="onramp")
+        self._threads = ThreadPoolExecutor(_WAITING, thread_name_prefix="onramp")
 
     async def generate(
         self,
@@ -95,7 +99,9 @@ class OnrampResponseGenerator(TemplatedNaturalLanguageGenerator):
         output_channel: str,
         **kwargs: Any,
     ) -> Optional[Dict[str, Any]]:
-        """The response for `utter_action` (see parent class). Never raises for ours."""
+        """The response for `utter_action` (see parent class). What fails in ours is logged, and
+        the bot's own response for it said.
+        """
         if utter_action != REPLY:
             return await self._bots(utter_action, tracker, output_channel, **kwargs)
         loop = asyncio.get_running_loop()

@@ -27,13 +27,15 @@ class ModelSettings:
     `database_url_env` names the environment variable that holds the store's URL; None means the
     store that the command line uses. `checkpoint` is a folder (None: the shipped one), `encoder` a
     name, hub id or folder. `replies` says whether a language model writes replies, where its
-    weights are on the machine.
+    weights are on the machine; `reply_checkpoint` is the folder of its initialisation (None: the
+    shipped one).
     """
 
     database_url_env: Optional[str] = None
     checkpoint: Optional[str] = None
     encoder: str = "all-MiniLM-L6-v2"
     replies: bool = True
+    reply_checkpoint: Optional[str] = None
     engine: EngineSettings = field(default_factory=EngineSettings)
 
     @classmethod
@@ -45,6 +47,7 @@ class ModelSettings:
             checkpoint=config.get("checkpoint"),
             encoder=config.get("encoder") or cls.encoder,
             replies=config.get("replies", cls.replies),
+            reply_checkpoint=config.get("reply_checkpoint"),
             engine=EngineSettings(**engine),
         )
 
@@ -58,6 +61,7 @@ class ModelSettings:
             "checkpoint": own.checkpoint,
             "encoder": own.encoder,
             "replies": own.replies,
+            "reply_checkpoint": own.reply_checkpoint,
             **engine,
         }
 
@@ -69,6 +73,7 @@ class ModelSettings:
             "checkpoint": (is_text, "a folder"),
             "encoder": (is_text, "a model's name or folder"),
             "replies": (_is_flag, "true or false"),
+            "reply_checkpoint": (is_text, "a folder"),
             "threshold": (is_probability, "a number from 0 to 1"),
             "switch_threshold": (is_probability, "a number from 0 to 1"),
             "bot_confidence": (is_probability, "a number from 0 to 1"),
@@ -78,9 +83,8 @@ class ModelSettings:
             "reply_seconds": (is_number, "a number of seconds"),
             "reply_threshold": (is_probability, "a number from 0 to 1"),
         }
-        problems = check_keys(
-            "OnrampModel", config, checks, optional=("database_url_env", "checkpoint")
-        )
+        optional = ("database_url_env", "checkpoint", "reply_checkpoint")
+        problems = check_keys("OnrampModel", config, checks, optional)
         variable = config.get("database_url_env")
         if isinstance(variable, str) and "://" in variable:
             # don't repeat it: it may hold a password

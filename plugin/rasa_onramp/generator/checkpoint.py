@@ -70,20 +70,25 @@ def load_replies(
 
 def available_replies(
     tell: Callable[[str], None],
+    folder: Optional[Union[str, Path]] = None,
     *,
     device: Union[str, torch.device] = "cpu",
     attention: str = "sdpa",
 ) -> Optional[ReplyModel]:
-    """The shipped initialisation; None, after telling why, where it or its model can't be had.
+    """The initialisation in `folder` (None: the shipped one); None, after telling why, where that
+    or its language model can't be had.
 
-    Everything else works without it: replies are then those of the support dialogues. On a GPU
-    without room for it, it is told too, and the CPU has it.
+    Everything else works without it: replies are then those of the support dialogues. Where a GPU
+    has no room for it, or can't be used, that is told too, and it is on the CPU.
     """
     try:
-        return load_replies(device=device, attention=attention)
-    except torch.cuda.OutOfMemoryError:
-        tell(f"replies are written on the CPU: {device} has too little free memory")
-        return available_replies(tell, device="cpu", attention=attention)
+        return load_replies(folder, device=device, attention=attention)
+    except RuntimeError as error:  # too little memory is one; a GPU that others hold another
+        if torch.device(device).type == "cpu":
+            raise
+        reason = str(error).splitlines()[0]
+        tell(f"replies are written on the CPU: {device} can't be used ({reason})")
+        return available_replies(tell, folder, device="cpu", attention=attention)
     except CheckpointError as error:
         tell(f"replies stay those of the support dialogues: {error}")
         return None

@@ -11,6 +11,7 @@ from typing import Optional, Sequence, Tuple
 
 import numpy
 
+from rasa_onramp.dialogue import Schema
 from rasa_onramp.generator.pool import Embed, rows_of
 from rasa_onramp.generator.replies import SupportReply
 from rasa_onramp.generator.situation import Situation
@@ -24,8 +25,12 @@ _ALIKE, _MORE = 0.7, 0.1
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _DENIALS = re.compile(
-    r"no|not|n.?t|never|none|nothing|nobody|nowhere|neither|nor|cannot|without|unable|sorry|afraid|"
+    r"no|not|n['’]?t|never|none|nothing|nobody|nowhere|neither|nor|cannot|without|unable|sorry|afraid|"
     r"unfortunately|fail(ed|s)?|invalid|unavailable|unsuccessful|impossible"
+)
+#: Denies nothing.
+_POLITE = re.compile(
+    r"\b(no (problem|worries|trouble)|not a problem|sorry (for|about) the (wait|delay))\b", re.I
 )
 
 
@@ -34,7 +39,8 @@ class Outcomes:
     before each, if any, and whether it found something.
     """
 
-    def __init__(self, replies: Sequence[SupportReply], embed: Embed):
+    def __init__(self, schema: Schema, replies: Sequence[SupportReply], embed: Embed):
+        self._telling = {action.name for action in schema.actions if action.result_slots}
         self._embed = embed
         self._outcomes = [_outcome(reply.situation) for reply in replies]
         self._rows = rows_of(embed, [plain(reply.template.text) for reply in replies])
@@ -42,11 +48,11 @@ class Outcomes:
     def claims_another(self, text: str, now: Situation) -> bool:
         """Whether a template says what isn't so after the call that was made, or wasn't.
 
-        A call that found nothing must be told as such: where the text denies nothing, it claims
-        that there was something. Else it claims what the support reply most alike tells of, unless
-        one of the outcome at hand is about as alike.
+        A call that should have found something and didn't must be told as such: where the text
+        denies nothing, it claims that there was something. Else it claims what the support reply
+        most alike tells of, unless one of the outcome at hand is about as alike.
         """
-        if now.found is False and not denies(text):
+        if now.found is False and now.action in self._telling and not denies(text):
             return True
         if not self._outcomes:
             return False
@@ -58,7 +64,8 @@ class Outcomes:
 
 def denies(text: str) -> bool:
     """Whether a text says that something isn't so, can't be, or failed."""
-    return any(_DENIALS.fullmatch(token.lower_) for token in tokens(_PLACEHOLDER.sub("it", text)))
+    literal = _POLITE.sub("", _PLACEHOLDER.sub("it", text))
+    return any(_DENIALS.fullmatch(token.lower_) for token in tokens(literal))
 
 
 def plain(template: str) -> str:

@@ -51,8 +51,8 @@ class ReplyTokens:
         return self._tokenizer.encode(text, add_special_tokens=False).ids
 
     def text(self, ids: Sequence[int]) -> str:
-        """The text of tokens."""
-        return self._tokenizer.decode(list(ids), skip_special_tokens=False)
+        """The text of tokens; the special ones, which are no text, are left out."""
+        return self._tokenizer.decode(list(ids), skip_special_tokens=True)
 
 
 def reply_places(packed: Packed) -> List[int]:

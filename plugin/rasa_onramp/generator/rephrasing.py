@@ -75,6 +75,8 @@ class Rephraser:
 
         `user` is what it answers, `past` what was said before: (user, bot) texts, oldest first.
         """
+        if one_line(template) != template.strip():
+            return None  # too long to be read whole, or with a layout that would be lost
         before = [said(*each) for each in past[-_PAST:]]
         prompt = pack(self._tokens, REPHRASING, [*before, saying(user, template)])
         written = self._write(prompt)
@@ -104,8 +106,8 @@ def keeps(template: str, written: str) -> bool:
         return False
     if template.count("?") != written.count("?"):
         return False
-    literal = _PLACEHOLDER.sub(" ", written)
-    if "{" in literal or "}" in literal:
+    literal = _PLACEHOLDER.sub(" ", template + written)
+    if "{" in literal or "}" in literal or "{{" in template:  # torn, or Rasa's literal braces
         return False
     return denies(template) == denies(written) and _claims(template) == _claims(written)
 

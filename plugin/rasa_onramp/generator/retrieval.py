@@ -97,7 +97,7 @@ class RetrievalGenerator:
 
     @cached_property
     def _outcomes(self) -> Outcomes:  # made when it is first needed: retrieved replies need none
-        return Outcomes(self.pool.replies, self._embed)
+        return Outcomes(self.schema, self.pool.replies, self._embed)
 
     def _ranked(self, now: Situation) -> List[Tuple[float, _Candidate]]:
         """The replies that can be said, the likeliest first, each with its score in [0, 1]."""

@@ -63,18 +63,20 @@ class Writer:
         """The likeliest next line of each prompt under its domain's updates; see `write`."""
         if not prompts:
             return []
+        until = _after(seconds)
         if len({each.digest for each in updates}) > 1:
             rows = {
                 name: torch.stack([each.weights[name] for each in updates])
                 for name in updates[0].weights
             }
-            return write(self.model, prompts, rows, most=most, seconds=seconds)
+            with self.model.using(rows) as lm:
+                return _decode(self.model, lm, prompts, most, until)
         with self.model.using_merged(self._merged_of(updates[0])) as lm:
             if len(prompts) > 1:
-                return _decode(self.model, lm, prompts, most, seconds)
+                return _decode(self.model, lm, prompts, most, until)
             digest, ids = updates[0].digest, prompts[0].ids
             cache = self._recall(digest, ids)
-            written = _decode(self.model, lm, prompts, most, seconds, cache)
+            written = _decode(self.model, lm, prompts, most, until, cache)
             self._remember(digest, ids, cache)
             return written
 
@@ -96,10 +98,10 @@ class Writer:
 
     def _merged_of(self, updates: Updates) -> Dict[str, Tensor]:
         if updates.digest not in self._merged:
+            while len(self._merged) >= self._most_merged:  # before, so that no more are held
+                self._merged.popitem(last=False)
             self._merged[updates.digest] = self.model.merged(updates.weights)
         self._merged.move_to_end(updates.digest)
-        while len(self._merged) > self._most_merged:
-            self._merged.popitem(last=False)
         return self._merged[updates.digest]
 
     def _recall(self, digest: str, ids: numpy.ndarray) -> Any:
@@ -145,8 +147,13 @@ def write(
     """
     if not prompts:
         return []
+    until = _after(seconds)
     with model.using(weights) as lm:
-        return _decode(model, lm, prompts, most, seconds)
+        return _decode(model, lm, prompts, most, until)
+
+
+def _after(seconds: Optional[float]) -> Optional[float]:
+    return None if seconds is None else time.monotonic() + seconds
 
 
 @torch.inference_mode()
@@ -155,11 +162,10 @@ def _decode(
     lm: Any,
     prompts: Sequence[Packed],
     most: int,
-    seconds: Optional[float],
+    until: Optional[float],
     cache: Any = None,
 ) -> List[Optional[str]]:
     """Read the prompts, of which `cache` holds the beginning, and write on."""
-    until = time.monotonic() + seconds if seconds is not None else None
     ids, mask = _left_padded(prompts, model.device)
     known = cache.get_seq_length() if cache is not None else 0
     out = lm.base_model(

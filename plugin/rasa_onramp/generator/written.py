@@ -32,7 +32,8 @@ def forms_of(replies: Sequence[SupportReply]) -> Dict[str, str]:
 def template_of(
     text: str, schema: Schema, now: Situation, forms: Mapping[str, str]
 ) -> Optional[Template]:
-    """The text as a template, or None if it is empty or has a placeholder for no slot.
+    """The text as a template, or None if it is empty, has a placeholder for no slot, or tells of
+    the first row while the talk is about another one.
 
     A value comes from the results where they have just come in or another row than the first is
     meant, else from the state if that holds one.
@@ -48,6 +49,8 @@ def template_of(
         if match.start() > position:
             parts.append(text[position : match.start()])
         origin = "count" if slot == COUNT else _origin(slot, row, now)
+        if origin == "results" and _of_another_row(slot, row, now):
+            return None
         parts.append(Placeholder(slot, forms.get(slot, _UNKNOWN), origin, row))
         position = match.end()
     if position < len(text):
@@ -65,6 +68,13 @@ def _slot_and_row(name: str, slots: AbstractSet[str]) -> Tuple[Optional[str], in
     if slot in slots and number.isdecimal() and int(number) > 1:
         return slot, int(number) - 1
     return None, 0
+
+
+def _of_another_row(slot: str, row: int, now: Situation) -> bool:
+    """Whether a value would be the first row's while the talk is about another one."""
+    if row > 0 or now.action is not None or not now.row:
+        return False
+    return now.rows[0].get(slot) != now.rows[now.row].get(slot)
 
 
 def _origin(slot: str, row: int, now: Situation) -> str:

@@ -201,10 +201,13 @@ class Engine:
         text: str,
         understood: Understanding,
         results: Optional[Sequence[Mapping[str, str]]] = None,
+        *,
+        written: bool = True,
     ) -> Reply:
         """The answer to `text`, said next in `session` and understood so.
 
-        `results` are the rows of the call that `understood` asks for. Raises NotFound if the domain
+        `results` are the rows of the call that `understood` asks for. Unless it may be `written`,
+        it is one of the support dialogues' replies. Raises NotFound if the domain
         is gone, StoreError, StoreUnavailable.
         """
         name = understood.domain
@@ -216,7 +219,7 @@ class Engine:
         called = understood.action if results is not None else None
         rows = results if results is not None else session.results.get(domain.name, ())
         generator: Union[RetrievalGenerator, NeuralGenerator] = domain.generator
-        if self.writer is not None:
+        if self.writer is not None and written:
             generator = self.writer.generator(domain)
         return generator.reply([*session.history(domain.name), said], state, rows, called)
 

@@ -5,7 +5,7 @@ the bot's own responses under the meta-learned ones.
 from __future__ import annotations
 
 import logging
-from typing import Optional, Sequence, Tuple, Union
+from typing import Dict, Optional, Sequence, Tuple, Union
 
 from rasa_onramp.errors import OnrampError
 from rasa_onramp.generator import RetrievalGenerator
@@ -34,7 +34,8 @@ class DomainWriter:
     ):
         self._model = model
         self._sure = sure
-        self._adapters = ReplyAdapters(store, model.digest, model.dtype)
+        self._adapters = ReplyAdapters(store, model.digest, model.dtype, model.device)
+        self._said: Dict[str, str] = {}
         self._worker = ReplyWorker(Writer(model), seconds=seconds)
         start = {name: value.to(model.dtype) for name, value in model.weights.items()}
         initial = Updates(model.digest, start)
@@ -44,12 +45,15 @@ class DomainWriter:
 
     def generator(self, domain: LiveDomain) -> Union[RetrievalGenerator, NeuralGenerator]:
         """What answers in `domain` now: its support replies alone where its version has no reply
-        part, or one that can't be used, which is logged.
+        part, or one that can't be used, which is logged once.
         """
         try:
             updates = self._adapters.get(domain.name, domain.version, domain.reply_digest)
         except OnrampError as error:
-            logger.error("domain %s answers by its support replies: %s", domain.name, error)
+            again = self._said.get(domain.name) == str(error)
+            self._said[domain.name] = str(error)
+            level = logging.DEBUG if again else logging.ERROR
+            logger.log(level, "domain %s answers by its support replies: %s", domain.name, error)
             return domain.generator
         if updates is None:
             return domain.generator

@@ -14,7 +14,7 @@ from rasa_onramp.generator import RetrievalGenerator
 from rasa_onramp.runtime.background import Background
 from rasa_onramp.runtime.embedding import Embed
 from rasa_onramp.runtime.router import DomainIndex
-from rasa_onramp.store import DomainSummary, Store, support_digest
+from rasa_onramp.store import DomainSummary, Store
 
 __all__ = ["Catalogue", "LiveDomain"]
 
@@ -113,18 +113,13 @@ class Catalogue:
     def _updated(self, known: Optional[LiveDomain], summary: DomainSummary) -> LiveDomain:
         version, digest = summary.active_version, summary.active_digest
         reply = summary.active_reply_digest
-        content, support = summary.support_digest, None
-        if summary.n_dialogues > summary.n_support + summary.n_held_out:
-            # dialogues of no split count as support too, but the summary's digest leaves them out
-            schema, support = self._content(summary.name)
-            content = support_digest(schema, support)
+        content = summary.support_digest
         if known is not None and known.content == content:
             if (known.version, known.digest, known.reply_digest) == (version, digest, reply):
                 return known
             logger.info("domain %s: adapter version %s is live", summary.name, version)
             return replace(known, version=version, digest=digest, reply_digest=reply)
-        if support is None:
-            schema, support = self._content(summary.name)
+        schema, support = self._content(summary.name)
         logger.info("domain %s is live, adapter version %s", summary.name, version)
         return LiveDomain(
             schema=schema,

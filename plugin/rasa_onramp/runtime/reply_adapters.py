@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import Optional, Tuple
+from typing import Optional, Tuple, Union
 
 import torch
 
 from rasa_onramp.errors import CheckpointError
 from rasa_onramp.generator.writing import Updates
 from rasa_onramp.metalearning.lora import adapter_from_bytes
-from rasa_onramp.store import Store
+from rasa_onramp.store import ReplyAdapter, Store
 
 __all__ = ["ReplyAdapters"]
 
@@ -20,15 +20,23 @@ class ReplyAdapters:
     """Reads the reply part of adapter versions from the store. Thread-safe.
 
     Versions are immutable, and the digest of the weights is part of the key, so nothing cached
-    goes stale.
+    goes stale; nor does the reason why some can't be used.
     """
 
-    def __init__(self, store: Store, checkpoint: str, dtype: torch.dtype, size: int = 8):
+    def __init__(
+        self,
+        store: Store,
+        checkpoint: str,
+        dtype: torch.dtype,
+        device: Union[str, torch.device] = "cpu",
+        size: int = 8,
+    ):
         self._store = store
         self._checkpoint = checkpoint
         self._dtype = dtype
+        self._device = device
         self._size = size
-        self._known: OrderedDict[Tuple[str, str], Updates] = OrderedDict()
+        self._known: OrderedDict[Tuple[str, str], Union[Updates, CheckpointError]] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, domain: str, version: Optional[int], digest: Optional[str]) -> Optional[Updates]:
@@ -41,21 +49,34 @@ class ReplyAdapters:
             return None
         key = (domain, digest)
         with self._lock:
-            if key in self._known:
+            found = self._known.get(key)
+            if found is not None:
                 self._known.move_to_end(key)
-                return self._known[key]
-        stored = self._store.adapters.reply(domain, version)
-        if stored is None:
-            return None
+        if found is None:
+            stored = self._store.adapters.reply(domain, version)
+            if stored is None:
+                return None
+            found = self._made(domain, version, stored)
+            with self._lock:
+                self._known[key] = found
+                while len(self._known) > self._size:
+                    self._known.popitem(last=False)
+        if isinstance(found, CheckpointError):
+            raise found
+        return found
+
+    def _made(
+        self, domain: str, version: int, stored: ReplyAdapter
+    ) -> Union[Updates, CheckpointError]:
+        """The updates, or why they can't be used: that won't change either."""
         if stored.checkpoint_digest != self._checkpoint:
-            raise CheckpointError(
+            return CheckpointError(
                 f"{domain}: the replies of adapter {version} are for another initialisation; "
                 f"run `rasa-onramp adapt {domain}`"
             )
-        weights = {k: v.to(self._dtype) for k, v in adapter_from_bytes(stored.weights).items()}
-        updates = Updates(stored.digest, weights)
-        with self._lock:
-            self._known[key] = updates
-            while len(self._known) > self._size:
-                self._known.popitem(last=False)
-        return updates
+        try:
+            weights = adapter_from_bytes(stored.weights)
+        except CheckpointError as error:
+            return error
+        moved = {name: v.to(self._device, self._dtype) for name, v in weights.items()}
+        return Updates(stored.digest, moved)

@@ -36,7 +36,6 @@ class ReplyWorker:
     """
 
     def __init__(self, writer: Writer, *, seconds: float = 4.0):
-        self.model = writer.model
         self._writer = writer
         self._seconds = seconds
         self._jobs: queue.Queue[_Job] = queue.Queue()
@@ -82,18 +81,26 @@ class ReplyWorker:
         batch = [job for job in batch if job.result.set_running_or_notify_cancel()]
         for job in (job for job in batch if job.until <= now):
             job.result.set_result(None)
-        batch = [job for job in batch if job.until > now]
+        self._answer([job for job in batch if job.until > now])
+
+    def _answer(self, batch: List[_Job]) -> None:
         if not batch:
             return
         try:
             texts = self._writer.write(
                 [job.prompt for job in batch],
                 [job.updates for job in batch],
-                seconds=min(job.until for job in batch) - now,
+                # one that has waited long has few seconds left; the others shouldn't
+                seconds=max(job.until for job in batch) - time.monotonic(),
             )
         except Exception as error:
+            if len(batch) == 1:
+                batch[0].result.set_exception(error)
+                return
+            # one of them may be at fault, or all together take too much memory
+            logger.warning("%s replies are written one by one (%s)", len(batch), error)
             for job in batch:
-                job.result.set_exception(error)
+                self._answer([job])
             return
         for job, text in zip(batch, texts):
             job.result.set_result(text)

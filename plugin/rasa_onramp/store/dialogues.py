@@ -201,14 +201,15 @@ class DialogueStore:
 
 
 def _summary(row: Any, members: List[Tuple[Optional[str], str]]) -> DomainSummary:
-    support = [digest for split, digest in members if split == "support"]
+    # dialogues of no split are adapted on too
+    support = [digest for split, digest in members if split != "held-out"]
     schema = schema_from_json(row.schema, f"the schema of domain {row.name!r}")
     return DomainSummary(
         name=row.name,
         description=schema.description,
         n_dialogues=len(members),
         n_support=len(support),
-        n_held_out=sum(split == "held-out" for split, _ in members),
+        n_held_out=len(members) - len(support),
         support_digest=support_digest_of(row.digest, support),
         active_version=row.version,
         active_digest=row.adapter_digest,

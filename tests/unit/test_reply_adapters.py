@@ -1,0 +1,91 @@
+"""The reply updates in memory, read from the store."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+import torch
+
+from rasa_onramp.errors import CheckpointError
+from rasa_onramp.metalearning.lora import adapter_to_bytes
+from rasa_onramp.runtime.background import load_background
+from rasa_onramp.runtime.domain_writer import DomainWriter
+from rasa_onramp.runtime.domains import Catalogue
+from rasa_onramp.runtime.reply_adapters import ReplyAdapters
+from rasa_onramp.store import Store, open_store
+from tiny_replies import SCHEMA, corpus, random_updates, tiny_model
+
+pytest.importorskip("transformers")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(f"sqlite:///{tmp_path / 'onramp.db'}") as store:
+        store.upgrade()
+        store.dialogues.import_corpus(corpus())
+        yield store
+
+
+def add(store: Store, weights: dict, checkpoint: str = "start") -> str:
+    """A version that writes replies; the digest of what it writes with."""
+    store.adapters.add(
+        *(SCHEMA.name, b"tracker"),
+        support_digest="s",
+        checkpoint_digest="c",
+        figures={},
+        activate=True,
+        reply_weights=adapter_to_bytes(weights),
+        reply_checkpoint_digest=checkpoint,
+    )
+    (summary,) = store.dialogues.summary()
+    assert summary.active_reply_digest is not None
+    return summary.active_reply_digest
+
+
+def test_updates_are_where_the_model_is_and_in_its_precision(store: Store) -> None:
+    weights = random_updates(tiny_model())
+    digest = add(store, weights)
+    found = ReplyAdapters(store, "start", torch.bfloat16, "meta").get(SCHEMA.name, 1, digest)
+    assert found is not None and found.digest == digest
+    kinds = {(value.device.type, value.dtype) for value in found.weights.values()}
+    assert kinds == {("meta", torch.bfloat16)}
+    assert set(found.weights) == set(weights)
+
+
+def test_what_is_known_is_not_read_again(store: Store) -> None:
+    digest = add(store, random_updates(tiny_model()))
+    adapters = ReplyAdapters(store, "start", torch.float32)
+    first = adapters.get(SCHEMA.name, 1, digest)
+    store.close()
+    assert adapters.get(SCHEMA.name, 1, digest) is first
+
+
+def test_those_of_another_initialisation_are_refused_and_remembered(store: Store) -> None:
+    digest = add(store, random_updates(tiny_model()), "another")
+    adapters = ReplyAdapters(store, "start", torch.float32)
+    for _ in range(2):
+        with pytest.raises(CheckpointError, match="another initialisation"):
+            adapters.get(SCHEMA.name, 1, digest)
+        store.close()  # the second time it isn't asked
+
+
+def test_a_version_without_replies_has_none(store: Store) -> None:
+    assert ReplyAdapters(store, "start", torch.float32).get(SCHEMA.name, None, None) is None
+
+
+def test_a_domain_that_cannot_use_its_updates_answers_all_the_same_and_says_so_once(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    add(store, random_updates(tiny_model()), "another")
+
+    def embed(texts: list) -> torch.Tensor:
+        return torch.nn.functional.normalize(torch.ones(len(texts), 384), dim=1)
+
+    domain = Catalogue(store, embed, load_background(), 2.0).domains()[SCHEMA.name]
+    writer = DomainWriter(store, tiny_model(), embed, seconds=1.0, sure=0.8)
+    with caplog.at_level(logging.ERROR):
+        assert [writer.generator(domain) for _ in range(3)] == [domain.generator] * 3
+    assert caplog.text.count("answers by its support replies") == 1
