@@ -181,6 +181,15 @@ def test_a_damaged_checkpoint(
     assert len(told(caplog)) == 1
 
 
+def test_an_initialisation_of_replies_that_is_not_there(
+    components: Components, store_url: str, checkpoint: Path, tmp_path: Path
+) -> None:
+    config = {"database_url_env": VARIABLE, "checkpoint": str(checkpoint)}
+    (line,) = refusal(components, **config, reply_checkpoint=str(tmp_path / "none"))
+    assert line.startswith("OnrampModel: reply_checkpoint: ")
+    components.create(OnrampModel, **config, replies=False, reply_checkpoint=str(tmp_path / "none"))
+
+
 def test_an_encoder_that_is_not_there(components: Components, store_url: str) -> None:
     lines = refusal(components, database_url_env=VARIABLE, encoder="no-such/encoder")
     assert len(lines) == 1

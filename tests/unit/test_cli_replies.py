@@ -10,7 +10,10 @@ import pytest
 
 from command_line import invoke
 from rasa_onramp.formats.yaml import write_yaml
+from rasa_onramp.store import open_store
+from rasa_onramp.tracker.checkpoint import save_tracker
 from tiny_replies import corpus, write_folder
+from tiny_tracker import tiny_tracker, tokenizer_json
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +57,28 @@ def test_evaluate_measures_every_method(made: Dict[str, Path]) -> None:
     assert len(turns) == figures["summary"][0]["replies"]
     assert all(set(turn["replies"]) == set(methods) for turn in turns)
     assert turns[0]["history"][-1][0] == "user"
+
+
+def test_a_domain_adapts_from_an_initialisation_of_ones_own(
+    made: Dict[str, Path], tmp_path: Path
+) -> None:
+    tracker = tmp_path / "tracker"
+    save_tracker(tiny_tracker(rank=2, steps=2), tracker, tokenizer_json())
+    assert invoke("init").code == 0
+    assert invoke("import", made["data"]).code == 0
+    adapt = ("adapt", "--all", "--steps", "1", "--checkpoint", tracker, "--device", "cpu")
+    done = invoke(*adapt, "--reply-checkpoint", made["replies"])
+    assert done.code == 0, done.err
+    assert "; replies in " in done.out
+    with open_store() as store:
+        found = store.adapters.reply("parcel_delivery", 1)
+    config = json.loads((made["replies"] / "replies.json").read_text(encoding="utf-8"))
+    assert found is not None and found.checkpoint_digest == config["sha256"]
+
+    missing = invoke(*adapt, "--reply-checkpoint", tmp_path / "none")
+    assert missing.code == 2 and "replies.json can't be read" in missing.err
+    talk = invoke("chat", "--checkpoint", tracker, "--reply-checkpoint", tmp_path / "none")
+    assert talk.code == 2 and "replies.json can't be read" in talk.err
 
 
 def test_what_goes_with_states_only_is_refused(made: Dict[str, Path]) -> None:

@@ -12,6 +12,7 @@ import click
 from rasa_onramp.cli.options import progress_bar
 from rasa_onramp.dialogue import Corpus
 from rasa_onramp.errors import ConfigError
+from rasa_onramp.evaluation.bleu import bleu_signature
 from rasa_onramp.evaluation.few_shot import Protocol, Split, choose_services, splits
 from rasa_onramp.evaluation.reply_few_shot import ReplyResult, replies_in_processes
 from rasa_onramp.evaluation.reply_tables import (
@@ -45,6 +46,7 @@ def evaluate_replies(
     data: Sequence[str],
 ) -> None:
     """Measure and print, by method and support size; write figures and replies if asked to."""
+    signature = bleu_signature()  # before any work: sacrebleu may not be there
     model = load_replies(checkpoint, device=device)
     chosen = choose_services(corpus, services, model.training_services)
     results: List[ReplyResult] = []
@@ -88,6 +90,7 @@ def evaluate_replies(
             "finetune": asdict(finetuning),
             "checkpoint": model.digest,
             "language_model": model.name,
+            "bleu": signature,
         }
         runs = [row(result) for result in results]
         figures = {

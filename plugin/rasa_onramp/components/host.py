@@ -46,6 +46,7 @@ class OnrampRuntime:
     def __init__(self, settings: ModelSettings):
         self.settings = settings
         self._engine: Optional[Engine] = None
+        self._reply_model: Optional[ReplyModel] = None  # kept where the engine fails to open
         self._failed: Optional[Tuple[float, OnrampError]] = None
         self._lock = threading.Lock()
         self._said: Dict[str, float] = {}
@@ -57,27 +58,35 @@ class OnrampRuntime:
                 if self._failed is not None and time.monotonic() - self._failed[0] < _RETRY:
                     raise self._failed[1]
                 try:
-                    self._engine = Engine.open(
-                        self.open_store(),
-                        checkpoint=self.settings.checkpoint,
-                        encoder=self.settings.encoder,
-                        settings=self.settings.engine,
-                        replies=self._replies(),
-                    )
+                    self._engine = self._open()
                 except OnrampError as error:
                     self._failed = (time.monotonic(), error)
                     raise
             return self._engine
 
+    def _open(self) -> Engine:
+        store = self.open_store()
+        try:
+            return Engine.open(
+                store,
+                checkpoint=self.settings.checkpoint,
+                encoder=self.settings.encoder,
+                settings=self.settings.engine,
+                replies=self._replies(),
+            )
+        except BaseException:
+            store.close()
+            raise
+
     def _replies(self) -> Optional[ReplyModel]:
-        """The language model that writes replies; None, said once, where it can't be had."""
-        if not self.settings.replies:
-            return None
-        return available_replies(
-            logger.warning,
-            self.settings.reply_checkpoint,
-            device="cuda" if torch.cuda.is_available() else "cpu",
-        )
+        """The language model that writes replies; None, which is logged, where it can't be had."""
+        if self.settings.replies and self._reply_model is None:
+            self._reply_model = available_replies(
+                logger.warning,
+                self.settings.reply_checkpoint,
+                device="cuda" if torch.cuda.is_available() else "cpu",
+            )
+        return self._reply_model
 
     def warm(self) -> None:
         """Open everything now rather than at the first message, as far as it can be opened."""
