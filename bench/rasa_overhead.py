@@ -1,6 +1,6 @@
 """What the plugin costs a real bot: turn latency and memory of `rasa run`, with us and without.
 
-    python bench/rasa_overhead.py [--turns 60] [--threads 1] [--json OUT]
+    python bench/rasa_overhead.py [--turns 60] [--threads 1] [--written] [--json OUT]
 
 Two copies of one bot (tests/bots/pizzeria) are trained and served, one as it is and one after
 `rasa-onramp init`, with the shipped tracker and the domains of dialogue_data/ in an SQLite store.
@@ -8,6 +8,9 @@ The same messages go to both by REST, one at a time and in turns, so that other 
 slows both down alike. "Hearing" is Rasa's pipeline alone, in the middle of a conversation: what it
 takes longer with us, on messages that are a domain's, is routing plus tracking. The tracker is used
 zero-shot, whose speed is an adapter's.
+
+With `--written` the domains have adapter versions, made of the shipped initialisations, and the
+language model that `rasa-onramp weights` fetched writes their replies.
 """
 
 from __future__ import annotations
@@ -25,8 +28,12 @@ from typing import Callable, Dict, List, Optional, Sequence, Tuple, Union
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
+from language_model import lend_language_model  # noqa: E402
 from rasa_onramp.formats import read  # noqa: E402
-from rasa_onramp.store import open_store  # noqa: E402
+from rasa_onramp.generator.checkpoint import load_replies  # noqa: E402
+from rasa_onramp.metalearning.lora import adapter_to_bytes  # noqa: E402
+from rasa_onramp.store import Store, open_store  # noqa: E402
+from rasa_onramp.tracker.checkpoint import load_tracker  # noqa: E402
 from rasa_programs import ActionServer, Bot, RasaServer, ask, end  # noqa: E402
 
 OWN = ("hello", "when are you open", "thanks", "the pizza was cold", "no thanks", "goodbye")
@@ -40,19 +47,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--turns", type=int, default=60, help="turns of each kind")
     parser.add_argument("--threads", type=int, default=1, help="torch's threads in the servers")
+    parser.add_argument("--written", action="store_true", help="have replies written")
     parser.add_argument("--json", type=Path, help="write the figures there too")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="rasa-overhead-") as folder:
-        found = measure(Path(folder), options.turns, options.threads)
+        found = measure(Path(folder), options.turns, options.threads, options.written)
     text = json.dumps(found, indent=2)
     print(text)
     if options.json is not None:
         options.json.write_text(text + "\n", encoding="utf-8")
 
 
-def measure(folder: Path, turns: int, threads: int) -> Dict[str, object]:
+def measure(folder: Path, turns: int, threads: int, written: bool) -> Dict[str, object]:
     """All figures: milliseconds and megabytes."""
-    plain, ours, said = prepare(folder, threads)
+    plain, ours, said = prepare(folder, threads, written)
     servers: List[Union[ActionServer, RasaServer]] = []
     try:
         actions = ActionServer(ours, "rasa_onramp.actions")
@@ -102,6 +110,7 @@ def measure(folder: Path, turns: int, threads: int) -> Dict[str, object]:
                 "with": {"loaded": round(idle[1]), "after": round(after[1])},
             },
             "threads": threads,
+            "written": written,
             "load": os.getloadavg()[0],
         }
     finally:
@@ -109,7 +118,7 @@ def measure(folder: Path, turns: int, threads: int) -> Dict[str, object]:
             server.stop()
 
 
-def prepare(folder: Path, threads: int) -> Tuple[Bot, Bot, List[List[str]]]:
+def prepare(folder: Path, threads: int, written: bool) -> Tuple[Bot, Bot, List[List[str]]]:
     """Both bots, trained, and the user's messages of the domains' dialogues."""
     shared = {
         "RASA_ONRAMP_HOME": str(folder / "home"),
@@ -124,6 +133,10 @@ def prepare(folder: Path, threads: int) -> Tuple[Bot, Bot, List[List[str]]]:
             corpus = read(file)
             store.dialogues.import_corpus(corpus)
             said += [[t.text for t in d.turns if t.is_user] for d in corpus.dialogues[:5]]
+        if written:
+            if not lend_language_model(folder / "home"):
+                raise SystemExit("the language model isn't here; run `rasa-onramp weights`")
+            adapt_to_nothing(store)
     source = ROOT / "tests" / "bots" / "pizzeria"
     plain, ours = (Bot.copy(source, folder / name, **shared) for name in ("plain", "ours"))
     ours.onramp("init", "--bot", ".", "--yes")
@@ -132,6 +145,20 @@ def prepare(folder: Path, threads: int) -> Tuple[Bot, Bot, List[List[str]]]:
         if done.code:
             raise SystemExit(done.text)
     return plain, ours, said
+
+
+def adapt_to_nothing(store: Store) -> None:
+    """Give every domain a version that is the initialisations themselves."""
+    tracker, replies = load_tracker(), load_replies()
+    for name in store.dialogues.domains():
+        store.adapters.add(
+            *(name, adapter_to_bytes(dict(tracker.weights))),
+            support_digest="none",
+            checkpoint_digest=tracker.digest,
+            figures={},
+            reply_weights=adapter_to_bytes(dict(replies.weights)),
+            reply_checkpoint_digest=replies.digest,
+        )
 
 
 def enough(said: List[List[str]], turns: int) -> List[List[str]]:
