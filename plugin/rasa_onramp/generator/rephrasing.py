@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Callable, List, Optional, Sequence, Tuple
+from typing import Callable, List, Optional, Sequence, Set, Tuple
 
 from rasa_onramp.dialogue import Schema
 from rasa_onramp.generator.outcomes import denies, plain
@@ -28,11 +28,15 @@ __all__ = ["REPHRASING", "Rephraser", "keeps", "placeholders", "said", "saying"]
 REPHRASING = Schema("customer service", "what the bot has to say, in other words")
 
 #: How alike a response and its rephrasing must be: the cosine of their embedded texts.
-ALIKE = 0.8
+ALIKE = 0.85
 
 #: Exchanges before the one at hand that are shown.
 _PAST = 2
 
+_PRONOUNS = {
+    "bot": {"i", "me", "my", "mine", "we", "us", "our", "ours"},
+    "user": {"you", "your", "yours"},
+}
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _LINKS = re.compile(r"\S+://\S+|www\.\S+|\S+@\S+")
 
@@ -51,14 +55,13 @@ def saying(user: str, template: str, rephrased: Optional[str] = None) -> Exchang
 class Rephraser:
     """Rephrases responses by a language model.
 
-    `write` takes a prompt and returns the reply's text, or None; `embed` tells how alike two texts
-    are.
+    `write` takes a prompt and returns texts to choose from; `embed` tells how alike two are.
     """
 
     def __init__(
         self,
         tokens: ReplyTokens,
-        write: Callable[[Packed], Optional[str]],
+        write: Callable[[Packed], Sequence[str]],
         embed: Embed,
         *,
         alike: float = ALIKE,
@@ -79,14 +82,14 @@ class Rephraser:
             return None  # too long to be read whole, or with a layout that would be lost
         before = [said(*each) for each in past[-_PAST:]]
         prompt = pack(self._tokens, REPHRASING, [*before, saying(user, template)])
-        written = self._write(prompt)
-        if written is None or not keeps(template, written) or not self._same(template, written):
+        persons = _persons(template)
+        texts = [t for t in self._write(prompt) if keeps(template, t) and persons <= _persons(t)]
+        if not texts:
             return None
-        return written
-
-    def _same(self, template: str, written: str) -> bool:
-        first, second = rows_of(self._embed, [plain(template), plain(written)])
-        return float(first @ second) >= self._alike
+        rows = rows_of(self._embed, [plain(text) for text in (template, *texts)])
+        alike = (rows[1:] @ rows[0]).tolist()
+        best = max(range(len(texts)), key=alike.__getitem__)
+        return texts[best] if alike[best] >= self._alike else None
 
 
 def placeholders(text: str) -> List[str]:
@@ -95,8 +98,8 @@ def placeholders(text: str) -> List[str]:
 
 
 def keeps(template: str, written: str) -> bool:
-    """Whether `written` has the placeholders of `template`, asks and denies where that does, and
-    holds no number, link or name that isn't in it. It must also have other words.
+    """Whether `written` has the placeholders, numbers, links and names of `template` and no others,
+    and asks and denies where that does. It must also have other words.
     """
     if not written.strip() or _words(template) == _words(written):
         return False
@@ -114,6 +117,12 @@ def keeps(template: str, written: str) -> bool:
 
 def _words(text: str) -> List[str]:
     return re.findall(r"\w+", text.lower())
+
+
+def _persons(text: str) -> Set[str]:
+    """Who is spoken of: the bot, the user. "What can you do?" isn't "What can I do for you?"."""
+    words = set(_words(text))
+    return {name for name, pronouns in _PRONOUNS.items() if words & pronouns}
 
 
 def _claims(text: str) -> Counter[str]:

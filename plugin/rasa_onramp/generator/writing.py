@@ -1,4 +1,4 @@
-"""Writing replies: greedy decoding, several conversations at a time.
+"""Writing replies: greedy decoding, several conversations at a time; or several replies to one.
 
 Conversations of one domain run on its merged weights. Where several domains' conversations meet,
 each row has its own low-rank updates. A conversation that goes on is read from where it left off:
@@ -25,6 +25,9 @@ __all__ = ["MOST_NEW_TOKENS", "Updates", "Writer", "write"]
 
 #: No reply of a training corpus is longer than a few dozen tokens.
 MOST_NEW_TOKENS = 64
+
+#: What scores are divided by where tokens are drawn.
+_TEMPERATURE = 0.7
 
 #: Prompt tokens that are read again although a cache holds them: the last one is answered from.
 _READ_AGAIN = 1
@@ -95,6 +98,24 @@ class Writer:
             return []
         with self.model.using_merged(self._merged_of(updates)) as lm:
             return _decode_along(self.model, lm, conversation, places, most)
+
+    def write_several(
+        self,
+        prompt: Packed,
+        updates: Updates,
+        count: int,
+        *,
+        most: int = MOST_NEW_TOKENS,
+        seconds: Optional[float] = None,
+    ) -> List[str]:
+        """The likeliest next line of a prompt and `count` - 1 drawn ones, but for those that didn't
+        end and repetitions. The same prompt gives the same ones.
+        """
+        until = _after(seconds)
+        with self.model.using_merged(self._merged_of(updates)) as lm:
+            places = [len(prompt.ids)] * count
+            found = _decode_along(self.model, lm, prompt, places, most, until, drawn=count - 1)
+        return list(dict.fromkeys(text for text in found if text))
 
     def _merged_of(self, updates: Updates) -> Dict[str, Tensor]:
         if updates.digest not in self._merged:
@@ -181,7 +202,13 @@ def _decode(
 
 @torch.inference_mode()
 def _decode_along(
-    model: ReplyModel, lm: Any, conversation: Packed, places: Sequence[int], most: int
+    model: ReplyModel,
+    lm: Any,
+    conversation: Packed,
+    places: Sequence[int],
+    most: int,
+    until: Optional[float] = None,
+    drawn: int = 0,
 ) -> List[Optional[str]]:
     """Read one conversation once, and write on from each of the `places` where it is cut off."""
     ids = torch.from_numpy(conversation.ids)[None].to(model.device)
@@ -190,7 +217,7 @@ def _decode_along(
     hidden, cache = out.last_hidden_state[0, at - 1], out.past_key_values
     cache.batch_repeat_interleave(len(places))
     mask = (torch.arange(ids.shape[1], device=model.device) < at[:, None]).long()
-    return _write_on(model, lm, hidden, mask, cache, most, None)
+    return _write_on(model, lm, hidden, mask, cache, most, until, drawn)
 
 
 def _write_on(
@@ -201,17 +228,23 @@ def _write_on(
     cache: Any,
     most: int,
     until: Optional[float],
+    drawn: int = 0,
 ) -> List[Optional[str]]:
     """Token by token from `hidden` (rows, width); `mask` (rows, tokens) says which tokens of the
-    cache each row sees.
+    cache each row sees. Each token is the likeliest; in the last `drawn` rows one is drawn.
     """
+    generator = torch.Generator(device=hidden.device).manual_seed(0)
     end = model.tokens.end
     rows = len(hidden)
     written: List[List[int]] = [[] for _ in range(rows)]
     done = [False] * rows
     whole = rows == 1 and bool(mask.all())
     for _ in range(most):
-        chosen = lm.get_output_embeddings()(hidden).argmax(-1)
+        scores = lm.get_output_embeddings()(hidden)
+        chosen = scores.argmax(-1)
+        if drawn:
+            chances = (scores[-drawn:].float() / _TEMPERATURE).softmax(-1)
+            chosen[-drawn:] = torch.multinomial(chances, 1, generator=generator)[:, 0]
         for row, token in enumerate(chosen.tolist()):
             if not done[row]:
                 written[row].append(token)

@@ -21,6 +21,9 @@ from rasa_onramp.store import Store
 
 __all__ = ["DomainWriter"]
 
+#: Other wordings of a bot's response that are written to choose from.
+_WORDINGS = 8
+
 logger = logging.getLogger(__name__)
 
 
@@ -40,7 +43,9 @@ class DomainWriter:
         start = {name: value.to(model.dtype) for name, value in model.weights.items()}
         initial = Updates(model.digest, start)
         self._rephraser = Rephraser(
-            model.tokens, lambda prompt: self._worker.write(prompt, initial), embed
+            model.tokens,
+            lambda prompt: self._worker.write_several(prompt, initial, _WORDINGS),
+            embed,
         )
 
     def generator(self, domain: LiveDomain) -> Union[RetrievalGenerator, NeuralGenerator]:

@@ -8,7 +8,7 @@ import threading
 import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import List, Optional
+from typing import Any, List, Optional
 
 from rasa_onramp.generator.packing import Packed
 from rasa_onramp.generator.writing import Updates, Writer
@@ -23,10 +23,13 @@ _TOGETHER = 16
 
 @dataclass(frozen=True)
 class _Job:
+    """`several` is how many texts are wanted to choose from; None for the likeliest one alone."""
+
     prompt: Packed
     updates: Updates
     until: float
-    result: Future[Optional[str]] = field(default_factory=Future)
+    several: Optional[int] = None
+    result: Future[Any] = field(default_factory=Future)
 
 
 class ReplyWorker:
@@ -47,8 +50,18 @@ class ReplyWorker:
 
         Blocks; call it from a thread that may wait.
         """
+        text: Optional[str] = self._ask(_Job(prompt, updates, self._limit()))
+        return text
+
+    def write_several(self, prompt: Packed, updates: Updates, count: int) -> List[str]:
+        """Up to `count` texts to choose from, the likeliest first; see `Writer.write_several`."""
+        return self._ask(_Job(prompt, updates, self._limit(), count)) or []
+
+    def _limit(self) -> float:
+        return time.monotonic() + self._seconds
+
+    def _ask(self, job: _Job) -> Any:
         self._start()
-        job = _Job(prompt, updates, time.monotonic() + self._seconds)
         self._jobs.put(job)
         try:
             # the writer stops by itself; the rest is for a batch that was begun before
@@ -81,7 +94,20 @@ class ReplyWorker:
         batch = [job for job in batch if job.result.set_running_or_notify_cancel()]
         for job in (job for job in batch if job.until <= now):
             job.result.set_result(None)
-        self._answer([job for job in batch if job.until > now])
+        batch = [job for job in batch if job.until > now]
+        self._answer([job for job in batch if job.several is None])
+        for job in (job for job in batch if job.several is not None):
+            self._choose(job)
+
+    def _choose(self, job: _Job) -> None:
+        try:
+            left = job.until - time.monotonic()
+            found = self._writer.write_several(
+                job.prompt, job.updates, job.several or 1, seconds=left
+            )
+            job.result.set_result(found)
+        except Exception as error:
+            job.result.set_exception(error)
 
     def _answer(self, batch: List[_Job]) -> None:
         if not batch:
