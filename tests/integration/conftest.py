@@ -22,8 +22,9 @@ BOTS = Path(__file__).resolve().parents[1] / "bots"
 #: A line of config.yml's, below which the small tracker's folder goes.
 _MODEL = "database_url_env: RASA_ONRAMP_DATABASE_URL"
 
-#: A line of domain.yml's: a response that the test's bot says anew.
+#: A line of domain.yml's, and what the test's bot says there, in other words if it finds some.
 HELP = '- text: "Tell me in your own words what you need."'
+OFFER = "How may I help you?"
 
 
 class Bots(NamedTuple):
@@ -73,7 +74,7 @@ def bots(
     pizzeria = Bot.copy(BOTS / "pizzeria", folder / "pizzeria", **shared)
     own = own.with_environment(RASA_ONRAMP_DATABASE_URL=stores[0])
     own.edit("config.yml", _MODEL, f"{_MODEL}\n    reply_threshold: 1.0")  # all is written
-    own.edit("domain.yml", HELP, f"{HELP}\n      metadata:\n        rephrase: true")
+    own.edit("domain.yml", HELP, f'- text: "{OFFER}"\n      metadata:\n        rephrase: true')
     pizzeria = pizzeria.with_environment(RASA_ONRAMP_DATABASE_URL=stores[1])
 
     trainings = [bot.begin("train") for bot in (own, plain)]
