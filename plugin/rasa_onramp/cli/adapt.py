@@ -15,6 +15,7 @@ from rasa_onramp.cli.options import (
     device_option,
     jobs_option,
     load,
+    load_reply_model,
     progress_bar,
     progress_option,
     reply_checkpoint_option,
@@ -24,7 +25,6 @@ from rasa_onramp.errors import ConfigError
 from rasa_onramp.store import Store, open_store
 
 if TYPE_CHECKING:  # torch is imported by what computes, not by every command
-    from rasa_onramp.generator.model import ReplyModel
     from rasa_onramp.onboarding import AdaptationReport, ReplyLearner
     from rasa_onramp.tracker.model import StateTracker
 
@@ -167,16 +167,11 @@ def _learner(wanted: bool, folder: Optional[str], device: str) -> Optional[Reply
     """What replies are adapted with, or None, saying why, where the shipped one can't be had."""
     if not wanted:
         return None
-    from rasa_onramp.generator.checkpoint import available_replies, load_replies
     from rasa_onramp.onboarding import ReplyLearner
     from rasa_onramp.tracker.encoder import SentenceEncoder
 
     # eager attention learns faster on a CPU; see meta-train-replies
-    attention = "eager" if device == "cpu" else "sdpa"
-    if folder is not None:
-        model: Optional[ReplyModel] = load_replies(folder, device=device, attention=attention)
-    else:
-        model = available_replies(partial(click.echo, err=True), device=device, attention=attention)
+    model = load_reply_model(folder, device, "eager" if device == "cpu" else "sdpa")
     if model is None:
         return None
     return ReplyLearner(model, SentenceEncoder.load("all-MiniLM-L6-v2").embed)

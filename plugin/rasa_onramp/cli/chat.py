@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
 from typing import Any, Mapping, Optional, Sequence
 
 import click
@@ -11,10 +10,13 @@ import click
 from rasa_onramp.actions.calls import Call
 from rasa_onramp.cli.chat_calls import ANSWERERS, Answerer, answerer
 from rasa_onramp.cli.chat_view import call_line, rows_line, state_lines, understanding_lines
-from rasa_onramp.cli.options import checkpoint_option, reply_checkpoint_option, threads_option
+from rasa_onramp.cli.options import (
+    checkpoint_option,
+    load_reply_model,
+    reply_checkpoint_option,
+    threads_option,
+)
 from rasa_onramp.errors import ConfigError
-from rasa_onramp.generator.checkpoint import available_replies, load_replies
-from rasa_onramp.generator.model import ReplyModel
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.router import DomainIndex, Route, Router
 from rasa_onramp.runtime.session import Session
@@ -70,11 +72,7 @@ def command(
             import torch
 
             torch.set_num_threads(threads)
-        replies: Optional[ReplyModel] = None
-        if with_replies and reply_checkpoint is not None:
-            replies = load_replies(reply_checkpoint)
-        elif with_replies:
-            replies = available_replies(partial(click.echo, err=True))
+        replies = load_reply_model(reply_checkpoint) if with_replies else None
         engine = Engine.open(store, checkpoint=checkpoint, replies=replies)
         if domain is not None:
             engine.router = _OneDomain(engine.router, domain)

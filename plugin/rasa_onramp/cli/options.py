@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 import click
@@ -12,6 +13,7 @@ from tqdm import tqdm
 from rasa_onramp.weights import LANGUAGE_MODEL
 
 if TYPE_CHECKING:  # torch is imported by what computes, not by every command
+    from rasa_onramp.generator.model import ReplyModel
     from rasa_onramp.tracker.model import StateTracker
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "jobs_option",
     "language_model_option",
     "load",
+    "load_reply_model",
     "numbers",
     "progress_bar",
     "progress_option",
@@ -96,6 +99,19 @@ def load(checkpoint: Optional[str], device: str, threads: Optional[int] = None) 
     if threads:
         torch.set_num_threads(threads)
     return load_tracker(checkpoint, device=chosen_device(device))
+
+
+def load_reply_model(
+    folder: Optional[str], device: str = "cpu", attention: str = "sdpa"
+) -> Optional[ReplyModel]:
+    """The replies' initialisation that `--reply-checkpoint` names. Without one the shipped one, or
+    None, after saying why, where that can't be had. Raises CheckpointError.
+    """
+    from rasa_onramp.generator.checkpoint import available_replies, load_replies
+
+    if folder is not None:
+        return load_replies(folder, device=device, attention=attention)
+    return available_replies(partial(click.echo, err=True), device=device, attention=attention)
 
 
 def chosen_device(device: str) -> str:

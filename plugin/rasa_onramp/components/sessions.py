@@ -54,9 +54,7 @@ def session_of(tracker: DialogueStateTracker, engine: Engine) -> Session:
 
 def session_before_message(tracker: DialogueStateTracker, engine: Engine) -> Session:
     """The conversation up to, and without, the last message: the session in which it was said."""
-    events = tracker.applied_events()
-    last = max((i for i, e in enumerate(events) if isinstance(e, UserUttered)), default=len(events))
-    return _session(events[:last], tracker, engine)
+    return _session(_before_message(tracker), tracker, engine)
 
 
 def last_message(tracker: DialogueStateTracker) -> Optional[UserUttered]:
@@ -70,9 +68,7 @@ def exchanged(tracker: DialogueStateTracker) -> List[Tuple[str, str]]:
     """Messages before the last one, each with the bot's first answer to it; oldest first."""
     pairs: List[Tuple[str, str]] = []
     waiting: Optional[str] = None
-    events = tracker.applied_events()
-    last = max((i for i, e in enumerate(events) if isinstance(e, UserUttered)), default=0)
-    for event in events[:last]:
+    for event in _before_message(tracker):
         if isinstance(event, UserUttered):
             waiting = event.text if event.text and not event.text.startswith(_COMMAND) else None
         elif isinstance(event, BotUttered) and event.text and waiting is not None:
@@ -131,6 +127,13 @@ def call_results(
             if event.value is not None:
                 row[event.key] = str(event.value)
     return (row,) if row else () if found else None
+
+
+def _before_message(tracker: DialogueStateTracker) -> List[Event]:
+    """What happened before the last message; all of it if there is none."""
+    events = tracker.applied_events()
+    last = max((i for i, e in enumerate(events) if isinstance(e, UserUttered)), default=len(events))
+    return events[:last]
 
 
 def _session(events: Sequence[Event], tracker: DialogueStateTracker, engine: Engine) -> Session:

@@ -22,6 +22,7 @@ from rasa_onramp.generator.spotting import (
     Values,
     find_sources,
     longest,
+    names,
     overlaps,
     sources_of,
     tokens,
@@ -86,14 +87,12 @@ class Grounding:
         schema nor any of the domain's own replies holds: names that were made up.
         """
         known = [region for region, _ in find_sources(text, sources_of(values, results))]
-        starts, found = True, []
-        for token in tokens(text):
-            inside = overlaps((token.idx, token.idx + len(token)), known)
-            new = token.lower_ not in self._words and token.text not in ("I", "OK")
-            if token.text[:1].isupper() and new and not (starts or inside):
-                found.append(token.text)
-            starts = token.is_punct and token.text not in ("'", "-", ",", "/")
-        return tuple(found)
+        return tuple(
+            token.text
+            for token in names(text)
+            if token.lower_ not in self._words
+            and not overlaps((token.idx, token.idx + len(token)), known)
+        )
 
     def _always_said(
         self,

@@ -20,7 +20,7 @@ from rasa_onramp.generator.outcomes import denies, plain
 from rasa_onramp.generator.packing import Packed, ReplyTokens, pack
 from rasa_onramp.generator.pool import Embed, rows_of
 from rasa_onramp.generator.prompt import Exchange, one_line
-from rasa_onramp.generator.spotting import tokens
+from rasa_onramp.generator.spotting import names, tokens
 
 __all__ = ["REPHRASING", "Rephraser", "keeps", "placeholders", "said", "saying"]
 
@@ -131,11 +131,10 @@ def _claims(text: str) -> Counter[str]:
     """
     literal = _PLACEHOLDER.sub("it", text)
     found = Counter(link.rstrip(".,;:!?)") for link in _LINKS.findall(literal))
-    starts = True
-    for token in tokens(_LINKS.sub(" ", literal)):
+    linkless = _LINKS.sub(" ", literal)
+    named = {token.i for token in names(linkless)}
+    for token in tokens(linkless):
         number = any(c.isdigit() for c in token.text) or (token.like_num and token.lower_ != "one")
-        name = token.text[:1].isupper() and not starts and token.text not in ("I", "OK")
-        if number or name:
+        if number or token.i in named:
             found[token.lower_] += 1
-        starts = token.is_punct and token.text not in ("'", "-", ",", "/")
     return found

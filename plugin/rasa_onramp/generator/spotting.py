@@ -23,6 +23,7 @@ __all__ = [
     "Values",
     "find_sources",
     "longest",
+    "names",
     "overlaps",
     "plain_values",
     "sources_of",
@@ -95,6 +96,16 @@ def find_sources(text: str, sources: Sequence[Source]) -> List[Tuple[Region, Sou
 def tokens(text: str) -> Any:
     """`text` as a spaCy Doc, tokenised only."""
     return _english().make_doc(text)
+
+
+def names(text: str) -> List[Any]:
+    """The capitalised tokens of a text that don't begin a sentence, but for "I" and "OK"."""
+    found, starts = [], True
+    for token in tokens(text):
+        if token.text[:1].isupper() and not starts and token.text not in ("I", "OK"):
+            found.append(token)
+        starts = token.is_punct and token.text not in ("'", "-", ",", "/")
+    return found
 
 
 def longest(regions: Iterable[Region]) -> List[Region]:

@@ -8,6 +8,7 @@ same dialogue act. A dialogue is packed with, at each such reply, another wordin
 from __future__ import annotations
 
 import random
+from itertools import islice
 from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 from rasa_onramp.errors import ConfigError
@@ -17,7 +18,7 @@ from rasa_onramp.generator.pool import Embed, rows_of
 from rasa_onramp.generator.prompt import Exchange
 from rasa_onramp.generator.rephrasing import REPHRASING, keeps, placeholders, said, saying
 from rasa_onramp.generator.replies import SupportReply, support_replies
-from rasa_onramp.metalearning.corpus import Task, draw
+from rasa_onramp.metalearning.corpus import Task, draw, stream
 from rasa_onramp.metalearning.reply_episodes import ReplyEpisode
 
 __all__ = ["make_rephrasings", "wordings"]
@@ -41,13 +42,10 @@ def make_rephrasings(
     Raises ConfigError if hardly a service says anything twice.
     """
     rng = random.Random(seed)
-    weights = [task.weight for task in tasks]
-    made = drawn = 0
-    while made < count:
-        drawn += 1
-        if drawn > 100 * count:
-            raise ConfigError("hardly a reply of the corpus is worded twice; give another one")
-        task = rng.choices(list(tasks), weights)[0]
+    made = 0
+    for task in islice(stream(tasks, rng), 100 * count):
+        if made == count:
+            return
         schema, dialogues = draw(task, rng, _DIALOGUES, paraphrase=0.5)
         replies = [support_replies(schema, [dialogue]) for dialogue in dialogues]
         others = wordings([r for each in replies for r in each], embed)
@@ -59,6 +57,8 @@ def make_rephrasings(
         if packed:
             made += 1
             yield ReplyEpisode(schema.name, (), tuple(packed))
+    if made < count:
+        raise ConfigError("hardly a reply of the corpus is worded twice; give another one")
 
 
 def wordings(replies: Sequence[SupportReply], embed: Embed) -> Dict[str, List[str]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Dict, Iterator, List, Mapping, Sequence, Tuple, Union
 
@@ -20,7 +21,7 @@ from rasa_onramp.generator.packing import Packed, ReplyTokens, pack
 from rasa_onramp.generator.pool import Embed, ReplyPool
 from rasa_onramp.generator.prompt import exchanges
 from rasa_onramp.generator.replies import SupportReply, support_replies
-from rasa_onramp.metalearning.corpus import Task, draw
+from rasa_onramp.metalearning.corpus import Task, draw, stream
 
 __all__ = [
     "ReplyEpisode",
@@ -99,7 +100,6 @@ def make_episodes(
     Raises ConfigError if hardly a dialogue of the tasks has a reply.
     """
     rng = random.Random(seed)
-    weights = [task.weight for task in tasks]
     known: Dict[Tuple[str, ...], Sequence[SupportReply]] = {}
 
     def replies_of(schema: Schema, dialogue: Dialogue) -> Sequence[SupportReply]:
@@ -109,12 +109,10 @@ def make_episodes(
             known[key] = support_replies(schema, [dialogue])
         return known[key]
 
-    made = drawn = 0
-    while made < count:
-        drawn += 1
-        if drawn > 100 * count:
-            raise ConfigError("the corpus has too few dialogues with replies; give another one")
-        task = rng.choices(list(tasks), weights)[0]
+    made = 0
+    for task in islice(stream(tasks, rng), 100 * count):
+        if made == count:
+            return
         shots = rng.choices(list(SHOTS), list(SHOTS.values()))[0]
         schema, dialogues = draw(task, rng, shots + QUERIES, paraphrase=0.5)
         found = [replies_of(schema, dialogue) for dialogue in dialogues]
@@ -122,6 +120,8 @@ def make_episodes(
         if episode.query:
             made += 1
             yield episode
+    if made < count:
+        raise ConfigError("the corpus has too few dialogues with replies; give another one")
 
 
 def write_episodes(path: Union[str, Path], episodes: Sequence[ReplyEpisode]) -> None:

@@ -207,8 +207,8 @@ class Engine:
         """The answer to `text`, said next in `session` and understood so.
 
         `results` are the rows of the call that `understood` asks for. Unless it may be `written`,
-        it is one of the support dialogues' replies. Raises NotFound if the domain
-        is gone, StoreError, StoreUnavailable.
+        it is one of the support dialogues' replies. Raises NotFound if the domain is gone,
+        StoreError, StoreUnavailable.
         """
         name = understood.domain
         domain = self.catalogue.known(name) if name is not None else None
