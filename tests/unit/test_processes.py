@@ -26,7 +26,7 @@ from rasa_onramp.metalearning.finetuning import FineTuning
 from rasa_onramp.store import open_store
 from rasa_onramp.tracker.checkpoint import load_tracker, save_tracker
 from tiny_tracker import CAFE, bookings, corpus, tiny_tracker, tokenizer_json
-from work_pieces import dies, refuses, takes_time, who
+from work_pieces import dies, meets, refuses, takes_time, who
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="tells processes apart as POSIX does")
 
@@ -72,11 +72,19 @@ def test_several_processes_measure_what_one_does(checkpoint: Path) -> None:
     assert [replace(r, seconds=0.0) for r in shared] == [replace(r, seconds=0.0) for r in alone]
 
 
-def test_pieces_are_shared_and_come_back_in_order(checkpoint: Path) -> None:
+def test_pieces_are_shared_between_processes(checkpoint: Path, tmp_path: Path) -> None:
+    pieces = [(str(tmp_path), number) for number in range(6)]
+    found = in_processes(meets, pieces, jobs=2, load=partial(load_tracker, str(checkpoint)))
+    numbers, processes = zip(*found)
+    assert numbers == tuple(range(6))
+    assert len(set(processes)) == 2 and os.getpid() not in processes
+
+
+def test_pieces_come_back_in_order(checkpoint: Path) -> None:
     found = list(in_processes(who, range(6), jobs=2, load=partial(load_tracker, str(checkpoint))))
     pieces, processes, threads, digests = zip(*found)
     assert pieces == tuple(range(6))
-    assert len(set(processes)) == 2 and os.getpid() not in processes
+    assert os.getpid() not in processes
     assert set(threads) == {max(1, torch.get_num_threads() // 2)}
     assert set(digests) == {load_tracker(checkpoint).digest}
 
