@@ -103,6 +103,14 @@ def test_a_process_that_dies_is_one_clear_error(checkpoint: Path) -> None:
     assert multiprocessing.active_children() == []
 
 
+def test_a_process_that_dies_before_it_took_large_pieces(checkpoint: Path) -> None:
+    """Python 3.10 would wait for ever to put a piece into a pipe that nobody empties."""
+    large = ["x" * 1_000_000] * 4
+    with pytest.raises(ConfigError, match="one of the processes died"):
+        list(in_processes(who, large, jobs=2, load=partial(os._exit, 1)))
+    assert multiprocessing.active_children() == []
+
+
 def test_an_error_of_the_work_is_raised_here(checkpoint: Path) -> None:
     with pytest.raises(CheckpointError, match="this tracker is tired; let it rest"):
         list(in_processes(refuses, range(4), jobs=2, load=partial(load_tracker, str(checkpoint))))

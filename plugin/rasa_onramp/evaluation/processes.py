@@ -32,8 +32,8 @@ __all__ = ["evaluate_in_processes", "in_processes"]
 Piece = TypeVar("Piece")
 Found = TypeVar("Found")
 
-#: A process's own model, once `_begin` has loaded it.
-_models: List[Any] = []
+#: What a process does with a piece, by its number, once `_begin` has loaded its model.
+_tasks: List[Callable[[int], Any]] = []
 
 
 def evaluate_in_processes(
@@ -87,11 +87,13 @@ def in_processes(
         jobs,
         mp_context=multiprocessing.get_context("spawn"),  # torch's threads don't survive a fork
         initializer=_begin,
-        initargs=(load, threads),
+        initargs=(load, threads, work, pieces),
     ) as pool:
         try:
+            # Each process has the pieces, so that only numbers go through the pipe: it's never
+            # full. Python before 3.11.5 waits for ever to write to a full one that nobody reads.
             with _interrupts_blocked():
-                waiting: List[Future[Found]] = [pool.submit(_run, work, one) for one in pieces]
+                waiting: List[Future[Found]] = [pool.submit(_run, n) for n in range(len(pieces))]
             while waiting:
                 yield waiting.pop(0).result()
         except BaseException as error:
@@ -118,10 +120,13 @@ def _interrupts_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _begin(load: Callable[[], Any], threads: int) -> None:
+def _begin(
+    load: Callable[[], Any], threads: int, work: Callable[[Any, Any], Any], pieces: Sequence[Any]
+) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
-    _models.append(load())
+    model = load()
+    _tasks.append(lambda number: work(model, pieces[number]))
 
 
 def _end_with_parent() -> None:
@@ -132,8 +137,8 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _run(work: Callable[[Any, Piece], Found], piece: Piece) -> Found:
-    return work(_models[0], piece)
+def _run(number: int) -> Any:
+    return _tasks[0](number)
 
 
 def _measured(tracker: StateTracker, split: Split, *, protocol: Protocol) -> List[Result]:
