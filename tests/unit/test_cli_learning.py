@@ -107,9 +107,24 @@ def test_evaluate_writes_what_it_prints(data: Path, checkpoint: Path, tmp_path: 
         *(("adapted", 2), ("finetune", 2), ("zero-shot", 2)),
     ]
     assert len(found["runs"]) == 2 * 2 * 2 * 3  # services, seeds, sizes, methods
+    for split in found["splits"]:
+        runs = [r for r in found["runs"] if all(r[k] == split[k] for k in ("service", "seed"))]
+        assert len(runs) == 2 * 3 and len(split["support"]) == 2
+        assert {len(run["dialogues"]) for run in runs} == {len(split["held_out"])} == {1}
+        assert not set(split["support"]) & set(split["held_out"])
     for row in found["summary"]:
         assert f"{row['jga']:.3f} ± {row['jga_sd']:.3f}" in done.out
     assert curve.read_bytes().startswith(PNG)
+    for row in found["intervals"]:
+        assert "[{1:.3f}, {2:.3f}]".format(*row["jga"]) in done.out
+    assert [(row["minus"], row["shots"]) for row in found["differences"]] == [
+        ("zero-shot", 2),
+        ("finetune", 2),
+    ]
+    for row in found["differences"]:
+        value = "{:+.3f} [{:+.3f}, {:+.3f}]".format(*row["jga"])
+        assert f"adapted - {row['minus']}, 2" in done.out
+        assert f"{value}  {row['p']:.4f}" in done.out
 
 
 def test_evaluate_on_the_split_that_the_data_names(
@@ -149,7 +164,7 @@ def test_predictions_are_an_sgd_folder(sgd_folder: Path, checkpoint: Path, tmp_p
 
 
 def test_a_curve_needs_figures_and_a_place(tmp_path: Path) -> None:
-    rows = [{"method": "adapted", "shots": 0, "jga": 0.5, "jga_sd": 0.1, "seeds": 1}]
+    rows = [{"method": "adapted", "shots": 0, "jga": [0.5, 0.4, 0.7]}]
     with pytest.raises(ConfigError, match="evaluate something first"):
         few_shot_curve([], tmp_path / "curve.png")
     with pytest.raises(ConfigError, match="can't be written"):

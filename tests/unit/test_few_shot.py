@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from rasa_onramp.dialogue import Corpus, Dialogue, State
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.few_shot import (
-    METHODS,
     Protocol,
     Result,
     choose_services,
@@ -26,6 +25,7 @@ from rasa_onramp.evaluation.few_shot import (
     splits,
     summarise,
 )
+from rasa_onramp.evaluation.methods import METHODS
 from rasa_onramp.evaluation.metrics import TurnScore, score_dialogue
 from rasa_onramp.metalearning.adaptation import Adaptation, adapt_to_support
 from rasa_onramp.metalearning.finetuning import FineTuning
@@ -174,8 +174,45 @@ def test_adapted_is_what_adapting_gives(tracker: StateTracker, results: List[Res
 def test_a_row_is_ready_for_json(results: List[Result]) -> None:
     row = json.loads(json.dumps(results[0].row()))
     assert row["service"] == "TableBooking_1" and row["turns"] == 9
-    assert set(row) >= {"method", "shots", "seed", "seconds", "jga", "intent_accuracy"}
+    assert set(row) >= {"method", "shots", "seed", "seconds", "steps", "jga", "intent_accuracy"}
     assert "predictions" not in row and "scores" not in row
+    assert [turns for turns, _ in row["dialogues"]] == [3, 3, 3]
+    assert sum(jga for _, jga in row["dialogues"]) / 9 == pytest.approx(row["jga"], abs=1e-4)
+
+
+def test_a_row_has_the_dialogues_in_order_of_the_held_out() -> None:
+    scores = ((turn(1.0), turn(0.25)), (replace(turn(1.0), jga=None), turn(0.5)))
+    one = Result("A", "adapted", 5, 0, 1.0, scores, {"x": (), "y": ()})
+    assert one.row()["dialogues"] == [[2, 1.25], [1, 0.5]]
+
+
+def test_fine_tuning_for_the_steps_and_for_the_time_of_adapting(tracker: StateTracker) -> None:
+    methods = ("zero-shot", "adapted", "finetune", "finetune-steps", "finetune-time")
+    found = measured(
+        tracker,
+        corpus(services=1, dialogues=6),
+        methods=methods,
+        shots=(0, 2),
+        limit=1,
+        steps=7,
+        finetuning=FineTuning(rate=5e-3, epochs=2),
+    )
+    none, some = found[: len(methods)], {r.method: r for r in found[len(methods) :]}
+    assert all((r.steps, r.seconds) == (0, 0.0) for r in none[1:])
+    steps = {name: r.steps for name, r in some.items()}
+    assert (steps["zero-shot"], steps["adapted"], steps["finetune"]) == (0, 7, 2 * 2)
+    assert steps["finetune-steps"] == 7
+    # it stops with the first step that ends after that time
+    timed, adapted = some["finetune-time"], some["adapted"]
+    assert timed.steps >= 1
+    assert adapted.seconds <= timed.seconds < adapted.seconds + 2 * timed.seconds / timed.steps
+    assert some["finetune-steps"].predictions != some["finetune"].predictions
+
+
+def test_the_time_of_adapting_must_be_known_first() -> None:
+    for methods in (("finetune-time",), ("finetune-time", "adapted")):
+        with pytest.raises(ConfigError, match="name adapted before it"):
+            Protocol(methods=methods)
 
 
 def measured(tracker: StateTracker, data: Corpus, **changes) -> List[Result]:
@@ -223,7 +260,7 @@ def turn(jga: float, intent: float = 1.0) -> TurnScore:
 
 
 def result(service: str, seed: int, *scores: TurnScore, seconds: float = 1.0) -> Result:
-    return Result(service, "adapted", 5, seed, seconds, scores, {"d": (State(),)})
+    return Result(service, "adapted", 5, seed, seconds, (scores,), {"d": (State(),)})
 
 
 def test_summaries_by_hand() -> None:
@@ -252,7 +289,7 @@ def test_summaries_by_method_and_size() -> None:
         one,
         replace(one, method="finetune"),
         replace(one, shots=0),
-        replace(one, method="zero-shot", shots=0, scores=(turn(0.0),)),
+        replace(one, method="zero-shot", shots=0, dialogues=((turn(0.0),),)),
     ]
     rows = summarise(results)
     assert [(r["method"], r["shots"]) for r in rows] == [

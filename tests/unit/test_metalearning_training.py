@@ -6,7 +6,7 @@ import json
 import random
 from dataclasses import replace
 from pathlib import Path
-from typing import Dict, List
+from typing import Any, Dict, List, Tuple
 
 import pytest
 import torch
@@ -433,6 +433,49 @@ def test_fine_tuning_learns_and_leaves_the_original() -> None:
 def test_fine_tuning_on_nothing_is_the_tracker_as_it_is() -> None:
     tracker = tiny_tracker(seed=2)
     assert changed(everything(tracker), everything(finetune(tracker, []))) == []
+
+
+def test_fine_tuning_for_so_many_steps() -> None:
+    tracker = tiny_tracker(seed=2)
+    groups = support_groups(tracker, CAFE, bookings(3), offers=False, seed=0)
+
+    def tuned(**how: Any) -> Tuple[StateTracker, List[float]]:
+        losses: List[float] = []
+        done = finetune(
+            tracker,
+            groups,
+            FineTuning(rate=3e-3, **how),
+            after_step=lambda step, loss: losses.append(loss),
+        )
+        return done, losses
+
+    # two rounds of three dialogues are six steps, and the same ones
+    by_rounds, by_steps = tuned(epochs=2), tuned(steps=6)
+    assert changed(everything(by_rounds[0]), everything(by_steps[0])) == []
+    assert by_rounds[1] == by_steps[1] and len(by_steps[1]) == 6
+    assert len(tuned(steps=4)[1]) == 4  # a round needn't be whole
+    assert len(tuned(steps=4, dialogues_a_step=2)[1]) == 4
+    assert by_steps[1][-1] < by_steps[1][0]
+
+
+def test_fine_tuning_for_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that each step moves on by a second: steps begin at 0, 1 and 2, none at 3."""
+    tracker = tiny_tracker(seed=2)
+    groups = support_groups(tracker, CAFE, bookings(2), offers=False, seed=0)
+    now = [100.0]
+    monkeypatch.setattr("rasa_onramp.metalearning.finetuning.time.perf_counter", lambda: now[0])
+
+    def steps_in(seconds: float) -> int:
+        taken: List[int] = []
+
+        def told(step: int, loss: float) -> None:
+            taken.append(step)
+            now[0] += 1.0
+
+        finetune(tracker, groups, FineTuning(seconds=seconds), after_step=told)
+        return len(taken)
+
+    assert [steps_in(seconds) for seconds in (2.5, 3.0, 0.5, -1.0)] == [3, 3, 1, 1]
 
 
 def test_fine_tuning_warms_up_and_falls_to_nothing() -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import math
-from contextlib import closing
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Mapping, Optional, Tuple
 
 import click
 
 from rasa_onramp.cli.corpora import read_all
 from rasa_onramp.cli.evaluate_replies import evaluate_replies
+from rasa_onramp.cli.evaluate_states import evaluate_states
 from rasa_onramp.cli.options import (
     checkpoint_option,
     chosen_device,
@@ -18,25 +16,14 @@ from rasa_onramp.cli.options import (
     jobs_option,
     load,
     numbers,
-    progress_bar,
     progress_option,
     threads_option,
     writable,
 )
-from rasa_onramp.cli.predictions import check_predictions, write_predictions
-from rasa_onramp.errors import ConfigError
-from rasa_onramp.evaluation.few_shot import (
-    METHODS,
-    Protocol,
-    Result,
-    choose_services,
-    evaluate,
-    summarise,
-)
-from rasa_onramp.evaluation.plots import few_shot_curve
-from rasa_onramp.evaluation.processes import evaluate_in_processes
+from rasa_onramp.cli.predictions import check_predictions
+from rasa_onramp.evaluation.few_shot import Protocol
+from rasa_onramp.evaluation.methods import ALL_METHODS, METHODS
 from rasa_onramp.evaluation.reply_few_shot import REPLY_METHODS
-from rasa_onramp.evaluation.tables import figures_table
 from rasa_onramp.formats import FORMATS
 from rasa_onramp.metalearning.finetuning import FineTuning
 from rasa_onramp.metalearning.reply_finetuning import ReplyFineTuning
@@ -44,9 +31,11 @@ from rasa_onramp.metalearning.reply_finetuning import ReplyFineTuning
 __all__ = ["command"]
 
 
-def _methods(value: Optional[str], known: Tuple[str, ...]) -> Tuple[str, ...]:
+def _methods(
+    value: Optional[str], known: Tuple[str, ...], default: Tuple[str, ...]
+) -> Tuple[str, ...]:
     if value is None:
-        return known
+        return default
     found = tuple(dict.fromkeys(v.strip() for v in value.split(",") if v.strip()))
     if not found or not set(found) <= set(known):
         raise click.BadParameter(f"{value!r}: choose of {', '.join(known)}", param_hint="--method")
@@ -115,8 +104,8 @@ def _methods(value: Optional[str], known: Tuple[str, ...]) -> Tuple[str, ...]:
     "method_names",
     metavar="NAMES",
     default=None,
-    help=f"Of {', '.join(METHODS)}, or with --generator of {', '.join(REPLY_METHODS)}, separated "
-    "by commas. Default: all.",
+    help=f"Of {', '.join(ALL_METHODS)}, separated by commas; default: {','.join(METHODS)}. With "
+    f"--generator of {', '.join(REPLY_METHODS)}; default: all.",
 )
 @click.option(
     "--generator",
@@ -156,6 +145,12 @@ def _methods(value: Optional[str], known: Tuple[str, ...]) -> Tuple[str, ...]:
     "--json", "json_path", type=click.Path(), default=None, help="Write all figures here."
 )
 @click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with an evaluation of the same settings and --json that was interrupted: what it "
+    "has measured is kept in FILE.journal until it is done.",
+)
+@click.option(
     "--plot",
     "plot_path",
     type=click.Path(),
@@ -190,6 +185,7 @@ def command(
     finetune_epochs: Optional[int],
     offers: bool,
     json_path: Optional[str],
+    resume: bool,
     plot_path: Optional[str],
     predictions: Optional[str],
     checkpoint: Optional[str],
@@ -208,7 +204,10 @@ def command(
     writable(plot_path, "--plot")
     writable(replies_path, "--replies")
     check_predictions(paths, predictions)
-    methods = _methods(method_names, REPLY_METHODS if generator else METHODS)
+    if resume and json_path is None:
+        raise click.BadParameter("goes with --json", param_hint="--resume")
+    known, default = (REPLY_METHODS,) * 2 if generator else (ALL_METHODS, METHODS)
+    methods = _methods(method_names, known, default)
     protocol = Protocol(
         shots=tuple(sorted(shots)),
         seeds=seeds,
@@ -224,7 +223,7 @@ def command(
     )
     if generator:
         given = {"offers": offers, "plot": plot_path, "predictions": predictions, "steps": steps}
-        _only_states(given)
+        _only_states({**given, "resume": resume})
         finetuning = ReplyFineTuning(
             rate=finetune_rate or ReplyFineTuning.rate,
             epochs=finetune_epochs or ReplyFineTuning.epochs,
@@ -246,71 +245,24 @@ def command(
         return
     if replies_path is not None:
         raise click.BadParameter("goes with --generator", param_hint="--replies")
-    tracker = load(checkpoint, device, threads)
-    corpus = read_all(paths, name)
-    chosen = choose_services(corpus, services, tracker.training_services)
-    if jobs == 1:
-        measuring = evaluate(tracker, corpus, chosen, protocol)
-    else:
-        measuring = evaluate_in_processes(
-            corpus,
-            chosen,
-            protocol,
-            jobs=jobs,
-            checkpoint=checkpoint,
-            device=chosen_device(device),
-            threads=threads,
-        )
-    results: List[Result] = []
-    total = len(chosen) * seeds * len(shots) * len(methods)
-    bar = progress_bar(progress, total=total, desc="evaluate", unit="run")
-    with bar, closing(measuring):
-        for result in measuring:
-            bar.set_postfix_str(f"{result.service} {result.method} {result.shots}-shot")
-            bar.update()
-            results.append(result)
-    if not results:
-        raise ConfigError(
-            f"no service has {max(shots)} support dialogues and others held out; lower --shots "
-            "or use --dialogues all"
-        )
-    rows, summary = [r.row() for r in results], summarise(results)
-    click.echo(figures_table(rows, summary, offers=offers))
-    if json_path is not None:
-        settings: Dict[str, object] = {
-            "data": list(paths),
-            "services": chosen,
-            "shots": list(protocol.shots),
-            "seeds": seeds,
-            "dialogues": dialogues,
-            "own_split": own_split,
-            "limit": limit,
-            "offers": offers,
-            "finetune": {
-                "rate": protocol.finetuning.rate,
-                "epochs": protocol.finetuning.epochs,
-            },
-            "steps": steps,
-            "checkpoint": tracker.digest,
-        }
-        figures = {"settings": settings, "summary": _plain(summary), "runs": _plain(rows)}
-        with open(json_path, "w", encoding="utf-8") as file:
-            json.dump(figures, file, indent=1, allow_nan=False)
-            file.write("\n")
-    if plot_path is not None:
-        few_shot_curve(summary, plot_path, title=", ".join(chosen) if len(chosen) < 5 else "")
-    if predictions is not None:
-        write_predictions(paths[0], predictions, results)
+    evaluate_states(
+        load(checkpoint, device, threads),
+        read_all(paths, name),
+        services,
+        protocol,
+        checkpoint=checkpoint,
+        device=chosen_device(device),
+        threads=threads,
+        jobs=jobs,
+        progress=progress,
+        json_path=json_path,
+        resume=resume,
+        plot_path=plot_path,
+        predictions=predictions,
+        data=paths,
+    )
 
 
 def _only_states(given: Mapping[str, object]) -> None:
     for name in (name for name, value in given.items() if value):
         raise click.BadParameter("goes with states, not with --generator", param_hint=f"--{name}")
-
-
-def _plain(rows: Sequence[Mapping[str, object]]) -> List[Dict[str, object]]:
-    """Rows with None for figures that no turn defines: JSON has no NaN."""
-    return [
-        {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()}
-        for row in rows
-    ]

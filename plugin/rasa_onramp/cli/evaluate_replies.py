@@ -9,14 +9,15 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 import click
 
+from rasa_onramp.cli.figures_file import write_figures
 from rasa_onramp.cli.options import progress_bar
 from rasa_onramp.dialogue import Corpus
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.bleu import bleu_signature
 from rasa_onramp.evaluation.few_shot import Protocol, Split, choose_services, splits
+from rasa_onramp.evaluation.intervals import MAIN
 from rasa_onramp.evaluation.reply_few_shot import ReplyResult, replies_in_processes
 from rasa_onramp.evaluation.reply_tables import (
-    MAIN,
     difference,
     replies_table,
     row,
@@ -99,9 +100,7 @@ def evaluate_replies(
             "differences": differences,
             "runs": runs,
         }
-        with open(json_path, "w", encoding="utf-8") as file:
-            json.dump(figures, file, indent=1, allow_nan=False)
-            file.write("\n")
+        write_figures(json_path, figures)
     if replies_path is not None:
         with open(replies_path, "w", encoding="utf-8") as file:
             for split, together in found:

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import random
 import statistics
-import time
 from dataclasses import asdict, dataclass, field
-from typing import Callable, Dict, Generator, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import (
+    Callable,
+    Collection,
+    Dict,
+    Generator,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 from rasa_onramp.dialogue import Corpus, Dialogue, Schema, State
 from rasa_onramp.errors import ConfigError
+from rasa_onramp.evaluation.methods import METHODS, Learned, learn
 from rasa_onramp.evaluation.metrics import TurnScore, aggregate, score_dialogue
-from rasa_onramp.metalearning.adaptation import Adaptation, adapt_to_support
-from rasa_onramp.metalearning.finetuning import FineTuning, finetune, support_groups
+from rasa_onramp.metalearning.finetuning import FineTuning
 from rasa_onramp.tracker.decoding import track_dialogues
 from rasa_onramp.tracker.model import StateTracker
 
 __all__ = [
-    "METHODS",
     "Protocol",
     "Result",
     "Split",
+    "SplitName",
     "choose_services",
     "evaluate",
     "measure",
@@ -30,7 +40,8 @@ __all__ = [
     "summarise",
 ]
 
-METHODS = ("zero-shot", "finetune", "adapted")
+#: (service, seed): the split that something is measured on.
+SplitName = Tuple[str, int]
 
 #: Told of each (service, shots, seed, method) when it is done.
 Progress = Callable[["Result"], None]
@@ -44,6 +55,8 @@ class Protocol:
     the held-out dialogues of a service; `offers` marks the bot's own stated values (a track of its
     own: text-only figures don't have it). `own_split` takes the corpus's own support and held-out
     dialogues; seeds then only shuffle the support dialogues.
+
+    Raises ConfigError if `finetune-time` is to be measured without `adapted` before it.
     """
 
     shots: Tuple[int, ...] = (0, 5)
@@ -56,6 +69,14 @@ class Protocol:
     finetuning: FineTuning = field(default_factory=FineTuning)
     steps: Optional[int] = None
 
+    def __post_init__(self) -> None:
+        if "finetune-time" in self.methods:
+            before = self.methods[: self.methods.index("finetune-time")]
+            if "adapted" not in before:
+                raise ConfigError(
+                    "finetune-time takes as long as adapted took; name adapted before it"
+                )
+
 
 @dataclass(frozen=True)
 class Split:
@@ -66,24 +87,44 @@ class Split:
     held_out: Tuple[Dialogue, ...]
     seed: int
 
+    @property
+    def name(self) -> SplitName:
+        """What tells it from the other splits of an evaluation."""
+        return self.schema.name, self.seed
+
 
 @dataclass(frozen=True)
 class Result:
-    """Figures of one method on one support set. `seconds` is the time that adapting took."""
+    """Figures of one method on one support set.
+
+    `seconds` is the time that adapting took, `steps` the gradient steps; `dialogues` has the scores
+    of each held-out dialogue, in the order of `predictions`.
+    """
 
     service: str
     method: str
     shots: int
     seed: int
     seconds: float
-    scores: Tuple[TurnScore, ...]
+    dialogues: Tuple[Tuple[TurnScore, ...], ...]
     predictions: Mapping[str, Tuple[Optional[State], ...]]
+    steps: int = 0
+
+    @property
+    def scores(self) -> Tuple[TurnScore, ...]:
+        """Those of all dialogues."""
+        return tuple(score for scores in self.dialogues for score in scores)
 
     def row(self) -> Dict[str, object]:
-        """A JSON-ready row, without scores and predictions."""
-        keys = ("service", "method", "shots", "seed", "seconds")
+        """A JSON-ready row, without predictions.
+
+        Of each held-out dialogue it has [turns, their joint goal accuracies added up].
+        """
+        keys = ("service", "method", "shots", "seed", "seconds", "steps")
         row: Dict[str, object] = {key: getattr(self, key) for key in keys}
         row.update(asdict(aggregate(self.scores)))
+        jga = [[s.jga for s in scores if s.jga is not None] for scores in self.dialogues]
+        row["dialogues"] = [[len(defined), round(sum(defined), 4)] for defined in jga]
         return row
 
 
@@ -162,9 +203,16 @@ def evaluate(
     services: Sequence[str],
     protocol: Protocol,
     progress: Optional[Progress] = None,
+    *,
+    done: Collection[SplitName] = (),
 ) -> Generator[Result, None, None]:
-    """Measure in this process, one result at a time; processes.py does it in several."""
+    """Measure in this process, one result at a time; processes.py does it in several.
+
+    Splits that are `done` are left out.
+    """
     for one in splits(corpus, services, protocol):
+        if one.name in done:
+            continue
         for result in measure(tracker, one, protocol):
             if progress is not None:
                 progress(result)
@@ -177,33 +225,40 @@ def measure(tracker: StateTracker, split: Split, protocol: Protocol) -> Iterator
     zero_shot: Optional[Tuple] = None
     for shots in protocol.shots:
         support = split.pool[:shots]
+        taken: Dict[str, float] = {}
         for method in protocol.methods:
             # without support every method is the checkpoint as it is: measured once
-            if (shots == 0 or method == "zero-shot") and zero_shot is not None:
+            plain = shots == 0 or method == "zero-shot"
+            if plain and zero_shot is not None:
                 yield Result(schema.name, method, shots, seed, 0.0, *zero_shot)
                 continue
-            began = time.perf_counter()
-            chosen, weights = tracker, None
-            if shots and method == "adapted":
-                how = Adaptation.of(
-                    tracker, len(support), offers=offers, seed=seed, steps=protocol.steps
+            learned = Learned(tracker)
+            if not plain:
+                learned = learn(
+                    method,
+                    tracker,
+                    schema,
+                    support,
+                    offers=offers,
+                    seed=seed,
+                    steps=protocol.steps,
+                    finetuning=protocol.finetuning,
+                    taken=taken,
                 )
-                weights = adapt_to_support(tracker, schema, support, how)
-            elif shots and method == "finetune":
-                groups = support_groups(tracker, schema, support, offers=offers, seed=seed)
-                chosen = finetune(tracker, groups, protocol.finetuning)
-            seconds = time.perf_counter() - began
-            found = track_dialogues(chosen, schema, split.held_out, weights, offers=offers)
+                taken[method] = learned.seconds
+            found = track_dialogues(
+                learned.tracker, schema, split.held_out, learned.weights, offers=offers
+            )
             states = {
                 d.id: tuple(p.state if p is not None else None for p in predictions)
                 for d, predictions in zip(split.held_out, found)
             }
-            scores = tuple(
-                s for d in split.held_out for s in score_dialogue(schema, d, states[d.id])
-            )
-            if shots == 0 or method == "zero-shot":
+            scores = tuple(score_dialogue(schema, d, states[d.id]) for d in split.held_out)
+            if plain:
                 zero_shot = (scores, states)
-            yield Result(schema.name, method, shots, seed, seconds, scores, states)
+            yield Result(
+                schema.name, method, shots, seed, learned.seconds, scores, states, learned.steps
+            )
 
 
 def summarise(results: Sequence[Result]) -> List[Dict[str, object]]:

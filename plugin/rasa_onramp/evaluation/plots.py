@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Mapping, Sequence, Union
+from typing import Any, BinaryIO, Mapping, Sequence, Union
 
 from rasa_onramp.errors import ConfigError
-from rasa_onramp.evaluation.tables import by_method
+from rasa_onramp.evaluation.methods import METHOD_NAMES
 
 __all__ = ["few_shot_curve"]
 
-_LABELS = {
-    "adapted": "adapted (learned initialisation and rates)",
-    "finetune": "plain fine-tuning of the same checkpoint",
-    "zero-shot": "zero-shot (schema only)",
-}
 # colours that stay apart for colour-blind readers (Okabe and Ito), and marks that do in grey
 _STYLES = {
     "adapted": {"color": "#0072B2", "marker": "o"},
     "finetune": {"color": "#D55E00", "marker": "s"},
+    "finetune-steps": {"color": "#E69F00", "marker": "v"},
+    "finetune-time": {"color": "#CC79A7", "marker": "D"},
     "zero-shot": {"color": "#555555", "marker": "^", "linestyle": "--"},
 }
 
 
 def few_shot_curve(
-    summary: Sequence[Mapping[str, object]], path: Union[str, Path], title: str = ""
+    intervals: Sequence[Mapping[str, Any]],
+    file: Union[str, Path, BinaryIO],
+    title: str = "",
 ) -> None:
-    """Draw the `summary` of an evaluation (few_shot.summarise, or "summary" of its JSON).
+    """Draw what intervals.estimates found ("intervals" of an evaluation's JSON).
 
-    Points are means over turns, bars the standard deviation over support sets (seeds).
-    Raises ConfigError if matplotlib is missing, the summary is empty or `path` can't be written.
+    Points are means over turns, bands their 95% intervals.
+    Raises ConfigError if matplotlib is missing, there is nothing to draw or `file` can't
+    be written.
     """
-    if not summary:
+    drawn = [row for row in intervals if not math.isnan(row["jga"][0])]
+    if not drawn:
         raise ConfigError("an evaluation without results has no curve; evaluate something first")
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -44,32 +46,25 @@ def few_shot_curve(
     figure = Figure(figsize=(7, 4.5), dpi=150)
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    shots = sorted({int(str(row["shots"])) for row in summary})
-    for method, rows in sorted(by_method(summary).items()):
-        axes.errorbar(
-            [int(str(row["shots"])) for row in rows],
-            [float(str(row["jga"])) for row in rows],
-            yerr=[float(str(row["jga_sd"])) for row in rows],
-            capsize=3,
-            label=_LABELS.get(method, method),
-            **_STYLES.get(method, {}),
-        )
-    seeds = max(int(str(row["seeds"])) for row in summary)
+    for method in sorted({row["method"] for row in drawn}):
+        rows = sorted((r for r in drawn if r["method"] == method), key=lambda r: r["shots"])
+        shots = [row["shots"] for row in rows]
+        jga, low, high = zip(*(row["jga"] for row in rows))
+        style = _STYLES.get(method, {})
+        (line,) = axes.plot(shots, jga, label=METHOD_NAMES.get(method, method), **style)
+        axes.fill_between(shots, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
     axes.set_xlabel("support dialogues")
-    sets = (
-        "one support set" if seeds == 1 else f"mean and standard deviation of {seeds} support sets"
-    )
-    axes.set_ylabel(f"joint goal accuracy\n({sets})")
-    axes.set_xticks(shots)
-    axes.set_ylim(0, 1)
+    axes.set_ylabel("joint goal accuracy\n(mean over turns, 95% interval)")
+    axes.set_xticks(sorted({row["shots"] for row in drawn}))
     axes.grid(alpha=0.3)
     axes.legend(loc="best", fontsize="small")
     if title:
         axes.set_title(title)
     figure.tight_layout()
     try:
-        figure.savefig(path, format="png")
+        # without the version in it, the same figures are the same file
+        figure.savefig(file, format="png", metadata={"Software": None})
     except OSError as error:
         raise ConfigError(
-            f"{path} can't be written ({error.strerror}); name a file in a folder you may write to"
+            f"{file} can't be written ({error.strerror}); name a file in a folder you may write to"
         ) from None

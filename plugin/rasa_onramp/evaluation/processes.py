@@ -17,13 +17,20 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from functools import partial
-from typing import Any, Callable, Generator, Iterator, List, Optional, Sequence, TypeVar
+from typing import Any, Callable, Collection, Generator, Iterator, List, Optional, Sequence, TypeVar
 
 import torch
 
 from rasa_onramp.dialogue import Corpus
 from rasa_onramp.errors import ConfigError
-from rasa_onramp.evaluation.few_shot import Protocol, Result, Split, measure, splits
+from rasa_onramp.evaluation.few_shot import (
+    Protocol,
+    Result,
+    Split,
+    SplitName,
+    measure,
+    splits,
+)
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.model import StateTracker
 
@@ -45,11 +52,12 @@ def evaluate_in_processes(
     checkpoint: Optional[str] = None,
     device: str = "cpu",
     threads: Optional[int] = None,
+    done: Collection[SplitName] = (),
 ) -> Generator[Result, None, None]:
     """What few_shot.evaluate gives, in the same order; the splits are shared among `jobs`."""
     found = in_processes(
         partial(_measured, protocol=protocol),
-        list(splits(corpus, services, protocol)),
+        [one for one in splits(corpus, services, protocol) if one.name not in done],
         jobs=jobs,
         load=partial(load_tracker, checkpoint, device=device),
         threads=threads,

@@ -5,14 +5,12 @@ from __future__ import annotations
 import statistics
 from typing import Dict, Hashable, List, Sequence, Tuple, cast
 
+from rasa_onramp.evaluation.intervals import MAIN
 from rasa_onramp.evaluation.reply_few_shot import ReplyResult
 from rasa_onramp.evaluation.reply_metrics import ScoredReply, aggregate_replies, compare_replies
 from rasa_onramp.evaluation.tables import table
 
-__all__ = ["MAIN", "difference", "replies_table", "row", "summarise_replies"]
-
-#: The method that the others are compared with.
-MAIN = "adapted"
+__all__ = ["difference", "replies_table", "row", "summarise_replies"]
 
 Row = Dict[str, object]
 

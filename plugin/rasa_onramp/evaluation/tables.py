@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import statistics
-from typing import Dict, List, Mapping, Sequence
+from typing import Any, List, Mapping, Sequence
 
-__all__ = ["figures_table", "table"]
+from rasa_onramp.evaluation.intervals import MAIN
+
+__all__ = ["comparison_table", "figures_table", "table"]
 
 Row = Mapping[str, object]
 
@@ -22,8 +24,17 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([line(header), "  ".join("-" * w for w in widths), *map(line, rows)])
 
 
-def figures_table(rows: Sequence[Row], summary: Sequence[Row], *, offers: bool) -> str:
-    """JGA of each service (mean ± standard deviation over seeds), then all figures by method."""
+def figures_table(
+    rows: Sequence[Row],
+    summary: Sequence[Row],
+    intervals: Sequence[Mapping[str, Any]],
+    *,
+    offers: bool,
+) -> str:
+    """JGA of each service (mean ± standard deviation over seeds), then all figures by method.
+
+    `intervals` are intervals.estimates of the same runs.
+    """
     columns = [(str(s["method"]), int(str(s["shots"]))) for s in summary]
     services = sorted({str(r["service"]) for r in rows})
     body: List[List[str]] = []
@@ -40,10 +51,12 @@ def figures_table(rows: Sequence[Row], summary: Sequence[Row], *, offers: bool) 
         body.append(cells)
     header = ["JGA"] + [f"{method} {shots}" for method, shots in columns]
     track = "the bot's own values marked" if offers else "text only"
+    known = {(i["method"], i["shots"]): "[{1:.3f}, {2:.3f}]".format(*i["jga"]) for i in intervals}
     totals = [
         [
             f"{s['method']}, {s['shots']} dialogues",
             f"{_number(s, 'jga')} ± {_number(s, 'jga_sd')}",
+            known[str(s["method"]), int(str(s["shots"]))],
             _number(s, "jga_services"),
             _number(s, "average_goal_accuracy"),
             _number(s, "intent_accuracy"),
@@ -54,10 +67,12 @@ def figures_table(rows: Sequence[Row], summary: Sequence[Row], *, offers: bool) 
         ]
         for s in summary
     ]
-    names = ["JGA", "JGA/service", "avg goal", "intent", "req. F1", "non-empty", "turns", "adapt s"]
+    names = ["JGA", "95% interval", "JGA/service", "avg goal", "intent", "req. F1", "non-empty"]
+    names += ["turns", "adapt s"]
     return "\n".join(
         [
-            f"{track}; ± is the standard deviation over seeds",
+            f"{track}; ± is the standard deviation over seeds, intervals are by bootstrap over "
+            "support sets and dialogues",
             "",
             table(header, body),
             "",
@@ -66,14 +81,19 @@ def figures_table(rows: Sequence[Row], summary: Sequence[Row], *, offers: bool) 
     )
 
 
+def comparison_table(differences: Sequence[Mapping[str, Any]]) -> str:
+    """What intervals.comparisons found, a line a method and support size."""
+    rows = [
+        (
+            f"{MAIN} - {d['minus']}, {d['shots']}",
+            "{:+.3f} [{:+.3f}, {:+.3f}]".format(*d["jga"]),
+            f"{d['p']:.4f}",
+        )
+        for d in differences
+    ]
+    return table(("95% bootstrap intervals", "JGA", "p"), rows)
+
+
 def _number(row: Row, key: str) -> str:
     value = row[key]
     return "-" if value is None or math.isnan(float(str(value))) else f"{float(str(value)):.3f}"
-
-
-def by_method(summary: Sequence[Row]) -> Dict[str, List[Row]]:
-    """Summary rows by method, in order of support size."""
-    found: Dict[str, List[Row]] = {}
-    for row in sorted(summary, key=lambda r: int(str(r["shots"]))):
-        found.setdefault(str(row["method"]), []).append(row)
-    return found

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import random
+import time
 from dataclasses import dataclass
-from typing import List, Sequence
+from typing import Callable, Iterator, List, Optional, Sequence
 
 import torch
 from torch import Tensor
@@ -20,13 +21,19 @@ __all__ = ["FineTuning", "finetune", "support_groups"]
 
 @dataclass(frozen=True)
 class FineTuning:
-    """AdamW on all weights but the word embeddings, `epochs` over the support set."""
+    """AdamW on all weights but the word embeddings, `epochs` over the support set.
+
+    `steps` takes so many gradient steps instead, going round the support set; `seconds` as many as
+    begin within that time, one at least. The rate rises and falls over whatever is taken.
+    """
 
     rate: float = 1e-4
     epochs: int = 6
     dialogues_a_step: int = 1
     warmup: float = 0.1
     seed: int = 0
+    steps: Optional[int] = None
+    seconds: Optional[float] = None
 
 
 def support_groups(
@@ -40,9 +47,17 @@ def support_groups(
 
 
 def finetune(
-    tracker: StateTracker, support: Sequence[Group], how: FineTuning = FineTuning()
+    tracker: StateTracker,
+    support: Sequence[Group],
+    how: FineTuning = FineTuning(),
+    *,
+    after_step: Optional[Callable[[int, float], None]] = None,
 ) -> StateTracker:
-    """A fine-tuned copy of `tracker`. `support` has a group for each dialogue."""
+    """A fine-tuned copy of `tracker`. `support` has a group for each dialogue.
+
+    `after_step` is called with each step's number and loss.
+    """
+    began = time.perf_counter()
     tuned = copy.copy(tracker)
     tuned.encoder = copy.deepcopy(tracker.encoder).requires_grad_(True)
     tuned.encoder.embeddings["word_embeddings"].requires_grad_(False)
@@ -50,24 +65,36 @@ def finetune(
     parameters: List[Tensor] = [p for p in tuned.encoder.parameters() if p.requires_grad]
     parameters += tuned.weights.values()
     optimiser = torch.optim.AdamW(parameters, lr=how.rate, weight_decay=0.01, fused=True)
-    rng = random.Random(how.seed)
-    size = how.dialogues_a_step
-    total = how.epochs * -(-len(support) // size)
-    step = 0
-    for _ in range(how.epochs):
-        order = rng.sample(range(len(support)), len(support))
-        for start in range(0, len(order), size):
-            chosen = [support[i] for i in order[start : start + size]]
-            turns = sum(group.turns for group in chosen)
-            rise = min(1.0, (step + 1) / max(1.0, how.warmup * total))
-            for group in optimiser.param_groups:
-                group["lr"] = how.rate * rise * (1 - step / total)
-            optimiser.zero_grad(set_to_none=True)
-            for one in chosen:
-                (group_loss(tuned, one) * (one.turns / turns)).backward()
-            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-            optimiser.step()
-            step += 1
+    total = float(how.steps or how.epochs * -(-len(support) // how.dialogues_a_step))
+    for step, chosen in enumerate(_batches(support, how)):
+        if how.seconds is not None and step:
+            # the steps that there will be at the pace so far; the first is taken in any case
+            total = step * how.seconds / (time.perf_counter() - began)
+        if step >= total:
+            break
+        turns = sum(group.turns for group in chosen)
+        rise = min(1.0, (step + 1) / max(1.0, how.warmup * total))
+        for group in optimiser.param_groups:
+            group["lr"] = how.rate * rise * (1 - step / total)
+        optimiser.zero_grad(set_to_none=True)
+        losses = []
+        for one in chosen:
+            loss = group_loss(tuned, one) * (one.turns / turns)
+            loss.backward()
+            losses.append(loss.detach())
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimiser.step()
+        if after_step is not None:
+            after_step(step, float(torch.stack(losses).sum()))
     tuned.encoder.requires_grad_(False)
     tuned.weights = {k: v.detach() for k, v in tuned.weights.items()}
     return tuned
+
+
+def _batches(support: Sequence[Group], how: FineTuning) -> Iterator[List[Group]]:
+    """What the steps are taken on, round after round of the support; none without support."""
+    rng = random.Random(how.seed)
+    while support:
+        order = rng.sample(range(len(support)), len(support))
+        for start in range(0, len(order), how.dialogues_a_step):
+            yield [support[i] for i in order[start : start + how.dialogues_a_step]]

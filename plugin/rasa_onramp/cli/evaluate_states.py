@@ -1,0 +1,157 @@
+"""rasa-onramp evaluate, of states"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import asdict
+from typing import Any, Dict, List, Optional, Sequence
+
+import click
+
+from rasa_onramp.cli.figures_file import plain, write_figures
+from rasa_onramp.cli.options import progress_bar
+from rasa_onramp.cli.predictions import write_predictions
+from rasa_onramp.dialogue import Corpus
+from rasa_onramp.errors import ConfigError
+from rasa_onramp.evaluation.few_shot import (
+    Protocol,
+    Result,
+    Split,
+    choose_services,
+    evaluate,
+    splits,
+    summarise,
+)
+from rasa_onramp.evaluation.intervals import comparisons, estimates
+from rasa_onramp.evaluation.journal import Journal
+from rasa_onramp.evaluation.plots import few_shot_curve
+from rasa_onramp.evaluation.processes import evaluate_in_processes
+from rasa_onramp.evaluation.tables import comparison_table, figures_table
+from rasa_onramp.tracker.model import StateTracker
+
+__all__ = ["evaluate_states"]
+
+
+def evaluate_states(
+    tracker: StateTracker,
+    corpus: Corpus,
+    services: str,
+    protocol: Protocol,
+    *,
+    checkpoint: Optional[str],
+    device: str,
+    threads: Optional[int],
+    jobs: int,
+    progress: Optional[bool],
+    json_path: Optional[str],
+    resume: bool,
+    plot_path: Optional[str],
+    predictions: Optional[str],
+    data: Sequence[str],
+) -> None:
+    """Measure and print; write figures, curve and predictions if asked to.
+
+    With `json_path` each split's results are kept in a journal beside it, for `resume`.
+    """
+    chosen = choose_services(corpus, services, tracker.training_services)
+    work = list(splits(corpus, chosen, protocol))
+    if not work:
+        raise ConfigError(
+            f"no service has {max(protocol.shots)} support dialogues and others held out; lower "
+            "--shots or use --dialogues all"
+        )
+    settings: Dict[str, Any] = {
+        "data": list(data),
+        "services": chosen,
+        "shots": list(protocol.shots),
+        "seeds": protocol.seeds,
+        "methods": list(protocol.methods),
+        "dialogues": protocol.dialogues,
+        "own_split": protocol.own_split,
+        "limit": protocol.limit,
+        "offers": protocol.offers,
+        "finetune": {
+            key: value for key, value in asdict(protocol.finetuning).items() if value is not None
+        },
+        "steps": protocol.steps,
+        "threads": threads,
+        "checkpoint": tracker.digest,
+    }
+    journal = None
+    results: List[Result] = []
+    if json_path is not None:
+        journal = Journal(f"{json_path}.journal", settings, resume=resume)
+        _same_data(journal, work)
+        results += journal.results
+    done = {(result.service, result.seed) for result in results}
+    if jobs == 1:
+        measuring = evaluate(tracker, corpus, chosen, protocol, done=done)
+    else:
+        measuring = evaluate_in_processes(
+            corpus,
+            chosen,
+            protocol,
+            jobs=jobs,
+            checkpoint=checkpoint,
+            device=device,
+            threads=threads,
+            done=done,
+        )
+    a_split = len(protocol.shots) * len(protocol.methods)
+    bar = progress_bar(
+        progress,
+        total=len(work) * a_split,
+        initial=len(results),
+        desc="evaluate",
+        unit="run",
+    )
+    with bar, closing(measuring):
+        for result in measuring:
+            bar.set_postfix_str(f"{result.service} {result.method} {result.shots}-shot")
+            bar.update()
+            results.append(result)
+            if journal is not None and len(results) % a_split == 0:
+                journal.add(results[-a_split:])  # the split is complete
+    rows, summary = [r.row() for r in results], summarise(results)
+    ids = [_ids(one) for one in work]
+    intervals, differences = estimates(rows, ids), comparisons(rows, ids)
+    click.echo(figures_table(rows, summary, intervals, offers=protocol.offers))
+    if differences:
+        click.echo("\n" + comparison_table(differences))
+    if json_path is not None and journal is not None:
+        figures = {
+            "settings": settings,
+            "summary": plain(summary),
+            "intervals": plain(intervals),
+            "differences": plain(differences),
+            "splits": ids,
+            "runs": plain(rows),
+        }
+        write_figures(json_path, figures)
+    if plot_path is not None:
+        few_shot_curve(intervals, plot_path, title=", ".join(chosen) if len(chosen) < 5 else "")
+    if predictions is not None:
+        write_predictions(data[0], predictions, results)
+    if journal is not None:
+        journal.close()
+
+
+def _ids(split: Split) -> Dict[str, object]:
+    """Which dialogues a split's support sets begin with, and which its runs' figures are of."""
+    return {
+        "service": split.schema.name,
+        "seed": split.seed,
+        "support": [dialogue.id for dialogue in split.pool],
+        "held_out": [dialogue.id for dialogue in split.held_out],
+    }
+
+
+def _same_data(journal: Journal, work: Sequence[Split]) -> None:
+    """What was measured before must be what would be measured now."""
+    held_out = {one.name: [dialogue.id for dialogue in one.held_out] for one in work}
+    for result in journal.results:
+        if held_out.get((result.service, result.seed)) != list(result.predictions):
+            raise ConfigError(
+                f"{journal.path} is of other data: {result.service} has other dialogues held out "
+                f"under seed {result.seed}; go on with the same data, or delete it"
+            )

@@ -1,0 +1,42 @@
+"""--json: the file that an evaluation's figures are written to."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Sequence
+
+__all__ = ["plain", "write_figures"]
+
+
+def write_figures(path: str, figures: Mapping[str, Any]) -> None:
+    """Write JSON, a row of a list a line; whole or not at all."""
+    parts = []
+    for key, value in figures.items():
+        if isinstance(value, list):
+            text = "[\n" + ",\n".join(f"  {_text(row)}" for row in value) + "\n ]"
+        else:
+            text = _text(value)
+        parts.append(f" {json.dumps(key)}: {text}")
+    temporary = Path(f"{path}.part")
+    temporary.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def plain(rows: Sequence[Mapping[str, object]]) -> List[Dict[str, object]]:
+    """Rows with None for figures that no turn defines (JSON has no NaN), to six digits."""
+    return [{key: _plain(value) for key, value in row.items()} for row in rows]
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    if not isinstance(value, float):
+        return value
+    return None if math.isnan(value) else round(value, 6)
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)

@@ -1,0 +1,80 @@
+"""Joint goal accuracy with intervals, and methods compared, from the rows of an evaluation's JSON.
+
+Support sets and, where the rows tell them apart, dialogues are drawn anew (`bootstrap.py`);
+services stay.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
+
+from rasa_onramp.evaluation.bootstrap import Part, Path, compare_means, mean_estimate
+
+__all__ = ["MAIN", "comparisons", "estimates", "jga_units"]
+
+#: The method that the others are compared with.
+MAIN = "adapted"
+
+Row = Mapping[str, Any]
+
+
+def jga_units(
+    runs: Sequence[Row], splits: Sequence[Row], method: str, shots: int
+) -> Dict[Path, Part]:
+    """What each dialogue of each support set adds to the mean over turns.
+
+    `splits` names the dialogues that `runs` have figures of. Where it doesn't, as in files of an
+    earlier version, a support set's dialogues count as one.
+    """
+    held_out = {(s["service"], s["seed"]): s["held_out"] for s in splits}
+    found: Dict[Path, Part] = {}
+    for run in runs:
+        if (run["method"], run["shots"]) != (method, shots):
+            continue
+        name = (run["service"], run["seed"])
+        if name in held_out:
+            for dialogue, (turns, jga) in zip(held_out[name], run["dialogues"]):
+                found[(*name, dialogue)] = (jga, turns)
+        else:
+            found[name] = (run["jga"] * run["turns"], run["turns"])
+    return found
+
+
+def estimates(runs: Sequence[Row], splits: Sequence[Row]) -> List[Dict[str, Any]]:
+    """A row a method and support size: `jga` is [value, low, high], the mean over turns."""
+    rows = []
+    for method, shots in _columns(runs):
+        found = mean_estimate(jga_units(runs, splits, method, shots))
+        rows.append({"method": method, "shots": shots, "jga": [found.value, found.low, found.high]})
+    return rows
+
+
+def comparisons(
+    runs: Sequence[Row], splits: Sequence[Row], main: str = MAIN
+) -> List[Dict[str, Any]]:
+    """A row a support size from 1 on and method that isn't `main`: `main` minus that method.
+
+    `jga` is [value, low, high], `p` that of the paired permutation test.
+    """
+    columns = _columns(runs)
+    rows = []
+    for method, shots in columns:
+        if shots == 0 or method == main or (main, shots) not in columns:
+            continue
+        first, second = (jga_units(runs, splits, name, shots) for name in (main, method))
+        found = compare_means(first, second)
+        rows.append(
+            {
+                "shots": shots,
+                "minus": method,
+                "jga": [found.value, found.low, found.high],
+                "p": found.p,
+            }
+        )
+    return rows
+
+
+def _columns(runs: Sequence[Row]) -> List[Tuple[str, int]]:
+    """Methods and support sizes, by size and in the order that they were measured in."""
+    found = dict.fromkeys((run["method"], run["shots"]) for run in runs)
+    return sorted(found, key=lambda column: column[1])

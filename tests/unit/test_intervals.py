@@ -1,0 +1,63 @@
+"""From the rows of an evaluation to intervals and comparisons, by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from rasa_onramp.evaluation.intervals import comparisons, estimates, jga_units
+
+SPLITS = [
+    {"service": "A", "seed": 0, "support": ["a3"], "held_out": ["a1", "a2"]},
+    {"service": "A", "seed": 1, "support": ["a2"], "held_out": ["a3", "a1"]},
+]
+
+
+def run(method: str, shots: int, seed: int, *dialogues: list) -> dict:
+    turns = sum(number for number, _ in dialogues)
+    jga = sum(total for _, total in dialogues) / turns
+    whole = {"service": "A", "method": method, "shots": shots, "seed": seed}
+    return {**whole, "turns": turns, "jga": jga, "dialogues": list(dialogues)}
+
+
+RUNS = [
+    *(run("zero-shot", shots, 0, [4, 1.0], [2, 1.0]) for shots in (0, 5)),
+    run("adapted", 0, 0, [4, 1.0], [2, 1.0]),
+    run("adapted", 5, 0, [4, 3.0], [2, 2.0]),
+    *(run("zero-shot", shots, 1, [1, 0.0], [4, 2.0]) for shots in (0, 5)),
+    run("adapted", 0, 1, [1, 0.0], [4, 2.0]),
+    run("adapted", 5, 1, [1, 1.0], [4, 4.0]),
+]
+
+
+def test_units_are_the_dialogues_of_a_support_set() -> None:
+    assert jga_units(RUNS, SPLITS, "adapted", 5) == {
+        ("A", 0, "a1"): (3.0, 4),
+        ("A", 0, "a2"): (2.0, 2),
+        ("A", 1, "a3"): (1.0, 1),
+        ("A", 1, "a1"): (4.0, 4),
+    }
+
+
+def test_without_dialogues_a_support_set_is_one_unit() -> None:
+    bare = [{key: run[key] for key in run if key != "dialogues"} for run in RUNS]
+    assert jga_units(bare, [], "adapted", 5) == {("A", 0): (5.0, 6), ("A", 1): (5.0, 5)}
+
+
+def test_means_over_turns_by_method_and_size() -> None:
+    rows = estimates(RUNS, SPLITS)
+    assert [(row["method"], row["shots"]) for row in rows] == [
+        *(("zero-shot", 0), ("adapted", 0)),
+        *(("zero-shot", 5), ("adapted", 5)),
+    ]
+    values = [row["jga"][0] for row in rows]
+    assert values == pytest.approx([4 / 11, 4 / 11, 4 / 11, 10 / 11])
+    for value, low, high in (row["jga"] for row in rows):
+        assert low <= value <= high and low < high
+
+
+def test_methods_are_compared_at_sizes_where_they_differ() -> None:
+    (row,) = comparisons(RUNS, SPLITS)
+    assert (row["shots"], row["minus"]) == (5, "zero-shot")
+    assert row["jga"][0] == pytest.approx((2 + 1 + 1 + 2) / 11)
+    assert row["p"] == 2 / 4  # two support sets, both better
+    assert comparisons(RUNS, SPLITS, main="finetune") == []

@@ -1,0 +1,170 @@
+"""An evaluation that was interrupted goes on where it was, and only with what it began with."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import List
+
+import pytest
+
+from command_line import invoke
+from rasa_onramp.cli.corpora import read_all
+from rasa_onramp.dialogue import State
+from rasa_onramp.errors import ConfigError
+from rasa_onramp.evaluation.few_shot import Protocol, Result, evaluate
+from rasa_onramp.evaluation.journal import Journal
+from rasa_onramp.evaluation.metrics import TurnScore
+from rasa_onramp.formats.yaml import write_yaml
+from rasa_onramp.tracker.checkpoint import load_tracker, save_tracker
+from tiny_tracker import CAFE, bookings, tiny_tracker, tokenizer_json
+
+SETTINGS = {"shots": (0, 1), "checkpoint": "abc"}
+SCORES = (TurnScore("é", 1 / 3, None, 1.0, 0.1 + 0.2, True), TurnScore("é", None, 0.5, 0, 1, False))
+STATES = (State({"day": ("5 pm", "17:00")}, "Book", ("name",)), None)
+ONE = Result("é", "adapted", 1, 0, 1.25, (SCORES, ()), {"a": STATES, "b": ()}, 7)
+TWO = replace(ONE, method="finetune", seed=1, steps=0)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "out.json.journal"
+
+
+def test_results_come_back_as_they_were(path: Path) -> None:
+    first = Journal(path, SETTINGS)
+    assert first.results == []
+    first.add([ONE, TWO])
+    second = Journal(path, SETTINGS, resume=True)
+    assert second.results == [ONE, TWO]
+    second.add([TWO])
+    third = Journal(path, SETTINGS, resume=True)
+    assert third.results == [ONE, TWO, TWO]
+    third.close()
+    assert not path.exists()
+
+
+def test_a_line_that_was_cut_off_was_not_written(path: Path) -> None:
+    begun = Journal(path, SETTINGS)
+    header = path.read_bytes()
+    begun.add([ONE])
+    complete = path.read_bytes()
+    begun.add([TWO])
+    whole = path.read_bytes()
+    for cut in (len(complete) + 1, len(whole) - 1):
+        path.write_bytes(whole[:cut])
+        again = Journal(path, SETTINGS, resume=True)
+        assert again.results == [ONE]
+        assert path.read_bytes() == complete
+        again.add([TWO])
+        assert path.read_bytes() == whole
+    for cut in (0, 1, len(header) - 1):  # not even its settings
+        path.write_bytes(header[:cut])
+        assert Journal(path, SETTINGS, resume=True).results == []
+        assert path.read_bytes() == header
+
+
+def test_only_the_same_evaluation_goes_on(path: Path) -> None:
+    Journal(path, SETTINGS).add([ONE])
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match=r"out\.json\.journal holds what .* by --resume, or del"):
+        Journal(path, SETTINGS)
+    with pytest.raises(ConfigError, match=r"other settings \(shots \[0, 1\], not \[0, 2\]\)"):
+        Journal(path, {**SETTINGS, "shots": (0, 2)}, resume=True)
+    with pytest.raises(ConfigError, match=r"other settings \(limit None, not 3\)"):
+        Journal(path, {**SETTINGS, "limit": 3}, resume=True)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("line", ["7", "{}", "[{}]", "[[]]", "nonsense", '[{"method": "x"}]'])
+def test_a_damaged_journal_is_one_clear_error(path: Path, line: str) -> None:
+    Journal(path, SETTINGS)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+    with pytest.raises(ConfigError, match=r"out\.json\.journal:2: not what an evaluation writes"):
+        Journal(path, SETTINGS, resume=True)
+    path.write_text(line + "\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"out\.json\.journal:1: not what an evaluation writes"):
+        Journal(path, SETTINGS, resume=True)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tracker")
+    save_tracker(tiny_tracker(rank=2, steps=2), folder, tokenizer_json())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One domain of four dialogues, in YAML."""
+    file = tmp_path_factory.mktemp("data") / "cafe.yml"
+    # YAML has no default values that are empty
+    intents = tuple(
+        replace(intent, optional_slots=dict.fromkeys(intent.optional_slots, "dontcare"))
+        for intent in CAFE.intents
+    )
+    write_yaml(file, replace(CAFE, name="cafe", intents=intents), bookings(4, "cafe"))
+    return file
+
+
+def test_evaluate_goes_on_where_it_was_interrupted(
+    data: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.json"
+    methods = ("adapted", "finetune-steps")
+    command = (
+        *("evaluate", "--data", data, "--checkpoint", checkpoint, "--json", out),
+        *("--shots", "0,1", "--seeds", "3", "--method", ",".join(methods)),
+    )
+    assert invoke(*command).code == 0
+    whole = json.loads(out.read_text(encoding="utf-8"))
+    assert not Path(f"{out}.journal").exists()
+    out.unlink()
+
+    # interrupted: two of three splits are in the journal, and half a line
+    protocol = Protocol(shots=(0, 1), seeds=2, methods=methods)
+    corpus = read_all((str(data),), None)
+    done = list(evaluate(load_tracker(str(checkpoint)), corpus, ["cafe"], protocol))
+    done = [replace(result, seconds=1000.0 + n) for n, result in enumerate(done)]
+    journal = Journal(f"{out}.journal", whole["settings"])
+    for split in (done[:4], done[4:]):
+        journal.add(split)
+    with journal.path.open("a", encoding="utf-8") as file:
+        file.write('[{"service": "ca')
+
+    refused = invoke(*command)
+    assert refused.code == 2 and "go on with it by --resume, or delete it" in refused.err
+    other = invoke(*command, "--limit", "1", "--resume")
+    assert other.code == 2 and "other settings (limit None, not 1)" in other.err
+    resumed = invoke(*command, "--resume")
+    assert (resumed.code, resumed.err) == (0, "")
+    found = json.loads(out.read_text(encoding="utf-8"))
+    assert not journal.path.exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.json"]
+
+    # what was there was not measured again, the rest was, and all is as if never interrupted
+    assert [run["seconds"] for run in found["runs"][:8]] == [1000.0 + n for n in range(8)]
+    assert all(run["seconds"] < 1000 for run in found["runs"][8:])
+    for run in (*whole["runs"], *whole["summary"], *found["runs"], *found["summary"]):
+        del run["seconds"]
+    assert found == whole
+
+
+def test_a_journal_of_other_data_is_refused(data: Path, checkpoint: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    command = (
+        *("evaluate", "--data", data, "--checkpoint", checkpoint, "--json", out),
+        *("--shots", "0", "--seeds", "1", "--method", "zero-shot"),
+    )
+    assert invoke(*command).code == 0
+    settings = json.loads(out.read_text(encoding="utf-8"))["settings"]
+    stranger: List[Result] = [replace(ONE, service="cafe", method="zero-shot", shots=0)]
+    Journal(f"{out}.journal", settings).add(stranger)
+    done = invoke(*command, "--resume")
+    assert done.code == 2
+    assert "cafe has other dialogues held out under seed 0" in done.err
+    assert invoke(*command[:-6], "--resume", "--generator").code == 2
+    without = invoke("evaluate", "--data", data, "--checkpoint", checkpoint, "--resume")
+    assert without.code == 2 and "goes with --json" in without.err
