@@ -29,7 +29,7 @@ DOMAINS = ("parcel_delivery", "mobile_plan", "clinic_appointments")
 #: Onboarded while the bot runs.
 LAST = "it_helpdesk"
 
-SHOTS = (0, 2, 5)
+SHOTS = (0, 1, 5)
 #: Held-out dialogues of each domain that are measured on.
 MEASURED = 4
 #: Processes that measure: two of one thread do more than one of two.
