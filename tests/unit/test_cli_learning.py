@@ -127,6 +127,17 @@ def test_evaluate_writes_what_it_prints(data: Path, checkpoint: Path, tmp_path: 
         assert f"{value}  {row['p']:.4f}" in done.out
 
 
+def test_the_multi_task_stage_with_fine_tuning_is_a_baseline(data: Path, tmp_path: Path) -> None:
+    """What `meta-train --stage multitask` writes has no updates and no rates."""
+    save_tracker(tiny_tracker(), tmp_path, tokenizer_json())
+    command = ("evaluate", "--data", data, "--shots", "2", "--seeds", "1", "--limit", "1")
+    done = invoke(*command, "--checkpoint", tmp_path, "--method", "zero-shot,finetune")
+    assert (done.code, done.err) == (0, "")
+    assert "finetune, 2 dialogues" in done.out
+    refused = invoke(*command, "--checkpoint", tmp_path, "--method", "adapted")
+    assert refused.code != 0 and "never meta-trained" in refused.err
+
+
 def test_evaluate_on_the_split_that_the_data_names(
     data: Path, checkpoint: Path, tmp_path: Path
 ) -> None:

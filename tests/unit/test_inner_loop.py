@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import random
-from typing import Callable, Dict, List, Mapping
+from typing import Callable, Dict, List
 
 import pytest
 import torch
 from torch import Tensor
 
+from hand_written import STEPS, Toy, Weights, by_hand, leaves
 from rasa_onramp.metalearning.examples import Augmentation, group_of
 from rasa_onramp.metalearning.inner_loop import (
     InnerLoop,
     adapt,
-    differentiable_adapt,
+    differentiable_steps,
     initial_rates,
 )
 from rasa_onramp.metalearning.lora import Adapter
@@ -21,78 +22,13 @@ from rasa_onramp.tracker.loss import tracking_loss
 from rasa_onramp.tracker.model import StateTracker
 from tiny_tracker import CAFE, booking, shared_tokens, tiny_tracker
 
-Weights = Mapping[str, Tensor]
-STEPS = 3
 
-
-class Toy:
-    """Two tensors, a support loss a step and a query loss, none of them quadratic."""
-
-    def __init__(self) -> None:
-        generator = torch.Generator().manual_seed(7)
-
-        def draw(*shape: int) -> Tensor:
-            return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
-        self.start = {"a.weight": draw(3, 2), "b.bias": draw(3)}
-        self.inputs = [draw(5, 2) for _ in range(STEPS + 1)]
-        self.wanted = [draw(5, 3) for _ in range(STEPS + 1)]
-        self.rates = {
-            name: torch.rand(STEPS, generator=generator, dtype=torch.float64) * 0.2 + 0.02
-            for name in self.start
-        }
-
-    def loss(self, weights: Weights, step: int) -> Tensor:
-        found = torch.tanh(self.inputs[step] @ weights["a.weight"].T + weights["b.bias"])
-        return (found - self.wanted[step]).pow(2).mean() + weights["a.weight"].pow(4).mean()
-
-    def query(self, weights: Weights) -> Tensor:
-        return self.loss(weights, STEPS)
-
-
-def sgd(moments: Dict, name: str, gradient: Tensor) -> Tensor:
-    return gradient
-
-
-def adam(moments: Dict, name: str, gradient: Tensor) -> Tensor:
-    """Kingma & Ba 2015 with the usual betas.
-
-    Bias is corrected as at the end of their section 2, where epsilon isn't corrected; so does
-    `higher`. torch.optim's other way differs by some 1e-7.
-    """
-    step, mean, square = moments.get(name, (0, 0.0, 0.0))
-    step, mean = step + 1, 0.9 * mean + 0.1 * gradient
-    square = 0.999 * square + 0.001 * gradient * gradient
-    moments[name] = (step, mean, square)
-    return (1 - 0.999**step) ** 0.5 / (1 - 0.9**step) * mean / (square.sqrt() + 1e-8)
-
-
-UPDATES = {"sgd": sgd, "adam": adam}
-
-
-def by_hand(
-    start: Weights,
-    loss: Callable[[Weights, int], Tensor],
-    rates: Weights,
-    *,
-    order: int,
-    optimiser: str,
-    steps: int = STEPS,
+def adapted(
+    adapter: Adapter, loss: Callable[[Weights, int], Tensor], rates: Weights, how: InnerLoop
 ) -> Dict[str, Tensor]:
-    """The inner loop in plain autograd."""
-    weights, moments = dict(start), {}  # type: ignore[var-annotated]
-    for step in range(steps):
-        gradients = torch.autograd.grad(
-            loss(weights, step), list(weights.values()), create_graph=order == 2
-        )
-        for (name, value), gradient in zip(list(weights.items()), gradients):
-            rate = rates[name][min(step, len(rates[name]) - 1)]
-            weights[name] = value - rate * UPDATES[optimiser](moments, name, gradient)
-    return weights
-
-
-def leaves(values: Weights) -> Dict[str, Tensor]:
-    return {name: value.clone().requires_grad_(True) for name, value in values.items()}
+    """The weights after the last step."""
+    *_, last = differentiable_steps(adapter, loss, rates, how)
+    return last
 
 
 @pytest.mark.parametrize("optimiser", ["sgd", "adam"])
@@ -100,12 +36,12 @@ def leaves(values: Weights) -> Dict[str, Tensor]:
 def test_meta_gradients_are_those_of_hand_written_autograd(order: int, optimiser: str) -> None:
     toy = Toy()
     start, rates = leaves(toy.start), leaves(toy.rates)
-    fast = by_hand(start, toy.loss, rates, order=order, optimiser=optimiser)
+    *_, fast = by_hand(start, toy.loss, rates, order=order, optimiser=optimiser)
     wanted = torch.autograd.grad(toy.query(fast), [*start.values(), *rates.values()])
 
     adapter, learned = Adapter(toy.start), leaves(toy.rates)
     how = InnerLoop(STEPS, order, optimiser)
-    found = differentiable_adapt(adapter, toy.loss, learned, how)
+    found = adapted(adapter, toy.loss, learned, how)
     for name in toy.start:
         torch.testing.assert_close(found[name], fast[name])
     toy.query(found).backward()
@@ -120,7 +56,7 @@ def test_the_two_orders_differ_in_the_gradient_and_in_nothing_else() -> None:
     found = {}
     for order in (1, 2):
         adapter = Adapter(toy.start)
-        fast = differentiable_adapt(adapter, toy.loss, toy.rates, InnerLoop(STEPS, order, "sgd"))
+        fast = adapted(adapter, toy.loss, toy.rates, InnerLoop(STEPS, order, "sgd"))
         toy.query(fast).backward()
         found[order] = (fast, [p.grad for p in adapter.parameters()])
     for name in toy.start:
@@ -135,10 +71,10 @@ def test_second_order_gradients_agree_with_finite_differences() -> None:
     def outer(a: Tensor, rate: Tensor) -> Tensor:
         adapter = Adapter({"a.weight": a.detach(), "b.bias": toy.start["b.bias"]})
         rates = {**toy.rates, "a.weight": rate}
-        return toy.query(differentiable_adapt(adapter, toy.loss, rates, how))
+        return toy.query(adapted(adapter, toy.loss, rates, how))
 
     adapter, rates = Adapter(toy.start), leaves(toy.rates)
-    toy.query(differentiable_adapt(adapter, toy.loss, rates, how)).backward()
+    toy.query(adapted(adapter, toy.loss, rates, how)).backward()
     small = 1e-6
     for which, gradient in (
         ("start", next(adapter.parameters()).grad),
@@ -264,7 +200,7 @@ def test_every_weight_and_rate_of_a_tracker_gets_a_meta_gradient(
     query = tracker_loss(tracker, 1, order == 2)
     tracker.encoder.requires_grad_(True)
     adapter, rates = Adapter(tracker.weights), leaves(tracker.rates)
-    fast = differentiable_adapt(adapter, support, rates, InnerLoop(2, order, "adam"))
+    fast = adapted(adapter, support, rates, InnerLoop(2, order, "adam"))
     query(fast).backward()
     for name, parameter in zip(adapter.names, adapter.parameters()):
         rate = rates[name].grad
@@ -281,7 +217,7 @@ def test_every_weight_and_rate_of_a_tracker_gets_a_meta_gradient(
 def test_fast_weights_change_the_loss(tracker: StateTracker) -> None:
     support = tracker_loss(tracker, 0, False)
     adapter = Adapter(tracker.weights)
-    fast = differentiable_adapt(adapter, support, tracker.rates, InnerLoop(2, 1, "adam"))
+    fast = adapted(adapter, support, tracker.rates, InnerLoop(2, 1, "adam"))
     before, after = support(adapter()).item(), support(fast).item()
     assert after < before - 0.1
     # each of them counts: put back to where it was, the loss is another
@@ -310,7 +246,7 @@ def test_the_encoder_is_neither_cloned_nor_touched(tracker: StateTracker) -> Non
 def test_adapting_at_deployment_takes_the_steps_of_meta_training(tracker: StateTracker) -> None:
     support = tracker_loss(tracker, 0, False)
     how = InnerLoop(2, 1, "adam")
-    trained = differentiable_adapt(Adapter(tracker.weights), support, tracker.rates, how)
+    trained = adapted(Adapter(tracker.weights), support, tracker.rates, how)
     deployed = adapt(tracker.weights, support, tracker.rates, how)
     for name, value in trained.items():
         torch.testing.assert_close(deployed[name], value.detach(), rtol=1e-5, atol=1e-6)

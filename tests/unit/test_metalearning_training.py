@@ -205,7 +205,10 @@ def test_every_algorithm_trains_what_it_says(name: str, tmp_path: Path) -> None:
     for weight in tracker.weights:
         if ".lora_A" not in weight:  # its gradient is nothing as long as B is nothing
             assert f"weights/{weight}" in moved, weight
-    assert "encoder/encoder.layer.0.output.dense.weight" in moved
+    # Reptile moves what takes inner steps, to where they lead
+    encoder = [name for name in moved if name.startswith("encoder/")]
+    assert bool(encoder) != method.pooled
+    assert method.pooled or "encoder/encoder.layer.0.output.dense.weight" in encoder
     assert "encoder/embeddings.word_embeddings.weight" not in moved
     assert not any(v.requires_grad for v in (*tracker.weights.values(), *tracker.rates.values()))
     assert not any(p.requires_grad for p in tracker.encoder.parameters())
@@ -217,15 +220,23 @@ def test_an_unknown_algorithm_is_refused() -> None:
         algorithm("maml2")
 
 
-def test_meta_training_learns_to_adapt(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "steps", "share"), [("meta-sgd", 25, 0.8), ("maml++", 10, 0.9), ("reptile", 10, 0.9)]
+)
+def test_meta_training_learns_to_adapt(name: str, steps: int, share: float, tmp_path: Path) -> None:
     """After it, adapting to a support set lowers the loss on other dialogues further."""
     fresh = tiny_tracker(seed=0)
-    tracker = stage_two(tmp_path, steps=25)
-    assert loss_of(tracker) < 0.8 * loss_of(fresh)
-    queries = logged(tmp_path, "query loss")
-    assert len(queries) == 25
-    first, last = list(queries.values())[:5], list(queries.values())[-5:]
-    assert sum(last) < 0.8 * sum(first)
+    tracker = stage_two(tmp_path, algorithm=name, steps=steps)
+    assert loss_of(tracker) < share * loss_of(fresh)
+    losses = list(logged(tmp_path, "inner loss" if name == "reptile" else "query loss").values())
+    assert len(losses) == steps
+    assert sum(losses[-5:]) < share * sum(losses[:5])
+
+
+def test_reptile_has_one_set(tmp_path: Path) -> None:
+    """Without support it adapts to the query all the same."""
+    tracker = stage_two(tmp_path, algorithm="reptile", steps=1, shots={0: 1.0})
+    assert changed(tiny_tracker(seed=0).weights, tracker.weights)
 
 
 def test_meta_training_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
@@ -236,16 +247,17 @@ def test_meta_training_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
     assert changed(one, other)
 
 
-def test_meta_training_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    stopped = stage_two(tmp_path, steps=2)
-    resumed = stage_two(tmp_path, steps=2)
+@pytest.mark.parametrize("name", ["meta-sgd", "maml++", "reptile"])
+def test_meta_training_goes_on_where_it_stopped(name: str, tmp_path: Path) -> None:
+    stopped = stage_two(tmp_path, algorithm=name, steps=2)
+    resumed = stage_two(tmp_path, algorithm=name, steps=2)
     assert changed(everything(stopped), everything(resumed)) == []
     assert set(stopped.rates) == set(resumed.rates)
-    further = stage_two(tmp_path, steps=3)
-    assert list(logged(tmp_path, "query loss")) == [1, 2, 3]
+    further = stage_two(tmp_path, algorithm=name, steps=3)
+    assert list(logged(tmp_path, "minutes")) == [1, 2, 3]
     moved = changed(everything(stopped), everything(further))
-    assert any(name.startswith("rates/") for name in moved)
-    assert any(name.startswith("weights/") for name in moved)
+    assert any(key.startswith("rates/") for key in moved) == algorithm(name).learn_rates
+    assert any(key.startswith("weights/") for key in moved)
 
 
 def test_meta_training_refuses_a_run_of_another_shape(tmp_path: Path) -> None:

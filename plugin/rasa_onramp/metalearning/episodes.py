@@ -34,11 +34,12 @@ class EpisodeConfig:
 class Episode:
     """`support` is read anew at each inner step; `query` is what the outer loss is taken on.
 
-    `offers`: whether the bot's own values are marked.
+    `judged`: the dialogues of `query`. `offers`: whether the bot's own values are marked.
     """
 
     schema: Schema
     support: Tuple[Dialogue, ...]
+    judged: Tuple[Dialogue, ...]
     query: Optional[Group]
     offers: bool
 
@@ -62,8 +63,8 @@ def draw_episode(
     # one episode is one deployment: the bot's own values are marked in all of it or in none
     offers = rng.random() < query.offers
     query = replace(query, offers=float(offers))
-    asked = group_of(tokens, schema, dialogues[shots:], rng, query)
-    return Episode(schema, tuple(dialogues[:shots]), asked, offers)
+    support, judged = tuple(dialogues[:shots]), tuple(dialogues[shots:])
+    return Episode(schema, support, judged, group_of(tokens, schema, judged, rng, query), offers)
 
 
 def inner_groups(

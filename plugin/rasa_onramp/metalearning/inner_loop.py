@@ -13,7 +13,8 @@ constant.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Dict, List, Mapping, Optional
+from functools import reduce
+from typing import Callable, Dict, Iterator, List, Mapping, Optional
 
 import higher
 import torch
@@ -22,7 +23,14 @@ from torch.nn import functional as F
 
 from rasa_onramp.metalearning.lora import Adapter
 
-__all__ = ["InnerLoop", "adapt", "differentiable_adapt", "initial_rates", "stretched"]
+__all__ = [
+    "InnerLoop",
+    "SupportLoss",
+    "adapt",
+    "differentiable_steps",
+    "initial_rates",
+    "stretched",
+]
 
 #: Support loss of some weights at some step.
 SupportLoss = Callable[[Mapping[str, Tensor], int], Tensor]
@@ -53,11 +61,14 @@ def stretched(rates: Tensor, steps: int) -> Tensor:
     return F.interpolate(rates[None, None], size=steps, mode="linear", align_corners=True)[0, 0]
 
 
-def differentiable_adapt(
+def differentiable_steps(
     adapter: Adapter, loss_of: SupportLoss, rates: Mapping[str, Tensor], how: InnerLoop
-) -> Dict[str, Tensor]:
-    """Fast weights after `how.steps`, still connected to `adapter`'s parameters and to `rates`."""
-    return _run(adapter, loss_of, rates, how, track=True)
+) -> Iterator[Dict[str, Tensor]]:
+    """The fast weights after each step, still connected to `adapter`'s parameters and to `rates`.
+
+    A step is taken when its weights are asked for.
+    """
+    return _steps(adapter, loss_of, rates, how, track=True)
 
 
 def adapt(
@@ -69,11 +80,12 @@ def adapt(
     after_step: Optional[Callable[[int, float], None]] = None,
 ) -> Dict[str, Tensor]:
     """Adapted weights, detached: the same steps as in meta-training, without their graph."""
-    adapted = _run(Adapter(weights), loss_of, rates, how, track=False, after_step=after_step)
+    path = _steps(Adapter(weights), loss_of, rates, how, track=False, after_step=after_step)
+    adapted = reduce(lambda before, after: after, path, dict(weights))
     return {name: value.detach() for name, value in adapted.items()}
 
 
-def _run(
+def _steps(
     adapter: Adapter,
     loss_of: SupportLoss,
     rates: Mapping[str, Tensor],
@@ -81,7 +93,7 @@ def _run(
     *,
     track: bool,
     after_step: Optional[Callable[[int, float], None]] = None,
-) -> Dict[str, Tensor]:
+) -> Iterator[Dict[str, Tensor]]:
     # one group a tensor, so that each has a rate of its own
     groups: List[Dict] = [{"params": [p], "lr": 0.0} for p in adapter.parameters()]
     kind = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[how.optimiser]
@@ -97,7 +109,7 @@ def _run(
                 loss = _linearised(loss, list(fast.parameters()))
             rate = [r[min(step, len(r) - 1)] for r in (rates[name] for name in adapter.names)]
             steps.step(loss, override={"lr": rate})
-        return fast()
+            yield fast()
 
 
 def _linearised(loss: Tensor, parameters: List[Tensor]) -> Tensor:

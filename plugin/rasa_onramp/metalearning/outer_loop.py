@@ -2,11 +2,12 @@
 
     repeat
         for each of a batch of episodes
-            θ_K, from θ and the rates α, by K inner steps on the support    (inner_loop.py)
-            add the gradient of the query loss at θ_K w.r.t. θ and α
+            θ_1 … θ_K, from θ and the rates α, by K inner steps on the support    (inner_loop.py)
+            add the meta-gradient: of the query loss at θ_K w.r.t. θ and α, or as the
+                algorithm has it                                                (meta_gradient.py)
         step θ and α by Adam
 
-What an episode is and how its query loss is taken is the caller's.
+What an episode is and how its losses are taken is the caller's.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from rasa_onramp.metalearning.algorithms import Algorithm
+from rasa_onramp.metalearning.inner_loop import InnerLoop
+from rasa_onramp.metalearning.lora import Adapter
+from rasa_onramp.metalearning.meta_gradient import Practice, meta_loss
 from rasa_onramp.metalearning.runs import Run
 from rasa_onramp.metalearning.schedule import cosine, share_done
 
@@ -32,6 +37,10 @@ class OuterConfig(Protocol):
     def steps(self) -> int: ...
     @property
     def minutes(self) -> Optional[float]: ...
+    @property
+    def inner_steps(self) -> int: ...
+    @property
+    def inner_optimiser(self) -> str: ...
     @property
     def episodes_a_step(self) -> int: ...
     @property
@@ -58,9 +67,11 @@ def learned_rates(
 
 
 def outer_loop(
+    method: Algorithm,
+    adapter: Adapter,
     groups: Sequence[Dict[str, Any]],
     log_rates: Mapping[str, Tensor],
-    query_loss: Callable[[random.Random], Optional[Tensor]],
+    draw: Callable[[random.Random, int], Optional[Practice]],
     config: OuterConfig,
     settings: Mapping[str, Any],
     run: Run,
@@ -71,34 +82,42 @@ def outer_loop(
     """Step everything in place, resuming from `run`.
 
     Args:
-        groups: of Adam: "parameters" (tensors by name) and their peak "rate".
+        method: the algorithm.
+        adapter: what takes the inner steps.
+        groups: of Adam: "parameters" (tensors by name, the adapter's among them) and their peak
+            "rate".
         log_rates: the inner rates; learned where they require gradients.
-        query_loss: draws an episode and returns the loss that its inner steps lead to, or None if
-            it has nothing to be judged by.
-        config: how long, and the rates' own outer rate.
+        draw: draws an episode, given the order in force; None if there is nothing to learn from.
+        config: how long, how to adapt, and the rates' own outer rate.
         settings: what is written down beside the run's state.
     """
-    alpha = {f"rates/{n}": p for n, p in log_rates.items() if p.requires_grad}
+    learned = {f"rates/{n}": p for n, p in log_rates.items() if p.requires_grad}
     everything: Dict[str, Tensor] = {k: v for g in groups for k, v in g["parameters"].items()}
-    parts = [list(everything.values()), list(alpha.values())]
-    everything.update(alpha)
+    adapting = {id(parameter) for parameter in adapter.parameters()}
+    body = [parameter for parameter in everything.values() if id(parameter) not in adapting]
+    parts = [list(everything.values()), list(learned.values())]
+    everything.update(learned)
     adam = [{"params": list(g["parameters"].values()), "lr": g["rate"]} for g in groups]
-    if alpha:
+    if learned:
         adam.append({"params": parts[1], "lr": config.rates_outer_rate})
     peaks = [group["lr"] for group in adam]
     optimiser = torch.optim.Adam(adam, fused=True)
     step = run.resume(everything, optimiser)
     rng = random.Random(config.seed * 1_000_003 + step)
     bar = tqdm(total=config.steps, initial=step, disable=not progress, desc=title, unit="step")
+    told = "inner loss" if method.pooled else "query loss"
     began, done = time.monotonic(), step / config.steps
     while done < 1:
         for group, peak in zip(optimiser.param_groups, peaks):
             group["lr"] = peak * cosine(done, 0.1)
         optimiser.zero_grad(set_to_none=True)
+        how = InnerLoop(config.inner_steps, method.order_at(done), config.inner_optimiser)
         losses: List[float] = []
         for _ in range(config.episodes_a_step):
-            loss = query_loss(rng)
-            if loss is not None:
+            practice = draw(rng, how.order)
+            if practice is not None:
+                rates = {name: rate.exp() for name, rate in log_rates.items()}
+                loss = meta_loss(method, practice, adapter, body, rates, how, done)
                 (loss / config.episodes_a_step).backward()
                 losses.append(loss.item())
         for part in parts:
@@ -109,8 +128,8 @@ def outer_loop(
         done = share_done(step, config.steps, elapsed, config.minutes)
         mean = sum(losses) / max(1, len(losses))
         bar.update()
-        bar.set_postfix(query_loss=f"{mean:.3f}")
-        run.log(step, {"query loss": mean, "minutes": elapsed / 60})
+        bar.set_postfix({told: f"{mean:.3f}"})
+        run.log(step, {told: mean, "minutes": elapsed / 60})
         if step % config.save_every == 0 or done >= 1:
             run.save(step, everything, optimiser, settings)
     bar.close()

@@ -1,7 +1,8 @@
 """Stage two of the reply generator: meta-training, and the inner steps it shares with adapting.
 
 An episode's support dialogues are read leaving themselves out of what may be copied, the query
-dialogues with all of the support. Every tensor of the low-rank updates takes inner steps.
+dialogues with all of the support. Every tensor of the low-rank updates takes inner steps; the
+language model itself is never trained.
 """
 
 from __future__ import annotations
@@ -10,21 +11,15 @@ import random
 from dataclasses import asdict, dataclass
 from typing import Callable, Dict, List, Mapping, Optional, Sequence
 
-import torch
 from torch import Tensor
 
 from rasa_onramp.errors import CheckpointError, ConfigError
 from rasa_onramp.generator.model import ReplyModel
 from rasa_onramp.generator.packing import Packed
 from rasa_onramp.metalearning.algorithms import algorithm
-from rasa_onramp.metalearning.inner_loop import (
-    InnerLoop,
-    adapt,
-    differentiable_adapt,
-    initial_rates,
-    stretched,
-)
+from rasa_onramp.metalearning.inner_loop import InnerLoop, adapt, initial_rates, stretched
 from rasa_onramp.metalearning.lora import Adapter
+from rasa_onramp.metalearning.meta_gradient import Practice, QueryLoss
 from rasa_onramp.metalearning.outer_loop import learned_rates, outer_loop
 from rasa_onramp.metalearning.reply_episodes import ReplyEpisode
 from rasa_onramp.metalearning.runs import Run
@@ -33,8 +28,8 @@ __all__ = [
     "ReplyMetaConfig",
     "adapt_replies",
     "inner_batches",
-    "mean_loss",
     "meta_train_replies",
+    "query_losses",
 ]
 
 
@@ -84,21 +79,24 @@ def meta_train_replies(
     rate = config.inner_rate
     start = initial_rates(model.weights, config.inner_steps, lora=rate, heads=rate)
     log_rates = learned_rates(start, model.rates, model.device, method.learn_rates)
-    how = InnerLoop(config.inner_steps, method.order, config.inner_optimiser)
 
-    def query_loss(rng: random.Random) -> Optional[Tensor]:
+    def draw(rng: random.Random, order: int) -> Optional[Practice]:
         episode = rng.choice(episodes)
-        if not any(sequence.learned.any() for sequence in episode.query):
+        query = query_losses(model, episode.query)
+        if not query:
             return None
-        steps = inner_batches(episode.support, how.steps, config.dialogues_a_step, rng)
-        fast: Mapping[str, Tensor] = adapter()
-        if steps:
-            rates = {name: value.exp() for name, value in log_rates.items()}
-            fast = differentiable_adapt(adapter, lambda w, k: model.loss(steps[k], w), rates, how)
-        return mean_loss(model, episode.query, fast)
+        learned_from = (*episode.support, *episode.query) if method.pooled else episode.support
+        steps = inner_batches(learned_from, config.inner_steps, config.dialogues_a_step, rng)
+
+        def support_loss(weights: Mapping[str, Tensor], step: int) -> Tensor:
+            return model.loss(steps[step], weights)
+
+        return Practice(support_loss if steps else None, query)
 
     theta = dict(zip(adapter.names, adapter.parameters()))
     outer_loop(
+        method,
+        adapter,
         [
             {
                 "parameters": {f"weights/{n}": p for n, p in theta.items()},
@@ -106,7 +104,7 @@ def meta_train_replies(
             }
         ],
         log_rates,
-        query_loss,
+        draw,
         config,
         asdict(config),
         run,
@@ -122,27 +120,14 @@ def meta_train_replies(
     }
 
 
-def mean_loss(
-    model: ReplyModel, sequences: Sequence[Packed], weights: Mapping[str, Tensor]
-) -> Tensor:
-    """The mean loss of a learned token, with its gradient.
+def query_losses(model: ReplyModel, sequences: Sequence[Packed]) -> List[QueryLoss]:
+    """One for each sequence that holds a reply; their sum is the mean loss of a learned token."""
+    learned = [int(sequence.learned.sum()) for sequence in sequences]
 
-    A sequence's gradient is taken as soon as its loss is, so that the activations of one of them
-    are held at a time; what is returned is linear in the weights, with the same value and gradient.
-    """
-    names = list(weights)
-    learned = sum(int(sequence.learned.sum()) for sequence in sequences)
-    value, slopes = 0.0, [torch.zeros_like(weights[name]) for name in names]
-    for sequence in sequences:
-        share = int(sequence.learned.sum()) / learned
-        if share:
-            leaves = [weights[name].detach().requires_grad_() for name in names]
-            loss = model.loss([sequence], dict(zip(names, leaves)))
-            value += share * float(loss.detach())
-            for slope, gradient in zip(slopes, torch.autograd.grad(loss, leaves)):
-                slope += share * gradient
-    line = torch.stack([(weights[n] * s).sum() for n, s in zip(names, slopes)]).sum()
-    return line + (value - line.detach())
+    def share_of(sequence: Packed, share: float) -> QueryLoss:
+        return lambda weights: model.loss([sequence], weights) * share
+
+    return [share_of(s, count / sum(learned)) for s, count in zip(sequences, learned) if count]
 
 
 def inner_batches(

@@ -2,7 +2,7 @@
 
 An episode is a service with its support and query dialogues. Those without support leave θ_K = θ,
 so zero-shot stays in the objective. The encoder takes no inner steps; its gradient at θ_K is exact
-in either order.
+in either order. Reptile, whose gradient is where the inner steps lead, leaves it as it is.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from typing import Dict, Mapping, Optional, Sequence
 import torch
 from torch import Tensor
 
-from rasa_onramp.metalearning.algorithms import algorithm
+from rasa_onramp.metalearning.algorithms import Algorithm, algorithm
 from rasa_onramp.metalearning.corpus import Task
 from rasa_onramp.metalearning.episodes import Episode, EpisodeConfig, draw_episode, inner_groups
-from rasa_onramp.metalearning.examples import Augmentation, Group
-from rasa_onramp.metalearning.inner_loop import InnerLoop, differentiable_adapt, initial_rates
+from rasa_onramp.metalearning.examples import Augmentation
+from rasa_onramp.metalearning.inner_loop import initial_rates
 from rasa_onramp.metalearning.lora import Adapter, initial_lora
+from rasa_onramp.metalearning.meta_gradient import Practice
 from rasa_onramp.metalearning.objective import group_loss
 from rasa_onramp.metalearning.outer_loop import learned_rates, outer_loop
 from rasa_onramp.metalearning.runs import Run
-from rasa_onramp.tracker.model import StateTracker
+from rasa_onramp.tracker.model import StateTracker, Weights
 
 __all__ = ["MetaConfig", "meta_train"]
 
@@ -98,24 +99,22 @@ def meta_train(
     theta: Dict[str, Tensor] = {}
     theta.update({f"weights/{n}": p for n, p in zip(adapter.names, adapter.parameters())})
     theta.update({f"weights/{n}": p for n, p in outer.items()})
-    how = InnerLoop(config.inner_steps, method.order, config.inner_optimiser)
     shape = EpisodeConfig(config.shots, config.queries, config.opaque)
     chances = [t.weight * config.emphasis.get(t.schema.name, 1.0) for t in tasks]
 
-    def query_loss(rng: random.Random) -> Optional[Tensor]:
+    def draw(rng: random.Random, order: int) -> Optional[Practice]:
         episode = draw_episode(tracker.tokens, tasks, chances, shape, rng, query=QUERY)
-        if episode.query is None:
-            return None
-        rates = {name: rate.exp() for name, rate in log_rates.items()}
-        return _outer_loss(tracker, adapter, outer, rates, episode, how, config, rng)
+        return _practice(tracker, outer, method, order, episode, config, rng)
 
     outer_loop(
+        method,
+        adapter,
         [
             {"parameters": body, "rate": config.encoder_outer_rate},
             {"parameters": theta, "rate": config.weights_outer_rate},
         ],
         log_rates,
-        query_loss,
+        draw,
         config,
         asdict(config),
         run,
@@ -128,33 +127,36 @@ def meta_train(
     tracker.encoder.requires_grad_(False)
 
 
-def _outer_loss(
+def _practice(
     tracker: StateTracker,
-    adapter: Adapter,
-    outer: Mapping[str, Tensor],
-    rates: Mapping[str, Tensor],
+    outer: Weights,
+    method: Algorithm,
+    order: int,
     episode: Episode,
-    how: InnerLoop,
     config: MetaConfig,
     rng: random.Random,
-) -> Tensor:
-    """The query loss at the weights that the support set leads to."""
-
-    def loss_of(weights: Mapping[str, Tensor], group: Group) -> Tensor:
-        everything = {**outer, **weights}
-        return group_loss(tracker, group, everything, math_attention=how.order == 2)
+) -> Optional[Practice]:
+    """The losses of an episode; None if it has no query to be judged by."""
+    asked = episode.query
+    if asked is None:
+        return None
 
     steps = inner_groups(
         tracker.tokens,
         episode.schema,
-        episode.support,
+        (*episode.support, *episode.judged) if method.pooled else episode.support,
         rng,
         replace(SUPPORT, offers=float(episode.offers)),
-        steps=how.steps,
+        steps=config.inner_steps,
         size=config.dialogues_a_step,
     )
-    fast: Mapping[str, Tensor] = adapter()
-    if steps:
-        fast = differentiable_adapt(adapter, lambda w, k: loss_of(w, steps[k]), rates, how)
-    assert episode.query is not None
-    return loss_of(fast, episode.query)
+
+    def support_loss(weights: Weights, step: int) -> Tensor:
+        # of order 2 its gradient is differentiated once more, the query's never
+        plain = order == 2
+        return group_loss(tracker, steps[step], {**outer, **weights}, math_attention=plain)
+
+    def query_loss(weights: Weights) -> Tensor:
+        return group_loss(tracker, asked, {**outer, **weights})
+
+    return Practice(support_loss if steps else None, [query_loss])
