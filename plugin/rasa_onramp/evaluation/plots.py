@@ -1,15 +1,16 @@
-"""The few-shot curve: joint goal accuracy against the number of support dialogues, as a PNG."""
+"""Plots: few-shot curves and learned rates, as PNG; needs matplotlib."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, BinaryIO, Mapping, Sequence, Union
+from typing import Any, BinaryIO, Mapping, Sequence, Tuple, Union
 
 from rasa_onramp.errors import ConfigError
+from rasa_onramp.evaluation.learned_rates import RatesOfKind
 from rasa_onramp.evaluation.methods import METHOD_NAMES
 
-__all__ = ["few_shot_curve"]
+__all__ = ["few_shot_curve", "learned_rates_map"]
 
 # colours that stay apart for colour-blind readers (Okabe and Ito), and marks that do in grey
 _STYLES = {
@@ -19,6 +20,9 @@ _STYLES = {
     "finetune-time": {"color": "#CC79A7", "marker": "D"},
     "zero-shot": {"color": "#555555", "marker": "^", "linestyle": "--"},
 }
+
+#: Maps side by side.
+_COLUMNS = 4
 
 
 def few_shot_curve(
@@ -35,16 +39,7 @@ def few_shot_curve(
     drawn = [row for row in intervals if not math.isnan(row["jga"][0])]
     if not drawn:
         raise ConfigError("an evaluation without results has no curve; evaluate something first")
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ConfigError(
-            "plots need matplotlib; pip install 'rasa-onramp[plots]' or leave the plot out"
-        ) from None
-    # not through pyplot: no global state, no display
-    figure = Figure(figsize=(7, 4.5), dpi=150)
-    FigureCanvasAgg(figure)
+    figure = _figure((7, 4.5))
     axes = figure.add_subplot()
     for method in sorted({row["method"] for row in drawn}):
         rows = sorted((r for r in drawn if r["method"] == method), key=lambda r: r["shots"])
@@ -60,7 +55,58 @@ def few_shot_curve(
     axes.legend(loc="best", fontsize="small")
     if title:
         axes.set_title(title)
-    figure.tight_layout()
+    _write(figure, file)
+
+
+def learned_rates_map(
+    kinds: Sequence[RatesOfKind], file: Union[str, Path, BinaryIO], title: str = ""
+) -> None:
+    """Draw learned inner rates (learned_rates.rates_by_kind): a map a kind of tensor.
+
+    A map's rows are layers, or tensors, its columns inner steps; all maps share one logarithmic
+    scale of colours. Raises ConfigError if matplotlib is missing or `file` can't be written.
+    """
+    rows = -(-len(kinds) // _COLUMNS)
+    figure = _figure((3.6 * _COLUMNS, 0.6 + 2.6 * rows))
+    from matplotlib.colors import LogNorm
+
+    least = min(float(kind.rates.min()) for kind in kinds)
+    # of rates that are all the same, a colour would have no meaning
+    largest = max(1.01 * least, *(float(kind.rates.max()) for kind in kinds))
+    colours = LogNorm(least, largest)
+    maps = figure.subplots(rows, _COLUMNS, squeeze=False).flatten()
+    for axes, kind in zip(maps, kinds):
+        drawn = axes.imshow(kind.rates.tolist(), norm=colours, cmap="viridis", aspect="auto")
+        axes.set_title(kind.kind, fontsize="medium")
+        _, steps = kind.rates.shape
+        axes.set_xticks(range(steps), [str(step) for step in range(1, steps + 1)], fontsize=6)
+        shown = range(0, len(kind.rows), -(-len(kind.rows) // 16))
+        axes.set_yticks(shown, [kind.rows[n] for n in shown], fontsize=6)
+        axes.set_xlabel("inner step", fontsize="small")
+        axes.set_ylabel("layer" if kind.layered else "", fontsize="small")
+    for axes in maps[len(kinds) :]:
+        axes.set_axis_off()
+    figure.suptitle(title)
+    figure.colorbar(drawn, ax=list(maps), label="learned rate", fraction=0.03)
+    _write(figure, file)
+
+
+def _figure(size: Tuple[float, float]) -> Any:
+    """A figure of this size in inches. Raises ConfigError if matplotlib is missing."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ConfigError(
+            "plots need matplotlib; pip install 'rasa-onramp[plots]' or leave the plot out"
+        ) from None
+    # not through pyplot: no global state, no display
+    figure = Figure(figsize=size, dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _write(figure: Any, file: Union[str, Path, BinaryIO]) -> None:
     try:
         # without the version in it, the same figures are the same file
         figure.savefig(file, format="png", metadata={"Software": None})

@@ -1,0 +1,104 @@
+"""The inner learning rates that meta-training learned, laid out to be looked at."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, List, Mapping, Tuple, Union
+
+import torch
+from torch import Tensor
+
+from rasa_onramp.checkpoint_files import read_checkpoint
+from rasa_onramp.errors import CheckpointError
+from rasa_onramp.evaluation.tables import table
+
+__all__ = ["RatesOfKind", "rates_by_kind", "rates_table", "read_rates"]
+
+#: A low-rank update: its layer's number, what it updates there, and which of its two factors it is.
+_UPDATE = re.compile(r"layers?\.(\d+)\.(.+)\.lora_([AB])\.weight$")
+
+#: Files of the checkpoints that have rates.
+_CHECKPOINTS = ("tracker", "replies")
+
+
+@dataclass(frozen=True)
+class RatesOfKind:
+    """The rates of tensors of one kind, (rows, steps).
+
+    `layered`: rows are the layers of a transformer; else tensors, by name.
+    """
+
+    kind: str
+    rows: Tuple[str, ...]
+    rates: Tensor
+    layered: bool
+
+
+def read_rates(folder: Union[str, Path]) -> Dict[str, Tensor]:
+    """The rates of a tracker's or a reply model's checkpoint, (steps,) a tensor.
+
+    The language model of the latter isn't needed. Raises CheckpointError.
+    """
+    folder = Path(folder)
+    mend = "give a folder that meta-train or meta-train-replies wrote"
+    for name in _CHECKPOINTS:
+        if (folder / f"{name}.json").is_file():
+            _, parts = read_checkpoint(folder, name, {}, mend)
+            if not parts.get("rates"):
+                raise CheckpointError(
+                    f"{folder} has no rates, since it was never meta-trained; "
+                    "take the meta stage on it"
+                )
+            return parts["rates"]
+    raise CheckpointError(f"{folder} has neither tracker.json nor replies.json; {mend}")
+
+
+def rates_by_kind(rates: Mapping[str, Tensor]) -> List[RatesOfKind]:
+    """Updates by what they update, their layers in order; then all other tensors."""
+    layers: Dict[str, Dict[int, Tensor]] = {}
+    others: Dict[str, Tensor] = {}
+    for name, value in sorted(rates.items()):
+        found = _UPDATE.search(name)
+        if found is None:
+            others[name] = value
+        else:
+            layers.setdefault(f"{found[2]} {found[3]}", {})[int(found[1])] = value
+    kinds = [
+        RatesOfKind(
+            kind,
+            tuple(str(number) for number in sorted(by_number)),
+            torch.stack([by_number[number] for number in sorted(by_number)]),
+            True,
+        )
+        for kind, by_number in layers.items()
+    ]
+    if others:
+        stacked = torch.stack(list(others.values()))
+        kinds.append(RatesOfKind("other tensors", tuple(others), stacked, False))
+    return kinds
+
+
+def rates_table(kinds: List[RatesOfKind]) -> str:
+    """A line a kind: its rates' geometric mean over the layers at the first step and the last, how
+    many times the one is the other, and the least and the largest of any layer and step.
+
+    Tensors that are in no layer have a line each.
+    """
+    lines = []
+    for kind in kinds:
+        if kind.layered:
+            lines.append(_line(kind.kind, kind.rates))
+        else:
+            lines += [_line(name, kind.rates[n : n + 1]) for n, name in enumerate(kind.rows)]
+    header = ["rates of", "tensors", "first step", "last step", "first/last", "least", "largest"]
+    return table(header, lines)
+
+
+def _line(name: str, rates: Tensor) -> List[str]:
+    mean = rates.log().mean(0).exp()
+    first, last = float(mean[0]), float(mean[-1])
+    numbers = [first, last, float(rates.min()), float(rates.max())]
+    first_text, last_text, least, largest = (f"{number:.1e}" for number in numbers)
+    return [name, str(len(rates)), first_text, last_text, f"{first / last:.1f}", least, largest]
