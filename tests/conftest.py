@@ -14,10 +14,12 @@ os.environ["RASA_TELEMETRY_ENABLED"] = "false"
 import hypothesis
 import pytest
 
+from browser import browser
 from language_model import reply_model
 from postgres import postgres_server, postgres_url
 
 __all__ = [
+    "browser",
     "clean_environment",
     "postgres_server",
     "postgres_url",

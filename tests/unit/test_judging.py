@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from itertools import permutations
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any, Dict, List
 
 import pytest
 
@@ -206,66 +204,6 @@ def test_the_page_loads_nothing_and_sets_texts_as_text(replies: Replies) -> None
     for forbidden in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("):
         assert forbidden not in page
     assert page.count('dir="auto"') + page.count('dir = "auto"') == 4
-
-
-@pytest.fixture
-def use(tmp_path: Path, repository: Path) -> Callable[..., Dict[str, Any]]:
-    """Uses a page as a person would: what it showed after each action, and the files it saved."""
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("no node here to run the page's script")
-
-    def run(page: str, *actions: str) -> Dict[str, Any]:
-        path = tmp_path / "page.html"
-        path.write_text(page, encoding="utf-8")
-        script = repository / "tests" / "judging_page.js"
-        done = subprocess.run(
-            [node, str(script), str(path), *actions],
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-    return run
-
-
-def test_a_person_picks_saves_and_goes_on_after_closing_the_page(
-    replies: Replies, use: Callable[..., Dict[str, Any]], tmp_path: Path
-) -> None:
-    pairs = pairs_of(replies, METHODS, 0)
-    actions = ["1", "2", "click back", "0", "name Ann Ö", "reload", "x", "click left-button"]
-    used = use(judging_page(replies, pairs, 3), *actions, "click save")
-    counts = [shown["count"] for shown in used["shown"]]
-    assert counts[0] == "pair 1 of 3, 0 judged"
-    assert counts[2] == "pair 3 of 3, 2 judged"
-    assert used["shown"][3]["pressed"] == ["right"]
-    assert used["shown"][4]["pressed"] == ["tie"]
-    assert counts[6] == counts[7] == "pair 3 of 3, 2 judged"
-    assert used["shown"][8]["notice"] == "All are judged, thank you. Save your picks."
-    assert [shown["directions"] for shown in used["shown"]] == [["auto"] * 3] * 10
-    (saved,) = used["files"]
-    path = tmp_path / "picks.json"
-    path.write_text(saved, encoding="utf-8")
-    picks = resolve(read_picks(path), replies)
-    assert {pick.judge for pick in picks} == {"Ann Ö"}
-    wanted = [(pair.id, side and getattr(pair, side)) for pair, side in zip(
-        pairs.pairs, ("left", None, "left")
-    )]  # fmt: skip
-    chosen = {"method_a": "adapted", "method_b": "retrieval", "tie": None}
-    assert [(pick.pair, chosen[pick.winner]) for pick in picks] == wanted
-
-
-def test_the_page_shows_texts_as_they_are(
-    tmp_path: Path, use: Callable[..., Dict[str, Any]]
-) -> None:
-    for text in HOSTILE:
-        content = line(history=[["user", text]], replies={"adapted": text, "retrieval": "b"})
-        found = read_replies(written(tmp_path / "r.jsonl", content))
-        (shown,) = use(judging_page(found, pairs_of(found, METHODS, 0), 50))["shown"]
-        assert shown["history"] == [["User", text]]
-        assert {shown["left"], shown["right"]} == {text, "b"}
 
 
 # Picks
