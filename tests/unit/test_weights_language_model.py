@@ -364,6 +364,30 @@ def test_a_reachable_hub_is_preferred_and_fills_its_own_cache(
     check_weights(folder)
 
 
+def test_what_a_hub_broke_off_is_taken_up(tiny: Tiny, model: Path) -> None:
+    """No wheel is here, so that nothing else can help.
+
+    The hub's client keeps whole pieces of 10 MB, of which the tiny model hasn't one.
+    """
+    text = f"from huggingface_hub import constants\nconstants.DOWNLOAD_CHUNK_SIZE = 64\n{FETCH}"
+    size = (model / "model.safetensors").stat().st_size
+    hub = TinyHub(NAME, model, breaks_off=True)
+    try:
+        first = script(text, tiny, HF_HUB_OFFLINE="0", HF_ENDPOINT=hub.url)
+        _, err = first.communicate()
+        assert first.returncode == 1 and "can't be fetched (hub: " in err, err
+        hub.breaks_off = False
+        hub.asked.clear()
+        second = script(text, tiny, HF_HUB_OFFLINE="0", HF_ENDPOINT=hub.url)
+        out, err = second.communicate()
+    finally:
+        hub.close()
+    assert second.returncode == 0, err
+    (got,) = [line for line in hub.asked if "GET" in line and "model.safetensors" in line]
+    assert int(got.rpartition("bytes=")[2].rstrip("-")) == size // 2 // 64 * 64
+    check_weights(Path(out.strip()))
+
+
 def test_check_weights_finds_what_a_quick_look_does_not(
     tiny: Tiny, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
