@@ -203,6 +203,8 @@ class ReplyStoreContract:
             assert (active.version, active.weights, active.reply_digest) == (1, b"one", None)
             assert store.adapters.reply("parcels", 1) is None
             assert store.judgements.tally() == ()
+            made = [info.created_at for info in store.adapters.versions("parcels")]
+            assert [i.switched_at for i in store.adapters.versions("parcels")] == made
             assert _add(store, b"3", reply_weights=b"r", reply_checkpoint_digest="base") == 3
             assert store.judgements.add([FIRST]) == 1
 
@@ -256,11 +258,13 @@ def _migrate(url: str, direction: Callable[[Config, str], None], revision: str) 
     engine.dispose()
 
 
-#: The columns that version 0001 has.
+#: The tables that version 0001 hasn't.
+_LATER = ("activations", "judgements", "pins")
+#: The columns that it has.
 _OLD = {
     table: [column for column in table.columns if column.name not in REPLY_COLUMNS]
     for name, table in tables.metadata.tables.items()
-    if name != "judgements"
+    if name not in _LATER
 }
 
 

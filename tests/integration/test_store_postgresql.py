@@ -12,13 +12,14 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-pytest.register_assert_rewrite("reply_store_contract", "store_contract")
+pytest.register_assert_rewrite("reply_store_contract", "store_contract", "version_store_contract")
 
 from postgres import PASSWORD, PostgresServer  # noqa: E402
 from rasa_onramp.errors import StoreUnavailable  # noqa: E402
 from rasa_onramp.store import Store, open_store  # noqa: E402
 from reply_store_contract import ReplyStoreContract  # noqa: E402
 from store_contract import StoreContract, corpus, dialogue  # noqa: E402
+from version_store_contract import VersionStoreContract  # noqa: E402
 
 
 class TestOnPostgresql(StoreContract):
@@ -31,6 +32,14 @@ class TestOnPostgresql(StoreContract):
 
 class TestRepliesOnPostgresql(ReplyStoreContract):
     """The contract on replies and judgements, on PostgreSQL."""
+
+    @pytest.fixture
+    def url(self, postgres_url: str) -> str:
+        return postgres_url
+
+
+class TestVersionsOnPostgresql(VersionStoreContract):
+    """The contract on adapter versions in operation, on PostgreSQL."""
 
     @pytest.fixture
     def url(self, postgres_url: str) -> str:

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-pytest.register_assert_rewrite("reply_store_contract", "store_contract")
+pytest.register_assert_rewrite("reply_store_contract", "store_contract", "version_store_contract")
 
 from rasa_onramp.errors import ConfigError, StoreError, StoreUnavailable  # noqa: E402
 from rasa_onramp.store import open_store, open_store_from_env  # noqa: E402
 from reply_store_contract import ReplyStoreContract  # noqa: E402
 from store_contract import PARCELS, StoreContract, corpus, dialogue  # noqa: E402
+from version_store_contract import VersionStoreContract  # noqa: E402
 
 
 class TestOnSqliteFile(StoreContract):
@@ -29,6 +30,14 @@ class TestOnSqliteFile(StoreContract):
 
 class TestRepliesOnSqliteFile(ReplyStoreContract):
     """The contract on replies and judgements, on a file."""
+
+    @pytest.fixture
+    def url(self, tmp_path: Path) -> str:
+        return f"sqlite:///{tmp_path}/store.db"
+
+
+class TestVersionsOnSqliteFile(VersionStoreContract):
+    """The contract on adapter versions in operation, on a file."""
 
     @pytest.fixture
     def url(self, tmp_path: Path) -> str:

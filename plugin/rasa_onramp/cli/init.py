@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Optional
 
 import click
 
 from rasa_onramp.botfiles import plan_edits
+from rasa_onramp.cli.options import agree
 from rasa_onramp.store import open_store
 from rasa_onramp.store.connect import URL_VARIABLE
 
@@ -42,9 +42,8 @@ def command(folder: Optional[str], yes: bool) -> None:
         if edits:
             for line in edits.diff().splitlines():
                 click.secho(line, fg=_COLOURS.get(line[:1]))
-            if not yes and not _agreed():
-                click.echo("rasa-onramp: declined; nothing was changed", err=True)
-                raise click.exceptions.Exit(1)
+            if not yes:
+                agree("Make these edits?")
         store.upgrade()
         click.echo(f"The store at {store.name} is ready.")
         if edits:
@@ -58,11 +57,3 @@ def command(folder: Optional[str], yes: bool) -> None:
                 "The bot finds the store through an environment variable. Set it before "
                 f"rasa train and rasa run:\n  export {URL_VARIABLE}=sqlite:///{store.name}"
             )
-
-
-def _agreed() -> bool:
-    click.echo("Make these edits? [y/N] ", nl=False)
-    answer = sys.stdin.readline()  # nothing to read is no agreement
-    if not answer.endswith("\n"):
-        click.echo()
-    return answer.strip().lower() in ("y", "yes")

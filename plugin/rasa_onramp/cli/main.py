@@ -21,8 +21,10 @@ __all__ = ["COMMANDS", "cli", "main"]
 COMMANDS = {
     "init": ("init", "Create or upgrade the store; with --bot, add us to an existing bot."),
     "import": ("import_", "Import dialogue files into the store."),
-    "domains": ("domains", "List the store's domains, or the adapter versions of one."),
+    "domains": ("domains", "List the store's domains."),
     "adapt": ("adapt", "Adapt domains to their support dialogues and switch to the result."),
+    "versions": ("versions", "List, compare, switch, pin and clear out adapter versions."),
+    "remove": ("remove", "Delete a domain with all that belongs to it."),
     "evaluate": ("evaluate", "Measure tracker or replies by the few-shot protocol on a corpus."),
     "judge": ("judge", "Judge replies by hand, blind: make a page, import its picks, tally."),
     "chat": ("chat", "Talk to the store's domains in the terminal, without Rasa."),

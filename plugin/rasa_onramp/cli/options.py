@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # torch is imported by what computes, not by every command
     from rasa_onramp.tracker.model import StateTracker
 
 __all__ = [
+    "agree",
     "checkpoint_option",
     "chosen_device",
     "device_option",
@@ -78,6 +79,17 @@ progress_option = click.option(
     default=None,
     help="Show a progress bar, or none. Default: shown in a terminal.",
 )
+
+
+def agree(question: str) -> None:
+    """Ask; exit with 1, saying that nothing was changed, unless the answer is yes."""
+    click.echo(f"{question} [y/N] ", nl=False)
+    answer = sys.stdin.readline()  # nothing to read is no agreement
+    if not answer.endswith("\n"):
+        click.echo()
+    if answer.strip().lower() not in ("y", "yes"):
+        click.echo("rasa-onramp: declined; nothing was changed", err=True)
+        raise click.exceptions.Exit(1)
 
 
 def progress_bar(progress: Optional[bool], **settings: Any) -> tqdm:

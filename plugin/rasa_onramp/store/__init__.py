@@ -15,7 +15,8 @@ from types import TracebackType
 from typing import Optional, Type
 
 from rasa_onramp.errors import ConfigError
-from rasa_onramp.store.adapters import AdapterInfo, AdapterStore, AdapterVersion, ReplyAdapter
+from rasa_onramp.store.adapter_rows import AdapterInfo, AdapterVersion, ReplyAdapter
+from rasa_onramp.store.adapters import AdapterStore
 from rasa_onramp.store.connect import default_url
 from rasa_onramp.store.database import Database
 from rasa_onramp.store.dialogues import DialogueStore, DomainSummary, ImportReport

@@ -2,78 +2,39 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Mapping, Optional, Tuple
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
-from rasa_onramp.errors import CheckpointError, NotFound, StoreError
+from rasa_onramp.errors import ConfigError, NotFound, StoreError
 from rasa_onramp.store import tables
+from rasa_onramp.store.adapter_rows import (
+    INFOS,
+    TRACKER,
+    AdapterInfo,
+    AdapterVersion,
+    ReplyAdapter,
+    check_digest,
+    info_of,
+    plain,
+    version_of,
+)
 from rasa_onramp.store.database import Database
 from rasa_onramp.store.digest import bytes_digest, canonical_json
 from rasa_onramp.store.rows import require_domain
+from rasa_onramp.store.versions import (
+    active_version,
+    is_pinned,
+    pin,
+    require_version,
+    superfluous,
+    switch,
+    unpin,
+    version_before,
+)
 
-__all__ = ["AdapterInfo", "AdapterStore", "AdapterVersion", "ReplyAdapter"]
-
-#: What reading a version for the tracker takes: all but the replies' weights, which weigh most.
-_TRACKER = [column for column in tables.adapters.c if column.name != "reply_weights"]
-_INFO = [column for column in _TRACKER if column.name != "weights"]
-
-
-@dataclass(frozen=True)
-class AdapterInfo:
-    """An adapter version without its weights.
-
-    `digest` is the SHA-256 of the weights, `support_digest` says what it was adapted on (see
-    digest.support_digest) and `checkpoint_digest` from which weights; `figures` are the
-    measurements that were made of it. `created_at` is in UTC. `reply_digest` and
-    `reply_checkpoint_digest` say the same of the replies' weights; None where it has none.
-    """
-
-    domain: str
-    version: int
-    digest: str
-    support_digest: str
-    checkpoint_digest: str
-    figures: Mapping[str, Any]
-    created_at: datetime
-    reply_digest: Optional[str] = None
-    reply_checkpoint_digest: Optional[str] = None
-
-
-@dataclass(frozen=True)
-class AdapterVersion:
-    """An adapter version; as AdapterInfo, with the tracker's `weights` as the bytes of a file.
-
-    Those of the replies are read by themselves: AdapterStore.reply.
-    """
-
-    domain: str
-    version: int
-    weights: bytes
-    digest: str
-    support_digest: str
-    checkpoint_digest: str
-    figures: Mapping[str, Any]
-    created_at: datetime
-    reply_digest: Optional[str] = None
-    reply_checkpoint_digest: Optional[str] = None
-
-
-@dataclass(frozen=True)
-class ReplyAdapter:
-    """The part of an adapter version that writes replies: `weights` as the bytes of a file, their
-    SHA-256, and the digest of the weights that they were adapted from.
-    """
-
-    domain: str
-    version: int
-    weights: bytes
-    digest: str
-    checkpoint_digest: str
+__all__ = ["AdapterStore"]
 
 
 class AdapterStore:
@@ -94,7 +55,8 @@ class AdapterStore:
         reply_weights: Optional[bytes] = None,
         reply_checkpoint_digest: Optional[str] = None,
     ) -> int:
-        """Store a new version, and switch to it if `activate`, in one transaction.
+        """Store a new version, and switch to it if `activate`, in one transaction. A pinned active
+        version stays active.
 
         Returns its number, from 1. The replies' weights come with the digest of those that they
         were adapted from, or neither. Numbers in `figures` that JSON doesn't have (NaN, infinity)
@@ -107,7 +69,7 @@ class AdapterStore:
                 f"the adapter for domain {domain!r} has reply weights or the digest of what they "
                 "were adapted from, not both; give both or neither"
             )
-        figures = _plain(figures)
+        figures = plain(figures)
         try:
             canonical_json(figures)
         except (TypeError, ValueError) as error:
@@ -137,24 +99,86 @@ class AdapterStore:
                     reply_checkpoint_digest=reply_checkpoint_digest,
                 )
             )
-            if activate:
-                _switch(connection, domain, version)
+            if activate and not is_pinned(connection, domain, active_version(connection, domain)):
+                switch(connection, domain, version)
                 self._database.changed(connection)
         return version
 
     def activate(self, domain: str, version: Optional[int]) -> None:
-        """Switch `domain` to a stored version; None for none of them, the checkpoint as shipped.
+        """Switch `domain` to a stored version, even from a pinned one; None for none of them, the
+        checkpoint as shipped.
 
-        Raises NotFound, StoreUnavailable.
+        Raises NotFound, StoreUnavailable, and CheckpointError if the version's weights aren't what
+        was stored.
         """
+        if version is not None:  # versions never change, so this holds in the transaction too
+            self.get(domain, version)
+            self.reply(domain, version)
         with self._database.writing() as connection:
             if version is None:
                 require_domain(connection, domain)
             else:
-                _require_version(connection, domain, version)
-            if _active_version(connection, domain) != version:
-                _switch(connection, domain, version)
+                require_version(connection, domain, version)
+            if active_version(connection, domain) != version:
+                switch(connection, domain, version)
                 self._database.changed(connection)
+
+    def rollback(self, domain: str) -> int:
+        """Switch back to the newest version before the active one that was active once.
+
+        Returns its number. Raises NotFound if there is none, and as `activate`.
+        """
+        with self._database.reading() as connection:
+            require_domain(connection, domain)
+            now = active_version(connection, domain)
+            before = None if now is None else version_before(connection, domain, now)
+        if before is None:
+            than = "no version" if now is None else f"version {now}, and none before it was active"
+            raise NotFound(
+                f"domain {domain!r} runs on {than}; `rasa-onramp versions list {domain}` shows "
+                "those it has, `rasa-onramp versions activate` switches to any"
+            )
+        self.activate(domain, before)
+        return before
+
+    def pin(self, domain: str, version: int) -> None:
+        """Keep a version: `collect` leaves it, and while it is active `add` doesn't switch from it.
+
+        Raises NotFound, StoreUnavailable.
+        """
+        with self._database.writing() as connection:
+            require_version(connection, domain, version)
+            if not is_pinned(connection, domain, version):
+                pin(connection, domain, version)
+
+    def unpin(self, domain: str, version: int) -> None:
+        """Undo `pin`. Raises NotFound, StoreUnavailable."""
+        with self._database.writing() as connection:
+            require_version(connection, domain, version)
+            unpin(connection, domain, version)
+
+    def collect(self, domain: str, keep: int, *, dry_run: bool = False) -> Tuple[int, ...]:
+        """Delete the versions of `domain` that are neither among the `keep` newest, nor active, nor
+        pinned; with `dry_run` only find them. Returns their numbers.
+
+        Raises NotFound, ConfigError, StoreUnavailable.
+        """
+        if keep < 1:  # the newest stays, so that no number is given twice
+            raise ConfigError(f"{keep} versions can't be kept; keep 1 or more")
+        columns = tables.adapters.c
+        if dry_run:
+            with self._database.reading() as connection:
+                require_domain(connection, domain)
+                return superfluous(connection, domain, keep)
+        with self._database.writing() as connection:
+            require_domain(connection, domain)
+            found = superfluous(connection, domain, keep)
+            connection.execute(
+                sa.delete(tables.adapters).where(
+                    columns.domain == domain, columns.version.in_(found)
+                )
+            )
+        return found
 
     def active(self, domain: str) -> Optional[AdapterVersion]:
         """The version that `domain` runs on, None if it has none.
@@ -165,23 +189,23 @@ class AdapterStore:
         active = tables.active_adapters.c
         with self._database.reading() as connection:
             row = connection.execute(
-                sa.select(*_TRACKER).join(tables.active_adapters).where(active.domain == domain)
+                sa.select(*TRACKER).join(tables.active_adapters).where(active.domain == domain)
             ).first()
             if row is None:
                 require_domain(connection, domain)
                 return None
-        return _verified(row)
+        return version_of(row)
 
     def get(self, domain: str, version: int) -> AdapterVersion:
         """One version. Raises as `active` does."""
         columns = tables.adapters.c
         with self._database.reading() as connection:
             row = connection.execute(
-                sa.select(*_TRACKER).where(columns.domain == domain, columns.version == version)
+                sa.select(*TRACKER).where(columns.domain == domain, columns.version == version)
             ).first()
             if row is None:
-                _require_version(connection, domain, version)
-        return _verified(row)
+                require_version(connection, domain, version)
+        return version_of(row)
 
     def reply(self, domain: str, version: int) -> Optional[ReplyAdapter]:
         """What a version writes replies with, None if it has no such part. Raises as `active`."""
@@ -193,88 +217,34 @@ class AdapterStore:
                 ).where(columns.domain == domain, columns.version == version)
             ).first()
             if row is None:
-                _require_version(connection, domain, version)
+                require_version(connection, domain, version)
         weights, digest, checkpoint_digest = row
         if weights is None and digest is None:
             return None
         what = f"the reply part of adapter version {version} of domain {domain!r}"
-        _check_digest(weights or b"", digest or "nothing", what, domain)
+        check_digest(weights or b"", digest or "nothing", what, domain)
         return ReplyAdapter(domain, version, weights, digest, checkpoint_digest or "")
+
+    def info(self, domain: str, version: int) -> AdapterInfo:
+        """One version without its weights. Raises as `versions` does."""
+        columns = tables.adapters.c
+        with self._database.reading() as connection:
+            row = connection.execute(
+                INFOS.where(columns.domain == domain, columns.version == version)
+            ).first()
+            if row is None:
+                require_version(connection, domain, version)
+        return info_of(row)
 
     def versions(self, domain: str) -> Tuple[AdapterInfo, ...]:
         """All versions of `domain`, oldest first, without weights. Raises NotFound,
         StoreError, StoreUnavailable.
         """
+        columns = tables.adapters.c
         with self._database.reading() as connection:
             rows = connection.execute(
-                sa.select(*_INFO)
-                .where(tables.adapters.c.domain == domain)
-                .order_by(tables.adapters.c.version)
+                INFOS.where(columns.domain == domain).order_by(columns.version)
             ).all()
             if not rows:
                 require_domain(connection, domain)
-        return tuple(AdapterInfo(**_fields(row)) for row in rows)
-
-
-def _require_version(connection: Connection, domain: str, version: int) -> None:
-    columns = tables.adapters.c
-    require_domain(connection, domain)
-    numbers = sorted(
-        connection.execute(sa.select(columns.version).where(columns.domain == domain)).scalars()
-    )
-    if version in numbers:
-        return
-    has = f"it has {', '.join(map(str, numbers))}" if numbers else "it has none yet"
-    raise NotFound(
-        f"domain {domain!r} has no adapter version {version}; {has}: name one of its versions, "
-        f"or make one with `rasa-onramp adapt {domain}`"
-    )
-
-
-def _active_version(connection: Connection, domain: str) -> Optional[int]:
-    active = tables.active_adapters.c
-    return connection.execute(sa.select(active.version).where(active.domain == domain)).scalar()
-
-
-def _switch(connection: Connection, domain: str, version: Optional[int]) -> None:
-    table = tables.active_adapters
-    connection.execute(sa.delete(table).where(table.c.domain == domain))
-    if version is not None:
-        connection.execute(sa.insert(table).values(domain=domain, version=version))
-
-
-def _verified(row: Any) -> AdapterVersion:
-    version = AdapterVersion(**_fields(row))
-    what = f"adapter version {version.version} of domain {version.domain!r}"
-    _check_digest(version.weights, version.digest, what, version.domain)
-    return version
-
-
-def _check_digest(weights: bytes, stored: str, what: str, domain: str) -> None:
-    found = bytes_digest(weights)
-    if found != stored:
-        raise CheckpointError(
-            f"{what} doesn't match its digest (stored {stored[:12]}, found {found[:12]}); "
-            f"make a new one with `rasa-onramp adapt {domain}`"
-        )
-
-
-def _fields(row: Any) -> Mapping[str, Any]:
-    fields = dict(row._mapping)
-    if not isinstance(fields["figures"], dict):
-        raise StoreError(
-            f"the figures of adapter version {fields['version']} of domain {fields['domain']!r} "
-            f"aren't a JSON object; make a new one with `rasa-onramp adapt {fields['domain']}`"
-        )
-    return fields
-
-
-def _plain(value: Any) -> Any:
-    """`value` with lists for tuples, and None for numbers that JSON doesn't have."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value
+        return tuple(map(info_of, rows))

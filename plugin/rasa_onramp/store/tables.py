@@ -13,19 +13,21 @@ import sqlalchemy as sa
 __all__ = [
     "REVISIONS",
     "VERSION_TABLE",
+    "activations",
     "active_adapters",
     "adapters",
     "dialogues",
     "domains",
     "judgements",
     "metadata",
+    "pins",
     "revision",
     "turns",
     "version",
 ]
 
 #: The migrations this code knows, oldest first (alembic isn't imported to find out).
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 #: Alembic's table, under a name of ours: the database may have another program's as well.
 VERSION_TABLE = "onramp_version"
 
@@ -97,7 +99,7 @@ turns = sa.Table(
     sa.CheckConstraint("speaker IN ('user', 'system')", name="ck_turns_speaker"),
 )
 
-# Rows are only ever inserted, or deleted together with their domain.
+# Rows are inserted and deleted, never changed.
 adapters = sa.Table(
     "adapters",
     metadata,
@@ -130,6 +132,37 @@ active_adapters = sa.Table(
         ["domain", "version"],
         ["adapters.domain", "adapters.version"],
         name="fk_active_adapters_adapter",
+        ondelete="CASCADE",
+    ),
+)
+
+# When a version was last switched to; no row, never.
+activations = sa.Table(
+    "activations",
+    metadata,
+    sa.Column("domain", sa.String, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False, autoincrement=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.PrimaryKeyConstraint("domain", "version", name="pk_activations"),
+    sa.ForeignKeyConstraint(
+        ["domain", "version"],
+        ["adapters.domain", "adapters.version"],
+        name="fk_activations_adapter",
+        ondelete="CASCADE",
+    ),
+)
+
+# One row a version that somebody wants kept.
+pins = sa.Table(
+    "pins",
+    metadata,
+    sa.Column("domain", sa.String, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False, autoincrement=False),
+    sa.PrimaryKeyConstraint("domain", "version", name="pk_pins"),
+    sa.ForeignKeyConstraint(
+        ["domain", "version"],
+        ["adapters.domain", "adapters.version"],
+        name="fk_pins_adapter",
         ondelete="CASCADE",
     ),
 )

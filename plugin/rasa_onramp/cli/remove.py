@@ -1,0 +1,29 @@
+"""rasa-onramp remove"""
+
+from __future__ import annotations
+
+import click
+
+from rasa_onramp.cli.options import agree
+from rasa_onramp.store import open_store
+
+__all__ = ["command"]
+
+
+@click.command("remove")
+@click.argument("domain")
+@click.option("--yes", is_flag=True, help="Delete without asking.")
+def command(domain: str, yes: bool) -> None:
+    """Delete DOMAIN with its dialogues and adapter versions, in one transaction.
+
+    A running bot doesn't know it any more at its next message. If it is declined, nothing is
+    changed and the exit code is 1.
+    """
+    with open_store() as store:
+        dialogues = len(store.dialogues.dialogues(domain))
+        versions = len(store.adapters.versions(domain))
+        what = f"{domain} with {dialogues} dialogues and {versions} adapter versions"
+        if not yes:
+            agree(f"Delete {what}?")
+        store.dialogues.delete_domain(domain)
+    click.echo(f"Deleted {what}.")
