@@ -85,8 +85,9 @@ def corpus_of(*schemas: Schema, support: int = 5) -> Corpus:
     return Corpus({schema.name: schema for schema in schemas}, tuple(found))
 
 
+@lru_cache(maxsize=None)
 def small_tracker() -> StateTracker:
-    """A tracker that has learnt both domains."""
+    """A tracker that has learnt both domains, trained once a process."""
     tracker = tiny_tracker(0, rank=2, steps=2)
     groups = [
         group

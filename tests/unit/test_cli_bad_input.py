@@ -180,7 +180,7 @@ def test_sgd_folders(store: Path, tmp_path: Path) -> None:
 
 def test_names_that_the_store_lacks(store: Path, checkpoint: Path) -> None:
     before = dump(store)
-    refused(invoke("domains", "bistro"), "bistro")
+    refused(invoke("versions", "list", "bistro"), "bistro")
     refused(invoke("adapt", "cafe", "bistro", "--checkpoint", checkpoint), "bistro")
     refused(invoke("adapt", "--checkpoint", checkpoint), "--all")
     refused(invoke("chat", "bistro", "--checkpoint", checkpoint), "bistro")
@@ -272,8 +272,11 @@ def test_an_adapter_that_is_not_what_was_stored(store: Path, checkpoint: Path) -
         connection.execute("UPDATE adapters SET weights = zeroblob(10)")
     connection.close()
     before = dump(store)
-    refused(invoke("domains", "cafe"), "cafe", "digest", "rasa-onramp adapt cafe")
+    activate = ("versions", "activate", "cafe", "1")
+    refused(invoke(*activate), "cafe", "digest", "rasa-onramp adapt cafe")
     assert dump(store) == before
+    assert invoke("adapt", "cafe", "--no-replies", "--quiet", "--checkpoint", checkpoint).code == 0
+    assert "2 (active)" in invoke("versions", "list", "cafe").out
 
 
 @pytest.mark.parametrize(
@@ -314,5 +317,5 @@ def test_the_program_says_the_same(store: Path, tmp_path: Path) -> None:
     bad.write_bytes(FILES["unknown slot"][0]())
     before = dump(store)
     refused(spawn("import", bad), "dya")
-    refused(spawn("domains", "bistro"), "bistro")
+    refused(spawn("versions", "list", "bistro"), "bistro")
     assert dump(store) == before

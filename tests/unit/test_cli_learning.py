@@ -70,8 +70,35 @@ def test_domains_before_and_after_adapting(store: None, checkpoint: Path) -> Non
         invoke("adapt", "--all", "--no-replies", "--steps", "1", "--checkpoint", checkpoint).code
         == 0
     )
-    versions = invoke("domains", "TableBooking_1").out.splitlines()
-    assert [line[:11] for line in versions] == ["  version 1", "* version 2"]
+    versions = invoke("versions", "list", "TableBooking_1").out.splitlines()[2:]
+    assert [line.split("  ")[0] for line in versions] == ["1", "2 (active)"]
+
+
+def test_what_is_up_to_date_is_not_adapted_again(store: None, checkpoint: Path) -> None:
+    adapt = ("adapt", "--all", "--no-replies", "--checkpoint", checkpoint)
+    assert "version 1 from 4" in invoke(*adapt).out
+    again = invoke(*adapt, "--jobs", "2")
+    assert again.out.splitlines() == [
+        f"TableBooking_{n}: up to date, nothing changed since version 1 was made" for n in (1, 2)
+    ]
+    assert "TableBooking_1: version 2" in invoke(*adapt, "--force").out
+    assert invoke("versions", "activate", "TableBooking_1", "none").code == 0
+    (line, _) = invoke(*adapt).out.splitlines()
+    assert line.endswith(
+        "2 was made; it isn't active: rasa-onramp versions activate TableBooking_1 2"
+    )
+
+
+def test_a_pinned_version_stays_and_that_is_said(store: None, checkpoint: Path) -> None:
+    adapt = ("adapt", "TableBooking_1", "--no-replies", "--checkpoint", checkpoint)
+    assert invoke(*adapt).code == 0
+    assert invoke("versions", "pin", "TableBooking_1", "1").code == 0
+    done = invoke(*adapt, "--force", "--switch-anyway")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines()[1] == (
+        "TableBooking_1: not switched to version 2, as the active version is pinned; "
+        "switch by rasa-onramp versions activate TableBooking_1 2"
+    )
 
 
 def test_a_progress_bar_on_demand(store: None, checkpoint: Path) -> None:

@@ -154,7 +154,7 @@ def test_adapt_with_jobs_stores_what_one_process_would(data: Path, checkpoint: P
         for jobs in ("1", "2"):
             done = invoke(
                 *("adapt", "diner", "cafe", "--no-replies", "--checkpoint", checkpoint),
-                *("--threads", "1", "--jobs", jobs),
+                *("--threads", "1", "--jobs", jobs, "--force"),
             )
             assert (done.code, done.err) == (0, "")
             said = [line.split(" in ")[0] for line in done.out.splitlines()]

@@ -48,6 +48,16 @@ __all__ = ["command"]
     show_default=True,
     help="Adapt the replies' language model too, where its weights are here.",
 )
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Adapt even where support set, schema and checkpoints are as they were.",
+)
+@click.option(
+    "--switch-anyway",
+    is_flag=True,
+    help="Switch to a new version that is worse on the held-out dialogues, too.",
+)
 @checkpoint_option
 @reply_checkpoint_option
 @device_option
@@ -59,6 +69,8 @@ def command(
     everything: bool,
     steps: Optional[int],
     with_replies: bool,
+    force: bool,
+    switch_anyway: bool,
     checkpoint: Optional[str],
     reply_checkpoint: Optional[str],
     device: str,
@@ -68,29 +80,56 @@ def command(
 ) -> None:
     """Adapt DOMAINS to their support dialogues and switch to the new versions.
 
-    Prints the joint goal accuracy (JGA) on the domain's held-out dialogues before and after.
+    Prints the joint goal accuracy (JGA) on the domain's held-out dialogues before and after. Where
+    a version of the same support set, schema, checkpoints and steps is there, nothing is done
+    without --force.
+
+    A version that is worse on the held-out dialogues than the active one (without one, than the
+    checkpoint by itself) is stored and not switched to; nor is any while the active one is pinned.
     """
     with open_store() as store:
-        chosen = store.dialogues.domains() if everything else domains
+        chosen: Sequence[str] = store.dialogues.domains() if everything else domains
         if not chosen:
             raise ConfigError("no domain given; name domains, or import some and use --all")
         for domain in chosen:  # a wrong name is said before any work
             store.dialogues.schema(domain)
         tracker = load(checkpoint, device, threads)
         replies = _learner(with_replies, reply_checkpoint, chosen_device(device))
-        if jobs == 1:
-            reports = _one_by_one(store, tracker, chosen, steps, replies, progress)
+        if not force:
+            chosen = [d for d in chosen if not _made_already(store, tracker, d, steps, replies)]
+        if jobs == 1 or not chosen:
+            reports = _one_by_one(store, tracker, chosen, steps, replies, switch_anyway, progress)
         else:
             how = partial(
                 _adapted,
                 steps=steps,
                 replies=replies is not None,
                 reply_checkpoint=reply_checkpoint,
+                switch_anyway=switch_anyway,
             )
             reports = _side_by_side(how, chosen, progress, jobs, checkpoint, device, threads)
         with closing(reports):
             for report in reports:
                 click.echo(_line(report))
+
+
+def _made_already(
+    store: Store,
+    tracker: StateTracker,
+    domain: str,
+    steps: Optional[int],
+    replies: Optional[ReplyLearner],
+) -> bool:
+    """Whether there is nothing to adapt, which is said."""
+    from rasa_onramp.onboarding import made_already
+
+    found = made_already(store, tracker, domain, steps=steps, replies=replies)
+    if found is not None:
+        line = f"{domain}: up to date, nothing changed since version {found.version} was made"
+        if not found.active:
+            line += f"; it isn't active: rasa-onramp versions activate {domain} {found.version}"
+        click.echo(line)
+    return found is not None
 
 
 def _one_by_one(
@@ -99,6 +138,7 @@ def _one_by_one(
     domains: Sequence[str],
     steps: Optional[int],
     replies: Optional[ReplyLearner],
+    switch_anyway: bool,
     progress: Optional[bool],
 ) -> Generator[AdaptationReport, None, None]:
     """In this process; a progress bar of steps for each."""
@@ -113,7 +153,13 @@ def _one_by_one(
                 bar.update()
 
             report = adapt(
-                store, tracker, domain, steps=steps, replies=replies, progress=after_step
+                store,
+                tracker,
+                domain,
+                steps=steps,
+                replies=replies,
+                switch_anyway=switch_anyway,
+                progress=after_step,
             )
         yield report
 
@@ -153,13 +199,16 @@ def _adapted(
     steps: Optional[int],
     replies: bool,
     reply_checkpoint: Optional[str],
+    switch_anyway: bool,
 ) -> AdaptationReport:
     """What a process does."""
     from rasa_onramp.onboarding import adapt
 
     learner = _learner(replies, reply_checkpoint, str(tracker.device))
     with open_store() as store:
-        return adapt(store, tracker, domain, steps=steps, replies=learner)
+        return adapt(
+            store, tracker, domain, steps=steps, replies=learner, switch_anyway=switch_anyway
+        )
 
 
 @lru_cache(maxsize=1)
@@ -192,4 +241,9 @@ def _line(report: AdaptationReport) -> str:
         if report.replies.before is not None and report.replies.after is not None:
             before, after = exp(report.replies.before), exp(report.replies.after)
             line += f", perplexity {before:.2f} → {after:.2f}"
+    if report.kept is not None:
+        line += (
+            f"\n{report.domain}: not switched to version {report.version}, {report.kept}; "
+            f"switch by rasa-onramp versions activate {report.domain} {report.version}"
+        )
     return line

@@ -15,6 +15,7 @@ from ..metalearning.lora import adapter_from_bytes, adapter_to_bytes
 from ..store import Store, support_digest
 from ..tracker.decoding import track_dialogues
 from ..tracker.model import StateTracker
+from .guard import running, worse
 from .replies import ReplyAdaptation, ReplyLearner
 
 __all__ = ["AdaptationReport", "adapt", "measure"]
@@ -24,6 +25,7 @@ __all__ = ["AdaptationReport", "adapt", "measure"]
 class AdaptationReport:
     """What `adapt` did.
 
+    `kept` says in a few words why the domain doesn't run on the new version; None where it does.
     `before` (zero-shot) and `after` are figures on the held-out dialogues, None without any.
     `seconds` is the time that adapting the tracker took, measuring not included. `replies` is what
     was made for the reply generator, None without one.
@@ -38,6 +40,7 @@ class AdaptationReport:
     before: Optional[Figures]
     after: Optional[Figures]
     replies: Optional[ReplyAdaptation] = None
+    kept: Optional[str] = None
 
 
 def adapt(
@@ -47,9 +50,11 @@ def adapt(
     *,
     steps: Optional[int] = None,
     replies: Optional[ReplyLearner] = None,
+    switch_anyway: bool = False,
     progress: Optional[Callable[[int, int, float], None]] = None,
 ) -> AdaptationReport:
-    """Adapt `domain` to its support dialogues and switch to the new version.
+    """Adapt `domain` to its support dialogues and switch to the new version, unless it is worse on
+    the held-out dialogues than what the domain runs on (see guard.py), or that is pinned.
 
     The version and the switch are one transaction. Without support dialogues the version is the
     initialisation: the domain works from its schema alone. Dialogues of no split count as support.
@@ -59,6 +64,7 @@ def adapt(
         steps: inner steps a run (None: what the checkpoint recommends for so many dialogues).
         replies: what to adapt the replies with, as part of the same version (None: they stay those
             of the support dialogues).
+        switch_anyway: switch to a version that is worse, too.
         progress: told (steps done, steps in all, support loss) after each step.
 
     Raises:
@@ -93,6 +99,17 @@ def adapt(
             after_step=lambda step, loss: after_step(how.all_steps + step, loss),
         )
     figures = _figures(before, after, len(support), len(held_out), how, seconds)
+    figures["held_out_digest"] = support_digest(schema, held_out)
+    now = running(store, tracker, domain)
+    kept = None
+    ran = None
+    if now is not None:
+        ran = before if now.version is None else measure(tracker, schema, held_out, now.weights)
+    if now is not None and ran is not None and after is not None:
+        figures["running"] = now.figures(ran)
+        lost = worse(after, ran)
+        if lost is not None and not switch_anyway:
+            kept = f"which is worse than {now.name}: {lost} on {len(held_out)} held-out dialogues"
     if written is not None:
         figures["replies"] = written.figures()
     version = store.adapters.add(
@@ -101,10 +118,12 @@ def adapt(
         support_digest=support_digest(schema, support),
         checkpoint_digest=tracker.digest,
         figures=figures,
-        activate=True,
+        activate=kept is None,
         reply_weights=written.weights if written is not None else None,
         reply_checkpoint_digest=written.checkpoint_digest if written is not None else None,
     )
+    if kept is None and not store.adapters.info(domain, version).active:
+        kept = "as the active version is pinned"
     return AdaptationReport(
         domain=domain,
         version=version,
@@ -115,6 +134,7 @@ def adapt(
         before=before,
         after=after,
         replies=written,
+        kept=kept,
     )
 
 

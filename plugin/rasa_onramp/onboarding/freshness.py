@@ -1,0 +1,54 @@
+"""Whether adapting again would make what the store has already."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from rasa_onramp.errors import CheckpointError
+from rasa_onramp.metalearning.adaptation import Adaptation
+from rasa_onramp.onboarding.replies import ReplyLearner
+from rasa_onramp.store import AdapterInfo, Store, support_digest
+from rasa_onramp.tracker.model import StateTracker
+
+__all__ = ["made_already"]
+
+
+def made_already(
+    store: Store,
+    tracker: StateTracker,
+    domain: str,
+    *,
+    steps: Optional[int] = None,
+    replies: Optional[ReplyLearner] = None,
+) -> Optional[AdapterInfo]:
+    """The version that `adapt` with the same arguments would make again; None if it would make a
+    new one, or what there is is damaged. Of several the active one, else the newest.
+
+    Same support set, schema, checkpoint and number of steps make the same tracker; the replies'
+    part must be there, and from the same initialisation, if there are `replies` to adapt with.
+    Raises NotFound, StoreError, StoreUnavailable.
+    """
+    schema = store.dialogues.schema(domain)
+    support = [d for d in store.dialogues.dialogues(domain) if d.split != "held-out"]
+    content = support_digest(schema, support)
+    how = Adaptation.of(tracker, len(support), steps=steps, offers=True)
+    wanted = how.all_steps if support else 0
+    base = replies.model.digest if replies is not None and support else None
+    same = [
+        info
+        for info in store.adapters.versions(domain)
+        if (info.support_digest, info.checkpoint_digest) == (content, tracker.digest)
+        and info.figures.get("steps") == wanted
+        and base in (None, info.reply_checkpoint_digest)
+    ]
+    found = max(same, key=lambda info: (info.active, info.version), default=None)
+    return found if found is None or _whole(store, found) else None
+
+
+def _whole(store: Store, info: AdapterInfo) -> bool:
+    try:
+        store.adapters.get(info.domain, info.version)
+        store.adapters.reply(info.domain, info.version)
+    except CheckpointError:
+        return False
+    return True

@@ -1,0 +1,205 @@
+"""What `adapt` switches to, and when it has nothing to do, with a small trained tracker."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Iterator, Tuple
+
+import pytest
+
+from rasa_onramp.dialogue import Corpus, Dialogue, State
+from rasa_onramp.evaluation.metrics import Figures
+from rasa_onramp.onboarding import AdaptationReport, adapt, made_already
+from rasa_onramp.onboarding.guard import JGA_TOLERANCE, worse
+from rasa_onramp.store import Store, open_store
+from rasa_onramp.tracker.model import StateTracker
+from small_bot import TABLES, dialogues, small_tracker
+
+NAME = TABLES.name
+#: Enough steps on wrong states to unlearn the right ones.
+MANY = 24
+
+
+@pytest.fixture(scope="module")
+def tracker() -> StateTracker:
+    return dataclasses.replace(small_tracker(), digest="small")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(f"sqlite:///{tmp_path / 'onramp.db'}") as store:
+        store.upgrade()
+        yield store
+
+
+def _support(wrong: bool = False) -> Tuple[Dialogue, ...]:
+    """Three dialogues; the wrong ones say that nobody ever wants anything."""
+    found = dialogues(TABLES, 3)
+    if not wrong:
+        return found
+    return tuple(
+        dataclasses.replace(
+            d,
+            turns=tuple(
+                dataclasses.replace(t, state=State(), spans=()) if t.is_user else t for t in d.turns
+            ),
+        )
+        for d in found
+    )
+
+
+def _import(store: Store, *, wrong: bool = False, held_out: int = 3) -> None:
+    kept = tuple(
+        dataclasses.replace(d, split="held-out") for d in dialogues(TABLES, 3 + held_out)[3:]
+    )
+    store.dialogues.import_corpus(Corpus({NAME: TABLES}, (*_support(wrong), *kept)))
+
+
+def _active(store: Store) -> int:
+    active = store.adapters.active(NAME)
+    return 0 if active is None else active.version
+
+
+def _jga(report: AdaptationReport) -> Tuple[float, float]:
+    assert report.before is not None and report.after is not None
+    return report.before.jga, report.after.jga
+
+
+def test_a_first_version_worse_than_the_checkpoint_is_not_switched_to(
+    store: Store, tracker: StateTracker
+) -> None:
+    _import(store, wrong=True)
+    revision = store.revision()
+    report = adapt(store, tracker, NAME, steps=MANY)
+    before, after = _jga(report)
+    assert after < before - JGA_TOLERANCE
+    told = f"JGA {after:.3f} instead of {before:.3f} on 3 held-out dialogues"
+    assert report.kept == f"which is worse than the checkpoint: {told}"
+    assert _active(store) == 0
+    assert store.revision() == revision  # a running bot has nothing to read anew
+    (info,) = store.adapters.versions(NAME)
+    assert info.switched_at is None
+    assert info.figures["running"]["version"] is None
+    assert info.figures["running"]["jga"] == pytest.approx(before)
+
+    anyway = adapt(store, tracker, NAME, steps=MANY, switch_anyway=True)
+    assert (anyway.kept, _active(store)) == (None, 2)
+
+
+def test_a_version_worse_than_the_active_one_is_not_switched_to(
+    store: Store, tracker: StateTracker
+) -> None:
+    _import(store)
+    good = adapt(store, tracker, NAME, steps=1)
+    assert (good.kept, _active(store)) == (None, 1)
+    _import(store, wrong=True)
+    bad = adapt(store, tracker, NAME, steps=MANY)
+    assert bad.kept is not None and bad.kept.startswith("which is worse than version 1: JGA ")
+    assert _active(store) == 1
+    # both are measured on what is held out now, whatever was held out when version 1 was made
+    _import(store, wrong=True, held_out=5)
+    bad = adapt(store, tracker, NAME, steps=MANY)
+    assert bad.kept is not None and bad.kept.endswith("on 5 held-out dialogues")
+    running = store.adapters.info(NAME, bad.version).figures["running"]
+    assert (running["version"], running["turns"]) == (1, 15)
+    _import(store)
+    assert adapt(store, tracker, NAME, steps=1).kept is None
+    assert _active(store) == 4
+
+
+def test_where_nothing_is_held_out_every_version_is_switched_to(
+    store: Store, tracker: StateTracker
+) -> None:
+    _import(store, wrong=True, held_out=0)
+    assert adapt(store, tracker, NAME, steps=2).kept is None
+    assert "running" not in store.adapters.info(NAME, 1).figures
+    assert _active(store) == 1
+
+
+def test_a_version_that_cannot_run_is_no_bar(store: Store, tracker: StateTracker) -> None:
+    _import(store)
+    adapt(store, dataclasses.replace(tracker, digest="another"), NAME, steps=1)
+    _import(store, wrong=True)
+    report = adapt(store, tracker, NAME, steps=MANY)
+    before, after = _jga(report)
+    assert after < before - JGA_TOLERANCE
+    assert (report.kept, _active(store)) == (None, 2)
+    assert "running" not in store.adapters.info(NAME, 2).figures
+
+
+def test_a_pinned_version_stays_active(store: Store, tracker: StateTracker) -> None:
+    _import(store)
+    adapt(store, tracker, NAME, steps=1)
+    store.adapters.pin(NAME, 1)
+    for anyway in (False, True):
+        report = adapt(store, tracker, NAME, steps=2, switch_anyway=anyway)
+        assert report.kept == "as the active version is pinned"
+        assert _active(store) == 1
+    assert len(store.adapters.versions(NAME)) == 3
+
+
+@pytest.mark.parametrize(
+    ("new", "now", "lost"),
+    [
+        ((0.50, 0.9), (0.56, 0.1), "JGA 0.500 instead of 0.560"),
+        ((0.50, 0.9), (0.54, 0.9), None),
+        ((0.50, 0.8), (0.51, 0.9), "average goal accuracy 0.800 instead of 0.900"),
+        ((0.57, 0.1), (0.51, 0.9), None),
+        ((0.50, 0.9), (0.53, 0.8), None),
+        ((0.50, 0.89), (0.50, 0.9), None),
+        ((float("nan"), 0.8), (float("nan"), 0.9), "average goal accuracy 0.800 instead of 0.900"),
+        ((float("nan"), float("nan")), (float("nan"), float("nan")), None),
+    ],
+)
+def test_what_counts_as_worse(new: tuple, now: tuple, lost: object) -> None:
+    one, other = (Figures(jga, goal, 1.0, 1.0, 1.0, 40) for jga, goal in (new, now))
+    assert worse(one, other) == lost
+
+
+def test_what_was_made_already(store: Store, tracker: StateTracker) -> None:
+    _import(store)
+    assert made_already(store, tracker, NAME, steps=1) is None
+    adapt(store, tracker, NAME, steps=1)
+    found = made_already(store, tracker, NAME, steps=1)
+    assert found is not None and (found.version, found.active) == (1, True)
+    assert made_already(store, tracker, NAME, steps=2) is None
+    assert made_already(store, dataclasses.replace(tracker, digest="x"), NAME, steps=1) is None
+    _import(store, held_out=5)  # figures would change, the weights would not
+    assert made_already(store, tracker, NAME, steps=1) is not None
+    _import(store, wrong=True)
+    assert made_already(store, tracker, NAME, steps=1) is None
+    _import(store)
+    changed = dataclasses.replace(TABLES, description="Book a table")
+    store.dialogues.import_corpus(Corpus({NAME: changed}, ()))
+    assert made_already(store, tracker, NAME, steps=1) is None
+
+
+def test_a_version_that_was_rolled_back_is_not_made_again(
+    store: Store, tracker: StateTracker
+) -> None:
+    _import(store)
+    adapt(store, tracker, NAME, steps=1)
+    adapt(store, tracker, NAME, steps=2)
+    store.adapters.rollback(NAME)
+    found = made_already(store, tracker, NAME, steps=2)
+    assert found is not None and (found.version, found.active) == (2, False)
+
+
+def test_a_damaged_version_is_made_again(store: Store, tracker: StateTracker) -> None:
+    _import(store)
+    report = adapt(store, tracker, NAME, steps=1)
+    assert made_already(store, tracker, NAME, steps=1) is not None
+    with store._database.writing() as connection:
+        connection.exec_driver_sql("UPDATE adapters SET weights = zeroblob(9)")
+    assert made_already(store, tracker, NAME, steps=1) is None
+    again = adapt(store, tracker, NAME, steps=1)
+    assert (again.kept, again.after) == (None, report.after)
+    assert _active(store) == 2
+
+
+def test_equal_support_makes_equal_weights(store: Store, tracker: StateTracker) -> None:
+    """Why nothing is lost by not adapting again."""
+    _import(store)
+    one, two = (adapt(store, tracker, NAME, steps=2).version for _ in range(2))
+    assert store.adapters.get(NAME, one).digest == store.adapters.get(NAME, two).digest
