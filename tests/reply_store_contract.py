@@ -259,7 +259,7 @@ def _migrate(url: str, direction: Callable[[Config, str], None], revision: str) 
 
 
 #: The tables that version 0001 hasn't.
-_LATER = ("activations", "judgements", "pins")
+_LATER = ("activations", "feedback", "judgements", "pins")
 #: The columns that it has.
 _OLD = {
     table: [column for column in table.columns if column.name not in REPLY_COLUMNS]

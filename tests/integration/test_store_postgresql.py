@@ -12,8 +12,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-pytest.register_assert_rewrite("reply_store_contract", "store_contract", "version_store_contract")
+pytest.register_assert_rewrite(
+    "feedback_store_contract", "reply_store_contract", "store_contract", "version_store_contract"
+)
 
+from feedback_store_contract import FeedbackStoreContract  # noqa: E402
 from postgres import PASSWORD, PostgresServer  # noqa: E402
 from rasa_onramp.errors import StoreUnavailable  # noqa: E402
 from rasa_onramp.store import Store, open_store  # noqa: E402
@@ -40,6 +43,14 @@ class TestRepliesOnPostgresql(ReplyStoreContract):
 
 class TestVersionsOnPostgresql(VersionStoreContract):
     """The contract on adapter versions in operation, on PostgreSQL."""
+
+    @pytest.fixture
+    def url(self, postgres_url: str) -> str:
+        return postgres_url
+
+
+class TestFeedbackOnPostgresql(FeedbackStoreContract):
+    """The contract on feedback, on PostgreSQL."""
 
     @pytest.fixture
     def url(self, postgres_url: str) -> str:

@@ -8,8 +8,8 @@ from typing import Any, List, Optional
 import pytest
 
 from command_line import dump, invoke
-from rasa_onramp.dialogue import Corpus
-from rasa_onramp.store import open_store
+from rasa_onramp.dialogue import Corpus, Turn
+from rasa_onramp.store import Feedback, open_store
 from small_bot import BIKES, TABLES, dialogues
 
 NAME = TABLES.name
@@ -53,7 +53,7 @@ def _active() -> Optional[int]:
 
 
 def _cells(line: str) -> List[str]:
-    return [cell for cell in line.split("  ") if cell]
+    return [cell for cell in line.split("  ") if cell.strip()]
 
 
 def test_the_list_has_figures_and_marks(store: Path) -> None:
@@ -71,7 +71,8 @@ def test_the_list_has_figures_and_marks(store: Path) -> None:
 
 def test_figures_stand_side_by_side(store: Path) -> None:
     done = invoke("versions", "compare", NAME, "2", "3")
-    assert "version 2 (active)  version 3" in done.out.splitlines()[0]
+    names = [cell.strip() for cell in _cells(done.out.splitlines()[0])]
+    assert names == [NAME, "version 2 (active)", "version 3"]
     (line,) = [line for line in done.out.splitlines() if line.startswith("JGA  ")]
     assert line.split() == ["JGA", "0.625", "0.750"]
     (line,) = [line for line in done.out.splitlines() if line.startswith("last switched to")]
@@ -105,11 +106,14 @@ def test_clearing_out_says_first_what_would_go(store: Path) -> None:
 
 
 def test_a_domain_is_removed_if_one_agrees(store: Path) -> None:
+    with open_store() as opened:
+        opened.feedback.add(Feedback(NAME, Turn("system", "No."), thumb="down"))
     before = dump(store)
     for answer in ("", "n\n", "what\n"):
         done = invoke("remove", NAME, input=answer)
         assert done.code == 1
-        assert f"Delete {NAME} with 3 dialogues and 3 adapter versions? [y/N]" in done.out
+        what = f"{NAME} with 3 dialogues, 3 adapter versions and 1 feedback"
+        assert f"Delete {what}? [y/N]" in done.out
         assert done.err == "rasa-onramp: declined; nothing was changed\n"
         assert dump(store) == before
     assert invoke("remove", NAME, input="y\n").code == 0

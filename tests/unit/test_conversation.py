@@ -22,7 +22,7 @@ from rasa_onramp.runtime.session import (
     state_from_json,
     state_to_json,
 )
-from rasa_onramp.store import Store, open_store
+from rasa_onramp.store import Feedback, Store, open_store
 from rasa_onramp.tracker.encoder import SentenceEncoder
 from rasa_onramp.tracker.model import StateTracker
 from small_bot import BIKES, TABLES, corpus_of, dialogues, small_tracker
@@ -209,6 +209,32 @@ def test_dialogues_of_no_split_are_support_and_their_changes_are_seen(
     outcome = engine.turn(Session(), "flat tyre on my bike, can i come on tuesday")
     assert outcome.reply is not None
     assert outcome.reply.text == "Whose bike is it?"
+
+
+def test_feedback_is_heeded_at_the_next_message(engine: Engine, store: Store) -> None:
+    text, usual = "can i book a table on friday", "Under which name?"
+    first = engine.turn(Session(), text)
+    assert first.reply is not None
+    assert first.reply.text == usual
+    history = (Turn("user", text, first.understanding.state),)
+    down = Feedback("table_booking", Turn("system", usual), history, thumb="down")
+    store.feedback.add(down)
+    second = engine.turn(Session(), text)
+    assert second.reply is not None
+    assert second.reply.source == "schema"  # none but the usual reply would do
+    better = dataclasses.replace(down, corrected_reply="Friday. For whom?", template=usual)
+    store.feedback.add(better)
+    third = engine.turn(Session(), text)
+    assert third.reply is not None
+    assert (third.reply.text, third.reply.source) == (
+        "Friday. For whom?",
+        f"feedback-{better.id}#1",
+    )
+    other_day = engine.turn(Session(), "can i book a table on monday")
+    assert other_day.reply is not None
+    assert other_day.reply.text == "Monday. For whom?"
+    store.feedback.remove("table_booking", better.id)
+    assert engine.turn(Session(), text).reply == first.reply
 
 
 def test_a_domain_whose_adapter_is_for_another_checkpoint_is_not_tracked(

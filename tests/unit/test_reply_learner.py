@@ -10,6 +10,8 @@ import torch
 
 from rasa_onramp.generator import checkpoint
 from rasa_onramp.generator.model import ReplyModel
+from rasa_onramp.generator.replies import support_replies
+from rasa_onramp.metalearning.lora import adapter_to_bytes
 from rasa_onramp.onboarding import ReplyLearner
 from rasa_onramp.onboarding import replies as learning
 from tiny_replies import SCHEMA, SUPPORT, embed, tiny_model
@@ -32,6 +34,15 @@ def test_held_out_replies_are_foreseen_better_afterwards(learner: ReplyLearner) 
     assert found.after < found.before
     again = learner.adapt(SCHEMA, SUPPORT, SUPPORT)
     assert (again.weights, again.after) == (found.weights, found.after)
+
+
+def test_what_was_voted_down_is_not_learned(learner: ReplyLearner) -> None:
+    said = [reply.template.text for reply in support_replies(SCHEMA, SUPPORT)]
+    usual = learner.adapt(SCHEMA, SUPPORT, ()).weights
+    assert learner.adapt(SCHEMA, SUPPORT, (), blocked=["Never said."]).weights == usual
+    assert learner.adapt(SCHEMA, SUPPORT, (), blocked=said[:1]).weights != usual
+    nothing = learner.adapt(SCHEMA, SUPPORT, (), blocked=said)
+    assert nothing.weights == adapter_to_bytes(learner.model.weights)
 
 
 def test_nothing_is_measured_without_held_out_replies(learner: ReplyLearner) -> None:

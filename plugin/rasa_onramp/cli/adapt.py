@@ -51,7 +51,7 @@ __all__ = ["command"]
 @click.option(
     "--force",
     is_flag=True,
-    help="Adapt even where support set, schema and checkpoints are as they were.",
+    help="Adapt even where support set, schema, feedback and checkpoints are as they were.",
 )
 @click.option(
     "--switch-anyway",
@@ -81,8 +81,8 @@ def command(
     """Adapt DOMAINS to their support dialogues and switch to the new versions.
 
     Prints the joint goal accuracy (JGA) on the domain's held-out dialogues before and after. Where
-    a version of the same support set, schema, checkpoints and steps is there, nothing is done
-    without --force.
+    a version of the same support set, schema, feedback, checkpoints and steps is there, nothing is
+    done without --force.
 
     A version that is worse on the held-out dialogues than the active one (without one, than the
     checkpoint by itself) is stored and not switched to; nor is any while the active one is pinned.

@@ -20,6 +20,6 @@ def command() -> None:
     for row in rows:
         version = f"version {row.active_version}" if row.active_version else "not adapted"
         if row.stale:
-            version += ", support changed since: adapt again"
+            version += ", support or feedback changed since: adapt again"
         counts = f"{row.n_support:>4} support {row.n_held_out:>5} held out"
         click.echo(f"{row.name:<{width}}  {counts}  {version}")

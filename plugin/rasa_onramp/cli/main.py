@@ -24,6 +24,7 @@ COMMANDS = {
     "domains": ("domains", "List the store's domains."),
     "adapt": ("adapt", "Adapt domains to their support dialogues and switch to the result."),
     "versions": ("versions", "List, compare, switch, pin and clear out adapter versions."),
+    "feedback": ("feedback", "Say how the bot should have replied, for adapt to learn from."),
     "remove": ("remove", "Delete a domain with all that belongs to it."),
     "evaluate": ("evaluate", "Measure tracker or replies by the few-shot protocol on a corpus."),
     "judge": ("judge", "Judge replies by hand, blind: make a page, import its picks, tally."),

@@ -14,7 +14,7 @@ __all__ = ["command"]
 @click.argument("domain")
 @click.option("--yes", is_flag=True, help="Delete without asking.")
 def command(domain: str, yes: bool) -> None:
-    """Delete DOMAIN with its dialogues and adapter versions, in one transaction.
+    """Delete DOMAIN with its dialogues, adapter versions and feedback, in one transaction.
 
     A running bot doesn't know it any more at its next message. If it is declined, nothing is
     changed and the exit code is 1.
@@ -22,7 +22,9 @@ def command(domain: str, yes: bool) -> None:
     with open_store() as store:
         dialogues = len(store.dialogues.dialogues(domain))
         versions = len(store.adapters.versions(domain))
-        what = f"{domain} with {dialogues} dialogues and {versions} adapter versions"
+        feedback = len(store.feedback.list(domain))
+        what = f"{domain} with {dialogues} dialogues, {versions} adapter versions"
+        what += f" and {feedback} feedback"
         if not yes:
             agree(f"Delete {what}?")
         store.dialogues.delete_domain(domain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
 from rasa.shared.core.events import (
@@ -30,10 +31,12 @@ from rasa_onramp.runtime.session import Session
 
 __all__ = [
     "REPLY",
+    "Replied",
     "call_results",
     "exchanged",
     "last_message",
     "payload_in",
+    "reply_in",
     "session_before_message",
     "session_of",
     "since_message",
@@ -43,8 +46,23 @@ __all__ = [
 #: The action that says what we have to say.
 REPLY = "utter_onramp"
 
+#: Turns before a reply that count, at most.
+_HISTORY = 40
+
 #: Texts that begin so are commands of Rasa's ("/restart"), not said by anyone.
 _COMMAND = "/"
+
+
+@dataclass(frozen=True)
+class Replied:
+    """A reply of ours: the `domain` that spoke, the conversation as it knows it up to the message
+    that was answered, the reply and its template.
+    """
+
+    domain: str
+    history: Tuple[Turn, ...]
+    turn: Turn
+    template: str
 
 
 def session_of(tracker: DialogueStateTracker, engine: Engine) -> Session:
@@ -75,6 +93,29 @@ def exchanged(tracker: DialogueStateTracker) -> List[Tuple[str, str]]:
             pairs.append((waiting, event.text))
             waiting = None
     return pairs
+
+
+def reply_in(
+    tracker: DialogueStateTracker, engine: Engine, text: Optional[str] = None
+) -> Optional[Replied]:
+    """The last reply of ours in a conversation, or the last with this text; None without any."""
+    wanted = None if text is None else text.strip()
+    events = tracker.applied_events()
+    for place in range(len(events) - 1, -1, -1):
+        event = events[place]
+        if not isinstance(event, BotUttered) or not event.text:
+            continue
+        metadata = event.metadata.get(KEY)
+        turn, domain = system_turn_of(event.text, metadata)
+        if domain is None or wanted not in (None, event.text.strip()):
+            continue
+        heard = [n for n in range(place) if isinstance(events[n], UserUttered)]
+        session = _session(events[: heard[-1] + 1] if heard else [], tracker, engine)
+        history = session.history(domain)[-_HISTORY:]
+        if not history or not history[-1].is_user:
+            return None
+        return Replied(domain, history, turn, str(metadata.get("template") or ""))
+    return None
 
 
 def payload_in(message: UserUttered) -> Any:

@@ -73,6 +73,12 @@ class Template:
         return "".join(part if isinstance(part, str) else f"{{{part.name}}}" for part in self.parts)
 
     @property
+    def original(self) -> str:
+        """The text that the template was made from."""
+        surfaces = iter(self.surfaces)
+        return "".join(part if isinstance(part, str) else next(surfaces) for part in self.parts)
+
+    @property
     def placeholders(self) -> Tuple[Placeholder, ...]:
         """The placeholders in their order."""
         return tuple(part for part in self.parts if isinstance(part, Placeholder))

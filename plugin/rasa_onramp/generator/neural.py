@@ -42,8 +42,8 @@ class NeuralGenerator:
     has its fixed wording, nothing that is written anew is closer to it.
 
     What the model writes is said only where every placeholder can be filled, nothing is stated that
-    state, results and the domain's own replies don't hold, and no other outcome of an API call is
-    claimed than the one at hand; else the best support reply is.
+    state, results and the domain's own replies don't hold, no other outcome of an API call is
+    claimed than the one at hand, and it wasn't voted down; else the best support reply is.
     """
 
     def __init__(
@@ -93,6 +93,8 @@ class NeuralGenerator:
         template = None if text is None else template_of(text, self._schema, now, self._forms)
         filled = None if template is None else fill(template, now.state.values, now.rows)
         if template is None or not (filled and filled.strip()) or self._made_up(filled, now):
+            return None
+        if self._retrieval.blocks(template.text, filled):
             return None
         if self._retrieval.claims_another_outcome(template.text, now):
             return None

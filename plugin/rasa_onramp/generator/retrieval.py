@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Collection, List, Mapping, Optional, Sequence, Tuple
 
 from rasa_onramp.dialogue import Dialogue, Schema, State, Turn
+from rasa_onramp.generator.blocking import Blocked, sayable
 from rasa_onramp.generator.delexicalise import COUNT, Template, fill, value_of
 from rasa_onramp.generator.grounding import Grounding
 from rasa_onramp.generator.likeness import fits, likeness, weighed
@@ -44,11 +45,19 @@ class RetrievalGenerator:
 
     `embed` turns texts into L2-normalised rows; it is called for the support dialogues' turns once,
     and for two texts a reply. Without support dialogues every reply is in the schema's own words.
+    Replies whose text or template is `blocked` are neither said nor found similar.
     """
 
-    def __init__(self, schema: Schema, support: Sequence[Dialogue], embed: Embed):
+    def __init__(
+        self,
+        schema: Schema,
+        support: Sequence[Dialogue],
+        embed: Embed,
+        blocked: Collection[str] = (),
+    ):
         self.schema = schema
-        replies = support_replies(schema, support)
+        self._blocked = Blocked(blocked)
+        replies = sayable(support_replies(schema, support), self._blocked)
         self.pool = ReplyPool(schema, replies, embed)
         self._grounding = Grounding(schema, data_of(support), constants_of(replies))
         self._embed = embed
@@ -71,6 +80,8 @@ class RetrievalGenerator:
         for score, candidate in self._ranked(now):
             if score < _TOO_UNLIKE:
                 break
+            if self.blocks(candidate.template.text, candidate.text):
+                continue
             if not self.ungrounded(candidate.text, now):
                 return Reply(
                     text=candidate.text,
@@ -82,6 +93,10 @@ class RetrievalGenerator:
         template = compose(self.schema, now)
         text = fill(template, now.state.values, now.rows) or ""
         return Reply(text, template.text, "schema", _SCHEMA_CONFIDENCE, template.slots)
+
+    def blocks(self, template: str, text: str) -> bool:
+        """Whether a reply was voted down (see blocking.py)."""
+        return self._blocked.blocks(template, text)
 
     def ungrounded(self, text: str, now: Situation) -> Tuple[str, ...]:
         """What a reply claims that the bot doesn't know (see grounding.py)."""

@@ -7,7 +7,7 @@ from typing import Optional
 from rasa_onramp.errors import CheckpointError
 from rasa_onramp.metalearning.adaptation import Adaptation
 from rasa_onramp.onboarding.replies import ReplyLearner
-from rasa_onramp.store import AdapterInfo, Store, support_digest
+from rasa_onramp.store import AdapterInfo, Store
 from rasa_onramp.tracker.model import StateTracker
 
 __all__ = ["made_already"]
@@ -24,20 +24,19 @@ def made_already(
     """The version that `adapt` with the same arguments would make again; None if it would make a
     new one, or what there is is damaged. Of several the active one, else the newest.
 
-    Same support set, schema, checkpoint and number of steps make the same tracker; the replies'
-    part must be there, and from the same initialisation, if there are `replies` to adapt with.
+    Same support set, feedback, schema, checkpoint and number of steps make the same tracker; the
+    replies' part must be there, and from the same initialisation, if there are `replies` to adapt
+    with.
     Raises NotFound, StoreError, StoreUnavailable.
     """
-    schema = store.dialogues.schema(domain)
-    support = [d for d in store.dialogues.dialogues(domain) if d.split != "held-out"]
-    content = support_digest(schema, support)
-    how = Adaptation.of(tracker, len(support), steps=steps, offers=True)
-    wanted = how.all_steps if support else 0
-    base = replies.model.digest if replies is not None and support else None
+    support = store.support(domain)
+    how = Adaptation.of(tracker, len(support.dialogues), steps=steps, offers=True)
+    wanted = how.all_steps if support.dialogues else 0
+    base = replies.model.digest if replies is not None and support.dialogues else None
     same = [
         info
         for info in store.adapters.versions(domain)
-        if (info.support_digest, info.checkpoint_digest) == (content, tracker.digest)
+        if (info.support_digest, info.checkpoint_digest) == (support.digest, tracker.digest)
         and info.figures.get("steps") == wanted
         and base in (None, info.reply_checkpoint_digest)
     ]

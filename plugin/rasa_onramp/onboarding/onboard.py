@@ -57,7 +57,8 @@ def adapt(
     the held-out dialogues than what the domain runs on (see guard.py), or that is pinned.
 
     The version and the switch are one transaction. Without support dialogues the version is the
-    initialisation: the domain works from its schema alone. Dialogues of no split count as support.
+    initialisation: the domain works from its schema alone. Dialogues of no split count as support,
+    and so do those that corrections make; what was voted down isn't learned.
     What is stored is what is measured: the weights after rounding to half precision.
 
     Args:
@@ -71,10 +72,8 @@ def adapt(
         NotFound: no such domain.
         StoreError, CheckpointError: as the store and the weights do.
     """
-    schema = store.dialogues.schema(domain)
-    dialogues = store.dialogues.dialogues(domain)
-    support = [d for d in dialogues if d.split != "held-out"]
-    held_out = [d for d in dialogues if d.split == "held-out"]
+    found = store.support(domain)
+    schema, support, held_out = found.schema, found.dialogues, found.held_out
     # a running bot knows what it said itself, so adapt as it will be used
     how = Adaptation.of(tracker, len(support), steps=steps, offers=True)
 
@@ -96,6 +95,7 @@ def adapt(
             schema,
             support,
             held_out,
+            blocked=found.blocked,
             after_step=lambda step, loss: after_step(how.all_steps + step, loss),
         )
     figures = _figures(before, after, len(support), len(held_out), how, seconds)
@@ -115,7 +115,7 @@ def adapt(
     version = store.adapters.add(
         domain,
         weights,
-        support_digest=support_digest(schema, support),
+        support_digest=found.digest,
         checkpoint_digest=tracker.digest,
         figures=figures,
         activate=kept is None,

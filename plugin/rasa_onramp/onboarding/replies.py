@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Collection, Dict, List, Optional, Sequence, Tuple
 
 import torch
 
 from rasa_onramp.dialogue import Dialogue, Schema
+from rasa_onramp.generator.blocking import Blocked, sayable
 from rasa_onramp.generator.model import ReplyModel, Weights
 from rasa_onramp.generator.packing import Packed
 from rasa_onramp.generator.pool import Embed
@@ -44,15 +45,17 @@ class ReplyLearner:
         support: Sequence[Dialogue],
         held_out: Sequence[Dialogue],
         *,
+        blocked: Collection[str] = (),
         after_step: Optional[Callable[[int, float], None]] = None,
     ) -> ReplyAdaptation:
-        """Adapt to the support dialogues. Raises CheckpointError as `adapt_replies` does.
+        """Adapt to the support dialogues, but for replies whose text or template is `blocked`.
+        Raises CheckpointError as `adapt_replies` does.
 
         What is measured is what is stored: the updates after rounding to half precision. Where a
         GPU has too little memory, this and all that follows is done on the CPU, which is logged.
         """
         try:
-            return self._adapt(schema, support, held_out, after_step)
+            return self._adapt(schema, support, held_out, blocked, after_step)
         except torch.cuda.OutOfMemoryError:
             if self.model.device.type == "cpu":
                 raise
@@ -60,20 +63,21 @@ class ReplyLearner:
                 "%s has too little free memory; adapting replies on the CPU", self.model.device
             )
             self.model.to("cpu")
-            return self._adapt(schema, support, held_out, after_step)
+            return self._adapt(schema, support, held_out, blocked, after_step)
 
     def _adapt(
         self,
         schema: Schema,
         support: Sequence[Dialogue],
         held_out: Sequence[Dialogue],
+        blocked: Collection[str],
         after_step: Optional[Callable[[int, float], None]],
     ) -> ReplyAdaptation:
         began = time.perf_counter()
         episode = support_and_queries(
             self.model.tokens,
             schema,
-            _replies(schema, support),
+            _replies(schema, support, blocked),
             _replies(schema, held_out[:_MEASURED]),
             self.embed,
         )
@@ -118,5 +122,8 @@ class ReplyAdaptation:
         return {"seconds": round(self.seconds, 3), "before": self.before, "after": self.after}
 
 
-def _replies(schema: Schema, dialogues: Sequence[Dialogue]) -> List[Tuple[SupportReply, ...]]:
-    return [support_replies(schema, [dialogue]) for dialogue in dialogues]
+def _replies(
+    schema: Schema, dialogues: Sequence[Dialogue], blocked: Collection[str] = ()
+) -> List[Tuple[SupportReply, ...]]:
+    may_not = Blocked(blocked)
+    return [sayable(support_replies(schema, [dialogue]), may_not) for dialogue in dialogues]

@@ -27,8 +27,8 @@ class LiveDomain:
 
     `parameters` says of each action which slots it is called with, as far as schema and support
     dialogues tell; an action that isn't in it is called with all that is known. `content` is the
-    digest of schema and support dialogues, `digest` that of the active adapter `version`, and
-    `reply_digest` that of its reply part, if it has one.
+    digest of schema, support dialogues and feedback, `digest` that of the active adapter `version`,
+    and `reply_digest` that of its reply part, if it has one.
     """
 
     schema: Schema
@@ -119,23 +119,19 @@ class Catalogue:
                 return known
             logger.info("domain %s: adapter version %s is live", summary.name, version)
             return replace(known, version=version, digest=digest, reply_digest=reply)
-        schema, support = self._content(summary.name)
+        support = self._store.support(summary.name)
+        schema, dialogues = support.schema, support.dialogues
         logger.info("domain %s is live, adapter version %s", summary.name, version)
         return LiveDomain(
             schema=schema,
-            index=DomainIndex.build(schema, support, self._embed, self._background),
-            generator=RetrievalGenerator(schema, support, self._embed),
-            parameters=_parameters(schema, support),
+            index=DomainIndex.build(schema, dialogues, self._embed, self._background),
+            generator=RetrievalGenerator(schema, dialogues, self._embed, support.blocked),
+            parameters=_parameters(schema, dialogues),
             content=content,
             version=version,
             digest=digest,
             reply_digest=reply,
         )
-
-    def _content(self, name: str) -> Tuple[Schema, Tuple[Dialogue, ...]]:
-        dialogues = self._store.dialogues.dialogues(name)
-        support = tuple(dialogue for dialogue in dialogues if dialogue.split != "held-out")
-        return self._store.dialogues.schema(name), support
 
 
 def _parameters(schema: Schema, support: Tuple[Dialogue, ...]) -> Dict[str, FrozenSet[str]]:

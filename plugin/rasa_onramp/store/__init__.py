@@ -1,4 +1,4 @@
-"""The store: domains, dialogues, adapter versions and judgements in an SQL database.
+"""The store: domains, dialogues, adapter versions, feedback and judgements in an SQL database.
 
     store = open_store()          # $RASA_ONRAMP_DATABASE_URL, or a file in the user's directory
     store.upgrade()               # create the tables, or bring them up to date
@@ -21,19 +21,25 @@ from rasa_onramp.store.connect import default_url
 from rasa_onramp.store.database import Database
 from rasa_onramp.store.dialogues import DialogueStore, DomainSummary, ImportReport
 from rasa_onramp.store.digest import support_digest
+from rasa_onramp.store.feedback import THUMBS, Feedback, FeedbackStore
 from rasa_onramp.store.judgements import JudgementStore, Pick, Tally
+from rasa_onramp.store.support import SupportSet, read_support
 
 __all__ = [
+    "THUMBS",
     "AdapterInfo",
     "AdapterStore",
     "AdapterVersion",
     "DialogueStore",
     "DomainSummary",
+    "Feedback",
+    "FeedbackStore",
     "ImportReport",
     "JudgementStore",
     "Pick",
     "ReplyAdapter",
     "Store",
+    "SupportSet",
     "Tally",
     "open_store",
     "open_store_from_env",
@@ -49,6 +55,7 @@ class Store:
         self.dialogues = DialogueStore(self._database)
         self.adapters = AdapterStore(self._database)
         self.judgements = JudgementStore(self._database)
+        self.feedback = FeedbackStore(self._database)
 
     @property
     def name(self) -> str:
@@ -58,6 +65,13 @@ class Store:
     def upgrade(self) -> None:
         """Create the tables, or bring older ones up to date. Raises StoreUnavailable."""
         self._database.upgrade()
+
+    def support(self, domain: str) -> SupportSet:
+        """What `domain` is adapted on and answers from, at one moment.
+
+        Raises NotFound, StoreError, StoreUnavailable.
+        """
+        return read_support(self._database, domain)
 
     def revision(self) -> int:
         """As DialogueStore.revision. Raises StoreUnavailable."""

@@ -45,7 +45,7 @@ class ImportReport:
 
 @dataclass(frozen=True)
 class DomainSummary:
-    """A domain at a glance. `support_digest` is of its support set as it is now.
+    """A domain at a glance. `support_digest` is of its support set and feedback as they are now.
 
     `active_digest` and `active_reply_digest` are of the active version's two sets of weights: they
     tell it from one of the same number that a domain made anew has.
@@ -64,7 +64,7 @@ class DomainSummary:
 
     @property
     def stale(self) -> bool:
-        """Whether the schema or the support set changed since the active version was made."""
+        """Whether schema, support set or feedback changed since the active version was made."""
         return self.active_version is not None and (
             self.active_support_digest != self.support_digest
         )
@@ -131,6 +131,7 @@ class DialogueStore:
         """Every domain at a glance, sorted by name. Raises StoreError, StoreUnavailable."""
         domains, dialogues = tables.domains.c, tables.dialogues.c
         adapters, active = tables.adapters.c, tables.active_adapters.c
+        feedback = tables.feedback.c
         join = tables.domains.outerjoin(
             tables.active_adapters, active.domain == domains.name
         ).outerjoin(
@@ -143,6 +144,11 @@ class DialogueStore:
                 sa.select(dialogues.domain, dialogues.split, dialogues.digest)
             ):
                 members.setdefault(domain, []).append((split, digest))
+            said: Dict[str, List[str]] = {}
+            for domain, digest in connection.execute(
+                sa.select(feedback.domain, feedback.digest).where(feedback.digest.isnot(None))
+            ):
+                said.setdefault(domain, []).append(digest)
             rows = connection.execute(
                 sa.select(
                     domains.name,
@@ -156,7 +162,7 @@ class DialogueStore:
             ).all()
         return tuple(
             sorted(
-                (_summary(row, members.get(row.name, [])) for row in rows),
+                (_summary(row, members.get(row.name, []), said.get(row.name, [])) for row in rows),
                 key=lambda summary: summary.name,
             )
         )
@@ -184,7 +190,7 @@ class DialogueStore:
             return found
 
     def delete_domain(self, domain: str) -> None:
-        """Delete `domain` with its dialogues and adapter versions. Raises NotFound,
+        """Delete `domain` with its dialogues, adapter versions and feedback. Raises NotFound,
         StoreUnavailable.
         """
         with self._database.writing() as connection:
@@ -193,14 +199,17 @@ class DialogueStore:
             self._database.changed(connection)
 
     def revision(self) -> int:
-        """A number that rises with every change of a schema, dialogue or active version.
+        """A number that rises with every change of a schema, a dialogue, an active version, or
+        feedback from which something is to be learned.
 
         One cheap query, fit for every message of a chat. Raises StoreUnavailable.
         """
         return self._database.revision()
 
 
-def _summary(row: Any, members: List[Tuple[Optional[str], str]]) -> DomainSummary:
+def _summary(
+    row: Any, members: List[Tuple[Optional[str], str]], feedback: List[str]
+) -> DomainSummary:
     # dialogues of no split are adapted on too
     support = [digest for split, digest in members if split != "held-out"]
     schema = schema_from_json(row.schema, f"the schema of domain {row.name!r}")
@@ -210,7 +219,7 @@ def _summary(row: Any, members: List[Tuple[Optional[str], str]]) -> DomainSummar
         n_dialogues=len(members),
         n_support=len(support),
         n_held_out=len(members) - len(support),
-        support_digest=support_digest_of(row.digest, support),
+        support_digest=support_digest_of(row.digest, support, feedback),
         active_version=row.version,
         active_digest=row.adapter_digest,
         active_support_digest=row.support_digest,

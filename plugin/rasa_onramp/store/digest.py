@@ -52,9 +52,13 @@ def support_digest(schema: Schema, dialogues: Iterable[Dialogue]) -> str:
     return support_digest_of(schema_digest(schema), map(dialogue_digest, dialogues))
 
 
-def support_digest_of(schema: str, dialogues: Iterable[str]) -> str:
-    """`support_digest` from the digests of the schema and of each dialogue."""
-    return _digest({"schema": schema, "dialogues": sorted(dialogues)})
+def support_digest_of(schema: str, dialogues: Iterable[str], feedback: Iterable[str] = ()) -> str:
+    """`support_digest` from the digests of the schema and of each dialogue, and of the feedback
+    from which something is to be learned, if there is any.
+    """
+    parts = {"schema": schema, "dialogues": sorted(dialogues)}
+    given = sorted(feedback)
+    return _digest({**parts, "feedback": given} if given else parts)
 
 
 def _digest(value: Any) -> str:

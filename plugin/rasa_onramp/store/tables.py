@@ -18,6 +18,7 @@ __all__ = [
     "adapters",
     "dialogues",
     "domains",
+    "feedback",
     "judgements",
     "metadata",
     "pins",
@@ -165,6 +166,28 @@ pins = sa.Table(
         name="fk_pins_adapter",
         ondelete="CASCADE",
     ),
+)
+
+# One row a reply in a conversation on which somebody said something.
+feedback = sa.Table(
+    "feedback",
+    metadata,
+    sa.Column("domain", sa.String, nullable=False),
+    sa.Column("id", sa.String(12), nullable=False),
+    sa.Column("conversation", sa.String, nullable=False),
+    sa.Column("history", sa.JSON(none_as_null=True), nullable=False),
+    sa.Column("reply", sa.JSON(none_as_null=True), nullable=False),
+    sa.Column("template", sa.Text, nullable=False),
+    sa.Column("thumb", sa.String),
+    sa.Column("corrected_reply", sa.Text),
+    sa.Column("corrected_state", sa.JSON(none_as_null=True)),
+    sa.Column("digest", sa.String(64)),  # NULL where nothing is to be learned from it
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.PrimaryKeyConstraint("domain", "id", name="pk_feedback"),
+    sa.ForeignKeyConstraint(
+        ["domain"], ["domains.name"], name="fk_feedback_domain", ondelete="CASCADE"
+    ),
+    sa.CheckConstraint("thumb IN ('up', 'down')", name="ck_feedback_thumb"),
 )
 
 # One row a pick between two replies; its service needn't be a domain of the store.

@@ -1,4 +1,4 @@
-"""Pinned versions, and when each version was last switched to."""
+"""Pinned versions, when each version was last switched to, and feedback."""
 
 from __future__ import annotations
 
@@ -36,6 +36,25 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
     )
+    op.create_table(
+        "feedback",
+        sa.Column("domain", sa.String, nullable=False),
+        sa.Column("id", sa.String(12), nullable=False),
+        sa.Column("conversation", sa.String, nullable=False),
+        sa.Column("history", sa.JSON, nullable=False),
+        sa.Column("reply", sa.JSON, nullable=False),
+        sa.Column("template", sa.Text, nullable=False),
+        sa.Column("thumb", sa.String),
+        sa.Column("corrected_reply", sa.Text),
+        sa.Column("corrected_state", sa.JSON),
+        sa.Column("digest", sa.String(64)),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("domain", "id", name="pk_feedback"),
+        sa.ForeignKeyConstraint(
+            ["domain"], ["domains.name"], name="fk_feedback_domain", ondelete="CASCADE"
+        ),
+        sa.CheckConstraint("thumb IN ('up', 'down')", name="ck_feedback_thumb"),
+    )
     adapters = sa.table("adapters", *map(sa.column, ("domain", "version", "created_at")))
     op.execute(
         sa.insert(activations).from_select(
@@ -47,5 +66,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop them, with all that they hold."""
-    op.drop_table("pins")
-    op.drop_table("activations")
+    for table in ("feedback", "pins", "activations"):
+        op.drop_table(table)

@@ -1,0 +1,200 @@
+"""FeedbackInput: a channel that takes feedback on our replies over HTTP.
+
+# credentials.yml
+rasa_onramp.components.feedback.FeedbackInput:
+  token_env: RASA_ONRAMP_FEEDBACK_TOKEN
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import logging
+import os
+from functools import partial
+from http import HTTPStatus
+from typing import Any, Awaitable, Callable, Dict, Mapping, Optional
+
+from rasa.core.channels.channel import InputChannel, UserMessage
+from rasa.shared.core.trackers import DialogueStateTracker
+from rasa.shared.exceptions import InvalidConfigException
+from sanic import Blueprint
+from sanic.request import Request
+from sanic.response import HTTPResponse
+from sanic.response import json as json_response
+
+from rasa_onramp.components.host import current_runtime
+from rasa_onramp.components.sessions import reply_in
+from rasa_onramp.errors import NotFound, OnrampError, StoreError, StoreUnavailable
+from rasa_onramp.runtime.conversation import Engine
+from rasa_onramp.runtime.correction import corrected
+from rasa_onramp.store import THUMBS, Feedback
+
+__all__ = ["MOST_BYTES", "FeedbackInput"]
+
+logger = logging.getLogger(__name__)
+
+#: What a request's body may weigh; a long reply with its state takes a few thousand.
+MOST_BYTES = 64 * 1024
+
+#: A token that is shorter is soon guessed.
+_LEAST_TOKEN = 16
+
+_KEYS = ("conversation", "reply", "thumb", "corrected_reply", "corrected_state")
+
+
+class _Refused(Exception):
+    """Something about a request; `args` are the status and what to say."""
+
+
+class FeedbackInput(InputChannel):
+    """Takes feedback at POST /webhooks/onramp/feedback, from those who know the token.
+
+    It sends no message to the bot. See docs/feedback.md for what a request holds.
+    """
+
+    def __init__(self, token: str):
+        self._token = token.encode()
+
+    @classmethod
+    def name(cls) -> str:
+        """What Rasa puts into the URL (see parent class)."""
+        return "onramp"
+
+    @classmethod
+    def from_credentials(cls, credentials: Optional[Dict[str, Any]]) -> FeedbackInput:
+        """Read the name of the variable that holds the token. Raises InvalidConfigException."""
+        settings = dict(credentials or {})
+        variable = settings.pop("token_env", None)
+        problem = None
+        if settings or not isinstance(variable, str) or not variable.isidentifier():
+            # don't repeat it: it may be the token itself
+            problem = "give it token_env, the name of an environment variable, and nothing else"
+        elif len(os.environ.get(variable, "")) < _LEAST_TOKEN:
+            problem = (
+                f"the environment variable {variable} holds no token of {_LEAST_TOKEN} characters "
+                f"or more; set one, for example export {variable}=$(openssl rand -hex 32)"
+            )
+        if problem is not None:
+            raise InvalidConfigException(f"credentials.yml: {cls.__name__}: {problem}")
+        return cls(os.environ[str(variable)])
+
+    def blueprint(self, on_new_message: Callable[[UserMessage], Awaitable[Any]]) -> Blueprint:
+        """The routes (see parent class)."""
+        routes = Blueprint("onramp_feedback", __name__)
+
+        # as a stream, because Sanic reads up to 100 MB before it calls any other handler
+        @routes.post("/feedback", stream=True)
+        async def feedback(request: Request) -> HTTPResponse:
+            try:
+                self._authorise(request)
+                said = _content(await _body(request))
+                return json_response(await _take(request, said))
+            except _Refused as refusal:
+                status, problem = refusal.args
+                return json_response({"error": problem}, status=int(status))
+
+        return routes
+
+    def _authorise(self, request: Request) -> None:
+        kind, _, token = request.headers.get("authorization", "").partition(" ")
+        same = hmac.compare_digest(token.encode("utf-8", "replace"), self._token)
+        if not same or kind.lower() != "bearer":
+            raise _Refused(
+                HTTPStatus.UNAUTHORIZED, "wrong or no token; send `Authorization: Bearer TOKEN`"
+            )
+
+
+async def _body(request: Request) -> bytes:
+    assert request.stream is not None  # it is there while a request is handled
+    parts = b""
+    async for part in request.stream:
+        parts += part
+        if len(parts) > MOST_BYTES:
+            raise _Refused(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f"the body is longer than {MOST_BYTES} bytes; send one reply's feedback",
+            )
+    return parts
+
+
+def _content(body: bytes) -> Mapping[str, Any]:
+    """The body, checked as far as it can be without the conversation."""
+    try:
+        said = json.loads(body.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise _bad("the body isn't JSON; send an object") from None
+    if not isinstance(said, dict):
+        raise _bad("the body isn't a JSON object; send one")
+    unknown = sorted(set(said) - set(_KEYS))
+    if unknown:
+        raise _bad(f"there is no key {unknown[0]!r}; the keys are {', '.join(_KEYS)}")
+    for key in _KEYS[:4]:
+        if not isinstance(said.get(key), (str, type(None))):
+            raise _bad(f"{key!r} isn't text; make it one")
+    if not said.get("conversation"):
+        raise _bad("'conversation' is missing; give the sender's id")
+    if said.get("thumb") not in (None, *THUMBS):
+        raise _bad(f"'thumb' is {said['thumb']!r}; make it one of {', '.join(THUMBS)}")
+    if all(said.get(key) is None for key in _KEYS[2:]):
+        raise _bad(f"it says nothing; give one of {', '.join(_KEYS[2:])}")
+    return said
+
+
+async def _take(request: Request, said: Mapping[str, Any]) -> Dict[str, str]:
+    """Find the reply, and store what is said of it."""
+    runtime, agent = current_runtime(), getattr(request.app.ctx, "agent", None)
+    if runtime is None or agent is None or agent.tracker_store is None:
+        raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, "no model with us is loaded; load one")
+    tracker = await agent.tracker_store.retrieve(said["conversation"])
+    loop = asyncio.get_running_loop()
+    try:
+        engine = await loop.run_in_executor(None, runtime.engine)
+        return await loop.run_in_executor(None, partial(_store, engine, tracker, said))
+    except NotFound as error:
+        raise _Refused(HTTPStatus.NOT_FOUND, str(error)) from error
+    except StoreUnavailable as error:
+        logger.error("feedback can't be stored: %s", error)
+        problem = "the store can't be reached; try again later"
+        raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, problem) from error
+    except StoreError as error:
+        raise _bad(str(error)) from error
+    except OnrampError as error:
+        logger.error("feedback can't be taken: %s", error)
+        problem = "the bot isn't ready; see its log"
+        raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, problem) from error
+
+
+def _store(
+    engine: Engine, tracker: Optional[DialogueStateTracker], said: Mapping[str, Any]
+) -> Dict[str, str]:
+    replied = None if tracker is None else reply_in(tracker, engine, said.get("reply"))
+    if replied is None:
+        which = "no such reply" if said.get("reply") else "no reply"
+        raise _Refused(
+            HTTPStatus.NOT_FOUND,
+            f"the conversation has {which} of ours since its session began; give the sender's id "
+            "and the reply's whole text",
+        )
+    state = None
+    if said.get("corrected_state") is not None:
+        try:
+            state = corrected(replied.history[-1].state, said["corrected_state"])
+        except ValueError as error:
+            raise _bad(f"'corrected_state' {error}") from error
+    feedback = Feedback(
+        domain=replied.domain,
+        conversation=said["conversation"],
+        history=replied.history,
+        reply=replied.turn,
+        template=replied.template,
+        thumb=said.get("thumb"),
+        corrected_reply=said.get("corrected_reply"),
+        corrected_state=state,
+    )
+    return {"id": engine.store.feedback.add(feedback), "domain": replied.domain}
+
+
+def _bad(problem: str) -> _Refused:
+    return _Refused(HTTPStatus.BAD_REQUEST, problem)

@@ -1,0 +1,199 @@
+"""What people say of the bot's replies: thumbs, and how a reply or a state should have been."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, Dict, Optional, Tuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from rasa_onramp.dialogue import DONTCARE, Schema, State, Turn
+from rasa_onramp.errors import NotFound, StoreError
+from rasa_onramp.store import tables
+from rasa_onramp.store.checks import check_text
+from rasa_onramp.store.database import Database
+from rasa_onramp.store.digest import bytes_digest, canonical_json
+from rasa_onramp.store.rows import require_domain
+from rasa_onramp.store.serialise import (
+    schema_from_json,
+    state_from_json,
+    state_to_json,
+    turn_from_json,
+    turn_to_json,
+)
+
+__all__ = ["THUMBS", "Feedback", "FeedbackStore", "read_feedback"]
+
+THUMBS = ("up", "down")
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """Feedback on one reply of a domain.
+
+    `history` is the conversation as the domain knows it, up to the message that was answered; user
+    turns carry their states. `reply` is what the bot said, `template` the same with placeholders
+    for values. `corrected_state` is the whole state that the message should have left. `created_at`
+    is set by the store.
+    """
+
+    domain: str
+    reply: Turn
+    history: Tuple[Turn, ...] = ()
+    conversation: str = ""
+    template: str = ""
+    thumb: Optional[str] = None
+    corrected_reply: Optional[str] = None
+    corrected_state: Optional[State] = None
+    created_at: Optional[datetime] = None
+
+    @property
+    def id(self) -> str:
+        """The same for all feedback on the same reply in the same conversation."""
+        said = [turn.text for turn in (*self.history, self.reply)]
+        return bytes_digest(canonical_json([self.conversation, said]).encode("ascii"))[:12]
+
+    @property
+    def corrects(self) -> bool:
+        """Whether it says how something should have been."""
+        return self.corrected_reply is not None or self.corrected_state is not None
+
+
+class FeedbackStore:
+    """The feedback in the database."""
+
+    def __init__(self, database: Database):
+        self._database = database
+
+    def add(self, feedback: Feedback) -> str:
+        """Store feedback; the same person's or another's on the same reply before is replaced.
+
+        Returns its id. Raises StoreError for what says nothing or doesn't fit the domain's schema,
+        NotFound, StoreUnavailable.
+        """
+        row = _row(feedback)
+        table = tables.feedback
+        with self._database.writing() as connection:
+            _check(feedback, _schema(connection, feedback.domain))
+            same = sa.and_(table.c.domain == feedback.domain, table.c.id == feedback.id)
+            before = connection.execute(sa.select(table.c.digest).where(same)).scalar()
+            connection.execute(sa.delete(table).where(same))
+            connection.execute(sa.insert(table).values(**row))
+            if before != row["digest"]:
+                self._database.changed(connection)
+        return feedback.id
+
+    def list(self, domain: str) -> Tuple[Feedback, ...]:
+        """The feedback on a domain, oldest first. Raises NotFound, StoreError, StoreUnavailable."""
+        with self._database.reading() as connection:
+            require_domain(connection, domain)
+            return read_feedback(connection, domain)
+
+    def remove(self, domain: str, id: str) -> None:
+        """Delete the feedback of this id. Raises NotFound, StoreUnavailable."""
+        table = tables.feedback
+        same = sa.and_(table.c.domain == domain, table.c.id == id)
+        with self._database.writing() as connection:
+            require_domain(connection, domain)
+            row = connection.execute(sa.select(table.c.digest).where(same)).first()
+            if row is None:
+                raise NotFound(
+                    f"domain {domain!r} has no feedback {id!r}; `rasa-onramp feedback list "
+                    f"{domain}` shows the ids"
+                )
+            connection.execute(sa.delete(table).where(same))
+            if row.digest is not None:
+                self._database.changed(connection)
+
+
+def read_feedback(connection: Connection, domain: str) -> Tuple[Feedback, ...]:
+    """The feedback on a domain, oldest first, inside a transaction that others opened."""
+    columns = tables.feedback.c
+    rows = connection.execute(
+        sa.select(tables.feedback)
+        .where(columns.domain == domain)
+        .order_by(columns.created_at, columns.id)
+    )
+    return tuple(map(_feedback, rows))
+
+
+def _row(feedback: Feedback) -> Dict[str, Any]:
+    where = f"the feedback on {feedback.domain!r}"
+    if feedback.thumb is None and not feedback.corrects:
+        raise StoreError(f"{where} says nothing; give a thumb, or a corrected reply or state")
+    if feedback.thumb not in (None, *THUMBS):
+        raise StoreError(f"{where} has thumb {feedback.thumb!r}; name one of {', '.join(THUMBS)}")
+    if feedback.corrects and not (feedback.history and feedback.history[-1].is_user):
+        raise StoreError(f"{where} corrects a reply to nothing; give the message it answered")
+    for name, text in (("reply", feedback.reply.text), ("correction", feedback.corrected_reply)):
+        if text is not None and not text.strip():
+            raise StoreError(f"{where} has an empty {name}; give its text")
+    state = feedback.corrected_state
+    content = {
+        "domain": feedback.domain,
+        "conversation": feedback.conversation,
+        "history": [turn_to_json(turn) for turn in feedback.history],
+        "reply": turn_to_json(feedback.reply),
+        "template": feedback.template,
+        "thumb": feedback.thumb,
+        "corrected_reply": feedback.corrected_reply,
+        "corrected_state": None if state is None else state_to_json(state),
+    }
+    check_text(content, where)
+    counts = feedback.corrects or feedback.thumb == "down"
+    digest = bytes_digest(canonical_json(content).encode("ascii")) if counts else None
+    now = datetime.now(timezone.utc)
+    return {**content, "id": feedback.id, "digest": digest, "created_at": now}
+
+
+def _feedback(row: Any) -> Feedback:
+    where = f"feedback {row.id!r} of domain {row.domain!r}"
+    if not isinstance(row.history, list):
+        raise StoreError(f"{where} has a history that isn't a list; delete it and give it again")
+    return Feedback(
+        domain=row.domain,
+        conversation=row.conversation,
+        history=tuple(turn_from_json(turn, f"{where}, history,") for turn in row.history),
+        reply=turn_from_json(row.reply, f"{where}, reply,"),
+        template=row.template,
+        thumb=row.thumb,
+        corrected_reply=row.corrected_reply,
+        corrected_state=None
+        if row.corrected_state is None
+        else state_from_json(row.corrected_state, f"{where}, corrected_state,"),
+        created_at=row.created_at,
+    )
+
+
+def _schema(connection: Connection, domain: str) -> Schema:
+    require_domain(connection, domain)
+    schema = sa.select(tables.domains.c.schema).where(tables.domains.c.name == domain)
+    return schema_from_json(connection.execute(schema).scalar(), f"the schema of domain {domain!r}")
+
+
+def _check(feedback: Feedback, schema: Schema) -> None:
+    """Raise StoreError for a corrected state that the schema doesn't have."""
+    state = feedback.corrected_state
+    if state is None:
+        return
+    where = f"the corrected state of the feedback on {schema.name!r}"
+    slots = {slot.name: slot for slot in schema.slots if slot.name in schema.tracked_slots}
+    for name, values in state.values.items():
+        if name not in slots:
+            raise StoreError(f"{where} has a slot {name!r}; it may have {', '.join(slots)}")
+        listed = slots[name].values
+        for value in values:
+            if not value.strip() or (listed and value not in (*listed, DONTCARE)):
+                wanted = f"one of {', '.join(listed)}, or {DONTCARE}" if listed else "a text"
+                raise StoreError(f"{where} has {value!r} for slot {name!r}; give {wanted}")
+    intents = [intent.name for intent in schema.intents]
+    if state.active_intent not in (None, *intents):
+        raise StoreError(
+            f"{where} has the intent {state.active_intent!r}; name one of {', '.join(intents)}"
+        )
+    known = {slot.name for slot in schema.slots}
+    for name in state.requested_slots:
+        if name not in known:
+            raise StoreError(f"{where} asks for a slot {name!r}; it may ask for {', '.join(known)}")

@@ -1,0 +1,114 @@
+"""What a domain is adapted on and answers from: its schema, its support dialogues, and what people
+corrected.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Iterable, List, Optional, Sequence, Tuple
+
+import sqlalchemy as sa
+
+from rasa_onramp.dialogue import Dialogue, Schema, State, Turn
+from rasa_onramp.store import tables
+from rasa_onramp.store.database import Database
+from rasa_onramp.store.digest import dialogue_digest, schema_digest, support_digest_of
+from rasa_onramp.store.feedback import Feedback, read_feedback
+from rasa_onramp.store.rows import read_dialogues, require_domain
+from rasa_onramp.store.serialise import schema_from_json
+
+__all__ = ["SupportSet", "corrected_dialogues", "read_support"]
+
+
+@dataclass(frozen=True)
+class SupportSet:
+    """`dialogues` are the support dialogues (all that aren't held out), then those that corrections
+    make; `blocked` the texts and templates of replies that were voted down; `digest` is of all that
+    a version is made from, but not of `held_out`.
+    """
+
+    schema: Schema
+    dialogues: Tuple[Dialogue, ...]
+    held_out: Tuple[Dialogue, ...]
+    blocked: Tuple[str, ...]
+    digest: str
+
+
+def read_support(database: Database, domain: str) -> SupportSet:
+    """A domain's support set at one moment. Raises NotFound, StoreError, StoreUnavailable."""
+    table = tables.domains.c
+    with database.reading() as connection:
+        row = connection.execute(sa.select(table.schema).where(table.name == domain)).first()
+        if row is None:
+            require_domain(connection, domain)
+        dialogues = read_dialogues(connection, domain, None)
+        feedback = read_feedback(connection, domain)
+        counting = sa.select(tables.feedback.c.digest).where(
+            tables.feedback.c.domain == domain, tables.feedback.c.digest.isnot(None)
+        )
+        digests = connection.execute(counting).scalars().all()
+    schema = schema_from_json(row.schema, f"the schema of domain {domain!r}")
+    support = tuple(dialogue for dialogue in dialogues if dialogue.split != "held-out")
+    down = [each for each in feedback if each.thumb == "down"]
+    blocked = {text for each in down for text in (each.reply.text, each.template) if text}
+    return SupportSet(
+        schema=schema,
+        dialogues=(*support, *corrected_dialogues(feedback)),
+        held_out=tuple(dialogue for dialogue in dialogues if dialogue.split == "held-out"),
+        blocked=tuple(sorted(blocked)),
+        digest=support_digest_of(schema_digest(schema), map(dialogue_digest, support), digests),
+    )
+
+
+def corrected_dialogues(feedback: Sequence[Feedback]) -> Tuple[Dialogue, ...]:
+    """One dialogue for each correction: the conversation so far, as it should have been.
+
+    It ends in the corrected reply, or, where only the state was corrected, in the bot's own.
+    Earlier messages whose state was corrected too, in other feedback on the same conversation, have
+    that.
+    """
+    return tuple(
+        _corrected(each, [other for other in feedback if other.conversation == each.conversation])
+        for each in feedback
+        if each.corrects
+    )
+
+
+def _corrected(feedback: Feedback, others: Iterable[Feedback]) -> Dialogue:
+    turns = list(feedback.history)
+    before = sorted(others, key=lambda other: len(other.history))
+    for other in (*(o for o in before if _precedes(o, feedback)), feedback):
+        if other.corrected_state is not None:
+            _put(turns, len(other.history) - 1, other.corrected_state)
+    reply = feedback.reply
+    if feedback.corrected_reply is not None:
+        reply = replace(reply, text=feedback.corrected_reply, spans=())
+    name = f"feedback-{feedback.id}"
+    return Dialogue(name, feedback.domain, (*turns, reply), "support")
+
+
+def _precedes(other: Feedback, feedback: Feedback) -> bool:
+    """Whether `other` is on an earlier message of the very same conversation."""
+    said = [turn.text for turn in other.history]
+    longer = len(feedback.history) > len(said) > 0
+    return longer and [turn.text for turn in feedback.history[: len(said)]] == said
+
+
+def _put(turns: List[Turn], place: int, state: State) -> None:
+    """Correct the state at `place`. What the messages after it left as it was is corrected there
+    too: a value that was missed would else be unlearned at the next message.
+    """
+    wrong: Optional[State] = turns[place].state
+    tracked = wrong.values if wrong is not None else {}
+    for later in range(place + 1, len(turns)):
+        then = turns[later].state
+        if then is None:
+            continue
+        values = {}
+        for slot in dict.fromkeys([*then.values, *state.values]):
+            kept = then.values.get(slot) == tracked.get(slot)
+            value = (state if kept else then).values.get(slot)
+            if value is not None:
+                values[slot] = value
+        turns[later] = replace(turns[later], state=replace(then, values=values))
+    turns[place] = replace(turns[place], state=state)
