@@ -28,11 +28,20 @@ from rasa_onramp.dialogue import (
 from rasa_onramp.errors import (
     CheckpointError,
     ConfigError,
+    FormatError,
     NotFound,
     StoreError,
     StoreUnavailable,
 )
-from rasa_onramp.store import ImportReport, Store, open_store, support_digest, tables
+from rasa_onramp.store import (
+    ImportReport,
+    Intake,
+    Label,
+    Store,
+    open_store,
+    support_digest,
+    tables,
+)
 from rasa_onramp.store.connect import make_engine, parse_url
 
 __all__ = ["PARCELS", "StoreContract", "corpus", "dialogue"]
@@ -223,7 +232,107 @@ class StoreContract:
         calls: List[tuple] = []
         store.dialogues.import_corpus(many(1))
         store.dialogues.import_corpus(many(450), lambda *call: calls.append(call))
-        assert calls == [(1, 450), (201, 450), (401, 450), (450, 450)]
+        assert calls == [(200, 450), (400, 450), (450, 450)]
+
+    def test_dialogues_may_come_from_a_stream(self, store: Store) -> None:
+        made: List[int] = []
+
+        def stream() -> Iterator[Dialogue]:
+            for number in range(450):
+                made.append(number)
+                yield dialogue(f"parcel-{number:04}")
+
+        seen: List[tuple] = []
+
+        def progress(done: int, total: Optional[int]) -> None:
+            seen.append((done, len(made), total))
+
+        report = store.dialogues.import_dialogues([PARCELS], stream(), progress=progress)
+        assert report == ImportReport(("parcels",), added=450, replaced=0, unchanged=0)
+        # no more than a batch is taken from it at a time
+        assert seen == [(200, 200, None), (400, 400, None), (450, 450, None)]
+        assert store.dialogues.dialogues("parcels") == many(450).dialogues
+
+    def test_a_stream_that_breaks_leaves_the_store_as_it_was(self, store: Store) -> None:
+        store.dialogues.import_corpus(many(2))
+        before = (store.revision(), self._rows(store))
+
+        def stream() -> Iterator[Dialogue]:
+            yield from many(300, "a new text").dialogues
+            raise FormatError("not readable", path="x", mend="mend it")
+
+        with pytest.raises(FormatError):
+            store.dialogues.import_dialogues([PARCELS], stream())
+        assert (store.revision(), self._rows(store)) == before
+
+    # Labels
+
+    def test_dialogues_that_wait_for_labels_do_not_count(self, store: Store) -> None:
+        a, b, c = dialogue("a"), dialogue("b"), dialogue("c", split="held-out")
+        how = Intake(lambda dialogue: dialogue.id != "a")
+        report = store.dialogues.import_corpus(corpus(a, b, c), how=how)
+        assert (report.added, report.waiting) == (3, 2)
+        assert store.dialogues.dialogues("parcels") == (a,)
+        assert store.dialogues.dialogues("parcels", "held-out") == ()
+        assert store.dialogues.dialogues("parcels", waiting=True) == (b, c)
+        assert store.dialogues.dialogues("parcels", "held-out", waiting=True) == (c,)
+        assert store.dialogues.dialogues("parcels", waiting=None) == (a, b, c)
+        (summary,) = store.dialogues.summary()
+        assert (summary.n_dialogues, summary.n_support, summary.n_held_out) == (3, 1, 0)
+        assert summary.n_waiting == 2
+        assert summary.support_digest == support_digest(PARCELS, [a])
+        # the same content again, as it is: now they count
+        report = store.dialogues.import_corpus(corpus(a, b))
+        assert (report.unchanged, report.replaced, report.waiting) == (1, 1, 0)
+        assert store.dialogues.dialogues("parcels") == (a, b)
+
+    def test_labels_are_kept_as_such(self, store: Store) -> None:
+        a = dialogue("a", split=None)
+        wait = Intake(lambda dialogue: True)
+        store.dialogues.import_corpus(corpus(a, dialogue("b")), how=wait)
+        revision = store.revision()
+        guess, right = State({"number": ("RX",)}), State({"number": ("RX48",)}, "track")
+        turns = (replace(a.turns[0], state=right), *a.turns[1:])
+        after = replace(a, turns=turns, split="support")
+        store.labels.save(a, after, {0: guess, 2: State()}, version=3)
+        assert store.revision() > revision
+        assert store.dialogues.dialogues("parcels") == (after,)
+        assert store.dialogues.dialogues("parcels", waiting=True) == (dialogue("b"),)
+        labels = (Label("a", 0, guess, right, 3), Label("a", 2, State(), None, 3))
+        assert store.labels.of("parcels") == labels
+        assert [label.corrected for label in labels] == [True, True]
+        # the file again, with whatever it says
+        for again in (a, dialogue("a", "another text")):
+            report = store.dialogues.import_corpus(corpus(again), how=wait)
+            assert (report.kept, report.replaced, report.waiting) == (1, 0, 0)
+        report = store.dialogues.import_corpus(corpus(after), how=wait)
+        assert (report.kept, report.unchanged) == (0, 1)
+        assert store.labels.of("parcels") == labels
+        # labelled again
+        store.labels.save(after, a, {0: guess})
+        assert store.labels.of("parcels") == (Label("a", 0, guess, a.turns[0].state, None),)
+        report = store.dialogues.import_corpus(
+            corpus(dialogue("a", "another text")), how=Intake(replace_labelled=True)
+        )
+        assert report.replaced == 1
+        assert store.labels.of("parcels") == ()
+
+    def test_labels_go_with_their_domain(self, store: Store) -> None:
+        store.dialogues.import_corpus(corpus(dialogue("a")))
+        store.labels.save(dialogue("a"), dialogue("a"), {0: State()})
+        store.dialogues.delete_domain("parcels")
+        with pytest.raises(NotFound):
+            store.labels.of("parcels")
+        store.dialogues.import_corpus(corpus(dialogue("a")))
+        assert store.labels.of("parcels") == ()
+
+    def test_a_dialogue_that_changed_meanwhile_is_not_labelled(self, store: Store) -> None:
+        store.dialogues.import_corpus(corpus(dialogue("a", "another text")))
+        before = (store.revision(), self._rows(store))
+        for name in ("a", "b"):
+            with pytest.raises(StoreError, match="changed or deleted meanwhile"):
+                store.labels.save(dialogue(name), dialogue(name), {0: State()})
+        assert (store.revision(), self._rows(store)) == before
 
     # All or nothing
 

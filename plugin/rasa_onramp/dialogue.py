@@ -6,7 +6,7 @@ treated as read-only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import FrozenSet, Mapping, Optional, Tuple
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Span",
     "State",
     "Turn",
+    "joined",
 ]
 
 #: The value a slot takes when the user says that any value will do.
@@ -159,6 +160,32 @@ class Corpus:
 
     schemas: Mapping[str, Schema]
     dialogues: Tuple[Dialogue, ...]
+
+
+def joined(first: Turn, second: Turn) -> Turn:
+    """Two utterances of one speaker, one right after the other, as one turn.
+
+    The later state and the later call count; what is requested adds up.
+    """
+    shift = len(first.text) + 1
+    moved = tuple(replace(s, start=s.start + shift, end=s.end + shift) for s in second.spans)
+    called = second if second.action is not None or second.results else first
+    return Turn(
+        speaker=first.speaker,
+        text=f"{first.text} {second.text}",
+        state=_state_of_both(first.state, second.state),
+        action=called.action,
+        parameters=called.parameters,
+        results=called.results,
+        spans=first.spans + moved,
+    )
+
+
+def _state_of_both(first: Optional[State], second: Optional[State]) -> Optional[State]:
+    if first is None or second is None:
+        return first if second is None else second
+    requested = dict.fromkeys((*first.requested_slots, *second.requested_slots))
+    return replace(second, requested_slots=tuple(requested))
 
 
 def _by_name(items, name):

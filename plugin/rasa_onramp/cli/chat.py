@@ -16,6 +16,7 @@ from rasa_onramp.cli.options import (
     reply_checkpoint_option,
     threads_option,
 )
+from rasa_onramp.cli.terminal import read_line
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.router import DomainIndex, Route, Router
@@ -77,7 +78,7 @@ def command(
         if domain is not None:
             engine.router = _OneDomain(engine.router, domain)
         default = "ask" if sys.stdin.isatty() else "support"
-        chat(engine, answerer(kind or default, store, _read_line))
+        chat(engine, answerer(kind or default, store, read_line))
 
 
 def chat(engine: Engine, answer: Answerer) -> None:
@@ -94,7 +95,7 @@ def chat(engine: Engine, answer: Answerer) -> None:
         return rows
 
     while True:
-        text = _read_line("\nyou> ")
+        text = read_line("\nyou> ")
         if text is None or text.strip() == "/quit":
             return
         text = text.strip()
@@ -124,25 +125,6 @@ def _show_states(session: Session) -> None:
         _show(f"domain  {domain}")
         for line in state_lines(state):
             _show(line)
-
-
-def _read_line(prompt: str) -> Optional[str]:
-    """A line of the user's, None at the end of the input. Piped input is shown as if typed."""
-    try:
-        if sys.stdin.isatty():
-            line = input(prompt)
-        else:
-            line = sys.stdin.readline()
-            line.encode("utf-8")
-            if not line:
-                return None
-            click.echo(prompt + line.rstrip("\r\n"))
-    except EOFError:
-        click.echo()
-        return None
-    except UnicodeError:
-        raise ConfigError("the input isn't UTF-8; send the messages as UTF-8") from None
-    return line.rstrip("\r\n")
 
 
 class _OneDomain(Router):

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Collection, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Collection, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from rasa_onramp.dialogue import Corpus, Dialogue, Schema
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.formats import read
 
-__all__ = ["read_all", "yaml_files"]
+if TYPE_CHECKING:  # SQL isn't loaded by what reads files only
+    from rasa_onramp.store import Store
+
+__all__ = ["chosen_schema", "has_states", "read_all", "yaml_files"]
 
 
 def read_all(
-    paths: Sequence[str], format: Optional[str], services: Optional[Collection[str]] = None
+    paths: Sequence[str],
+    format: Optional[str],
+    services: Optional[Collection[str]] = None,
+    schema: Optional[Schema] = None,
 ) -> Corpus:
-    """The corpora of all `paths` as one. A folder of YAML files counts as those files.
+    """The corpora of all `paths` as one. A folder of YAML files counts as those files. `schema` is
+    what formats that bring none are read with.
 
     Raises FormatError, and ConfigError where two files disagree about a domain or a dialogue.
     """
     schemas: Dict[str, Tuple[Schema, Path]] = {}
     dialogues: Dict[Tuple[str, str], Tuple[Dialogue, Path]] = {}
     for path in _files(paths, format):
-        corpus = read(path, format=format, services=services)
+        corpus = read(path, format=format, services=services, schema=schema)
         for schema in corpus.schemas.values():
             known, before = schemas.setdefault(schema.name, (schema, path))
             if known != schema:
@@ -42,6 +49,26 @@ def read_all(
         schemas={name: schema for name, (schema, _) in schemas.items()},
         dialogues=tuple(dialogue for dialogue, _ in dialogues.values()),
     )
+
+
+def chosen_schema(store: Store, file: Optional[str], domain: Optional[str]) -> Optional[Schema]:
+    """The schema that `--schema` or `--domain` names; None where neither does.
+
+    Raises ConfigError, FormatError, NotFound.
+    """
+    if file is not None and domain is not None:
+        raise ConfigError("both --schema and --domain are given; give one of them")
+    if domain is not None:
+        return store.dialogues.schema(domain)
+    if file is None:
+        return None
+    (schema,) = read(file, format="yaml").schemas.values()
+    return schema
+
+
+def has_states(dialogue: Dialogue) -> bool:
+    """Whether any turn of `dialogue` has a state."""
+    return any(turn.state is not None for turn in dialogue.turns)
 
 
 def yaml_files(folder: Path) -> List[Path]:

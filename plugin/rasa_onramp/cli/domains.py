@@ -21,5 +21,7 @@ def command() -> None:
         version = f"version {row.active_version}" if row.active_version else "not adapted"
         if row.stale:
             version += ", support or feedback changed since: adapt again"
+        if row.n_waiting:
+            version += f", {row.n_waiting} wait for labels"
         counts = f"{row.n_support:>4} support {row.n_held_out:>5} held out"
         click.echo(f"{row.name:<{width}}  {counts}  {version}")

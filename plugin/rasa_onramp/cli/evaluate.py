@@ -24,7 +24,7 @@ from rasa_onramp.cli.predictions import check_predictions
 from rasa_onramp.evaluation.few_shot import Protocol
 from rasa_onramp.evaluation.methods import ALL_METHODS, METHODS
 from rasa_onramp.evaluation.reply_few_shot import REPLY_METHODS
-from rasa_onramp.formats import FORMATS
+from rasa_onramp.formats import COMPLETE_FORMATS
 from rasa_onramp.metalearning.finetuning import FineTuning
 from rasa_onramp.metalearning.reply_finetuning import ReplyFineTuning
 
@@ -56,7 +56,7 @@ def _methods(
     "name",
     metavar="NAME",
     default=None,
-    help=f"One of {', '.join(FORMATS)}. Default: guessed.",
+    help=f"One of {', '.join(COMPLETE_FORMATS)}. Default: guessed.",
 )
 @click.option(
     "--services",

@@ -6,11 +6,13 @@ from typing import Optional, Tuple
 
 import click
 
-from rasa_onramp.cli.corpora import read_all
+from rasa_onramp.cli.corpora import chosen_schema, has_states, read_all
 from rasa_onramp.cli.options import progress_bar, progress_option
+from rasa_onramp.cli.tracker_stores import FORMAT, import_tracker_stores, is_tracker_store
+from rasa_onramp.dialogue import Corpus, Dialogue
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.formats import FORMATS
-from rasa_onramp.store import open_store
+from rasa_onramp.store import ImportReport, Intake, Store, open_store
 
 __all__ = ["command"]
 
@@ -22,41 +24,109 @@ __all__ = ["command"]
     "name",
     metavar="NAME",
     default=None,
-    help=f"One of {', '.join(FORMATS)}. Default: guessed from the path.",
+    help=f"One of {', '.join((*FORMATS, FORMAT))}. Default: guessed from the path.",
 )
 @click.option(
     "--services",
     metavar="NAMES",
     default=None,
-    help="Only these services, separated by commas (sgd folders).",
+    help="Only these services, separated by commas (folders of sgd or multiwoz).",
+)
+@click.option(
+    "--schema",
+    "schema_file",
+    type=click.Path(),
+    default=None,
+    help="YAML file whose domain the conversations are about, for formats that bring no schema.",
+)
+@click.option(
+    "--domain",
+    metavar="NAME",
+    default=None,
+    help="The same, by the name of a domain that the store has.",
+)
+@click.option(
+    "--check/--no-check",
+    default=None,
+    help="Have the dialogues wait for `rasa-onramp label` before they are learned from. Default: "
+    "those of a tracker store, and conversations of a chat log without states.",
+)
+@click.option(
+    "--replace-labelled",
+    is_flag=True,
+    help="Replace dialogues that a person labelled too. Without it they stay as labelled.",
+)
+@click.option(
+    "--skip-bad",
+    is_flag=True,
+    help="Leave sessions of a tracker store that can't be read out, and say so, rather than stop.",
 )
 @progress_option
 def command(
-    paths: Tuple[str, ...], name: Optional[str], services: Optional[str], progress: Optional[bool]
+    paths: Tuple[str, ...],
+    name: Optional[str],
+    services: Optional[str],
+    schema_file: Optional[str],
+    domain: Optional[str],
+    check: Optional[bool],
+    replace_labelled: bool,
+    skip_bad: bool,
+    progress: Optional[bool],
 ) -> None:
     """Import dialogue files or folders (PATHS) into the store: all of them, or none.
 
     A folder holds a corpus in SGD's format, or YAML files. Importing the same content again
     changes nothing.
+
+    Conversations of a Rasa bot are read from its SQL tracker store: PATH is its SQLAlchemy URL or,
+    with --format tracker-store, the name of an environment variable that holds it (so that no
+    password stands on the command line), or an SQLite file.
     """
     wanted = None
     if services is not None:
         wanted = tuple(s.strip() for s in services.split(",") if s.strip())
         if not wanted:
             raise ConfigError("--services names no service; give names separated by commas")
+    from_bot = name == FORMAT or (name is None and any(map(is_tracker_store, paths)))
+    if skip_bad and not from_bot:
+        raise click.UsageError("--skip-bad is for tracker stores")
     with open_store() as store:
         store.revision()  # a store that isn't there is said before any work
-        corpus = read_all(paths, name, wanted)
-        total = len(corpus.dialogues)
-        with progress_bar(progress, total=total, desc="import", unit="dialogue") as bar:
+        schema = chosen_schema(store, schema_file, domain)
+        if from_bot:
+            intake = Intake(lambda dialogue: check is not False, replace_labelled)
+            report = import_tracker_stores(store, paths, schema, intake, skip_bad, progress)
+        else:
+            corpus = read_all(paths, name, wanted, schema)
 
-            def after_dialogues(done: int, count: int) -> None:
-                bar.update(done - bar.n)
+            def waits(dialogue: Dialogue) -> bool:
+                # conversations, unlike files with a schema, may come without any state
+                return (schema is not None and not has_states(dialogue)) if check is None else check
 
-            report = store.dialogues.import_corpus(corpus, progress=after_dialogues)
+            report = _import_corpus(store, corpus, Intake(waits, replace_labelled), progress)
+    _show(report)
+
+
+def _import_corpus(
+    store: Store, corpus: Corpus, how: Intake, progress: Optional[bool]
+) -> ImportReport:
+    total = len(corpus.dialogues)
+    with progress_bar(progress, total=total, desc="import", unit="dialogue") as bar:
+
+        def after_dialogues(done: int, count: Optional[int]) -> None:
+            bar.update(done - bar.n)
+
+        return store.dialogues.import_corpus(corpus, after_dialogues, how)
+
+
+def _show(report: ImportReport) -> None:
+    kept = f", {report.kept} kept as labelled" if report.kept else ""
     click.echo(
         f"{', '.join(report.domains)}: {report.added} dialogues added, "
-        f"{report.replaced} replaced, {report.unchanged} unchanged"
+        f"{report.replaced} replaced, {report.unchanged} unchanged{kept}"
     )
     for domain in report.updated:
         click.echo(f"{domain}: its schema was replaced")
+    if report.waiting:
+        (domain,) = report.domains if len(report.domains) == 1 else ("DOMAIN",)
+        click.echo(f"{report.waiting} wait for labels: rasa-onramp label {domain}")

@@ -21,6 +21,8 @@ __all__ = ["COMMANDS", "cli", "main"]
 COMMANDS = {
     "init": ("init", "Create or upgrade the store; with --bot, add us to an existing bot."),
     "import": ("import_", "Import dialogue files into the store."),
+    "label": ("label", "Label or correct the states of dialogues, one by one, in the terminal."),
+    "export": ("export", "Write domains and their dialogues as files."),
     "domains": ("domains", "List the store's domains."),
     "adapt": ("adapt", "Adapt domains to their support dialogues and switch to the result."),
     "versions": ("versions", "List, compare, switch, pin and clear out adapter versions."),

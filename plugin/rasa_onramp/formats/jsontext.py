@@ -14,7 +14,7 @@ from rasa_onramp.errors import FormatError
 from rasa_onramp.formats.source import line_at
 from rasa_onramp.formats.wording import UNSTORABLE
 
-__all__ = ["line_of", "parse_json"]
+__all__ = ["line_of", "parse_json", "parse_json_line"]
 
 _DECODER = json.JSONDecoder()
 _BLANK = re.compile(r"[ \t\r\n]*")
@@ -41,6 +41,17 @@ def parse_json(text: str, path: Path) -> Any:
     if _DOUBTFUL_ESCAPE.search(text):
         _refuse_unstorable(value, text, path)
     return value
+
+
+def parse_json_line(line: str, path: Path, number: int) -> Any:
+    """Like `parse_json`, of line `number` of a file of JSON values, one a line."""
+    try:
+        return parse_json(line, path)
+    except FormatError as error:
+        if error.line is None:
+            raise
+        # says the same with the line's number
+        return parse_json("\n" * (number - 1) + line, path)
 
 
 def line_of(text: str, keys: Sequence[Union[str, int]]) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Dict, Mapping, Tuple, Union
 
 from rasa_onramp.errors import FormatError
-from rasa_onramp.formats.jsontext import parse_json
+from rasa_onramp.formats.jsontext import parse_json_line
 from rasa_onramp.formats.shape import Misfit, get, shape
 from rasa_onramp.formats.source import read_text
 from rasa_onramp.formats.wording import quote
@@ -71,7 +71,7 @@ def read_replies(path: Union[str, Path]) -> Replies:
         if not line.strip():
             continue
         try:
-            turn = _turn(_json(line, path, number))
+            turn = _turn(parse_json_line(line, path, number))
         except Misfit as misfit:
             raise FormatError(misfit.message, path=path, line=number, mend=misfit.mend) from misfit
         if turn.key in seen:
@@ -82,15 +82,6 @@ def read_replies(path: Union[str, Path]) -> Replies:
         turns.append(turn)
     digest = hashlib.sha256(text.encode("utf-8")).hexdigest()
     return Replies(path, digest, tuple(turns))
-
-
-def _json(line: str, path: Path, number: int) -> Any:
-    try:
-        return parse_json(line, path)
-    except FormatError as error:
-        if error.line is not None:
-            parse_json("\n" * (number - 1) + line, path)  # says the same with the line's number
-        raise
 
 
 def _turn(raw: Any) -> AnsweredTurn:

@@ -9,9 +9,21 @@ A dialogue over several services becomes one Dialogue for each of them, with the
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Collection, Dict, Iterator, List, Mapping, Optional, Set, Tuple, Union
+from typing import (
+    Any,
+    Collection,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Set,
+    Tuple,
+    Type,
+    Union,
+)
 
-from rasa_onramp.dialogue import Corpus, Dialogue, Turn
+from rasa_onramp.dialogue import Corpus, Dialogue, Schema, Turn
 from rasa_onramp.errors import FormatError
 from rasa_onramp.formats.jsontext import line_of, parse_json
 from rasa_onramp.formats.sgd_frames import Service, read_turn
@@ -20,7 +32,7 @@ from rasa_onramp.formats.shape import Keys, Misfit, get, shape
 from rasa_onramp.formats.source import read_text
 from rasa_onramp.formats.wording import did_you_mean, quote
 
-__all__ = ["LIMIT", "dialogue_files", "read_sgd"]
+__all__ = ["LIMIT", "SgdDialogues", "dialogue_files", "read_folder", "read_sgd"]
 
 #: The most bytes a file of the folder may hold, unpacked. SGD's own stay below 2 MiB.
 LIMIT = 64 * 2**20
@@ -37,12 +49,22 @@ def read_sgd(folder: Union[str, Path], services: Optional[Collection[str]] = Non
     """
     folder = Path(folder)
     schemas = read_sgd_schemas(folder, LIMIT)
+    return read_folder(folder, schemas, services, SgdDialogues)
+
+
+def read_folder(
+    folder: Path,
+    schemas: Mapping[str, Schema],
+    services: Optional[Collection[str]],
+    kind: Type[SgdDialogues],
+) -> Corpus:
+    """The dialogue files of `folder`, read as `kind` reads them. Raises FormatError."""
     for name in services or ():
         if name not in schemas:
             mend = did_you_mean(name, schemas, "it in schema.json")
             raise FormatError(f"no service called {quote(name)}", path=folder, mend=mend)
     wanted = {name: schemas[name] for name in schemas if services is None or name in services}
-    reader = _Reader({name: Service.of(schema) for name, schema in schemas.items()}, set(wanted))
+    reader = kind({name: Service.of(schema) for name, schema in schemas.items()}, set(wanted))
     dialogues: List[Dialogue] = []
     for path in dialogue_files(folder):
         text = read_text(path, LIMIT)
@@ -80,8 +102,11 @@ def dialogue_files(folder: Path) -> Tuple[Path, ...]:
     return files
 
 
-class _Reader:
+class SgdDialogues:
     """Reads dialogues one by one, and remembers whose ids it has seen."""
+
+    #: Whether frames of services that the dialogue doesn't list are passed over.
+    passes_over_unlisted = False
 
     def __init__(self, services: Mapping[str, Service], wanted: Set[str]):
         self.services = services
@@ -148,6 +173,8 @@ class _Reader:
             service = get(shape(frame, dict, "a frame", at), "service", str, at)
             self._check_service(service, (*at, "service"))
             if service not in services:
+                if self.passes_over_unlisted:
+                    continue
                 mend = "list it under the dialogue's services"
                 message = f"a frame of {quote(service)}, which the dialogue doesn't list"
                 raise Misfit(message, mend, (*at, "service"))
@@ -156,8 +183,14 @@ class _Reader:
             frames[service] = frame, at
         for service, said in views.items():
             frame, at = frames.get(service, ({}, keys))
-            said.append(read_turn(speaker, text, frame, at, self.services[service]))
+            said.append(self.turn(speaker, text, frame, at, self.services[service]))
         return speaker
+
+    def turn(
+        self, speaker: str, text: str, frame: Dict[str, Any], keys: Keys, service: Service
+    ) -> Turn:
+        """The turn as `service` sees it. Raises Misfit."""
+        return read_turn(speaker, text, frame, keys, service)
 
     def _check_service(self, name: Any, keys: Keys) -> None:
         if not isinstance(name, str) or name not in self.services:

@@ -19,7 +19,15 @@ from rasa_onramp.formats.sgd import LIMIT, dialogue_files
 from rasa_onramp.formats.sgd_schema import schema_file
 from rasa_onramp.formats.source import read_text
 
-__all__ = ["Predicted", "Written", "write_sgd_predictions"]
+__all__ = [
+    "Predicted",
+    "Written",
+    "empty_folder",
+    "json_file",
+    "state_to_sgd",
+    "write_file",
+    "write_sgd_predictions",
+]
 
 #: By dialogue id and service: a state, or None for an empty one, for each user turn of the
 #: dialogue, those without a frame of the service included (as in Dialogue.turns).
@@ -48,8 +56,8 @@ def write_sgd_predictions(
     source, out = Path(source_folder), Path(out_folder)
     text_of_schema = read_text(schema_file(source), LIMIT)
     files = dialogue_files(source)
-    _prepare(out)
-    _write(out / "schema.json.gz", gzip.compress(text_of_schema.encode("utf-8"), mtime=0))
+    empty_folder(out)
+    write_file(out / "schema.json.gz", gzip.compress(text_of_schema.encode("utf-8"), mtime=0))
     services: Dict[str, List[str]] = {}
     for dialogue_id, service in predicted:
         services.setdefault(dialogue_id, []).append(service)
@@ -69,8 +77,7 @@ def write_sgd_predictions(
             written.append(_with_predictions(dialogue, predicted))
         if written:
             name = path.name[: -len(".gz")] if path.suffix == ".gz" else path.name
-            text = json.dumps(written, indent=2, ensure_ascii=False) + "\n"
-            _write(out / name, text.encode("utf-8"))
+            write_file(out / name, json_file(written))
             count += len(written)
     if services:
         raise ValueError(f"predictions for {min(services)!r}, which is not in {source}")
@@ -92,7 +99,7 @@ def _with_predictions(dialogue: Dict[str, Any], predicted: Predicted) -> Dict[st
             frames = [
                 {
                     "service": frame["service"],
-                    "state": _state(predicted[name, frame["service"]][position]),
+                    "state": state_to_sgd(predicted[name, frame["service"]][position]),
                 }
                 for frame in turn["frames"]
             ]
@@ -103,7 +110,8 @@ def _with_predictions(dialogue: Dict[str, Any], predicted: Predicted) -> Dict[st
     return {**dialogue, "turns": turns}
 
 
-def _state(state: Optional[State]) -> Dict[str, Any]:
+def state_to_sgd(state: Optional[State]) -> Dict[str, Any]:
+    """A frame's `state`."""
     state = state or State()
     return {
         "active_intent": state.active_intent or "NONE",
@@ -112,7 +120,8 @@ def _state(state: Optional[State]) -> Dict[str, Any]:
     }
 
 
-def _prepare(out: Path) -> None:
+def empty_folder(out: Path) -> None:
+    """Make the folder `out`, or see that it holds no JSON files. Raises ConfigError."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         there = sorted(out.glob("*.json*"))
@@ -120,11 +129,17 @@ def _prepare(out: Path) -> None:
         message = f"{out} can't be written ({error.strerror}); choose another folder"
         raise ConfigError(message) from error
     if there:
-        # The scorer would take them for predictions too.
+        # Who reads the folder would take them as part of it.
         raise ConfigError(f"{out} holds {there[0].name} already; choose an empty folder")
 
 
-def _write(path: Path, data: bytes) -> None:
+def json_file(content: Any) -> bytes:
+    """What a file of SGD's kind holds for `content`."""
+    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode("utf-8")
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file. Raises ConfigError."""
     try:
         path.write_bytes(data)
     except OSError as error:

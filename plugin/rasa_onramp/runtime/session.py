@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from rasa_onramp.dialogue import Span, State, Turn
+from rasa_onramp.dialogue import Span, State, Turn, joined
 
 __all__ = ["Said", "Session", "span_from_json", "span_to_json", "state_from_json", "state_to_json"]
 
@@ -48,7 +48,7 @@ class Session:
             self.results[domain] = turn.results
         if self.turns and not self.turns[-1].turn.is_user:
             last = self.turns.pop()
-            turn, domain = _joined(last.turn, turn), domain or last.domain
+            turn, domain = joined(last.turn, turn), domain or last.domain
         self.turns.append(Said(turn, domain))
 
     def history(self, domain: str) -> Tuple[Turn, ...]:
@@ -95,16 +95,3 @@ def span_from_json(value: Any) -> Span:
         return Span(str(slot), int(start), int(end))
     except TypeError:
         raise ValueError("not a span") from None
-
-
-def _joined(first: Turn, second: Turn) -> Turn:
-    shift = len(first.text) + 1
-    moved = tuple(replace(s, start=s.start + shift, end=s.end + shift) for s in second.spans)
-    return Turn(
-        speaker="system",
-        text=f"{first.text} {second.text}",
-        action=second.action or first.action,
-        parameters=second.parameters or first.parameters,
-        results=second.results or first.results,
-        spans=first.spans + moved,
-    )

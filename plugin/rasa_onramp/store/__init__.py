@@ -1,4 +1,4 @@
-"""The store: domains, dialogues, adapter versions, feedback and judgements in an SQL database.
+"""The store: domains, dialogues, labels, adapter versions, feedback and judgements in SQL.
 
     store = open_store()          # $RASA_ONRAMP_DATABASE_URL, or a file in the user's directory
     store.upgrade()               # create the tables, or bring them up to date
@@ -19,10 +19,13 @@ from rasa_onramp.store.adapter_rows import AdapterInfo, AdapterVersion, ReplyAda
 from rasa_onramp.store.adapters import AdapterStore
 from rasa_onramp.store.connect import default_url
 from rasa_onramp.store.database import Database
-from rasa_onramp.store.dialogues import DialogueStore, DomainSummary, ImportReport
+from rasa_onramp.store.dialogues import DialogueStore, DomainSummary
 from rasa_onramp.store.digest import support_digest
 from rasa_onramp.store.feedback import THUMBS, Feedback, FeedbackStore
+from rasa_onramp.store.intake import ImportReport, Intake
 from rasa_onramp.store.judgements import JudgementStore, Pick, Tally
+from rasa_onramp.store.labels import Label, LabelStore
+from rasa_onramp.store.rasa_events import RasaEvents
 from rasa_onramp.store.support import SupportSet, read_support
 
 __all__ = [
@@ -35,8 +38,12 @@ __all__ = [
     "Feedback",
     "FeedbackStore",
     "ImportReport",
+    "Intake",
     "JudgementStore",
+    "Label",
+    "LabelStore",
     "Pick",
+    "RasaEvents",
     "ReplyAdapter",
     "Store",
     "SupportSet",
@@ -56,6 +63,7 @@ class Store:
         self.adapters = AdapterStore(self._database)
         self.judgements = JudgementStore(self._database)
         self.feedback = FeedbackStore(self._database)
+        self.labels = LabelStore(self._database)
 
     @property
     def name(self) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Iterable, Iterator, Optional, Set, Tuple
+from typing import Any, Collection, Iterable, Iterator, Optional, Set, Tuple
 
-from rasa_onramp.dialogue import Corpus, Dialogue, Schema
+from rasa_onramp.dialogue import Dialogue, Schema
 from rasa_onramp.errors import StoreError
 from rasa_onramp.store.serialise import dialogue_to_json, schema_to_json
 
-__all__ = ["SPEAKERS", "SPLITS", "check_corpus", "check_text", "conflict"]
+__all__ = ["SPEAKERS", "SPLITS", "check_dialogue", "check_schemas", "check_text", "conflict"]
 
 SPLITS = ("support", "held-out")
 SPEAKERS = ("user", "system")
@@ -20,32 +20,40 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
-def check_corpus(corpus: Corpus) -> None:
-    """Raise StoreError for what would not fit the tables: dialogues of an unknown domain, an id
-    used twice in a domain, a split or speaker that there isn't, text that databases can't hold.
-
-    That dialogues follow their schema is for formats/ to see to.
+def check_schemas(schemas: Iterable[Schema]) -> Tuple[Schema, ...]:
+    """`schemas`. Raises StoreError for what would not fit the tables: a name used twice, text that
+    databases can't hold.
     """
-    names = set()
-    for schema in corpus.schemas.values():
+    given = tuple(schemas)
+    names: Set[str] = set()
+    for schema in given:
         if schema.name in names:
             raise StoreError(f"two schemas are called {schema.name!r}; rename one of them")
         names.add(schema.name)
         check_text(schema_to_json(schema), f"the schema of domain {schema.name!r}")
-    seen: Set[Tuple[str, str]] = set()
-    for dialogue in corpus.dialogues:
-        where = f"dialogue {dialogue.id!r} of domain {dialogue.domain!r}"
-        if dialogue.domain not in names:
-            raise StoreError(f"{where} comes without its schema; import them together")
-        if (dialogue.domain, dialogue.id) in seen:
-            raise StoreError(f"{where} comes twice; give each dialogue an id of its own")
-        seen.add((dialogue.domain, dialogue.id))
-        if dialogue.split not in (None, *SPLITS):
-            raise StoreError(f"{where} is of split {dialogue.split!r}; name one of {SPLITS}")
-        for turn in dialogue.turns:
-            if turn.speaker not in SPEAKERS:
-                raise StoreError(f"{where} has speaker {turn.speaker!r}; name one of {SPEAKERS}")
-        check_text(dialogue_to_json(dialogue), where)
+    return given
+
+
+def check_dialogue(
+    dialogue: Dialogue, domains: Collection[str], seen: Set[Tuple[str, str]]
+) -> None:
+    """Raise StoreError for what would not fit the tables: a dialogue of none of `domains`, an id
+    that its domain has `seen`, a split or speaker that there isn't, text that databases can't hold.
+
+    That dialogues follow their schema is for formats/ to see to.
+    """
+    where = f"dialogue {dialogue.id!r} of domain {dialogue.domain!r}"
+    if dialogue.domain not in domains:
+        raise StoreError(f"{where} comes without its schema; import them together")
+    if (dialogue.domain, dialogue.id) in seen:
+        raise StoreError(f"{where} comes twice; give each dialogue an id of its own")
+    seen.add((dialogue.domain, dialogue.id))
+    if dialogue.split not in (None, *SPLITS):
+        raise StoreError(f"{where} is of split {dialogue.split!r}; name one of {SPLITS}")
+    for turn in dialogue.turns:
+        if turn.speaker not in SPEAKERS:
+            raise StoreError(f"{where} has speaker {turn.speaker!r}; name one of {SPEAKERS}")
+    check_text(dialogue_to_json(dialogue), where)
 
 
 def conflict(old: Schema, new: Schema, dialogues: Iterable[Dialogue]) -> None:

@@ -6,7 +6,7 @@ import json
 import os
 import weakref
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 import sqlalchemy as sa
 from sqlalchemy import event, exc
@@ -22,9 +22,11 @@ __all__ = [
     "WAIT_SECONDS",
     "default_url",
     "make_engine",
+    "parse_any_url",
     "parse_url",
     "shown",
     "sqlite_file",
+    "sqlite_url",
 ]
 
 URL_VARIABLE = "RASA_ONRAMP_DATABASE_URL"
@@ -49,12 +51,28 @@ def default_url() -> str:
         raise ConfigError(
             f"no home directory to keep the store in; set {HOME_VARIABLE} or {URL_VARIABLE}"
         ) from error
-    return URL.create("sqlite", database=str(home / "onramp.db")).render_as_string()
+    return sqlite_url(home / "onramp.db")
+
+
+def sqlite_url(path: Union[str, Path]) -> str:
+    """The URL of an SQLite file."""
+    return URL.create("sqlite", database=str(path)).render_as_string()
 
 
 def parse_url(url: str) -> URL:
-    """`url` taken apart. SQLite files become absolute. Raises ConfigError, without the URL in it:
-    what can't be parsed may have its password anywhere.
+    """The URL of a store taken apart. Raises ConfigError, see `parse_any_url`."""
+    parsed = parse_any_url(url)
+    if parsed.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg2"):
+        raise ConfigError(
+            f"databases of kind {parsed.drivername!r} aren't supported; "
+            f"write the database URL like {_EXAMPLE}"
+        )
+    return parsed
+
+
+def parse_any_url(url: str) -> URL:
+    """`url`, of any kind of database, taken apart. SQLite files become absolute. Raises
+    ConfigError, without the URL in it: what can't be parsed may have its password anywhere.
     """
     try:
         parsed = make_url(url)
@@ -67,11 +85,6 @@ def parse_url(url: str) -> URL:
         )
     if parsed.drivername == "postgres":  # what several hosting services hand out
         parsed = parsed.set(drivername="postgresql")
-    if parsed.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg2"):
-        raise ConfigError(
-            f"databases of kind {parsed.drivername!r} aren't supported; "
-            f"write the database URL like {_EXAMPLE}"
-        )
     name = parsed.database
     if parsed.get_backend_name() == "sqlite" and name not in (None, "", ":memory:"):
         assert name is not None

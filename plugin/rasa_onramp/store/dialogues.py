@@ -2,50 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timezone
-from typing import Any, Dict, List, Optional, Tuple
+from dataclasses import asdict, dataclass
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 import sqlalchemy as sa
 
 from rasa_onramp.dialogue import Corpus, Dialogue, Schema
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.store import tables
-from rasa_onramp.store.checks import SPLITS, check_corpus, conflict
+from rasa_onramp.store.checks import SPLITS, check_schemas, conflict
 from rasa_onramp.store.database import Database
-from rasa_onramp.store.digest import dialogue_digest, support_digest_of
-from rasa_onramp.store.rows import (
-    Progress,
-    domain_names,
-    known_dialogues,
-    read_dialogues,
-    require_domain,
-    write_dialogues,
-    write_schemas,
-)
+from rasa_onramp.store.digest import support_digest_of
+from rasa_onramp.store.intake import ImportReport, Intake, Progress, take_in
+from rasa_onramp.store.rows import domain_names, read_dialogues, require_domain, write_schemas
 from rasa_onramp.store.serialise import schema_from_json
 
-__all__ = ["DialogueStore", "DomainSummary", "ImportReport"]
+__all__ = ["DialogueStore", "DomainSummary"]
 
-
-@dataclass(frozen=True)
-class ImportReport:
-    """What an import did.
-
-    `domains` are all the domains of the corpus, `updated` those of them that were in the store
-    with another schema; `added`, `replaced`, `unchanged` count dialogues.
-    """
-
-    domains: Tuple[str, ...]
-    added: int
-    replaced: int
-    unchanged: int
-    updated: Tuple[str, ...] = ()
+_AS_THEY_ARE = Intake()
 
 
 @dataclass(frozen=True)
 class DomainSummary:
     """A domain at a glance. `support_digest` is of its support set and feedback as they are now.
+    Dialogues that wait for labels are neither support nor held out.
 
     `active_digest` and `active_reply_digest` are of the active version's two sets of weights: they
     tell it from one of the same number that a domain made anew has.
@@ -61,6 +41,7 @@ class DomainSummary:
     active_digest: Optional[str] = None
     active_support_digest: Optional[str] = None
     active_reply_digest: Optional[str] = None
+    n_waiting: int = 0
 
     @property
     def stale(self) -> bool:
@@ -76,50 +57,47 @@ class DialogueStore:
     def __init__(self, database: Database):
         self._database = database
 
-    def import_corpus(self, corpus: Corpus, progress: Optional[Progress] = None) -> ImportReport:
+    def import_corpus(
+        self, corpus: Corpus, progress: Optional[Progress] = None, how: Intake = _AS_THEY_ARE
+    ) -> ImportReport:
         """Take in a corpus: all of it, or nothing if there is an error.
 
         A schema or dialogue that the store has with the same content stays untouched; one with
-        the same name or id and other content is replaced; dialogues that the corpus lacks stay.
-        Raises StoreError, StoreUnavailable.
+        the same name or id and other content is replaced, unless a person labelled it; dialogues
+        that the corpus lacks stay. Raises StoreError, StoreUnavailable.
         """
-        check_corpus(corpus)
-        schemas = {schema.name: schema for schema in corpus.schemas.values()}
-        digests = [dialogue_digest(dialogue) for dialogue in corpus.dialogues]
+        return self.import_dialogues(
+            corpus.schemas.values(),
+            corpus.dialogues,
+            how,
+            progress=progress,
+            total=len(corpus.dialogues),
+        )
+
+    def import_dialogues(
+        self,
+        schemas: Iterable[Schema],
+        dialogues: Iterable[Dialogue],
+        how: Intake = _AS_THEY_ARE,
+        *,
+        progress: Optional[Progress] = None,
+        total: Optional[int] = None,
+    ) -> ImportReport:
+        """As `import_corpus`, of dialogues that needn't be in memory all at once. What they raise
+        while they are read leaves the store as it was.
+        """
+        given = {schema.name: schema for schema in check_schemas(schemas)}
         with self._database.writing() as connection:
-            new, before = write_schemas(connection, schemas)
-            known = known_dialogues(connection, schemas)
-            now = datetime.now(timezone.utc)
-            position: Dict[str, int] = {}
-            for (domain, _), (_, place) in known.items():
-                position[domain] = max(position.get(domain, -1), place)
-            added: List[Tuple[Dialogue, Dict[str, Any]]] = []
-            replaced: List[Tuple[Dialogue, Dict[str, Any]]] = []
-            for dialogue, digest in zip(corpus.dialogues, digests):
-                row = {
-                    "domain": dialogue.domain,
-                    "id": dialogue.id,
-                    "split": dialogue.split,
-                    "digest": digest,
-                    "updated_at": now,
-                }
-                if (dialogue.domain, dialogue.id) not in known:
-                    position[dialogue.domain] = position.get(dialogue.domain, -1) + 1
-                    added.append((dialogue, {**row, "position": position[dialogue.domain]}))
-                elif known[dialogue.domain, dialogue.id][0] != digest:
-                    replaced.append((dialogue, row))
-            unchanged = len(digests) - len(added) - len(replaced)
-            write_dialogues(connection, added, replaced, unchanged, progress)
+            new, before = write_schemas(connection, given)
+            taken = take_in(connection, given, dialogues, how, progress, total)
             for old in before:
-                conflict(old, schemas[old.name], read_dialogues(connection, old.name, None))
-            if new or before or added or replaced:
+                conflict(old, given[old.name], read_dialogues(connection, old.name))
+            if new or before or taken.added or taken.replaced:
                 self._database.changed(connection)
         return ImportReport(
-            domains=tuple(schemas),
-            added=len(added),
-            replaced=len(replaced),
-            unchanged=unchanged,
+            domains=tuple(given),
             updated=tuple(schema.name for schema in before),
+            **asdict(taken),
         )
 
     def domains(self) -> Tuple[str, ...]:
@@ -139,11 +117,11 @@ class DialogueStore:
             sa.and_(adapters.domain == active.domain, adapters.version == active.version),
         )
         with self._database.reading() as connection:
-            members: Dict[str, List[Tuple[Optional[str], str]]] = {}
-            for domain, split, digest in connection.execute(
-                sa.select(dialogues.domain, dialogues.split, dialogues.digest)
+            members: Dict[str, List[_Member]] = {}
+            for domain, *member in connection.execute(
+                sa.select(dialogues.domain, dialogues.split, dialogues.digest, dialogues.review)
             ):
-                members.setdefault(domain, []).append((split, digest))
+                members.setdefault(domain, []).append(_Member(*member))
             said: Dict[str, List[str]] = {}
             for domain, digest in connection.execute(
                 sa.select(feedback.domain, feedback.digest).where(feedback.digest.isnot(None))
@@ -177,14 +155,18 @@ class DialogueStore:
                 require_domain(connection, domain)
             return schema_from_json(row.schema, f"the schema of domain {domain!r}")
 
-    def dialogues(self, domain: str, split: Optional[str] = None) -> Tuple[Dialogue, ...]:
+    def dialogues(
+        self, domain: str, split: Optional[str] = None, *, waiting: Optional[bool] = False
+    ) -> Tuple[Dialogue, ...]:
         """The dialogues of `domain`, in order of import; of one split ("support", "held-out") only
-        if given. Raises NotFound, ConfigError, StoreError, StoreUnavailable.
+        if given. `waiting` True gives those that wait for labels instead, None all of them.
+
+        Raises NotFound, ConfigError, StoreError, StoreUnavailable.
         """
         if split is not None and split not in SPLITS:
             raise ConfigError(f"no split is called {split!r}; name 'support' or 'held-out'")
         with self._database.reading() as connection:
-            found = read_dialogues(connection, domain, split)
+            found = read_dialogues(connection, domain, split, waiting)
             if not found:
                 require_domain(connection, domain)
             return found
@@ -207,18 +189,24 @@ class DialogueStore:
         return self._database.revision()
 
 
-def _summary(
-    row: Any, members: List[Tuple[Optional[str], str]], feedback: List[str]
-) -> DomainSummary:
+class _Member(NamedTuple):
+    split: Optional[str]
+    digest: str
+    review: Optional[str]
+
+
+def _summary(row: Any, members: List[_Member], feedback: List[str]) -> DomainSummary:
+    ready = [member for member in members if member.review != tables.WAITING]
     # dialogues of no split are adapted on too
-    support = [digest for split, digest in members if split != "held-out"]
+    support = [member.digest for member in ready if member.split != "held-out"]
     schema = schema_from_json(row.schema, f"the schema of domain {row.name!r}")
     return DomainSummary(
         name=row.name,
         description=schema.description,
         n_dialogues=len(members),
         n_support=len(support),
-        n_held_out=len(members) - len(support),
+        n_held_out=len(ready) - len(support),
+        n_waiting=len(members) - len(ready),
         support_digest=support_digest_of(row.digest, support, feedback),
         active_version=row.version,
         active_digest=row.adapter_digest,

@@ -10,7 +10,7 @@ from sqlalchemy import exc
 from rasa_onramp.errors import StoreError, StoreUnavailable
 from rasa_onramp.store.connect import WAIT_SECONDS
 
-__all__ = ["not_initialised", "translated"]
+__all__ = ["first_line", "not_initialised", "translated"]
 
 
 @contextmanager
@@ -29,10 +29,15 @@ def not_initialised(store: str) -> StoreUnavailable:
     )
 
 
+def first_line(error: exc.SQLAlchemyError) -> str:
+    """What the driver says: its later lines are hints and the statement."""
+    original = getattr(error, "orig", None) or error
+    return " ".join(str(original).strip().split("\n")[0].split()).rstrip(".;")
+
+
 def _explain(error: exc.SQLAlchemyError, store: str) -> StoreError:
     original = getattr(error, "orig", None) or error
-    # The driver's message is many lines, the later ones hints and the statement.
-    said = " ".join(str(original).strip().split("\n")[0].split()).rstrip(".;")
+    said = first_line(error)
     code = getattr(original, "pgcode", None) or ""
     low = said.lower()
 

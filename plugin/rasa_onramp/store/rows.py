@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from datetime import datetime, timezone
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -21,7 +21,7 @@ from rasa_onramp.store.serialise import (
 )
 
 __all__ = [
-    "Progress",
+    "Known",
     "domain_names",
     "known_dialogues",
     "read_dialogues",
@@ -29,11 +29,6 @@ __all__ = [
     "write_dialogues",
     "write_schemas",
 ]
-
-#: Called with how many dialogues are done, and of how many.
-Progress = Callable[[int, int], None]
-
-_BATCH = 200  # dialogues written in one go
 
 
 def require_domain(connection: Connection, domain: str) -> None:
@@ -80,17 +75,22 @@ def write_schemas(
     return new, before
 
 
-def known_dialogues(
-    connection: Connection, domains: Iterable[str]
-) -> Dict[Tuple[str, str], Tuple[str, int]]:
-    """(domain, id) → (digest, position) of the dialogues that these domains have."""
+class Known(NamedTuple):
+    """What the table has of a dialogue: digest, place in the order of import, review."""
+
+    digest: str
+    position: int
+    review: Optional[str]
+
+
+def known_dialogues(connection: Connection, domains: Iterable[str]) -> Dict[Tuple[str, str], Known]:
+    """The dialogues that these domains have, by domain and id."""
     columns = tables.dialogues.c
     known = {}
     for domain in domains:
-        for row in connection.execute(
-            sa.select(columns.id, columns.digest, columns.position).where(columns.domain == domain)
-        ):
-            known[domain, row.id] = (row.digest, row.position)
+        query = sa.select(columns.id, columns.digest, columns.position, columns.review)
+        for row in connection.execute(query.where(columns.domain == domain)):
+            known[domain, row.id] = Known(row.digest, row.position, row.review)
     return known
 
 
@@ -98,52 +98,47 @@ def write_dialogues(
     connection: Connection,
     added: List[Tuple[Dialogue, Dict[str, Any]]],
     replaced: List[Tuple[Dialogue, Dict[str, Any]]],
-    done: int,
-    progress: Optional[Progress],
 ) -> None:
-    """Write in batches, telling `progress`; `done` dialogues needed no writing.
-
-    Each dialogue comes with its row of the table `dialogues`.
+    """Write some dialogues, each with its row of the table `dialogues`. What people labelled in
+    those that are replaced goes.
     """
-    total = done + len(added) + len(replaced)
-    dialogues, turns = tables.dialogues, tables.turns
-    insert = sa.insert(dialogues)
-    key = sa.and_(
-        dialogues.c.domain == sa.bindparam("the_domain"), dialogues.c.id == sa.bindparam("the_id")
-    )
-    changing = ("split", "digest", "updated_at")
-    update = sa.update(dialogues).where(key).values({n: sa.bindparam(n) for n in changing})
-    clear = sa.delete(turns).where(
-        turns.c.domain == sa.bindparam("the_domain"), turns.c.dialogue == sa.bindparam("the_id")
-    )
-    if progress is not None and done:
-        progress(done, total)
-    for rows, fresh in ((added, True), (replaced, False)):
-        for start in range(0, len(rows), _BATCH):
-            batch = rows[start : start + _BATCH]
-            if fresh:
-                connection.execute(insert, [row for _, row in batch])
-            else:
-                keys = [{"the_domain": row["domain"], "the_id": row["id"]} for _, row in batch]
-                values = [{name: row[name] for name in changing} for _, row in batch]
-                connection.execute(update, [{**k, **v} for k, v in zip(keys, values)])
-                connection.execute(clear, keys)
-            lines = [
-                {"domain": d.domain, "dialogue": d.id, "position": place, **turn_to_json(turn)}
-                for d, _ in batch
-                for place, turn in enumerate(d.turns)
-            ]
-            if lines:
-                connection.execute(sa.insert(turns), lines)
-            done += len(batch)
-            if progress is not None:
-                progress(done, total)
+    dialogues, turns, labels = tables.dialogues, tables.turns, tables.labels
+    if added:
+        connection.execute(sa.insert(dialogues), [row for _, row in added])
+    if replaced:
+        key = sa.and_(
+            dialogues.c.domain == sa.bindparam("the_domain"),
+            dialogues.c.id == sa.bindparam("the_id"),
+        )
+        changing = ("split", "digest", "updated_at", "review")
+        update = sa.update(dialogues).where(key).values({n: sa.bindparam(n) for n in changing})
+        keys = [{"the_domain": row["domain"], "the_id": row["id"]} for _, row in replaced]
+        values = [{name: row[name] for name in changing} for _, row in replaced]
+        connection.execute(update, [{**k, **v} for k, v in zip(keys, values)])
+        for table in (turns, labels):
+            clear = sa.delete(table).where(
+                table.c.domain == sa.bindparam("the_domain"),
+                table.c.dialogue == sa.bindparam("the_id"),
+            )
+            connection.execute(clear, keys)
+    lines = [
+        {"domain": d.domain, "dialogue": d.id, "position": place, **turn_to_json(turn)}
+        for d, _ in (*added, *replaced)
+        for place, turn in enumerate(d.turns)
+    ]
+    if lines:
+        connection.execute(sa.insert(turns), lines)
 
 
 def read_dialogues(
-    connection: Connection, domain: str, split: Optional[str]
+    connection: Connection,
+    domain: str,
+    split: Optional[str] = None,
+    waiting: Optional[bool] = None,
 ) -> Tuple[Dialogue, ...]:
-    """The dialogues of a domain, in order of import; none if there is no such domain."""
+    """The dialogues of a domain, in order of import; none if there is no such domain. Of one split
+    only if given, and only those that wait for labels or only the others.
+    """
     dialogues, turns = tables.dialogues.c, tables.turns.c
     # An outer join, because a dialogue without turns is one too.
     join = tables.dialogues.outerjoin(
@@ -157,6 +152,9 @@ def read_dialogues(
     )
     if split is not None:
         query = query.where(dialogues.split == split)
+    if waiting is not None:
+        waits = sa.func.coalesce(dialogues.review, "") == tables.WAITING
+        query = query.where(waits if waiting else sa.not_(waits))
     found: Dict[str, Tuple[Optional[str], List[Any]]] = {}
     for row in connection.execute(query).mappings():
         members = found.setdefault(row[dialogues.id], (row[dialogues.split], []))[1]

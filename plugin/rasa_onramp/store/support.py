@@ -41,7 +41,7 @@ def read_support(database: Database, domain: str) -> SupportSet:
         row = connection.execute(sa.select(table.schema).where(table.name == domain)).first()
         if row is None:
             require_domain(connection, domain)
-        dialogues = read_dialogues(connection, domain, None)
+        dialogues = read_dialogues(connection, domain, waiting=False)
         feedback = read_feedback(connection, domain)
         counting = sa.select(tables.feedback.c.digest).where(
             tables.feedback.c.domain == domain, tables.feedback.c.digest.isnot(None)

@@ -11,8 +11,10 @@ from typing import Any, Optional
 import sqlalchemy as sa
 
 __all__ = [
+    "LABELLED",
     "REVISIONS",
     "VERSION_TABLE",
+    "WAITING",
     "activations",
     "active_adapters",
     "adapters",
@@ -20,6 +22,7 @@ __all__ = [
     "domains",
     "feedback",
     "judgements",
+    "labels",
     "metadata",
     "pins",
     "revision",
@@ -28,7 +31,10 @@ __all__ = [
 ]
 
 #: The migrations this code knows, oldest first (alembic isn't imported to find out).
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
+#: What `dialogues.review` may say: the dialogue waits for a person to label or check its states
+#: and isn't learned from until then; or a person did.
+WAITING, LABELLED = "waiting", "labelled"
 #: Alembic's table, under a name of ours: the database may have another program's as well.
 VERSION_TABLE = "onramp_version"
 
@@ -70,6 +76,7 @@ dialogues = sa.Table(
     sa.Column("position", sa.Integer, nullable=False),  # in order of import
     sa.Column("digest", sa.String(64), nullable=False),
     sa.Column("updated_at", UtcDateTime, nullable=False),
+    sa.Column("review", sa.String),  # NULL: its states were given
     sa.PrimaryKeyConstraint("domain", "id", name="pk_dialogues"),
     sa.ForeignKeyConstraint(
         ["domain"], ["domains.name"], name="fk_dialogues_domain", ondelete="CASCADE"
@@ -98,6 +105,26 @@ turns = sa.Table(
         ondelete="CASCADE",
     ),
     sa.CheckConstraint("speaker IN ('user', 'system')", name="ck_turns_speaker"),
+)
+
+# One row a user turn that a person labelled: what the tracker guessed. What the person made of it
+# is the turn's state.
+labels = sa.Table(
+    "labels",
+    metadata,
+    sa.Column("domain", sa.String, nullable=False),
+    sa.Column("dialogue", sa.String, nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("guess", sa.JSON(none_as_null=True), nullable=False),
+    sa.Column("version", sa.Integer),  # of the adapter that guessed; NULL: none
+    sa.Column("labelled_at", UtcDateTime, nullable=False),
+    sa.PrimaryKeyConstraint("domain", "dialogue", "position", name="pk_labels"),
+    sa.ForeignKeyConstraint(
+        ["domain", "dialogue"],
+        ["dialogues.domain", "dialogues.id"],
+        name="fk_labels_dialogue",
+        ondelete="CASCADE",
+    ),
 )
 
 # Rows are inserted and deleted, never changed.

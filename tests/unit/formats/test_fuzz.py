@@ -24,7 +24,11 @@ from rasa_onramp.dialogue import (
     Turn,
 )
 from rasa_onramp.errors import FormatError
+from rasa_onramp.formats.jsonl import read_jsonl
+from rasa_onramp.formats.multiwoz import read_multiwoz
+from rasa_onramp.formats.rasa_events import read_conversation
 from rasa_onramp.formats.sgd import read_sgd
+from rasa_onramp.formats.stories import read_stories
 from rasa_onramp.formats.yaml import parse_yaml, read_yaml, write_yaml
 
 VALID_YAML = """\
@@ -53,6 +57,68 @@ dialogues:
         set: {size: [Small, dontcare]}
         clear: [place]
 """
+
+TAXI = parse_yaml(VALID_YAML, "x.yml").schemas["taxi"]
+
+VALID_STORIES = """\
+nlu:
+  - intent: book
+    examples: |
+      - to [Leeds](place)
+responses:
+  utter_ok: [{text: "To {place}.", buttons: [{title: Small, payload: /small}]}]
+stories:
+  - story: s
+    steps:
+      - or: [{intent: book, entities: [{place: York}]}, {user: '[Hull]{"entity": "place"}'}]
+      - action: utter_ok
+      - user: /small
+        intent: book
+      - slot_was_set: [{size: small}]
+      - action: send
+      - bot: bye
+"""
+
+VALID_LOG: List[Dict[str, Any]] = [
+    {
+        "conversation": "c",
+        "speaker": "user",
+        "text": "to Leeds",
+        "time": 1,
+        "intent": "book",
+        "slots": {"place": "Leeds"},
+        "requested": ["size"],
+        "spans": [{"slot": "place", "start": 3, "end": 8}],
+    },
+    {
+        "conversation": "c",
+        "speaker": "system",
+        "text": "ok",
+        "time": 2,
+        "split": "support",
+        "action": "send",
+        "parameters": {"place": "Leeds"},
+        "results": [{"size": "Small"}],
+    },
+]
+
+VALID_EVENTS: List[Any] = [
+    {"event": "session_started"},
+    {
+        "event": "user",
+        "text": "to Leeds",
+        "parse_data": {
+            "intent": {"name": "book"},
+            "entities": [{"entity": "place", "value": "Leeds", "start": 3, "end": 8, "role": "x"}],
+        },
+        "metadata": {},
+    },
+    {"event": "slot", "name": "place", "value": "Leeds"},
+    {"event": "action", "name": "action_send"},
+    {"event": "bot", "text": "ok", "data": {"buttons": [{"title": "a", "payload": "/a"}]}},
+    {"event": "slot", "name": "size", "value": "small"},
+    {"event": "rewind"},
+]
 
 VALID_SGD: Dict[str, Any] = {
     "schema.json": [
@@ -141,6 +207,9 @@ def test_any_bytes(data: bytes) -> None:
         for suffix in ("", ".gz"):
             (folder / f"dialogues_001.json{suffix}").write_bytes(data)
             corpus_or_one_line(lambda: read_sgd(folder))
+        corpus_or_one_line(lambda: read_multiwoz(folder))
+        corpus_or_one_line(lambda: read_jsonl(folder / "x.yml", TAXI))
+        corpus_or_one_line(lambda: read_stories(folder / "x.yml", TAXI))
 
 
 @settings(max_examples=300)
@@ -153,13 +222,28 @@ def test_any_bytes(data: bytes) -> None:
 def test_a_valid_file_with_something_changed(at: int, removed: int, put: str) -> None:
     text = VALID_YAML[:at] + put + VALID_YAML[at + removed :]
     corpus_or_one_line(lambda: parse_yaml(text, "x.yml"))
+    stories = VALID_STORIES[:at] + put + VALID_STORIES[at + removed :]
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "stories.yml"
+        path.write_text(stories, encoding="utf-8")
+        corpus_or_one_line(lambda: read_stories(path, TAXI))
 
 
 @settings(max_examples=300)
 @given(which=st.sampled_from(sorted(VALID_SGD)), seed=st.integers(0, 10**6), put=JSON)
 def test_a_valid_folder_with_a_value_changed(which: str, seed: int, put: Any) -> None:
     content = json.loads(json.dumps(VALID_SGD))
-    containers: List[Any] = [content[which]]
+    change(content[which], seed, put)
+    with tempfile.TemporaryDirectory() as name:
+        for file, value in content.items():
+            (Path(name) / file).write_text(json.dumps(value))
+        corpus_or_one_line(lambda: read_sgd(name))
+        corpus_or_one_line(lambda: read_multiwoz(name))
+
+
+def change(content: Any, seed: int, put: Any) -> None:
+    """Puts something else somewhere into `content`."""
+    containers: List[Any] = [content]
     for container in containers:  # grows as it goes
         inside = container.values() if isinstance(container, dict) else container
         containers.extend(item for item in inside if isinstance(item, (dict, list)) and item)
@@ -167,10 +251,29 @@ def test_a_valid_folder_with_a_value_changed(which: str, seed: int, put: Any) ->
     container = choose.choice(containers)
     keys = list(container) if isinstance(container, dict) else list(range(len(container)))
     container[choose.choice(keys)] = put
+
+
+@settings(max_examples=300)
+@given(seed=st.integers(0, 10**6), put=JSON)
+def test_a_valid_log_with_a_value_changed(seed: int, put: Any) -> None:
+    content = json.loads(json.dumps(VALID_LOG))
+    change(content, seed, put)
     with tempfile.TemporaryDirectory() as name:
-        for file, value in content.items():
-            (Path(name) / file).write_text(json.dumps(value))
-        corpus_or_one_line(lambda: read_sgd(name))
+        path = Path(name) / "chats.jsonl"
+        path.write_text("\n".join(map(json.dumps, content)), encoding="utf-8")
+        corpus_or_one_line(lambda: read_jsonl(path, TAXI))
+
+
+@settings(max_examples=300)
+@given(seed=st.integers(0, 10**6), put=JSON)
+def test_valid_events_with_a_value_changed(seed: int, put: Any) -> None:
+    content = json.loads(json.dumps(VALID_EVENTS))
+    change(content, seed, put)
+    rows = [
+        (number, VALID_EVENTS[number]["event"], json.dumps(event))
+        for number, event in enumerate(content)
+    ]
+    corpus_or_one_line(lambda: Corpus({}, tuple(read_conversation("ann", rows, TAXI, "rasa.db"))))
 
 
 NAMES = st.from_regex(r"\w[\w.-]{0,8}", fullmatch=True).filter(lambda name: name != "none")

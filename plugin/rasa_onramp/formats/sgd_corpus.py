@@ -1,0 +1,153 @@
+"""Domains and dialogues as a folder in SGD's format, which `read_sgd` reads back.
+
+What SGD can't say: a dialogue's split and an action's URL are left out. SGD's calls name intents,
+so an action without an intent of its name becomes one, and an intent without an action an action.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple, Union
+
+from rasa_onramp.dialogue import Action, Dialogue, Intent, Schema, Turn
+from rasa_onramp.errors import FormatError
+from rasa_onramp.formats.sgd import read_sgd
+from rasa_onramp.formats.sgd_write import empty_folder, json_file, state_to_sgd, write_file
+from rasa_onramp.formats.wording import quote
+
+__all__ = ["as_sgd", "write_sgd"]
+
+#: Dialogues a file, as in SGD.
+_A_FILE = 128
+
+
+def write_sgd(
+    folder: Union[str, Path], schemas: Mapping[str, Schema], dialogues: Iterable[Dialogue]
+) -> None:
+    """Writes `schema.json` and the dialogue files into a new or empty folder.
+
+    Dialogues of one id that say the same in several domains become one over several services; of
+    others that share an id, all but the first get their domain's name before it. Raises ConfigError
+    if the folder can't be written or holds JSON files already, and ValueError for what the format
+    can't say, such as a dialogue that the system begins.
+    """
+    out = Path(folder)
+    given = {name: as_sgd(schema) for name, schema in schemas.items()}
+    merged = _merged(dialogues)
+    empty_folder(out)
+    write_file(out / "schema.json", json_file([_service(schema) for schema in given.values()]))
+    for start in range(0, len(merged), _A_FILE):
+        written = [_dialogue(name, views) for name, views in merged[start : start + _A_FILE]]
+        name = f"dialogues_{start // _A_FILE + 1:03}.json"
+        write_file(out / name, json_file(written))
+    # What can't be said would be lost in silence otherwise.
+    try:
+        found = read_sgd(out)
+    except FormatError as error:
+        raise ValueError(f"SGD's format can't say this: {error}") from error
+    if found.schemas != given:
+        raise ValueError("SGD's format can't say the schemas")
+    expected = [replace(view, id=name, split=None) for name, views in merged for view in views]
+    for before, after in zip(expected, found.dialogues):
+        if before != after:
+            raise ValueError(f"SGD's format can't say dialogue {quote(before.id)}")
+
+
+def as_sgd(schema: Schema) -> Schema:
+    """`schema` as it comes back from SGD's format: each intent an action too, and each action an
+    intent, and no URLs.
+    """
+    actions = {action.name: action for action in schema.actions}
+    intents = {intent.name: intent for intent in schema.intents}
+    for action in schema.actions:
+        if action.name not in intents:
+            intents[action.name] = Intent(action.name, action.description, action.required_slots)
+    made = tuple(
+        Action(
+            intent.name,
+            intent.description,
+            intent.required_slots,
+            actions[intent.name].result_slots if intent.name in actions else (),
+        )
+        for intent in intents.values()
+    )
+    return replace(schema, intents=tuple(intents.values()), actions=made)
+
+
+def _merged(dialogues: Iterable[Dialogue]) -> List[Tuple[str, List[Dialogue]]]:
+    """Dialogues by the id that the file gives them, each with its views from several domains."""
+    found: Dict[str, List[Dialogue]] = {}
+    for dialogue in dialogues:
+        name = dialogue.id
+        while name in found and not _alike(found[name], dialogue):
+            name = f"{dialogue.domain}/{name}"
+        found.setdefault(name, []).append(dialogue)
+    return list(found.items())
+
+
+def _alike(views: Sequence[Dialogue], dialogue: Dialogue) -> bool:
+    said = [(turn.speaker, turn.text) for turn in dialogue.turns]
+    return said == [(turn.speaker, turn.text) for turn in views[0].turns] and all(
+        view.domain != dialogue.domain for view in views
+    )
+
+
+def _service(schema: Schema) -> Dict[str, Any]:
+    called = {action.name: action for action in schema.actions}
+    return {
+        "service_name": schema.name,
+        "description": schema.description,
+        "slots": [
+            {
+                "name": slot.name,
+                "description": slot.description,
+                "is_categorical": slot.categorical,
+                "possible_values": list(slot.values),
+            }
+            for slot in schema.slots
+        ],
+        "intents": [
+            {
+                "name": intent.name,
+                "description": intent.description,
+                "is_transactional": False,  # not known here
+                "required_slots": list(intent.required_slots),
+                "optional_slots": dict(intent.optional_slots),
+                "result_slots": list(called[intent.name].result_slots),
+            }
+            for intent in schema.intents
+        ],
+    }
+
+
+def _dialogue(name: str, views: Sequence[Dialogue]) -> Dict[str, Any]:
+    return {
+        "dialogue_id": name,
+        "services": [view.domain for view in views],
+        "turns": [
+            {
+                "speaker": said[0].speaker.upper(),
+                "utterance": said[0].text,
+                "frames": [
+                    _frame(view.domain, turn)
+                    for view, turn in zip(views, said)
+                    if turn.state is not None or turn.spans or turn.action is not None
+                ],
+            }
+            for said in zip(*(view.turns for view in views))
+        ],
+    }
+
+
+def _frame(service: str, turn: Turn) -> Dict[str, Any]:
+    frame: Dict[str, Any] = {"service": service, "actions": [], "slots": []}
+    for span in turn.spans:
+        slot = {"slot": span.slot, "start": span.start, "exclusive_end": span.end}
+        frame["slots"].append(slot)
+    if turn.state is not None:
+        frame["state"] = state_to_sgd(turn.state)
+    if turn.action is not None:
+        frame["service_call"] = {"method": turn.action, "parameters": dict(turn.parameters)}
+        frame["service_results"] = [dict(row) for row in turn.results]
+    return frame

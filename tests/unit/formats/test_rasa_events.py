@@ -1,0 +1,342 @@
+"""Rows of Rasa's tracker store: what they mean, and what is said about wrong ones.
+
+tests/integration/test_rasa_tracker_store.py has Rasa itself write them.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, List, Optional, Tuple
+
+import pytest
+
+from rasa_onramp.dialogue import (
+    DONTCARE,
+    Action,
+    Dialogue,
+    Intent,
+    Schema,
+    Slot,
+    Span,
+    State,
+    Turn,
+)
+from rasa_onramp.errors import FormatError
+from rasa_onramp.formats.rasa_events import Row, read_conversation
+
+TAXI = Schema(
+    "taxi",
+    slots=(
+        Slot("place"),
+        Slot("size", "", ("small", "large")),
+        Slot("shared", "", ("True", "False")),
+        Slot("price"),
+    ),
+    intents=(Intent("book", "", ("place",), {"size": DONTCARE, "shared": "False"}),),
+    actions=(Action("send", "", ("place",), ("price",)),),
+)
+
+LISTEN = ("action", {"name": "action_listen"})
+
+
+def user(text: Optional[str], intent: Optional[str] = None, *entities: Any, **more: Any) -> Any:
+    parsed = {"intent": {"name": intent}, "entities": list(entities)}
+    return "user", {"text": text, "parse_data": parsed, **more}
+
+
+def entity(name: str, value: Any, start: int, end: int, **more: Any) -> Any:
+    return {"entity": name, "value": value, "start": start, "end": end, **more}
+
+
+def slot(name: str, value: Any) -> Any:
+    return "slot", {"name": name, "value": value}
+
+
+def action(name: str) -> Any:
+    return "action", {"name": name}
+
+
+def bot(text: Optional[str], *buttons: Any, **more: Any) -> Any:
+    return "bot", {"text": text, "data": {"buttons": list(buttons), **more}}
+
+
+def rows(*events: Tuple[str, Any]) -> List[Row]:
+    return [
+        (number, kind, data if isinstance(data, (str, type(None))) else json.dumps(data))
+        for number, (kind, data) in enumerate(events, start=1)
+    ]
+
+
+def dialogues(*events: Tuple[str, Any]) -> List[Dialogue]:
+    return list(read_conversation("ann", rows(*events), TAXI, "rasa.db"))
+
+
+def turns(*events: Tuple[str, Any]) -> Tuple[Turn, ...]:
+    (found,) = dialogues(*events)
+    return found.turns
+
+
+def states(*events: Tuple[str, Any]) -> List[Optional[State]]:
+    return [turn.state for turn in turns(*events) if turn.is_user]
+
+
+def test_a_conversation() -> None:
+    (found,) = dialogues(
+        action("action_session_start"),
+        ("session_started", {}),
+        LISTEN,
+        user("a taxi to Leeds", "book", entity("place", "Leeds", 10, 15)),
+        slot("place", "Leeds"),
+        slot("requested_slot", "size"),
+        action("utter_ask_size"),
+        bot("Which size?"),
+        LISTEN,
+        user("LARGE", "inform"),
+        slot("size", "Large"),
+        action("action_send"),
+        bot("One moment."),
+        slot("price", 7.0),
+        bot("It costs 7 pounds."),
+        LISTEN,
+    )
+    place = {"place": ("Leeds",)}
+    assert found == Dialogue(
+        "ann/2",  # the row where its session starts
+        "taxi",
+        (
+            Turn("user", "a taxi to Leeds", State(place, "book"), spans=(Span("place", 10, 15),)),
+            Turn("system", "Which size?"),
+            Turn("user", "LARGE", State({**place, "size": ("large",)}, "book")),
+            Turn(
+                "system",
+                "One moment. It costs 7 pounds.",
+                action="send",
+                parameters={"place": "Leeds", "size": "large"},
+                results=({"price": "7"},),
+            ),
+        ),
+    )
+
+
+def test_sessions_and_restarts_begin_anew() -> None:
+    first, second, third = dialogues(
+        ("session_started", {}),
+        user("to Leeds", "book"),
+        slot("place", "Leeds"),
+        bot("Fine."),
+        action("action_session_start"),
+        ("session_started", {}),
+        slot("size", "small"),  # carried over
+        user("another one", "book"),
+        bot("Where to?"),
+        user("/restart", "restart"),
+        action("action_restart"),
+        ("restart", {}),
+        user("hello", "book"),
+    )
+    assert (first.id, second.id, third.id) == ("ann/1", "ann/6", "ann/13")
+    assert first.turns[0].state == State({"place": ("Leeds",)}, "book")
+    assert second.turns == (
+        Turn("user", "another one", State({"size": ("small",)}, "book")),
+        Turn("system", "Where to?"),
+    )
+    assert third.turns == (Turn("user", "hello", State({}, "book")),)
+
+
+def test_what_rasa_takes_back_is_left_out() -> None:
+    found = turns(
+        LISTEN,
+        user("to Leeds", "book"),
+        slot("place", "Leeds"),
+        action("utter_ok"),
+        bot("ok"),
+        LISTEN,
+        user("mumble", "nlu_fallback"),
+        slot("place", "mumble"),
+        action("action_default_fallback"),
+        bot("Pardon?"),
+        ("rewind", {}),
+        LISTEN,
+        user("thanks", "thank"),
+        action("utter_welcome"),
+        bot("Welcome!"),
+        action("utter_twice"),
+        bot("Welcome!"),
+        ("undo", {}),
+    )
+    place = State({"place": ("Leeds",)}, "book")
+    assert found == (
+        Turn("user", "to Leeds", place),
+        Turn("system", "ok"),
+        Turn("user", "thanks", place),
+        Turn("system", "Welcome!"),
+    )
+    assert dialogues(user("a"), ("rewind", {}), ("undo", {})) == []
+
+
+def test_a_button_says_its_title() -> None:
+    payload = '/inform{"size": "small"}'
+    size = {"entity": "size", "value": "small"}
+    found = turns(
+        user("a taxi", "book"),
+        bot("Which?", {"title": "The small one", "payload": payload}, {"title": "no payload"}),
+        user(payload, "inform", size),
+        slot("size", "small"),
+        bot("And?"),
+        user('/inform{"size": "large"}', "inform", {"entity": "size", "value": "large"}),
+        slot("size", "large"),
+        bot("And?"),
+        user("/say_good_bye", "say_good_bye"),
+    )
+    assert [turn.text for turn in found if turn.is_user] == [
+        *("a taxi", "The small one", "large", "say good bye")
+    ]
+    assert found[2].spans == (Span("size", 4, 9),)
+    assert found[4].spans == (Span("size", 0, 5),)
+    assert found[4].state == State({"size": ("large",)}, "book")
+
+
+def test_messages_and_replies_without_words() -> None:
+    found = turns(
+        bot("Welcome!"),
+        user("hi", "book"),
+        bot(None, attachment={"type": "image"}),
+        bot("  "),
+        user(None),
+        user("EXTERNAL: remind", "remind", metadata={"is_external": True}),
+        user("to Leeds"),
+        slot("place", "Leeds"),
+    )
+    assert found == (Turn("user", "hi to Leeds", State({"place": ("Leeds",)}, "book")),)
+
+
+def test_slots_of_every_kind() -> None:
+    found = states(
+        user("a", "book"),
+        slot("place", ["Leeds", 5, None]),
+        slot("shared", False),
+        slot("size", DONTCARE),
+        slot("price", "no action was called"),
+        slot("mood", {"not": "ours"}),
+        bot("ok"),
+        user("b"),
+        slot("place", None),
+        bot("ok"),
+        user("c"),
+        slot("place", ""),
+        slot("size", "small"),
+        action("action_done"),
+        ("reset_slots", {}),
+        bot("done"),
+        user("d"),
+        ("reset_slots", {}),
+    )
+    values = {"shared": ("False",), "size": (DONTCARE,)}
+    assert found == [
+        State({"place": ("Leeds, 5",), **values}, "book"),
+        State(values, "book"),
+        # an action empties slots for what comes next
+        State({"shared": ("False",), "size": ("small",)}, "book"),
+        State({}, "book"),
+    ]
+
+
+def test_entities_set_what_rasa_does_not() -> None:
+    first, second = turns(
+        user(
+            "from York to Leeds, large",
+            "book",
+            entity("city", "York", 5, 9, role="origin"),
+            entity("city", "Leeds", 13, 18, role="place"),
+            entity("place", "Lee", 13, 16),  # what is marked already isn't marked again
+            entity("size", "large", 20, 25),
+            entity("size", "large", 90, 95),
+        ),
+        slot("place", "LEEDS"),
+        bot("ok"),
+    )
+    assert first.state == State({"size": ("large",), "place": ("LEEDS",)}, "book")
+    assert first.spans == (Span("place", 13, 18), Span("size", 20, 25))
+    assert second == Turn("system", "ok")
+
+
+def test_a_conversation_about_something_else_has_no_states() -> None:
+    assert states(user("hi", "greet"), slot("mood", "fine"), bot("hello"), user("bye")) == [
+        *(None, None)
+    ]
+
+
+def test_the_last_call_of_a_turn_counts_and_silent_ones_do_not() -> None:
+    found = turns(
+        user("to Leeds", "book"),
+        slot("place", "Leeds"),
+        action("send"),
+        slot("price", "5"),
+        action("action_send"),
+        bot("None left."),
+        user("bye"),
+        action("send"),
+        slot("price", "9"),
+    )
+    assert found[1] == Turn("system", "None left.", action="send", parameters={"place": "Leeds"})
+    assert len(found) == 3
+
+
+BAD = [
+    (("user", None), "the user event holds no data"),
+    (("slot", "{oops"), "the slot event's data isn't valid JSON"),
+    (("slot", "[]"), "the slot event's data is no JSON object"),
+    (("slot", {"value": 1}), "no 'name' here"),
+    (("slot", '{"name": "place", "value": "\\u0000"}'), "isn't valid JSON"),
+    (slot("size", "tiny"), "'tiny' is not among the values listed for 'size'"),
+    (slot("place", {"a": 1}), "which no text stands for"),
+    (user(7), "'text' must be a text"),  # type: ignore[arg-type]
+    (user("x", None, 3), "an entity must be an object"),
+    (user("x", None, {"value": 1}), "no 'entity' here"),
+    (("user", {"text": "x", "parse_data": []}), "'parse_data' must be an object"),
+    (("bot", {"text": "x", "data": "y"}), "'data' must be an object"),
+]
+
+
+@pytest.mark.parametrize(("event", "saying"), BAD)
+def test_bad_rows_are_named(event: Any, saying: str) -> None:
+    events = [user("fine", "book"), bot("ok"), event, user("more")]
+    with pytest.raises(FormatError) as caught:
+        dialogues(*events)
+    message = str(caught.value)
+    assert message.startswith("rasa.db: row 3 of table events: ")
+    assert saying in message
+    assert "--skip-bad" in message
+    assert "\n" not in message
+
+
+def test_bad_sessions_can_be_left_out() -> None:
+    start = ("session_started", {})
+    found = rows(
+        *(start, user("a", "book")), *(start, ("slot", "{oops")), *(start, user("c", "book"))
+    )
+    told: List[FormatError] = []
+    kept = list(read_conversation("ann", found, TAXI, "rasa.db", told.append))
+    assert [dialogue.id for dialogue in kept] == ["ann/1", "ann/5"]
+    assert [str(problem).split(";")[0] for problem in told] == [
+        "rasa.db: row 4 of table events: the slot event's data isn't valid JSON"
+    ]
+
+
+def test_one_session_at_a_time_is_read() -> None:
+    """However long the conversation."""
+    read: List[int] = []
+
+    def stream():
+        for number in range(1, 10**6):
+            read.append(number)
+            yield (
+                number,
+                *(("session_started", "{}") if number % 10 == 1 else ("bot", '{"text": "x"}')),
+            )
+            if number % 10 == 2:
+                yield number, "user", '{"text": "hi"}'
+
+    found = read_conversation("ann", stream(), TAXI, "rasa.db")
+    assert next(found).id == "ann/1"
+    assert len(read) == 11

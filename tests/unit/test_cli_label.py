@@ -1,0 +1,212 @@
+"""`rasa-onramp label`: raw dialogues become support dialogues in a person's hands."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Iterator, List, Tuple
+
+import pytest
+
+from command_line import Outcome, invoke
+from rasa_onramp.dialogue import DONTCARE, Corpus, Dialogue, Span, State, Turn
+from rasa_onramp.metalearning.lora import adapter_to_bytes
+from rasa_onramp.store import Intake, Store, open_store, support_digest
+from rasa_onramp.tracker.checkpoint import load_tracker, save_tracker
+from rasa_onramp.tracker.decoding import prepare, track
+from tiny_tracker import CAFE, tiny_tracker, tokenizer_json
+
+DOMAIN = CAFE.name
+
+RAW = Dialogue(
+    "raw-1",
+    DOMAIN,
+    (
+        Turn("user", "a table on Friday please"),
+        Turn("system", "inside or outside?"),
+        Turn("user", "on the terrace, for Anna"),
+        Turn("system", "booked"),
+    ),
+)
+OTHER = Dialogue("raw-2", DOMAIN, (Turn("user", "hello?"),), "held-out")
+GIVEN = Dialogue("given", DOMAIN, (Turn("user", "on sunday", State({"visit_day": ("sunday",)})),))
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tracker")
+    save_tracker(tiny_tracker(rank=2, steps=1, spread=8), folder, tokenizer_json())
+    return folder
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    assert invoke("init").code == 0
+    with open_store() as opened:
+        corpus = Corpus({DOMAIN: CAFE}, (RAW, OTHER, GIVEN))
+        wait = Intake(lambda dialogue: dialogue.id != "given")
+        opened.dialogues.import_corpus(corpus, how=wait)
+        yield opened
+
+
+def label(checkpoint: Path, *lines: str, options: Tuple[str, ...] = ()) -> Outcome:
+    typed = "".join(f"{line}\n" for line in lines)
+    return invoke("label", DOMAIN, "--checkpoint", checkpoint, *options, input=typed)
+
+
+def guesses(checkpoint: Path, turns: Tuple[Turn, ...], before: State) -> State:
+    tracker = load_tracker(checkpoint)
+    return track(tracker, prepare(tracker, CAFE), turns, before, offers=True).state
+
+
+def by_id(store: Store, name: str) -> Dialogue:
+    (found,) = [d for d in store.dialogues.dialogues(DOMAIN, waiting=None) if d.id == name]
+    return found
+
+
+def test_accepting_takes_the_tracker_s_guesses(store: Store, checkpoint: Path) -> None:
+    done = label(checkpoint, "", "", options=("--dialogue", "raw-1"))
+    assert (done.code, done.err) == (0, "")
+    found = by_id(store, "raw-1")
+    first = guesses(checkpoint, RAW.turns[:1], State())
+    second = guesses(checkpoint, RAW.turns[:3], first)
+    assert [turn.state for turn in found.turns] == [first, None, second, None]
+    assert found.split == "support"
+    assert found in store.dialogues.dialogues(DOMAIN)
+    assert [(x.position, x.guess, x.corrected) for x in store.labels.of(DOMAIN)] == [
+        *((0, first, False), (2, second, False))
+    ]
+    assert "you> a table on Friday please" in done.out
+    assert "bot> inside or outside?\nyou> on the terrace, for Anna" in done.out
+    assert f"intent  {first.active_intent or 'none'}" in done.out
+    assert done.out.endswith("1 dialogues labelled; 0 of 2 turns are not as the tracker guessed\n")
+
+
+def test_correcting(store: Store, checkpoint: Path) -> None:
+    cleared = [f"{slot.name}=" for slot in CAFE.slots]
+    done = label(
+        checkpoint,
+        *(*cleared, "visit_day = friday", "intent=BookTable", "/asks seating, seating", ""),
+        *("intent=none", "guest_name=anna", "seating=Terrace", "visit_day=dontcare", "/asks", ""),
+        options=("--dialogue", "raw-1"),
+    )
+    assert (done.code, done.err) == (0, "")
+    found = by_id(store, "raw-1")
+    day = State({"visit_day": ("friday",)}, "BookTable", ("seating",))
+    assert found.turns[0] == Turn(
+        "user", RAW.turns[0].text, day, spans=(Span("visit_day", 11, 17),)
+    )
+    state = found.turns[2].state
+    assert state is not None
+    assert state.values == {
+        "guest_name": ("anna",),
+        "seating": ("terrace",),
+        "visit_day": (DONTCARE,),
+    }
+    assert (state.active_intent, state.requested_slots) == (None, ())
+    assert {(s.slot, found.turns[2].text[s.start : s.end]) for s in found.turns[2].spans} == {
+        *(("seating", "terrace"), ("guest_name", "Anna"))
+    }
+    assert {label.corrected for label in store.labels.of(DOMAIN)} == {True}
+    assert "2 of 2 turns are not as the tracker guessed" in done.out
+
+
+def test_undoing(store: Store, checkpoint: Path) -> None:
+    done = label(
+        checkpoint,
+        *("/undo", "visit_day=friday", "/none", "visit_day=sunday", "/undo", "/undo", ""),
+        *("guest_name=bea", "/undo", "/undo", "visit_day=monday", "", "/guess", "/none", ""),
+        options=("--dialogue", "raw-1"),
+    )
+    assert done.code == 0
+    assert "  there is nothing to undo" in done.out
+    first, second = (turn for turn in by_id(store, "raw-1").turns if turn.is_user)
+    assert first.state is not None
+    assert first.state.values["visit_day"] == ("monday",)
+    assert (second.state, second.spans) == (None, ())
+    assert "scope   says nothing to this domain" in done.out
+    assert "guess   intent" in done.out  # shown beside what differs from it
+
+
+def test_bad_lines_change_nothing(store: Store, checkpoint: Path) -> None:
+    wrong = {
+        "seating=roof": "'roof' is no value listed for seating",
+        "visit_dya=friday": "unknown slot 'visit_dya'; did you mean 'visit_day'?",
+        "intent=Book": "unknown intent 'Book'; did you mean 'BookTable'?",
+        "/asks price": "unknown slot 'price'",
+        "friday": "Enter accepts",
+        "/frobnicate": "Enter accepts",
+    }
+    done = label(checkpoint, *wrong, "", "", options=("--dialogue", "raw-1"))
+    assert done.code == 0
+    for saying in wrong.values():
+        assert f"  {saying}" in done.out
+    assert {label.corrected for label in store.labels.of(DOMAIN)} == {False}
+
+
+def test_skipping_and_quitting_store_nothing_of_a_dialogue(store: Store, checkpoint: Path) -> None:
+    done = label(checkpoint, "visit_day=friday", "", "/skip", "/quit", "", "")
+    assert "raw-1 (1 of 2)" in done.out
+    assert "raw-2 (2 of 2)" in done.out
+    assert "0 dialogues labelled" in done.out
+    assert store.labels.of(DOMAIN) == ()
+    assert store.dialogues.dialogues(DOMAIN, waiting=True) == (RAW, OTHER)
+    # the end of the input is as good as /quit; what was done before it stays done
+    done = label(checkpoint, "", "", "seating=bar")
+    assert "1 dialogues labelled" in done.out
+    assert store.dialogues.dialogues(DOMAIN, waiting=True) == (OTHER,)
+
+
+def test_each_dialogue_once(store: Store, checkpoint: Path) -> None:
+    assert label(checkpoint, "", "", "").code == 0
+    assert by_id(store, "raw-2").split == "held-out"  # its own split stays
+    assert label(checkpoint).out == (
+        f"no dialogue of {DOMAIN} waits for labels; --all takes up the others\n"
+    )
+
+
+def test_states_that_there_are_can_be_checked(store: Store, checkpoint: Path) -> None:
+    """They are proposed; the tracker's guess stands beside them where it is another."""
+    done = label(checkpoint, "", options=("--dialogue", "given", "--split", "held-out"))
+    assert "* visit_day = sunday" in done.out
+    found = by_id(store, "given")
+    assert found == replace(GIVEN, split="held-out")
+    assert store.labels.of(DOMAIN)[0].guess == guesses(checkpoint, GIVEN.turns, State())
+    everything = label(checkpoint, "/skip", "/skip", "/skip", options=("--all",))
+    assert "given (3 of 3)" in everything.out
+
+
+def test_the_active_adapter_guesses(store: Store, checkpoint: Path) -> None:
+    tracker = load_tracker(checkpoint)
+    # an adapter that is the checkpoint's own start, under a version
+    version = store.adapters.add(
+        DOMAIN,
+        adapter_to_bytes(dict(tracker.weights)),
+        support_digest=support_digest(CAFE, [GIVEN]),
+        checkpoint_digest=tracker.digest or "",
+        figures={},
+        activate=True,
+    )
+    assert label(checkpoint, "", "", options=("--dialogue", "raw-1")).code == 0
+    assert {label.version for label in store.labels.of(DOMAIN)} == {version}
+
+
+def test_bad_requests(store: Store, checkpoint: Path) -> None:
+    for arguments, saying in (
+        (["nowhere"], "no domain 'nowhere'"),
+        ([DOMAIN, "--dialogue", "raw-9"], "no dialogue 'raw-9'"),
+        ([DOMAIN, "--split", "test"], "--split"),
+    ):
+        done = invoke("label", *arguments, "--checkpoint", checkpoint)
+        assert done.code == 2, done
+        assert done.err.count("\n") == 1
+        assert saying in done.err
+
+
+def test_labelled_dialogues_are_learned_from(store: Store, checkpoint: Path) -> None:
+    """From a raw log to a support dialogue."""
+    label(checkpoint, "visit_day=friday", "", "seating=terrace", "")
+    found: List[Dialogue] = list(store.dialogues.dialogues(DOMAIN))
+    assert [d.id for d in found] == ["raw-1", "given"]
+    done = invoke("adapt", DOMAIN, "--no-replies", "--quiet", "--checkpoint", checkpoint)
+    assert "from 2 support dialogues" in done.out
