@@ -26,7 +26,6 @@ from rasa.shared.core.events import (
 )
 from rasa.shared.core.trackers import DialogueStateTracker
 from rasa.shared.nlu.training_data.entities_parser import parse_training_example
-from sqlalchemy.engine import make_url
 
 from command_line import Outcome, invoke
 from postgres import PASSWORD
@@ -96,16 +95,7 @@ BOOKED = (
 
 def save(url: str, sender: str, events: Sequence[Event]) -> None:
     """Have Rasa store a conversation."""
-    parts = make_url(url)
-    rasa = SQLTrackerStore(
-        Domain.empty(),
-        parts.drivername,
-        parts.host,
-        parts.port,
-        parts.database,
-        parts.username,
-        parts.password,
-    )
+    rasa = SQLTrackerStore(Domain.empty(), host=url)  # it takes whole URLs there
     tracker = DialogueStateTracker.from_events(sender, events)
     asyncio.run(rasa.save(tracker))
     rasa.engine.dispose()

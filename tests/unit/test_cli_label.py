@@ -130,7 +130,7 @@ def test_undoing(store: Store, checkpoint: Path) -> None:
 
 def test_bad_lines_change_nothing(store: Store, checkpoint: Path) -> None:
     wrong = {
-        "seating=roof": "'roof' is no value listed for seating",
+        "seating=roof": "'roof' is not among the values listed for seating",
         "visit_dya=friday": "unknown slot 'visit_dya'; did you mean 'visit_day'?",
         "intent=Book": "unknown intent 'Book'; did you mean 'BookTable'?",
         "/asks price": "unknown slot 'price'",
@@ -208,5 +208,7 @@ def test_labelled_dialogues_are_learned_from(store: Store, checkpoint: Path) -> 
     label(checkpoint, "visit_day=friday", "", "seating=terrace", "")
     found: List[Dialogue] = list(store.dialogues.dialogues(DOMAIN))
     assert [d.id for d in found] == ["raw-1", "given"]
-    done = invoke("adapt", DOMAIN, "--no-replies", "--quiet", "--checkpoint", checkpoint)
-    assert "from 2 support dialogues" in done.out
+    (summary,) = store.dialogues.summary()
+    assert (summary.n_support, summary.n_waiting) == (2, 1)
+    assert summary.support_digest == support_digest(CAFE, found)
+    assert "2 support     0 held out  not adapted, 1 wait for labels" in invoke("domains").out

@@ -30,11 +30,11 @@ def read_all(
     dialogues: Dict[Tuple[str, str], Tuple[Dialogue, Path]] = {}
     for path in _files(paths, format):
         corpus = read(path, format=format, services=services, schema=schema)
-        for schema in corpus.schemas.values():
-            known, before = schemas.setdefault(schema.name, (schema, path))
-            if known != schema:
+        for found in corpus.schemas.values():
+            known, before = schemas.setdefault(found.name, (found, path))
+            if known != found:
                 raise ConfigError(
-                    f"{before} and {path} both define domain {schema.name!r}, differently; "
+                    f"{before} and {path} both define domain {found.name!r}, differently; "
                     "make the schemas the same or give one file only"
                 )
         for dialogue in corpus.dialogues:
@@ -46,7 +46,7 @@ def read_all(
                     f"{dialogue.domain!r}; give one of them another id"
                 )
     return Corpus(
-        schemas={name: schema for name, (schema, _) in schemas.items()},
+        schemas={name: found for name, (found, _) in schemas.items()},
         dialogues=tuple(dialogue for dialogue, _ in dialogues.values()),
     )
 
