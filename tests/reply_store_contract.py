@@ -259,10 +259,10 @@ def _migrate(url: str, direction: Callable[[Config, str], None], revision: str) 
 
 
 #: The tables that version 0001 hasn't.
-_LATER = ("activations", "feedback", "judgements", "pins")
+_LATER = ("activations", "feedback", "judgements", "labels", "pins")
 #: The columns that it has.
 _OLD = {
-    table: [column for column in table.columns if column.name not in REPLY_COLUMNS]
+    table: [c for c in table.columns if c.name not in (*REPLY_COLUMNS, "review")]
     for name, table in tables.metadata.tables.items()
     if name not in _LATER
 }

@@ -34,7 +34,8 @@ def jga_units(
         name = (run["service"], run["seed"])
         if name in held_out:
             for dialogue, (turns, jga) in zip(held_out[name], run["dialogues"]):
-                found[(*name, dialogue)] = (jga, turns)
+                path = (*name, dialogue)
+                found[path] = (jga, turns)
         else:
             found[name] = (run["jga"] * run["turns"], run["turns"])
     return found
