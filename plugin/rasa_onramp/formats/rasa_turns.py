@@ -192,8 +192,8 @@ class RasaTurns:
                 break
 
     def _slot_of(self, entity: Entity) -> List[str]:
-        names = (entity.role, entity.name)
-        return [name for name in names if name is not None and name in self._slots][:1]
+        names = (entity.role or "", entity.name)
+        return [name for name in names if name in self._slots][:1]
 
     def _put(self, name: str, value: Any) -> None:
         text = self._text(name, value)
