@@ -16,7 +16,9 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Op
 from rasa_onramp.dialogue import Dialogue, Schema, Turn
 from rasa_onramp.errors import FormatError
 from rasa_onramp.formats.jsontext import parse_json
-from rasa_onramp.formats.rasa_turns import Button, Entity, RasaTurns
+from rasa_onramp.formats.rasa_parts import Button, Entity
+from rasa_onramp.formats.rasa_payload import KEY, replied_in, understood_in
+from rasa_onramp.formats.rasa_turns import RasaTurns
 from rasa_onramp.formats.shape import Misfit, get, shape
 
 __all__ = ["Event", "Row", "Skip", "applied", "events_of", "read_conversation"]
@@ -128,7 +130,7 @@ def _turns(events: List[Event], schema: Schema) -> Tuple[Turn, ...]:
     made = RasaTurns(schema, frozenset(name for name in names if isinstance(name, str)))
     for event in events:
         try:
-            _add(event, made)
+            _add(event, made, schema)
         except Misfit as error:
             where = "".join(f"[{key!r}]" for key in error.keys)
             message = f"the {event.row.kind} event{' at ' + where if where else ''}: "
@@ -137,7 +139,7 @@ def _turns(events: List[Event], schema: Schema) -> Tuple[Turn, ...]:
     return made.turns()
 
 
-def _add(event: Event, made: RasaTurns) -> None:
+def _add(event: Event, made: RasaTurns, schema: Schema) -> None:
     kind, data = event.row.kind, event.data
     if kind == "user":
         text = _optional(data, "text", str)
@@ -145,7 +147,12 @@ def _add(event: Event, made: RasaTurns) -> None:
         intent = _optional(_optional(parsed, "intent", dict) or {}, "name", str)
         entities = [_entity(item) for item in _optional(parsed, "entities", list) or ()]
         external = (_optional(data, "metadata", dict) or {}).get("is_external")
-        made.user(None if external else text, intent, entities)
+        understood = understood_in(parsed.get(KEY), schema)
+        if understood is None:
+            made.user(None if external else text, intent, entities)
+        else:  # its entities are the state's
+            made.user(text, None, ())
+            made.understood(understood)
     elif kind == "slot":
         made.slot(get(data, "name", str, ()), data.get("value"))
     elif kind == "reset_slots":
@@ -155,7 +162,12 @@ def _add(event: Event, made: RasaTurns) -> None:
         made.action(_optional(data, "name", str) or "")
     elif kind == "bot":
         more = _optional(data, "data", dict) or {}
-        made.bot(_optional(data, "text", str), list(_buttons(more.get("buttons"))))
+        text = _optional(data, "text", str)
+        replied = replied_in(data.get("metadata"), schema)
+        if replied is not None and text is not None:
+            made.replied(text, replied)
+        else:
+            made.bot(text, list(_buttons(more.get("buttons"))))
 
 
 def _entity(item: Any) -> Entity:

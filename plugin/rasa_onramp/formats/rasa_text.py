@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any, List, Tuple
 
-from rasa_onramp.formats.rasa_turns import Entity
+from rasa_onramp.formats.rasa_parts import Entity
 from rasa_onramp.formats.wording import quote
 
 __all__ = ["parse_annotated"]

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from rasa_onramp.formats.nodes import Fields, Items, Mistake, Node, Text
+from rasa_onramp.formats.rasa_parts import Button, Entity
 from rasa_onramp.formats.rasa_text import parse_annotated
-from rasa_onramp.formats.rasa_turns import Button, Entity
 from rasa_onramp.formats.wording import quote
 
 __all__ = ["Example", "Response", "Training"]

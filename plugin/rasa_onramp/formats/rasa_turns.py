@@ -9,49 +9,33 @@ and entities, a slot set, an action run, something said. Here they become turns:
   is made, was still there after the message that it answers.
 - An entity sets the slot of its name (or of its role's), unless the conversation has Rasa set that
   slot itself; entities of the user's own words are marked in the text.
+- Where rasa-onramp itself tracked the conversation, its states, calls and marks are taken as they
+  are.
 - An action of the schema (with or without `action_` before its name) is a call. Slots among its
   `result_slots` that are set after it, before the next message, are its one result.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field, replace
 from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tuple
 
 from rasa_onramp.dialogue import DONTCARE, Action, Schema, Slot, Span, State, Turn
+from rasa_onramp.formats.rasa_parts import Button, Entity, value_text
+from rasa_onramp.formats.rasa_payload import Replied, Understood
 from rasa_onramp.formats.shape import Misfit
 from rasa_onramp.formats.utterances import as_turns
 from rasa_onramp.formats.wording import did_you_mean, quote
 from rasa_onramp.formats.yaml_dialogues import listed_value
 
-__all__ = ["Button", "Entity", "RasaTurns", "value_text"]
+__all__ = ["RasaTurns"]
 
 #: A message that a button sends in the user's name: /inform{"city": "Leeds"}
 _PAYLOAD = re.compile(r"/\s*[^\s{@]+\s*(@[0-9.]+\s*)?(\{.*\})?\s*\Z", re.DOTALL)
 
 #: Messages to Rasa itself.
 _COMMANDS = ("/restart", "/session_start")
-
-
-@dataclass(frozen=True)
-class Entity:
-    """An entity as Rasa has it; `start` is None where it isn't in the text's own words."""
-
-    name: str
-    value: Any
-    start: Optional[int] = None
-    end: Optional[int] = None
-    role: Optional[str] = None
-
-
-@dataclass(frozen=True)
-class Button:
-    """What a bot offers to press: what it says, and what it sends."""
-
-    title: str
-    payload: str
 
 
 @dataclass
@@ -65,6 +49,9 @@ class _Said:
     action: Optional[str] = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     row: Dict[str, str] = field(default_factory=dict)
+    rows: Tuple[Mapping[str, str], ...] = ()
+    requested: Tuple[str, ...] = ()
+    elsewhere: bool = False  # it says nothing to the domain
 
 
 class RasaTurns:
@@ -82,6 +69,7 @@ class RasaTurns:
         self._intent: Optional[str] = None
         self._called: Optional[Action] = None
         self._acted = False  # since the last message
+        self._ours = False  # the last message was rasa-onramp's to understand
         self._emptied: Set[str] = set()  # by an action since then
         self._said: List[_Said] = []
         self._buttons: List[Button] = []
@@ -92,7 +80,7 @@ class RasaTurns:
         self._close()
         for name in self._emptied:
             self._values.pop(name, None)
-        self._emptied, self._called, self._acted = set(), None, False
+        self._emptied, self._called, self._acted, self._ours = set(), None, False, False
         if intent in self._intents:
             self._intent = intent
             self._touched = True
@@ -116,9 +104,38 @@ class RasaTurns:
         self._said.append(_Said("user", text, tuple(spans)))
         self._buttons = []
 
+    def understood(self, found: Understood) -> None:
+        """What rasa-onramp made of the message before. Rasa's slots only repeat it."""
+        self._ours = True
+        if found.values is not None:
+            self._values = {}
+            for name, texts in found.values.items():
+                spellings = (self._text(name, text) for text in texts)
+                self._values[name] = tuple(text for text in spellings if text is not None)
+            self._intent = found.intent
+            self._touched = True
+        if self._said and self._said[-1].speaker == "user":
+            said = self._said[-1]
+            said.requested = found.requested
+            said.elsewhere = found.values is None
+            said.spans = tuple(s for s in found.spans if 0 <= s.start < s.end <= len(said.text))
+
+    def replied(self, text: str, found: Replied) -> None:
+        """rasa-onramp says something in the domain."""
+        now = self._now()
+        start = len(now.text) + 1 if now.text else 0
+        self.bot(text)
+        end = len(now.text)
+        moved = (Span(s.slot, s.start + start, s.end + start) for s in found.spans)
+        now.spans += tuple(s for s in moved if start <= s.start < s.end <= end)
+        if found.action is not None:
+            now.action = found.action
+            now.parameters = self._row(found.parameters)
+            now.rows = tuple(self._row(row) for row in found.results)
+
     def slot(self, name: str, value: Any) -> None:
         """Rasa sets a slot; None empties it. Slots that the schema lacks are passed over."""
-        if name not in self._slots:
+        if name not in self._slots or self._ours:
             return
         called = self._called
         if value is not None and called is not None and name in called.result_slots:
@@ -142,7 +159,7 @@ class RasaTurns:
         self._acted = self._acted or name != "action_listen"
         short = name[len("action_") :] if name.startswith("action_") else name
         called = self._actions.get(name) or self._actions.get(short)
-        if called is None:
+        if called is None or self._ours:
             return
         self._touched = True
         self._called = called
@@ -188,12 +205,16 @@ class RasaTurns:
         """Up to here the state is that after the user's last turn."""
         for said in reversed(self._said):
             if said.speaker == "user":
-                said.state = State(dict(self._values), self._intent)
+                said.state = State(dict(self._values), self._intent, said.requested)
                 break
 
     def _slot_of(self, entity: Entity) -> List[str]:
         names = (entity.role or "", entity.name)
         return [name for name in names if name in self._slots][:1]
+
+    def _row(self, row: Mapping[str, Any]) -> Dict[str, str]:
+        texts = ((name, self._text(name, row[name])) for name in row if name in self._slots)
+        return {name: text for name, text in texts if text is not None}
 
     def _put(self, name: str, value: Any) -> None:
         text = self._text(name, value)
@@ -224,28 +245,18 @@ class RasaTurns:
         return said or " ".join(name.replace("_", " ").split()) or payload
 
 
-def value_text(value: Any, name: str) -> Optional[str]:
-    """A slot's value in Rasa as the text of ours; None if it is empty. Raises Misfit."""
-    if value is None:
-        return None
-    if isinstance(value, bool):
-        return json.dumps(value)
-    if isinstance(value, (int, float)):
-        return f"{value:.15g}"
-    if isinstance(value, str):
-        return value if value.strip() else None
-    if isinstance(value, list) and not any(isinstance(item, (dict, list)) for item in value):
-        texts = [value_text(item, name) for item in value]
-        return ", ".join(text for text in texts if text) or None
-    message = f"slot {quote(name)} is set to {quote(json.dumps(value))}, which no text stands for"
-    raise Misfit(message, "leave the slot out of the schema", ())
-
-
 def _turn(said: _Said) -> Turn:
     if said.speaker == "user":
-        return Turn("user", said.text, said.state, spans=said.spans)
-    rows = (said.row,) if said.row else ()
-    return Turn("system", said.text, action=said.action, parameters=said.parameters, results=rows)
+        return Turn("user", said.text, None if said.elsewhere else said.state, spans=said.spans)
+    rows = said.rows or ((said.row,) if said.row else ())
+    return Turn(
+        "system",
+        said.text,
+        action=said.action,
+        parameters=said.parameters,
+        results=rows,
+        spans=said.spans,
+    )
 
 
 def _found(entity: Entity, text: str) -> Entity:

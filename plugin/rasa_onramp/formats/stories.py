@@ -13,9 +13,10 @@ from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
 from rasa_onramp.dialogue import Corpus, Dialogue, Schema
 from rasa_onramp.errors import FormatError
 from rasa_onramp.formats.nodes import Fields, Items, Mistake, Node, Text, parse_nodes
+from rasa_onramp.formats.rasa_parts import Entity
 from rasa_onramp.formats.rasa_text import parse_annotated
 from rasa_onramp.formats.rasa_training import Training
-from rasa_onramp.formats.rasa_turns import Entity, RasaTurns
+from rasa_onramp.formats.rasa_turns import RasaTurns
 from rasa_onramp.formats.shape import Misfit
 from rasa_onramp.formats.source import read_text
 from rasa_onramp.formats.wording import did_you_mean, quote

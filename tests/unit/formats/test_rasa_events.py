@@ -282,6 +282,62 @@ def test_the_last_call_of_a_turn_counts_and_silent_ones_do_not() -> None:
     assert len(found) == 3
 
 
+def tracked(text: str, domain: Optional[str], state: Any = None, **more: Any) -> Any:
+    """A message that rasa-onramp took for a domain's."""
+    payload = {"domain": domain, "state": state, **more}
+    parsed = {"intent": {"name": "onramp"}, "entities": [], "onramp": payload}
+    return "user", {"text": text, "parse_data": parsed}
+
+
+def test_a_bot_that_has_rasa_onramp_says_it_itself() -> None:
+    state = {
+        "values": {"place": ["Leeds", "leeds"], "gone": ["x"]},
+        "active_intent": "book",
+        "requested_slots": ["price", "gone"],
+    }
+    metadata = {
+        "domain": "taxi",
+        "action": "send",
+        "parameters": {"place": "Leeds"},
+        "results": [{"price": "5"}, {"price": "7", "gone": "x"}],
+        "spans": [["price", 0, 1], ["price", 90, 95], ["gone", 0, 1]],
+    }
+    found = turns(
+        tracked("hello", None),
+        slot("onramp", {"domain": None}),
+        bot("Hi!"),
+        tracked("to Leeds", "taxi", state, spans=[["place", 3, 8]]),
+        slot("place", "Leeds"),
+        action("action_send"),
+        bot("Hm."),
+        ("bot", {"text": "5 or 7?", "data": {}, "metadata": {"onramp": metadata}}),
+        tracked("will it rain?", "taxi", state, in_scope=False),
+        bot("Who knows."),
+        tracked("two tickets", "cinema", {"values": {"film": ["x"]}}),
+        ("bot", {"text": "ok", "metadata": {"onramp": {"domain": "cinema", "action": "x"}}}),
+        tracked("any size", "taxi", {**state, "values": {"size": ["dontcare"]}}),
+    )
+    values = {"place": ("Leeds", "leeds")}
+    assert found == (
+        Turn("user", "hello"),
+        Turn("system", "Hi!"),
+        Turn("user", "to Leeds", State(values, "book", ("price",)), spans=(Span("place", 3, 8),)),
+        Turn(
+            "system",
+            "Hm. 5 or 7?",
+            action="send",
+            parameters={"place": "Leeds"},
+            results=({"price": "5"}, {"price": "7"}),
+            spans=(Span("price", 4, 5),),
+        ),
+        Turn("user", "will it rain?"),
+        Turn("system", "Who knows."),
+        Turn("user", "two tickets"),
+        Turn("system", "ok"),
+        Turn("user", "any size", State({"size": (DONTCARE,)}, "book", ("price",))),
+    )
+
+
 BAD = [
     (("user", None), "the user event holds no data"),
     (("slot", "{oops"), "the slot event's data isn't valid JSON"),
