@@ -15,7 +15,7 @@ import argparse
 import json
 import statistics
 from pathlib import Path
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from rasa_onramp.evaluation.bootstrap import paired_difference
 
@@ -65,11 +65,16 @@ def filled(readme: str) -> str:
     texts = {name: markdown(runs_of(name)) for name in TABLES}
     texts["headline"] = headline(runs_of("sgd"))
     texts.update({name: reply_markdown(file) for name, file in REPLY_TABLES.items()})
+    return put(readme, texts)
+
+
+def put(page: str, texts: Mapping[str, str]) -> str:
+    """The page with each text between its markers."""
     for name, text in texts.items():
         begin, end = f"<!-- figures: {name} -->\n", "\n<!-- end -->"
-        head, rest = readme.split(begin)
-        readme = head + begin + text + end + rest.split(end, 1)[1]
-    return readme
+        head, rest = page.split(begin)
+        page = head + begin + text + end + rest.split(end, 1)[1]
+    return page
 
 
 def reply_markdown(file: str) -> str:

@@ -11,6 +11,7 @@ from rasa_onramp.dialogue import Dialogue, Intent, Schema, Slot, State, Turn
 from rasa_onramp.evaluation.metrics import (
     aggregate,
     aggregate_by_domain,
+    schema_sensitivity,
     score_dialogue,
     score_turn,
     token_sort_ratio,
@@ -211,3 +212,23 @@ def test_a_dialogue_is_scored_on_the_turns_that_have_a_frame():
     assert [score.jga for score in scores] == [1, 0]
     with pytest.raises(ValueError, match="3 user turns but 2"):
         score_dialogue(SCHEMA, dialogue, predicted[:2])
+
+
+@pytest.mark.parametrize(
+    ("turns", "sensitivity"),
+    [
+        ([(1.0, 1.0, 1.0), (0.5, 0.5, 0.5)], 0.0),  # wording makes no difference
+        ([(0.0, 0.0, 0.0, 0.0, 0.0)], 0.0),  # always wrong: doesn't vary
+        ([(1.0, 0.0)], 2**0.5),  # mean 1/2, sample variance 1/2
+        ([(1.0, 0.0, 0.0, 0.0, 0.0)], 5**0.5),  # mean 1/5, sample variance 1/5
+        ([(1.0, 1.0, 1.0, 1.0, 0.0)], 0.2**0.5 / 0.8),
+        ([(0.8, 0.4)], 0.08**0.5 / 0.6),  # a free value that is nearly right
+        ([(1.0, 0.0), (1.0, 1.0), (0.0, 0.0), (0.0, 1.0)], 2 * 2**0.5 / 4),  # the mean over turns
+    ],
+)
+def test_schema_sensitivity_by_hand(turns, sensitivity):
+    assert schema_sensitivity(turns) == pytest.approx(sensitivity)
+
+
+def test_schema_sensitivity_of_no_turns_is_undefined():
+    assert math.isnan(schema_sensitivity([]))

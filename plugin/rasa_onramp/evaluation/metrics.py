@@ -16,12 +16,16 @@ Multi-Domain Conversational Agents: The Schema-Guided Dialogue Dataset"):
   reported here.
 
 Every figure is a mean over turns; one that no turn defines is NaN.
+
+How much a figure depends on a schema's wording is `schema_sensitivity`, of Lee et al. 2022, "SGD-X:
+A Benchmark for Robust Generalization in Schema-Guided Dialogue Systems".
 """
 
 from __future__ import annotations
 
 import math
 import re
+import statistics
 from collections import Counter
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -36,6 +40,7 @@ __all__ = [
     "TurnScore",
     "aggregate",
     "aggregate_by_domain",
+    "schema_sensitivity",
     "score_dialogue",
     "score_turn",
     "token_sort_ratio",
@@ -142,6 +147,17 @@ def aggregate_by_domain(scores: Iterable[TurnScore]) -> Mapping[str, Figures]:
     return {domain: aggregate(by_domain[domain]) for domain in sorted(by_domain)}
 
 
+def schema_sensitivity(turns: Iterable[Sequence[float]]) -> float:
+    """SGD-X's SS: the mean over turns of the coefficient of variation over the schema's variants.
+
+    Each turn has one score a variant, two variants at least. The coefficient is their sample
+    standard deviation (K - 1 in the denominator) over their mean; a turn that is wrong under every
+    variant doesn't vary: 0. It is 0 where wording makes no difference, and sqrt(K) for a turn that
+    is right under one of K variants only. NaN without turns.
+    """
+    return _mean(_variation(scores) for scores in turns)
+
+
 @lru_cache(maxsize=65536)
 def token_sort_ratio(reference: str, hypothesis: str) -> int:
     """fuzzywuzzy's `token_sort_ratio` with its default arguments: an integer in [0, 100].
@@ -182,6 +198,11 @@ def _f1(reference: Sequence[str], predicted: Sequence[str]) -> float:
     recall = hits / len(reference) if reference else 1.0
     total = precision + recall
     return 2 * precision * recall / total if total else 0.0
+
+
+def _variation(scores: Sequence[float]) -> float:
+    mean = statistics.fmean(scores)
+    return statistics.stdev(scores) / mean if mean else 0.0
 
 
 def _mean(values: Iterable[Optional[float]]) -> float:

@@ -13,7 +13,7 @@ from typing import Callable, Dict, Tuple
 
 from rasa_onramp.dialogue import Dialogue, Schema, Span, State, Turn
 
-__all__ = ["noisy", "with_new_values"]
+__all__ = ["noisy", "rewritten", "with_new_values"]
 
 _SHORT = {
     "you": "u",
@@ -72,7 +72,7 @@ def noisy(dialogue: Dialogue, rng: random.Random) -> Dialogue:
     def value(slot: str, text: str) -> str:
         return text.lower() if lower and len(text.lower()) == len(text) else text
 
-    turns = (_rewritten(t, carrier, value) if t.is_user else t for t in dialogue.turns)
+    turns = (rewritten(t, carrier, value) if t.is_user else t for t in dialogue.turns)
     return replace(dialogue, turns=tuple(turns))
 
 
@@ -97,7 +97,7 @@ def with_new_values(dialogue: Dialogue, schema: Schema, rng: random.Random) -> D
             invented[key] = _code(pattern[slot], rng) if style[slot] else _name(rng)
         return invented[key]
 
-    turns = [_rewritten(turn, lambda text: text, value) for turn in dialogue.turns]
+    turns = [rewritten(turn, lambda text: text, value) for turn in dialogue.turns]
     done = []
     for turn in turns:
         if turn.state is not None:
@@ -111,7 +111,7 @@ def with_new_values(dialogue: Dialogue, schema: Schema, rng: random.Random) -> D
     return replace(dialogue, turns=tuple(done))
 
 
-def _rewritten(turn: Turn, carrier: Callable[[str], str], value: Callable[[str, str], str]) -> Turn:
+def rewritten(turn: Turn, carrier: Callable[[str], str], value: Callable[[str, str], str]) -> Turn:
     """The turn with its text rewritten: marked values by `value`, told slot and text, the rest by
     `carrier`. Turns whose marks overlap are left alone.
     """

@@ -1,0 +1,182 @@
+"""How far figures fall when schemas, users or support dialogues aren't as they should be.
+
+    python bench/robustness.py --data $SGD/dev --paraphrases $SGD/sgd_x/v*/dev --json OUT
+    python bench/robustness.py --page      # measures nothing: results into docs/robustness.md
+
+Zero-shot, plainly fine-tuned and adapted trackers are measured on services unseen in training, as
+`rasa-onramp evaluate` draws them: under paraphrased schemas (SGD-X), other orders of the schema,
+typos, other cases, wrong labels, and a support set that never mentions a slot; docs/robustness.md
+says what each is. Then domains are onboarded in different orders, which must change nothing.
+
+OUT is whole after every row: run the same command again, with more services, methods or conditions
+if you like, and it goes on from there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Dict, Optional, Sequence
+
+from tqdm import tqdm
+
+from rasa_onramp.cli.corpora import read_all
+from rasa_onramp.cli.training_corpora import training_tasks
+from rasa_onramp.dialogue import Corpus
+from rasa_onramp.errors import ConfigError, OnrampError
+from rasa_onramp.evaluation.few_shot import METHODS, Protocol, choose_services
+from rasa_onramp.runtime.background import load_background
+from rasa_onramp.runtime.embedding import CachedEmbed
+from rasa_onramp.tracker.checkpoint import load_tracker
+from rasa_onramp.tracker.encoder import SentenceEncoder
+from rasa_onramp.tracker.model import StateTracker
+from robustness_parts.conditions import GROUPS, Study, Variants, studies
+from robustness_parts.measuring import Journal, measured, planned
+from robustness_parts.order import routing, tracking
+from robustness_parts.page import PAGE, RESULTS, filled, load, printed
+from robustness_parts.summary import missed_slots, sensitivities, summarise
+
+#: Orders in which domains are onboarded: to track (each adapts them all), and to route.
+TRACKING_ORDERS, ROUTING_ORDERS = 2, 3
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> None:
+    """Measure and print, or write the page."""
+    options = _parsed(arguments)
+    try:
+        if options.page:
+            page = filled(PAGE.read_text(encoding="utf-8"), load(options.json or RESULTS))
+            PAGE.write_text(page, encoding="utf-8")
+        else:
+            print(printed(run(options, load_tracker(options.checkpoint))))
+    except OnrampError as error:
+        sys.exit(f"robustness.py: {error}")
+
+
+def _parsed(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--data", help="folder in SGD's format, YAML file or folder of them")
+    add("--paraphrases", nargs="+", default=[], help="folders of the same schemas in other words")
+    add("--services", default="unseen", help="unseen, all, or names with commas")
+    add("--shots", type=int, default=5, help="support dialogues")
+    add("--seeds", type=int, default=1, help="support sets")
+    add("--limit", type=int, default=2, help="held-out dialogues of a service and seed")
+    add("--own-split", action="store_true", help="take the support dialogues that the data names")
+    add("--offers", action="store_true", help="mark the values that the bot states")
+    add("--methods", nargs="+", choices=METHODS, default=METHODS)
+    add("--conditions", nargs="+", choices=GROUPS, default=GROUPS, metavar="NAME")
+    add("--order-domains", type=int, default=10, help="domains onboarded in other orders; 0: none")
+    add("--order-steps", type=int, default=1, help="inner steps a run that those are adapted by")
+    add("--resamples", type=int, default=10_000, help="of the intervals' bootstrap; 40 or more")
+    add("--checkpoint", help="folder of a tracker; default: the one that ships")
+    add("--json", type=Path, help="where results are written, and taken up")
+    add("--page", action="store_true", help="put the results into docs/robustness.md")
+    options = parser.parse_args(arguments)
+    if not options.page and not options.data:
+        parser.error("--data: name the dialogues to measure on")
+    if options.json and not options.json.absolute().parent.is_dir():
+        parser.error(f"--json: {options.json.parent} is no folder; create it first")
+    least = {"shots": 1, "seeds": 1, "limit": 1, "order_steps": 1, "resamples": 40}
+    for name, number in least.items():
+        if getattr(options, name) < number:
+            parser.error(f"--{name.replace('_', '-')}: at least {number}")
+    return options
+
+
+def run(options: argparse.Namespace, tracker: StateTracker) -> Dict[str, Any]:
+    """All results; those that are in the file already aren't measured again."""
+    protocol = Protocol(
+        shots=(options.shots,),
+        seeds=options.seeds,
+        methods=tuple(options.methods),
+        limit=options.limit,
+        offers=options.offers,
+        own_split=options.own_split,
+    )
+    corpus = read_all([options.data], None)
+    services = choose_services(corpus, options.services, tracker.training_services)
+    found = list(studies(corpus, services, protocol, _variants(options)))
+    if not found:
+        raise ConfigError(
+            f"no service has {options.shots} support dialogues and others held out; lower --shots"
+        )
+    settings = {
+        "data": options.data,
+        "paraphrases": list(options.paraphrases),
+        "shots": options.shots,
+        "limit": options.limit,
+        "dialogues": protocol.dialogues,
+        "own_split": options.own_split,
+        "offers": options.offers,
+        "finetune": {"rate": protocol.finetuning.rate, "epochs": protocol.finetuning.epochs},
+        "checkpoint": tracker.digest,
+    }
+    journal = Journal(options.json, settings)
+    _measure(tracker, found, protocol, options.conditions, journal)
+    if options.order_domains and "order" not in journal.parts:
+        every = [*services, *(name for name in corpus.schemas if name not in services)]
+        journal.write(order=_order(tracker, corpus, every, protocol, options))
+    journal.write(
+        summary=summarise(journal.rows, options.resamples),
+        sensitivity=sensitivities(journal.rows),
+        missed_slots=missed_slots(journal.rows, options.resamples),
+    )
+    return {"settings": settings, **journal.parts, "runs": journal.rows}
+
+
+def _variants(options: argparse.Namespace) -> Variants:
+    """Other wordings of the schemas; those in a folder's own paraphrase_* are taken too."""
+    if not Path(options.data).is_dir():
+        if options.paraphrases:
+            raise ConfigError("--paraphrases goes with a folder in SGD's format")
+        return {}
+    tasks = training_tasks(options.data, options.paraphrases)
+    return {task.schema.name: task.variants for task in tasks}
+
+
+def _measure(
+    tracker: StateTracker,
+    found: Sequence[Study],
+    protocol: Protocol,
+    groups: Sequence[str],
+    journal: Journal,
+) -> None:
+    keys = [key for study in found for key in planned(study, protocol.methods, groups)]
+    done = journal.done
+    with tqdm(
+        total=len(keys), initial=sum(key in done for key in keys), unit="row", disable=None
+    ) as bar:
+        for study in found:
+            for row in measured(tracker, study, protocol, groups, done):
+                journal.add(row)
+                bar.set_postfix_str(f"{row['service']} {row['method']}, {row['condition']}")
+                bar.update()
+
+
+def _order(
+    tracker: StateTracker,
+    corpus: Corpus,
+    services: Sequence[str],
+    protocol: Protocol,
+    options: argparse.Namespace,
+) -> Dict[str, Any]:
+    able = studies(corpus, services, replace(protocol, seeds=1), {})
+    domains = list(itertools.islice(able, options.order_domains))
+    embed = CachedEmbed(SentenceEncoder.load().embed)
+    total = len(domains) * (TRACKING_ORDERS + ROUTING_ORDERS)
+    with tqdm(total=total, desc="onboarding", unit="domain", disable=None) as bar:
+        tracked = tracking(
+            tracker, domains, steps=options.order_steps, count=TRACKING_ORDERS, progress=bar.update
+        )
+        routed = routing(
+            domains, embed, load_background(), count=ROUTING_ORDERS, progress=bar.update
+        )
+    return {"tracking": tracked, "routing": routed}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""Methods taught by lessons and measured in their conditions: a row each, kept at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Collection, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+
+from rasa_onramp.dialogue import Dialogue, Schema, State
+from rasa_onramp.errors import ConfigError
+from rasa_onramp.evaluation.few_shot import Protocol, learn
+from rasa_onramp.evaluation.metrics import aggregate, score_dialogue
+from rasa_onramp.tracker.decoding import track_dialogues
+from rasa_onramp.tracker.model import StateTracker
+from robustness_parts.conditions import Condition, Study, lessons
+
+__all__ = ["Journal", "Key", "Row", "key_of", "measured", "planned"]
+
+#: service, seed, condition, method
+Key = Tuple[str, int, str, str]
+Row = Dict[str, Any]
+
+
+def key_of(row: Mapping[str, Any]) -> Key:
+    """Which row it is."""
+    return (row["service"], row["seed"], row["condition"], row["method"])
+
+
+def planned(study: Study, methods: Sequence[str], groups: Collection[str]) -> List[Key]:
+    """The rows that `measured` gives."""
+    return [
+        (study.schema.name, study.seed, condition.name, method)
+        for lesson in lessons(study)
+        for method in methods
+        for condition in lesson.conditions
+        if condition.group in groups
+    ]
+
+
+def measured(
+    tracker: StateTracker,
+    study: Study,
+    protocol: Protocol,
+    groups: Collection[str],
+    done: Collection[Key] = (),
+) -> Iterator[Row]:
+    """The study's rows, but for those `done`. Nothing is learned that no row needs."""
+    for lesson in lessons(study):
+        for method in protocol.methods:
+            wanted = [
+                condition
+                for condition in lesson.conditions
+                if condition.group in groups
+                and (study.schema.name, study.seed, condition.name, method) not in done
+            ]
+            if not wanted:
+                continue
+            began = time.perf_counter()
+            taught, weights = learn(
+                tracker, lesson.schema, lesson.support, method, protocol, study.seed
+            )
+            seconds = time.perf_counter() - began
+            for condition in wanted:
+                found = track_dialogues(
+                    taught,
+                    condition.schema,
+                    condition.held_out,
+                    weights,
+                    offers=protocol.offers,
+                )
+                states = [[p.state if p else None for p in each] for each in found]
+                yield {
+                    "service": study.schema.name,
+                    "seed": study.seed,
+                    "condition": condition.name,
+                    "group": condition.group,
+                    "method": method,
+                    "seconds": round(seconds, 2),
+                    **_figures(condition, states),
+                }
+
+
+def _figures(condition: Condition, states: Sequence[Sequence[Any]]) -> Row:
+    """Means over all turns, and each turn's JGA by held-out dialogue; of the slot likewise."""
+    scores = [
+        score_dialogue(condition.schema, dialogue, each)
+        for dialogue, each in zip(condition.held_out, states)
+    ]
+    row: Row = aggregate(s for each in scores for s in each).as_dict()
+    row["turn_jga"] = [[round(s.jga, 4) for s in each if s.jga is not None] for each in scores]
+    if condition.slot is not None:
+        row["slot"] = condition.slot
+        row["slot_scores"] = [
+            _of_slot(condition.schema, condition.slot, dialogue, each)
+            for dialogue, each in zip(condition.held_out, states)
+        ]
+    return row
+
+
+def _of_slot(schema: Schema, slot: str, dialogue: Dialogue, states: Sequence[State]) -> List[float]:
+    """The slot's score in the turns whose reference sets it."""
+    alone = replace(schema, slots=(schema.slot(slot),))
+    scores = score_dialogue(alone, dialogue, states)
+    return [
+        round(s.average_goal_accuracy, 4) for s in scores if s.average_goal_accuracy is not None
+    ]
+
+
+class Journal:
+    """A results file that is whole after every row, so that a run can be stopped and taken up.
+
+    `settings` are what all its rows have in common; `path` None keeps nothing. Raises ConfigError
+    if the file was made under other settings, or is none of ours.
+    """
+
+    def __init__(self, path: Optional[Path], settings: Mapping[str, Any]):
+        self.path = path
+        self.settings = json.loads(json.dumps(settings))
+        self.rows: List[Row] = []
+        self.parts: Dict[str, Any] = {}
+        if path is not None and path.exists():
+            self._take_up(path)
+
+    def _take_up(self, path: Path) -> None:
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            settings, self.rows = dict(found["settings"]), list(found["runs"])
+        except (ValueError, KeyError, TypeError):
+            raise ConfigError(f"{path} holds no results of this program; name another") from None
+        for name in sorted({*settings, *self.settings}):
+            if settings.get(name) != self.settings.get(name):
+                raise ConfigError(
+                    f"{path} was made with {name} {settings.get(name)!r}, not "
+                    f"{self.settings.get(name)!r}; name another file or take the same settings"
+                )
+        # what is summed up is summed up anew
+        self.parts = {name: found[name] for name in ("order",) if name in found}
+
+    @property
+    def done(self) -> Collection[Key]:
+        """The rows that are there."""
+        return {key_of(row) for row in self.rows}
+
+    def add(self, row: Row) -> None:
+        """Keep a row."""
+        self.rows.append(row)
+        self.write()
+
+    def write(self, **parts: Any) -> None:
+        """Keep what was made of the rows."""
+        self.parts.update(parts)
+        if self.path is None:
+            return
+        head = json.dumps({"settings": self.settings, **self.parts}, indent=1, allow_nan=False)
+        rows = ",\n  ".join(json.dumps(row, allow_nan=False) for row in self.rows)
+        new = self.path.with_suffix(self.path.suffix + ".new")
+        new.write_text(f'{head[:-2]},\n "runs": [\n  {rows}\n ]\n}}\n', encoding="utf-8")
+        os.replace(new, self.path)

@@ -1,0 +1,136 @@
+"""bench/robustness.py's sums: what rows come to, and how they are kept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Dict, List, Sequence
+
+import pytest
+
+from rasa_onramp.errors import ConfigError
+from robustness_parts.measuring import Journal, key_of
+from robustness_parts.summary import missed_slots, sensitivities, summarise
+
+
+def row(
+    condition: str, turns: Sequence[Sequence[float]], service: str = "a", **more: Any
+) -> Dict[str, Any]:
+    group = condition if condition.split()[-1].isalpha() else condition.rsplit(" ", 1)[0]
+    given = {"service": service, "seed": 0, "method": "adapted"}
+    return {**given, "condition": condition, "group": group, "turn_jga": turns, **more}
+
+
+def test_conditions_are_compared_with_the_clean_one_turn_by_turn() -> None:
+    rows = [
+        row("clean", [[1.0, 1.0, 0.0], [1.0]]),
+        row("lower case", [[0.5, 0.5, 0.0], [0.0]]),
+        row("clean", [[0.0]], service="b"),  # not measured in lower case: doesn't count there
+    ]
+    clean, lower = summarise(rows, resamples=200)
+    assert (clean["condition"], clean["services"], clean["turns"]) == ("clean", 2, 5)
+    assert clean["jga"] == pytest.approx(3 / 5) and "minus_clean" not in clean
+    assert (lower["services"], lower["turns"]) == (1, 4)
+    assert lower["jga"] == pytest.approx(1 / 4) and lower["clean_jga"] == pytest.approx(3 / 4)
+    value, low, high = lower["minus_clean"]
+    # drawn are both dialogues, or one of them twice: -1/3 for the first, -1 for the second
+    assert value == pytest.approx(-1 / 2)
+    assert (low, high) == (pytest.approx(-1.0), pytest.approx(-1 / 3))
+
+
+def test_kinds_of_several_conditions_count_as_their_mean() -> None:
+    rows = [
+        row("clean", [[1.0, 1.0]]),
+        row("shuffled schema 1", [[1.0, 0.0]]),
+        row("shuffled schema 2", [[0.0, 0.0]]),
+        row("clean", [[1.0]], service="b"),
+        row("shuffled schema 1", [[1.0]], service="b"),  # the second order is missing: left out
+    ]
+    shuffled = summarise(rows, resamples=40)[1]
+    assert (shuffled["condition"], shuffled["turns"]) == ("shuffled schema", 2)
+    assert shuffled["jga"] == pytest.approx(1 / 4)
+
+
+def test_methods_are_kept_apart() -> None:
+    rows = [row("clean", [[1.0]]), {**row("clean", [[0.0]]), "method": "zero-shot"}]
+    assert [(r["method"], r["jga"]) for r in summarise(rows, 40)] == [
+        ("adapted", 1.0),
+        ("zero-shot", 0.0),
+    ]
+
+
+def test_sensitivity_to_paraphrases_by_hand() -> None:
+    """Three wordings of two turns: the first always right, the second under one wording."""
+    rows = [
+        row("paraphrased schema 1", [[1.0], [1.0]]),
+        row("paraphrased schema 2", [[1.0], [0.0]]),
+        row("paraphrased schema 3", [[1.0], [0.0]]),
+    ]
+    (found,) = sensitivities(rows)
+    assert list(found["jga"].values()) == [1.0, 0.5, 0.5]
+    assert found["mean_jga"] == pytest.approx(2 / 3) and found["turns"] == 2
+    # scores 1, 0, 0: mean 1/3, sample deviation sqrt(1/3), so sqrt(3); and 0 for the first turn
+    assert found["schema_sensitivity"] == pytest.approx(3**0.5 / 2)
+    assert sensitivities(rows[:1]) == []
+
+
+def test_the_missed_slots_accuracy() -> None:
+    scores = {"slot": "day", "turn_jga": [[1.0, 1.0]]}
+    rows = [
+        row("clean", [], slot_scores=[[1.0, 0.5], []]),
+        row("a slot that the support never mentions", [], slot_scores=[[0.5, 0.0], []]),
+        row("clean", [[1.0]], service="b"),  # no slot of it can be missed
+    ]
+    (found,) = missed_slots(rows, resamples=40)
+    assert (found["services"], found["turns"]) == (1, 2)
+    assert found["accuracy"] == pytest.approx(0.25)
+    assert found["clean_accuracy"] == pytest.approx(0.75)
+    # dialogues that never hold the slot have no say
+    assert found["minus_clean"] == [pytest.approx(-0.5)] * 3
+    assert missed_slots([{**rows[2], **scores}]) == []
+
+
+def journal(path: Path, **settings: Any) -> Journal:
+    return Journal(path, {"shots": 5, "checkpoint": "abc", **settings})
+
+
+def test_a_results_file_is_taken_up(tmp_path: Path) -> None:
+    path = tmp_path / "out.json"
+    first = journal(path)
+    first.add(row("clean", [[1.0]]))
+    first.add(row("lower case", [[0.5]]))
+    first.write(order={"domains": 2}, summary=[1])
+    content = json.loads(path.read_text())
+    assert list(content) == ["settings", "order", "summary", "runs"]
+    again = journal(path)
+    assert again.rows == first.rows and again.done == {key_of(r) for r in first.rows}
+    again.add(row("upper case", [[0.5]]))
+    content = json.loads(path.read_text())
+    # what was summed up before isn't true of the rows any more
+    assert "summary" not in content and content["order"] == {"domains": 2}
+    assert [r["condition"] for r in content["runs"]] == ["clean", "lower case", "upper case"]
+    assert [p.name for p in tmp_path.iterdir()] == ["out.json"]
+
+
+def test_a_results_file_of_other_settings_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "out.json"
+    journal(path).write()
+    with pytest.raises(ConfigError, match=r"out\.json was made with shots 5, not 3; name another"):
+        journal(path, shots=3)
+    with pytest.raises(ConfigError, match="was made with limit None, not 2"):
+        journal(path, limit=2)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"settings": 1, "runs": []}', "no json"])
+def test_a_file_of_something_else_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "out.json"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"out\.json holds no results of this program"):
+        journal(path)
+    assert path.read_text() == text
+
+
+def test_no_file_no_trace(tmp_path: Path) -> None:
+    kept: List[Any] = Journal(None, {"shots": 5}).rows
+    Journal(None, {"shots": 5}).add(row("clean", [[1.0]]))
+    assert kept == [] and list(tmp_path.iterdir()) == []
