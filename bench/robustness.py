@@ -69,7 +69,8 @@ def _parsed(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
     add("--offers", action="store_true", help="mark the values that the bot states")
     add("--methods", nargs="+", choices=METHODS, default=METHODS)
     add("--conditions", nargs="+", choices=GROUPS, default=GROUPS, metavar="NAME")
-    add("--order-domains", type=int, default=10, help="domains onboarded in other orders; 0: none")
+    add("--order-domains", type=int, default=10, help="domains routed to in orders; 0: none")
+    add("--order-adapted", type=int, default=4, help="of them, how many are adapted and tracked")
     add("--order-steps", type=int, default=1, help="inner steps a run that those are adapted by")
     add("--resamples", type=int, default=10_000, help="of the intervals' bootstrap; 40 or more")
     add("--checkpoint", help="folder of a tracker; default: the one that ships")
@@ -80,7 +81,8 @@ def _parsed(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
         parser.error("--data: name the dialogues to measure on")
     if options.json and not options.json.absolute().parent.is_dir():
         parser.error(f"--json: {options.json.parent} is no folder; create it first")
-    least = {"shots": 1, "seeds": 1, "limit": 1, "order_steps": 1, "resamples": 40}
+    least = {"shots": 1, "seeds": 1, "limit": 1, "order_steps": 1, "order_adapted": 1}
+    least["resamples"] = 40
     for name, number in least.items():
         if getattr(options, name) < number:
             parser.error(f"--{name.replace('_', '-')}: at least {number}")
@@ -167,10 +169,11 @@ def _order(
     able = studies(corpus, services, replace(protocol, seeds=1), {})
     domains = list(itertools.islice(able, options.order_domains))
     embed = CachedEmbed(SentenceEncoder.load().embed)
-    total = len(domains) * (TRACKING_ORDERS + ROUTING_ORDERS)
+    adapted = domains[: options.order_adapted]
+    total = len(adapted) * TRACKING_ORDERS + len(domains) * ROUTING_ORDERS
     with tqdm(total=total, desc="onboarding", unit="domain", disable=None) as bar:
         tracked = tracking(
-            tracker, domains, steps=options.order_steps, count=TRACKING_ORDERS, progress=bar.update
+            tracker, adapted, steps=options.order_steps, count=TRACKING_ORDERS, progress=bar.update
         )
         routed = routing(
             domains, embed, load_background(), count=ROUTING_ORDERS, progress=bar.update

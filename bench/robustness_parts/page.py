@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from figures import ROOT, put
 from rasa_onramp.evaluation.tables import table
-from robustness_parts.conditions import GROUPS
+from robustness_parts.conditions import CLEAN, GROUPS
 
 __all__ = ["PAGE", "RESULTS", "filled", "load", "printed", "tables"]
 
@@ -52,26 +52,26 @@ def tables(found: Found) -> Dict[str, Rows]:
 def _sentences(found: Found) -> Dict[str, str]:
     runs, settings = found["runs"], found["settings"]
     services = sorted({row["service"] for row in runs})
-    clean = max(found["summary"], key=lambda row: row["turns"])
+    turns = {row["method"]: row["turns"] for row in found["summary"] if row["condition"] == CLEAN}
+    counts = ", ".join(f"{NAMES[m]} {turns[m]}" for m in NAMES if m in turns)
     texts = {
         "setting": (
-            f"Measured on {', '.join(services)}: {settings['shots']} support dialogues, "
+            f"Measured on {', '.join(services)}:\n{settings['shots']} support dialogues, "
             f"{len({row['seed'] for row in runs})} support set(s) a service, at most "
-            f"{settings['limit']} held-out dialogues each, {clean['turns']} turns a method and "
-            f"condition."
+            f"{settings['limit']} held-out dialogues each.\nTurns in each condition: {counts}."
         )
     }
     if "order" in found:
         tracked, routed = found["order"]["tracking"], found["order"]["routing"]
         texts["order-tracking"] = (
             f"{tracked['domains']} domains, onboarded in {tracked['orders']} orders: of "
-            f"{tracked['looks']} later looks {tracked['adapters_changed']} found another adapter, "
+            f"{tracked['looks']} later looks\n{tracked['adapters_changed']} found another adapter, "
             f"and of {tracked['states_compared']} states {tracked['states_changed']} had changed."
         )
         texts["order-routing"] = (
             f"{routed['messages']} messages, {routed['orders']} orders; "
             f"{routed['order_changes']} go elsewhere in another order when all domains are "
-            f"there. The most that one domain's share fell when one other was added: "
+            f"there.\nThe most that one domain's share fell when one other was added: "
             f"{routed['worst_fall']:.3f}."
         )
     return texts
@@ -89,8 +89,8 @@ def _conditions(summary: Sequence[Found]) -> Rows:
         cells = {row["method"]: row for row in summary if row["condition"] == group}
         if not cells:
             continue
-        services = sorted({row["services"] for row in cells.values()})
-        row = [group, " / ".join(map(str, services))]
+        counts = [str(cells[method]["services"]) for method in methods if method in cells]
+        row = [group, counts[0] if len(set(counts)) == 1 else " / ".join(counts)]
         for method in methods:
             row.append(_cell(cells[method]) if method in cells else "")
         rows.append(row)

@@ -46,16 +46,16 @@ def mistyped(
 
     The values that the state holds stay whole where the user says them, so that the state is still
     what the text says. With `values` they are mistyped like the rest: marks then stand on the
-    mistyped text, and the state stays what the user meant.
+    mistyped text, and the state stays what the user meant. The words mistyped at a low rate are
+    also at a higher one, with the same draws.
     """
 
     def typed(text: str) -> str:
-        return _WORD.sub(
-            lambda m: _slip(m.group(), rng) if rng.random() < rate else m.group(), text
-        )
+        return _WORD.sub(lambda match: _typed(match.group(), rng, rate), text)
 
     def value(slot: str, text: str) -> str:
-        return typed(text) if values else text
+        mistake = typed(text)  # drawn in any case
+        return mistake if values else text
 
     return _users(dialogue, lambda turn: _with_values_kept(turn, typed, value))
 
@@ -100,8 +100,13 @@ def _unmarked(turn: Turn) -> Tuple[Span, ...]:
     return tuple(found)
 
 
-def _slip(word: str, rng: random.Random) -> str:
-    at = rng.randrange(len(word))
+def _typed(word: str, rng: random.Random, rate: float) -> str:
+    # as many draws for a word that stays whole as for another
+    chance, place, which = rng.random(), rng.random(), rng.random()
+    if chance >= rate:
+        return word
+    at = int(place * len(word))
     key = word[at]
-    other = rng.choice(NEIGHBOURS[key.lower()])
+    around = NEIGHBOURS[key.lower()]
+    other = around[int(which * len(around))]
     return word[:at] + (other.upper() if key.isupper() else other) + word[at + 1 :]

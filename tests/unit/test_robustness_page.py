@@ -106,8 +106,9 @@ def test_a_page_is_filled_at_its_markers() -> None:
     empty = "".join(f"# {n}\n<!-- figures: {n} -->\nold\n<!-- end -->\n" for n in names)
     full = page.filled(empty, found())
     assert "old" not in full and "| clean | 1 | 0.500 | 0.750 |" in full
-    assert "of 6 later looks 0 found another adapter, and of 12 states 0 had changed." in full
-    assert "Measured on Cafe_1: 5 support dialogues, 1 support set(s) a service" in full
+    assert "of 6 later looks\n0 found another adapter, and of 12 states 0 had changed." in full
+    assert "Measured on Cafe_1:\n5 support dialogues, 1 support set(s) a service" in full
+    assert "zero-shot 2, adapted 2." in full
     assert page.filled(full, found()) == full
 
 

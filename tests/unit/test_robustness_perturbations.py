@@ -74,6 +74,18 @@ def test_a_share_of_the_words_is_mistyped() -> None:
         assert sum(words) / len(words) == pytest.approx(rate, abs=0.02)
 
 
+def test_more_typos_are_the_same_ones_and_others() -> None:
+    for _, dialogue in DIALOGUES[:20]:
+        few, many, too = (
+            mistyped(dialogue, random.Random(3), rate, values=values)
+            for rate, values in ((0.1, False), (0.4, False), (0.4, True))
+        )
+        for place in range(len(dialogue.turns)):
+            texts = (d.turns[place].text for d in (dialogue, few, many, too))
+            for plain, one, two, three in zip(*texts):
+                assert one in (plain, two) and two in (plain, three)
+
+
 def test_values_can_be_mistyped_too() -> None:
     text = "a table on the terrace on monday"
     turn = user(text, {"visit_day": "monday", "seating": "terrace"}, marks={"visit_day": "monday"})
