@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Collection, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from rasa_onramp.dialogue import Dialogue, Schema, State
 from rasa_onramp.errors import ConfigError
-from rasa_onramp.evaluation.few_shot import Protocol, learn
+from rasa_onramp.evaluation.few_shot import Protocol
+from rasa_onramp.evaluation.methods import learn
 from rasa_onramp.evaluation.metrics import aggregate, score_dialogue
 from rasa_onramp.tracker.decoding import track_dialogues
 from rasa_onramp.tracker.model import StateTracker
@@ -58,17 +58,23 @@ def measured(
             ]
             if not wanted:
                 continue
-            began = time.perf_counter()
-            taught, weights = learn(
-                tracker, lesson.schema, lesson.support, method, protocol, study.seed
+            taught = learn(
+                method,
+                tracker,
+                lesson.schema,
+                lesson.support,
+                offers=protocol.offers,
+                seed=study.seed,
+                steps=protocol.steps,
+                finetuning=protocol.finetuning,
+                taken={},
             )
-            seconds = time.perf_counter() - began
             for condition in wanted:
                 found = track_dialogues(
-                    taught,
+                    taught.tracker,
                     condition.schema,
                     condition.held_out,
-                    weights,
+                    taught.weights,
                     offers=protocol.offers,
                 )
                 states = [[p.state if p else None for p in each] for each in found]
@@ -78,7 +84,7 @@ def measured(
                     "condition": condition.name,
                     "group": condition.group,
                     "method": method,
-                    "seconds": round(seconds, 2),
+                    "seconds": round(taught.seconds, 2),
                     **_figures(condition, states),
                 }
 

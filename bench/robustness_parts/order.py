@@ -97,7 +97,7 @@ def _onboarded(
         found = []
         for study in order:
             store.dialogues.import_corpus(_corpus(study))
-            adapt(store, tracker, study.schema.name, steps=steps)
+            adapt(store, tracker, study.schema.name, steps=steps, switch_anyway=True)
             found.append((study.schema.name, _look(store, tracker, study.schema.name)))
             progress()
         names = [study.schema.name for study in order]

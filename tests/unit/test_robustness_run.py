@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List
 
 import pytest
 import torch
@@ -14,6 +14,7 @@ import robustness
 from rasa_onramp.dialogue import DONTCARE, Corpus, Dialogue, Schema
 from rasa_onramp.evaluation import few_shot
 from rasa_onramp.evaluation.few_shot import Protocol, splits
+from rasa_onramp.evaluation.methods import Learned
 from rasa_onramp.formats.yaml import write_yaml
 from rasa_onramp.metalearning.augment import renaming
 from rasa_onramp.runtime.background import Background
@@ -173,9 +174,9 @@ def test_what_is_done_is_neither_measured_nor_learned_again(
     one = study()
     taught: List[str] = []
 
-    def learn(*given: Any) -> Tuple[StateTracker, None]:
-        taught.append(given[3])
-        return tracker, None
+    def learn(method: str, *_: Any, **__: Any) -> Learned:
+        taught.append(method)
+        return Learned(tracker)
 
     monkeypatch.setattr(measuring, "learn", learn)
     keys = planned(one, PROTOCOL.methods, GROUPS)
@@ -292,7 +293,7 @@ def test_a_run_prints_its_tables_and_can_be_taken_up(
     assert found["order"]["tracking"]["adapters_changed"] == 0
     assert len(found["settings"]["checkpoint"]) == 64
 
-    def measured_again(*_: Any) -> None:
+    def measured_again(*_: Any, **__: Any) -> None:
         raise AssertionError("it was all there")
 
     monkeypatch.setattr(measuring, "learn", measured_again)
