@@ -190,6 +190,15 @@ def test_an_initialisation_of_replies_that_is_not_there(
     components.create(OnrampModel, **config, replies=False, reply_checkpoint=str(tmp_path / "none"))
 
 
+@pytest.mark.parametrize("setting", ["router_metric", "reply_metric"])
+def test_a_learned_metric_that_is_not_there(
+    components: Components, store_url: str, checkpoint: Path, tmp_path: Path, setting: str
+) -> None:
+    config = {"database_url_env": VARIABLE, "checkpoint": str(checkpoint)}
+    (line,) = refusal(components, **config, **{setting: str(tmp_path / "none")})
+    assert line.startswith(f"OnrampModel: {setting}: ")
+
+
 def test_an_encoder_that_is_not_there(components: Components, store_url: str) -> None:
     lines = refusal(components, database_url_env=VARIABLE, encoder="no-such/encoder")
     assert len(lines) == 1

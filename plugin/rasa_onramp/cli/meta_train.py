@@ -8,6 +8,7 @@ from typing import Optional, Tuple
 import click
 import torch
 
+from rasa_onramp.cli.meta_train_metric import PURPOSES, meta_train_metric
 from rasa_onramp.cli.options import (
     chosen_device,
     device_option,
@@ -27,6 +28,7 @@ from rasa_onramp.cli.training_options import (
 )
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.metalearning.algorithms import ALGORITHMS
+from rasa_onramp.metalearning.metric.training import METHODS, MetricConfig
 from rasa_onramp.metalearning.multitask import MultitaskConfig, pretrain
 from rasa_onramp.metalearning.parallel import join_workers
 from rasa_onramp.metalearning.runs import Run
@@ -54,10 +56,25 @@ __all__ = ["command"]
 )
 @click.option(
     "--algorithm",
-    type=click.Choice(list(ALGORITHMS)),
+    type=click.Choice([*ALGORITHMS, *METHODS]),
     default="meta-sgd",
     show_default=True,
-    help="How to meta-train.",
+    help=f"How to meta-train; {', '.join(METHODS)}: a metric of sentence embeddings.",
+)
+@click.option(
+    "--for",
+    "purpose",
+    type=click.Choice(list(PURPOSES)),
+    default="domains",
+    show_default=True,
+    help="What a metric is to tell apart: domains, to route, or a domain's replies, to retrieve.",
+)
+@click.option(
+    "--spare",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Services, drawn by the seed, that a metric isn't trained on, so as to be measured on.",
 )
 @click.option(
     "--steps", type=click.IntRange(1), default=4000, show_default=True, help="Multi-task steps."
@@ -106,6 +123,8 @@ def command(
     start: Optional[str],
     encoder: str,
     algorithm: str,
+    purpose: str,
+    spare: int,
     steps: int,
     minutes: Optional[float],
     meta_steps: int,
@@ -122,10 +141,27 @@ def command(
     """Meta-train an initialisation on a corpus. Resumes where a run of the same folder stopped.
 
     Writes RUN/multitask and RUN/tracker, each a folder that --checkpoint and --start take. Under
-    torchrun, multi-task pretraining takes one batch a process.
+    torchrun, multi-task pretraining takes one batch a process. Metric-based algorithms have one
+    stage, of --meta-steps, and write RUN/metric, which OnrampModel takes.
     """
     if threads:
         torch.set_num_threads(threads)
+    if algorithm in METHODS:
+        if start is not None or hold_back or paraphrases:
+            raise ConfigError(
+                f"--start, --hold-back and --paraphrases go with a tracker, not with {algorithm}"
+            )
+        metric = MetricConfig(algorithm, steps=meta_steps, minutes=meta_minutes, seed=seed)
+        meta_train_metric(
+            folders,
+            metric,
+            Path(folder),
+            purpose=purpose,
+            spare=spare,
+            encoder=encoder,
+            progress=shows_progress(progress),
+        )
+        return
     where = chosen_device(device)
     workers = join_workers(torch.device(where))
     if workers.count > 1 and stage != "multitask":

@@ -20,6 +20,7 @@ from rasa_onramp.components.settings import ModelSettings
 from rasa_onramp.errors import OnrampError
 from rasa_onramp.generator.checkpoint import available_replies, load_replies
 from rasa_onramp.generator.model import ReplyModel
+from rasa_onramp.metalearning.metric.checkpoint import load_metric
 from rasa_onramp.runtime.adapter_cache import read_adapter
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.store import Store, open_store, open_store_from_env
@@ -73,6 +74,8 @@ class OnrampRuntime:
                 encoder=self.settings.encoder,
                 settings=self.settings.engine,
                 replies=self._replies(),
+                router_metric=self.settings.router_metric,
+                reply_metric=self.settings.reply_metric,
             )
         except BaseException:
             store.close()
@@ -113,6 +116,13 @@ class OnrampRuntime:
                 load_replies(self.settings.reply_checkpoint)
         except OnrampError as error:
             found.append(f"OnrampModel: reply_checkpoint: {error}")
+        for setting, purpose in (("router_metric", "domains"), ("reply_metric", "replies")):
+            folder = getattr(self.settings, setting)
+            try:
+                if folder is not None:
+                    load_metric(folder, purpose)
+            except OnrampError as error:
+                found.append(f"OnrampModel: {setting}: {error}")
         try:
             resolve_encoder(self.settings.encoder)
         except OnrampError as error:

@@ -28,7 +28,8 @@ class ModelSettings:
     store that the command line uses. `checkpoint` is a folder (None: the shipped one), `encoder` a
     name, hub id or folder. `replies` says whether a language model writes replies, where its
     weights are on the machine; `reply_checkpoint` is the folder of its initialisation (None: the
-    shipped one).
+    shipped one). `router_metric` and `reply_metric` are folders of learned metrics to route and to
+    retrieve replies by (None: embeddings as they are).
     """
 
     database_url_env: Optional[str] = None
@@ -36,6 +37,8 @@ class ModelSettings:
     encoder: str = "all-MiniLM-L6-v2"
     replies: bool = True
     reply_checkpoint: Optional[str] = None
+    router_metric: Optional[str] = None
+    reply_metric: Optional[str] = None
     engine: EngineSettings = field(default_factory=EngineSettings)
 
     @classmethod
@@ -48,6 +51,8 @@ class ModelSettings:
             encoder=config.get("encoder") or cls.encoder,
             replies=config.get("replies", cls.replies),
             reply_checkpoint=config.get("reply_checkpoint"),
+            router_metric=config.get("router_metric"),
+            reply_metric=config.get("reply_metric"),
             engine=EngineSettings(**engine),
         )
 
@@ -62,6 +67,8 @@ class ModelSettings:
             "encoder": own.encoder,
             "replies": own.replies,
             "reply_checkpoint": own.reply_checkpoint,
+            "router_metric": own.router_metric,
+            "reply_metric": own.reply_metric,
             **engine,
         }
 
@@ -74,6 +81,8 @@ class ModelSettings:
             "encoder": (is_text, "a model's name or folder"),
             "replies": (_is_flag, "true or false"),
             "reply_checkpoint": (is_text, "a folder"),
+            "router_metric": (is_text, "a folder"),
+            "reply_metric": (is_text, "a folder"),
             "threshold": (is_probability, "a number from 0 to 1"),
             "switch_threshold": (is_probability, "a number from 0 to 1"),
             "bot_confidence": (is_probability, "a number from 0 to 1"),
@@ -83,7 +92,8 @@ class ModelSettings:
             "reply_seconds": (is_number, "a number of seconds"),
             "reply_threshold": (is_probability, "a number from 0 to 1"),
         }
-        optional = ("database_url_env", "checkpoint", "reply_checkpoint")
+        metrics = ("router_metric", "reply_metric")
+        optional = ("database_url_env", "checkpoint", "reply_checkpoint", *metrics)
         problems = check_keys("OnrampModel", config, checks, optional)
         variable = config.get("database_url_env")
         if isinstance(variable, str) and "://" in variable:

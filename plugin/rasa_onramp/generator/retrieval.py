@@ -45,6 +45,7 @@ class RetrievalGenerator:
 
     `embed` turns texts into L2-normalised rows; it is called for the support dialogues' turns once,
     and for two texts a reply. Without support dialogues every reply is in the schema's own words.
+    `alike` embeds what was said before a reply, in a space of its own; without it, `embed` does.
     Replies whose text or template is `blocked` are neither said nor found similar.
     """
 
@@ -54,11 +55,12 @@ class RetrievalGenerator:
         support: Sequence[Dialogue],
         embed: Embed,
         blocked: Collection[str] = (),
+        alike: Optional[Embed] = None,
     ):
         self.schema = schema
         self._blocked = Blocked(blocked)
         replies = sayable(support_replies(schema, support), self._blocked)
-        self.pool = ReplyPool(schema, replies, embed)
+        self.pool = ReplyPool(schema, replies, embed if alike is None else alike)
         self._grounding = Grounding(schema, data_of(support), constants_of(replies))
         self._embed = embed
 

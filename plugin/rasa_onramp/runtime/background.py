@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
 from rasa_onramp.errors import CheckpointError
+from rasa_onramp.metalearning.metric.checkpoint import Metric
 
 __all__ = ["SHIPPED", "Background", "load_background"]
 
@@ -26,15 +28,29 @@ SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints" / "router.safet
 @dataclass(frozen=True)
 class Background:
     """`mean` (dimensions,) of utterances' embeddings, and `centres` (count, dimensions): clusters
-    of them, centred and normalised.
+    of them, centred and normalised. With a `projection` (dimensions, dimensions), both are seen in
+    the space of a learned metric.
     """
 
     mean: Tensor
     centres: Tensor
+    projection: Optional[Tensor] = None
 
     def centred(self, rows: Tensor) -> Tensor:
         """Embeddings (texts, dimensions) without what all have in common, normalised again."""
-        return F.normalize(rows - self.mean, dim=-1)
+        rows = rows - self.mean
+        return F.normalize(rows if self.projection is None else rows @ self.projection.T, dim=-1)
+
+    def seen_by(self, metric: Metric) -> Background:
+        """The background in a metric's space. Raises CheckpointError if it is of another size."""
+        if metric.mean.shape != self.mean.shape:
+            raise CheckpointError(
+                f"the metric is of embeddings with {len(metric.mean)} dimensions, but the router's "
+                f"background has {len(self.mean)}; train it with all-MiniLM-L6-v2"
+            )
+        # the map is linear: a cluster's centre is mapped to the centre of what it maps to
+        centres = F.normalize(self.centres @ metric.projection.T, dim=-1)
+        return Background(metric.mean, centres, metric.projection)
 
 
 def load_background(path: Path = SHIPPED) -> Background:

@@ -13,11 +13,12 @@ from rasa_onramp.generator import Reply, RetrievalGenerator
 from rasa_onramp.generator.model import ReplyModel
 from rasa_onramp.generator.neural import SURE, NeuralGenerator
 from rasa_onramp.generator.spotting import find_sources, longest, sources_of
+from rasa_onramp.metalearning.metric.checkpoint import Metric, load_metric
 from rasa_onramp.runtime.adapter_cache import AdapterCache
 from rasa_onramp.runtime.background import load_background
 from rasa_onramp.runtime.domain_writer import DomainWriter
 from rasa_onramp.runtime.domains import Catalogue, LiveDomain
-from rasa_onramp.runtime.embedding import CachedEmbed, Embed
+from rasa_onramp.runtime.embedding import CachedEmbed, Embed, embedded_by
 from rasa_onramp.runtime.router import NO_BOT, BotView, DomainIndex, Route, Router
 from rasa_onramp.runtime.session import Session
 from rasa_onramp.store import Store
@@ -111,7 +112,8 @@ class Engine:
 
     A domain that is imported or adapted while the engine runs is live at the next message. With a
     language model (`replies`) the domains whose version was adapted for it answer by it; without,
-    and wherever it has nothing that may be said, the support dialogues' replies answer.
+    and wherever it has nothing that may be said, the support dialogues' replies answer. Raises
+    CheckpointError for a metric of embeddings of another size.
     """
 
     def __init__(
@@ -121,13 +123,19 @@ class Engine:
         embed: Embed,
         settings: EngineSettings = _DEFAULTS,
         replies: Optional[ReplyModel] = None,
+        *,
+        router_metric: Optional[Metric] = None,
+        reply_metric: Optional[Metric] = None,
     ):
         self.store = store
         self.tracker = tracker
         self.embed = CachedEmbed(embed)
         self.settings = settings
         self.background = load_background()
-        self.catalogue = Catalogue(store, self.embed, self.background, settings.retry_after)
+        if router_metric is not None:
+            self.background = self.background.seen_by(router_metric)
+        alike = None if reply_metric is None else embedded_by(reply_metric, self.embed)
+        self.catalogue = Catalogue(store, self.embed, self.background, settings.retry_after, alike)
         self.adapters = AdapterCache(store, tracker, settings.cache_size)
         self.writer: Optional[DomainWriter] = None
         if replies is not None:
@@ -155,12 +163,22 @@ class Engine:
         encoder: Union[str, Path] = "all-MiniLM-L6-v2",
         settings: EngineSettings = _DEFAULTS,
         replies: Optional[ReplyModel] = None,
+        router_metric: Optional[Union[str, Path]] = None,
+        reply_metric: Optional[Union[str, Path]] = None,
     ) -> Engine:
-        """An engine on `store` with a tracker checkpoint (None: the shipped one) and a sentence
-        encoder. Raises CheckpointError.
+        """An engine on `store` with a tracker checkpoint (None: the shipped one), a sentence
+        encoder, and learned metrics to route and to retrieve replies by (None: embeddings as they
+        are). Raises CheckpointError.
         """
-        embed = SentenceEncoder.load(encoder).embed
-        return cls(store, load_tracker(checkpoint), embed, settings, replies)
+        return cls(
+            store,
+            load_tracker(checkpoint),
+            SentenceEncoder.load(encoder).embed,
+            settings,
+            replies,
+            router_metric=None if router_metric is None else load_metric(router_metric, "domains"),
+            reply_metric=None if reply_metric is None else load_metric(reply_metric, "replies"),
+        )
 
     def index_of_bot(self, examples: Mapping[str, Sequence[str]]) -> Optional[DomainIndex]:
         """What a host bot's own intents are trained on, for the router; None if that is nothing."""

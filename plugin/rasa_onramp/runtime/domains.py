@@ -56,14 +56,21 @@ class Catalogue:
     """All live domains. Thread-safe; one cheap query a call while nothing changes.
 
     After the store couldn't be reached, it is asked again `retry_after` seconds later at the
-    earliest, so that messages aren't held up by one time-out after the other.
+    earliest, so that messages aren't held up by one time-out after the other. `alike` is
+    RetrievalGenerator's.
     """
 
     def __init__(
-        self, store: Store, embed: Embed, background: Background, retry_after: float = 2.0
+        self,
+        store: Store,
+        embed: Embed,
+        background: Background,
+        retry_after: float = 2.0,
+        alike: Optional[Embed] = None,
     ):
         self._store = store
         self._embed = embed
+        self._alike = alike
         self._background = background
         self._retry_after = retry_after
         self._snapshot = _Snapshot()
@@ -125,7 +132,9 @@ class Catalogue:
         return LiveDomain(
             schema=schema,
             index=DomainIndex.build(schema, dialogues, self._embed, self._background),
-            generator=RetrievalGenerator(schema, dialogues, self._embed, support.blocked),
+            generator=RetrievalGenerator(
+                schema, dialogues, self._embed, support.blocked, self._alike
+            ),
             parameters=_parameters(schema, dialogues),
             content=content,
             version=version,

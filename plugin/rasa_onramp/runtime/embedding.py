@@ -9,7 +9,9 @@ from typing import Callable, List, Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["CachedEmbed", "Embed"]
+from rasa_onramp.metalearning.metric.checkpoint import Metric
+
+__all__ = ["CachedEmbed", "Embed", "embedded_by"]
 
 #: Texts → L2-normalised rows (texts, dimensions).
 Embed = Callable[[Sequence[str]], Tensor]
@@ -40,3 +42,8 @@ class CachedEmbed:
             while len(self._rows) > self._size:
                 self._rows.popitem(last=False)
         return torch.stack([known[text] for text in texts])
+
+
+def embedded_by(metric: Metric, embed: Embed) -> Embed:
+    """`embed`, and then into the space of a learned metric."""
+    return lambda texts: metric(embed(texts))

@@ -1,0 +1,46 @@
+"""Embeddings that are computed once a run: a resumed run reads them from its folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Callable, Sequence
+
+import torch
+from safetensors import SafetensorError  # type: ignore[attr-defined]
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from tqdm import tqdm
+
+__all__ = ["embed_once"]
+
+#: Texts embedded between two moves of the progress bar.
+_CHUNK = 512
+
+
+def embed_once(
+    path: Path, texts: Sequence[str], embed: Callable[[Sequence[str]], Tensor], *, progress: bool
+) -> Tensor:
+    """The embeddings of `texts`, (texts, dimensions): those in `path` if they are of these texts,
+    else computed and kept there in half precision.
+    """
+    digest = hashlib.sha256("\n".join(texts).encode()).digest()
+    key = torch.tensor(list(digest), dtype=torch.uint8)
+    if path.is_file():
+        try:
+            kept = load_file(str(path))
+        except SafetensorError:  # a killed run's half file: computed anew
+            kept = {}
+        if "texts" in kept and torch.equal(kept["texts"], key):
+            return kept["rows"].float()
+    rows = []
+    with tqdm(total=len(texts), disable=not progress, desc="embed", unit="text") as bar:
+        for start in range(0, len(texts), _CHUNK):
+            rows.append(embed(texts[start : start + _CHUNK]).half())
+            bar.update(len(rows[-1]))
+    found = torch.cat(rows)
+    temporary = path.with_suffix(".part")
+    save_file({"rows": found, "texts": key}, str(temporary))
+    os.replace(temporary, path)
+    return found.float()

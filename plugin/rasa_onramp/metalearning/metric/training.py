@@ -1,0 +1,113 @@
+"""Training a metric episodically: the algorithm box of the papers.
+
+    repeat
+        draw classes, show some examples of each, ask others, and strangers' that are of none
+        map all of them into the space, and take the method's loss
+        step the space by Adam
+
+Embeddings are computed once and stay as they are, so an episode takes milliseconds on a CPU.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import asdict, dataclass
+from types import ModuleType
+from typing import Dict, Mapping, Optional, Sequence, Tuple
+
+from torch import Tensor
+
+from rasa_onramp.errors import ConfigError
+from rasa_onramp.metalearning.metric import matching, prototypical, siamese
+from rasa_onramp.metalearning.metric.episodes import (
+    Kind,
+    MetricEpisode,
+    MetricShape,
+    draw_metric_episode,
+    usable,
+)
+from rasa_onramp.metalearning.metric.space import Space
+from rasa_onramp.metalearning.outer_loop import outer_loop
+from rasa_onramp.metalearning.runs import Run
+
+__all__ = ["METHODS", "MetricConfig", "episode_loss", "train_metric"]
+
+#: By what --algorithm calls them.
+METHODS: Dict[str, ModuleType] = {
+    "prototypical": prototypical,
+    "matching": matching,
+    "siamese": siamese,
+}
+
+
+@dataclass(frozen=True)
+class MetricConfig:
+    """Settings of a run. `rate` is Adam's peak; `decay` weighs |Δ|², which keeps the space near the
+    one that it starts from. With `minutes`, training ends when either they or the steps are used
+    up.
+    """
+
+    method: str = "prototypical"
+    steps: int = 2000
+    minutes: Optional[float] = None
+    ways: Tuple[int, int] = (5, 50)
+    shots: Tuple[int, int] = (1, 5)
+    queries: int = 2
+    strangers: float = 0.5
+    rate: float = 1e-3
+    decay: float = 1e-3
+    episodes_a_step: int = 4
+    clip: float = 1.0
+    seed: int = 0
+    save_every: int = 200
+    rates_outer_rate: float = 0.0  # there are no inner rates
+
+    @property
+    def shape(self) -> MetricShape:
+        """What its episodes look like."""
+        return MetricShape(self.ways, self.shots, self.queries, self.strangers)
+
+
+def train_metric(
+    areas: Sequence[Sequence[Kind]],
+    mean: Tensor,
+    config: MetricConfig,
+    run: Run,
+    *,
+    progress: bool = True,
+) -> Space:
+    """Learn a space, resuming from `run` if it holds a step. Raises ConfigError."""
+    if config.method not in METHODS:
+        raise ConfigError(f"unknown method {config.method!r}; choose one of {', '.join(METHODS)}")
+    scale, threshold = METHODS[config.method].START
+    space = Space(mean, scale=scale, threshold=threshold)
+    areas = usable(areas)
+
+    def query_loss(rng: random.Random) -> Tensor:
+        episode = draw_metric_episode(areas, config.shape, rng)
+        drift = space.delta.square().sum()
+        return episode_loss(space, config.method, episode) + config.decay * drift
+
+    outer_loop(
+        [
+            {"parameters": {"delta": space.delta}, "rate": config.rate},
+            {"parameters": _scalars(space), "rate": 10 * config.rate},
+        ],
+        {},
+        query_loss,
+        config,
+        asdict(config),
+        run,
+        title=config.method,
+        progress=progress,
+    )
+    return space
+
+
+def episode_loss(space: Space, method: str, episode: MetricEpisode) -> Tensor:
+    """The loss of one of METHODS on an episode of embeddings."""
+    return METHODS[method].loss(space.mapped(episode), space.log_scale.exp(), space.threshold)
+
+
+def _scalars(space: Space) -> Mapping[str, Tensor]:
+    return {"log_scale": space.log_scale, "threshold": space.threshold}
