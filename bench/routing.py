@@ -1,6 +1,7 @@
 """How well messages are routed, on the held-out dialogues of dialogue_data.
 
     python bench/routing.py [--folder dialogue_data] [--sgd ../shared/data/sgd/dev] [--json OUT]
+        [--metric RUN/metric]
 
 All domains of the folder are onboarded with their support dialogues. Counted are: openings (a first
 message, no domain active), follow-ups (a later message, its domain active), switches (a first
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
 from rasa_onramp.formats import read
+from rasa_onramp.metalearning.metric.checkpoint import load_metric
 from rasa_onramp.runtime.background import load_background
 from rasa_onramp.runtime.embedding import CachedEmbed
 from rasa_onramp.runtime.router import DomainIndex, Router
@@ -31,10 +33,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, default=ROOT / "dialogue_data")
     parser.add_argument("--sgd", type=Path, default=None)
+    parser.add_argument("--metric", type=Path, default=None, help="a learned one to route by")
     parser.add_argument("--json", type=Path, default=None)
     parser.add_argument("--wrong", action="store_true", help="print what was routed wrongly")
     options = parser.parse_args()
     embed, background = CachedEmbed(SentenceEncoder.load().embed), load_background()
+    if options.metric is not None:
+        background = background.seen_by(load_metric(options.metric, "domains"))
     router = Router(embed, background)
     indexes: Dict[str, DomainIndex] = {}
     openings: List[Tuple[str, str]] = []

@@ -332,8 +332,9 @@ def test_meta_train_makes_a_metric_of_domains(data: Path, tmp_path: Path) -> Non
     assert load_metric(tmp_path / "metric", "domains").digest == metric.digest
 
 
-def test_meta_train_makes_a_metric_of_replies(data: Path, tmp_path: Path) -> None:
-    command = ("meta-train", "--algorithm", "siamese", "--data", data, "--run", tmp_path)
+def test_meta_train_makes_a_metric_of_replies(repository: Path, tmp_path: Path) -> None:
+    parcels = repository / "dialogue_data" / "parcel_delivery.yml"
+    command = ("meta-train", "--algorithm", "siamese", "--data", parcels, "--run", tmp_path)
     done = invoke(*command, "--for", "replies", "--meta-steps", "3")
     assert (done.code, done.err) == (0, "")
     assert load_metric(tmp_path / "metric", "replies").method == "siamese"
@@ -409,8 +410,11 @@ def test_an_engine_routes_and_retrieves_by_the_metrics_that_it_is_given(
                 reply_metric=load_metric(tmp_path / "replies", "replies"),
             ),
         ]
-        assert [engine.understand(Session(), text).domain for engine in engines] == ["tables", None]
+        assert [engine.understand(Session(), text).domain for engine in engines] == [
+            TABLES.name,
+            None,
+        ]
         for engine, same in zip(engines, (False, True)):
-            pool = engine.catalogue.domains()["tables"].generator.pool
+            pool = engine.catalogue.domains()[TABLES.name].generator.pool
             likeness, _ = pool.text_likeness(situate(TABLES, [Turn("user", text)], None))
             assert (float(likeness.min()) > 0.999) == same

@@ -74,8 +74,8 @@ def meta_train_metric(
     metric = Metric(
         mean,
         space.projection.detach(),
-        float(space.log_scale.exp()),
-        float(space.threshold),
+        space.log_scale.exp().item(),
+        space.threshold.item(),
         config.method,
         purpose,
         tuple(names),

@@ -36,7 +36,7 @@ class MetricShape:
     """
 
     ways: Tuple[int, int] = (5, 50)
-    shots: Tuple[int, int] = (1, 5)
+    shots: Tuple[int, int] = (3, 5)
     queries: int = 2
     strangers: float = 0.5
 

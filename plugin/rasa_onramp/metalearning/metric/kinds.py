@@ -54,9 +54,8 @@ def reply_texts(tasks: Iterable[Task], most: int, rng: random.Random) -> List[Li
         kinds: Dict[Tuple[Any, ...], List[str]] = {}
         for reply in support_replies(task.schema, _some(task, most, rng)):
             kinds.setdefault(_does(reply), []).append(reply.situation.user)
-        found.append(
-            [(str(kind), tuple(dict.fromkeys(texts)), ()) for kind, texts in kinds.items()]
-        )
+        area: List[Texts] = [(str(k), tuple(dict.fromkeys(v)), ()) for k, v in kinds.items()]
+        found.append(area)
     return found
 
 

@@ -48,14 +48,14 @@ class MetricConfig:
     """
 
     method: str = "prototypical"
-    steps: int = 2000
+    steps: int = 300
     minutes: Optional[float] = None
     ways: Tuple[int, int] = (5, 50)
-    shots: Tuple[int, int] = (1, 5)
+    shots: Tuple[int, int] = (3, 5)
     queries: int = 2
     strangers: float = 0.5
     rate: float = 1e-3
-    decay: float = 1e-3
+    decay: float = 1e-2
     episodes_a_step: int = 4
     clip: float = 1.0
     seed: int = 0
