@@ -5,7 +5,7 @@
             θ_1 … θ_K, from θ and the rates α, by K inner steps on the support    (inner_loop.py)
             add the meta-gradient: of the query loss at θ_K w.r.t. θ and α, or as the
                 algorithm has it                                                (meta_gradient.py)
-        step θ and α by Adam
+        step θ and α by Adam                                               (episodic.py)
 
 What an episode is and how its losses are taken is the caller's.
 """
@@ -13,44 +13,30 @@ What an episode is and how its losses are taken is the caller's.
 from __future__ import annotations
 
 import random
-import time
-from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol, Sequence
+from typing import Any, Callable, Dict, Mapping, Optional, Protocol, Sequence
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from rasa_onramp.metalearning.algorithms import Algorithm
+from rasa_onramp.metalearning.episodic import EpisodicConfig, episodic_steps
 from rasa_onramp.metalearning.inner_loop import InnerLoop
 from rasa_onramp.metalearning.lora import Adapter
 from rasa_onramp.metalearning.meta_gradient import Practice, meta_loss
 from rasa_onramp.metalearning.runs import Run
-from rasa_onramp.metalearning.schedule import cosine, share_done
 
 __all__ = ["OuterConfig", "learned_rates", "outer_loop"]
 
 
-class OuterConfig(Protocol):
+class OuterConfig(EpisodicConfig, Protocol):
     """What the outer loop needs to know of a configuration."""
 
-    @property
-    def steps(self) -> int: ...
-    @property
-    def minutes(self) -> Optional[float]: ...
     @property
     def inner_steps(self) -> int: ...
     @property
     def inner_optimiser(self) -> str: ...
     @property
-    def episodes_a_step(self) -> int: ...
-    @property
     def rates_outer_rate(self) -> float: ...
-    @property
-    def clip(self) -> float: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def save_every(self) -> int: ...
 
 
 def learned_rates(
@@ -91,45 +77,27 @@ def outer_loop(
         config: how long, how to adapt, and the rates' own outer rate.
         settings: what is written down beside the run's state.
     """
-    learned = {f"rates/{n}": p for n, p in log_rates.items() if p.requires_grad}
-    everything: Dict[str, Tensor] = {k: v for g in groups for k, v in g["parameters"].items()}
+    parameters = [p for group in groups for p in group["parameters"].values()]
     adapting = {id(parameter) for parameter in adapter.parameters()}
-    body = [parameter for parameter in everything.values() if id(parameter) not in adapting]
-    parts = [list(everything.values()), list(learned.values())]
-    everything.update(learned)
-    adam = [{"params": list(g["parameters"].values()), "lr": g["rate"]} for g in groups]
-    if learned:
-        adam.append({"params": parts[1], "lr": config.rates_outer_rate})
-    peaks = [group["lr"] for group in adam]
-    optimiser = torch.optim.Adam(adam, fused=True)
-    step = run.resume(everything, optimiser)
-    rng = random.Random(config.seed * 1_000_003 + step)
-    bar = tqdm(total=config.steps, initial=step, disable=not progress, desc=title, unit="step")
-    told = "inner loss" if method.pooled else "query loss"
-    began, done = time.monotonic(), step / config.steps
-    while done < 1:
-        for group, peak in zip(optimiser.param_groups, peaks):
-            group["lr"] = peak * cosine(done, 0.1)
-        optimiser.zero_grad(set_to_none=True)
+    body = [parameter for parameter in parameters if id(parameter) not in adapting]
+    learned = {f"rates/{n}": p for n, p in log_rates.items() if p.requires_grad}
+    rates_group = [{"parameters": learned, "rate": config.rates_outer_rate}] if learned else []
+
+    def loss_of(rng: random.Random, done: float) -> Optional[Tensor]:
         how = InnerLoop(config.inner_steps, method.order_at(done), config.inner_optimiser)
-        losses: List[float] = []
-        for _ in range(config.episodes_a_step):
-            practice = draw(rng, how.order)
-            if practice is not None:
-                rates = {name: rate.exp() for name, rate in log_rates.items()}
-                loss = meta_loss(method, practice, adapter, body, rates, how, done)
-                (loss / config.episodes_a_step).backward()
-                losses.append(loss.item())
-        for part in parts:
-            torch.nn.utils.clip_grad_norm_(part, config.clip)
-        optimiser.step()
-        step += 1
-        elapsed = time.monotonic() - began
-        done = share_done(step, config.steps, elapsed, config.minutes)
-        mean = sum(losses) / max(1, len(losses))
-        bar.update()
-        bar.set_postfix({told: f"{mean:.3f}"})
-        run.log(step, {told: mean, "minutes": elapsed / 60})
-        if step % config.save_every == 0 or done >= 1:
-            run.save(step, everything, optimiser, settings)
-    bar.close()
+        practice = draw(rng, how.order)
+        if practice is None:
+            return None
+        rates = {name: rate.exp() for name, rate in log_rates.items()}
+        return meta_loss(method, practice, adapter, body, rates, how, done)
+
+    episodic_steps(
+        [groups, rates_group],
+        loss_of,
+        config,
+        settings,
+        run,
+        title=title,
+        told="inner loss" if method.pooled else "query loss",
+        progress=progress,
+    )

@@ -18,6 +18,7 @@ from typing import Dict, Mapping, Optional, Sequence, Tuple
 from torch import Tensor
 
 from rasa_onramp.errors import ConfigError
+from rasa_onramp.metalearning.episodic import episodic_steps
 from rasa_onramp.metalearning.metric import matching, prototypical, siamese
 from rasa_onramp.metalearning.metric.episodes import (
     Kind,
@@ -27,7 +28,6 @@ from rasa_onramp.metalearning.metric.episodes import (
     usable,
 )
 from rasa_onramp.metalearning.metric.space import Space
-from rasa_onramp.metalearning.outer_loop import outer_loop
 from rasa_onramp.metalearning.runs import Run
 
 __all__ = ["METHODS", "MetricConfig", "episode_loss", "train_metric"]
@@ -60,7 +60,6 @@ class MetricConfig:
     clip: float = 1.0
     seed: int = 0
     save_every: int = 200
-    rates_outer_rate: float = 0.0  # there are no inner rates
 
     @property
     def shape(self) -> MetricShape:
@@ -83,18 +82,19 @@ def train_metric(
     space = Space(mean, scale=scale, threshold=threshold)
     areas = usable(areas)
 
-    def query_loss(rng: random.Random) -> Tensor:
+    def loss_of(rng: random.Random, done: float) -> Tensor:
         episode = draw_metric_episode(areas, config.shape, rng)
         drift = space.delta.square().sum()
         return episode_loss(space, config.method, episode) + config.decay * drift
 
-    outer_loop(
+    episodic_steps(
         [
-            {"parameters": {"delta": space.delta}, "rate": config.rate},
-            {"parameters": _scalars(space), "rate": 10 * config.rate},
+            [
+                {"parameters": {"delta": space.delta}, "rate": config.rate},
+                {"parameters": _scalars(space), "rate": 10 * config.rate},
+            ]
         ],
-        {},
-        query_loss,
+        loss_of,
         config,
         asdict(config),
         run,
