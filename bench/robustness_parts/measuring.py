@@ -65,7 +65,7 @@ def measured(
                 lesson.support,
                 offers=protocol.offers,
                 seed=study.seed,
-                steps=protocol.steps,
+                changes=protocol.changes,
                 finetuning=protocol.finetuning,
                 taken={},
             )

@@ -255,6 +255,21 @@ def test_offers_reach_tracking(tracker: StateTracker) -> None:
     assert plain[0].predictions != offered[0].predictions
 
 
+def test_changes_of_the_adaptation_and_the_history_are_made(tracker: StateTracker) -> None:
+    data = corpus(services=1, dialogues=6)
+    (schema,) = data.schemas.values()
+    changes = {"shots": (2,), "methods": ("adapted",)}
+    more = {**changes, "adaptation": {"steps": 2, "runs": 2, "adapts": "heads"}, "history": 2}
+    (plain,), (changed,) = measured(tracker, data, **changes), measured(tracker, data, **more)
+    pool, held_out = split(data.dialogues, (2,), 0, None)
+    how = Adaptation.of(tracker, 2, seed=0, steps=2, runs=2, adapts="heads", history=2)
+    weights = adapt_to_support(tracker, schema, pool, how)
+    found = track_dialogues(tracker, schema, held_out, weights, history=2)
+    for dialogue, predictions in zip(held_out, found):
+        assert changed.predictions[dialogue.id] == tuple(p and p.state for p in predictions)
+    assert changed.predictions != plain.predictions
+
+
 def turn(jga: float, intent: float = 1.0) -> TurnScore:
     return TurnScore(CAFE.name, jga, jga or None, intent, 1.0, jga == 1)
 

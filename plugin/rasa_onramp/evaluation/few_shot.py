@@ -6,6 +6,7 @@ import random
 import statistics
 from dataclasses import asdict, dataclass, field
 from typing import (
+    Any,
     Callable,
     Collection,
     Dict,
@@ -54,7 +55,9 @@ class Protocol:
     `dialogues` "single" takes dialogues about one service only, "all" every dialogue; `limit` caps
     the held-out dialogues of a service; `offers` marks the bot's own stated values (a track of its
     own: text-only figures don't have it). `own_split` takes the corpus's own support and held-out
-    dialogues; seeds then only shuffle the support dialogues.
+    dialogues; seeds then only shuffle the support dialogues. `adaptation` changes what the
+    checkpoint recommends to adapt with; `history` is how many utterances a turn is read with, in
+    adapting and in tracking (None: all that fit).
 
     Raises ConfigError if `finetune-time` is to be measured without `adapted` before it.
     """
@@ -68,6 +71,8 @@ class Protocol:
     own_split: bool = False
     finetuning: FineTuning = field(default_factory=FineTuning)
     steps: Optional[int] = None
+    adaptation: Mapping[str, Any] = field(default_factory=dict)
+    history: Optional[int] = None
 
     def __post_init__(self) -> None:
         if "finetune-time" in self.methods:
@@ -76,6 +81,11 @@ class Protocol:
                 raise ConfigError(
                     "finetune-time takes as long as adapted took; name adapted before it"
                 )
+
+    @property
+    def changes(self) -> Mapping[str, Any]:
+        """What of an Adaptation differs from what the checkpoint recommends."""
+        return {"steps": self.steps, "history": self.history, **self.adaptation}
 
 
 @dataclass(frozen=True)
@@ -241,13 +251,18 @@ def measure(tracker: StateTracker, split: Split, protocol: Protocol) -> Iterator
                     support,
                     offers=offers,
                     seed=seed,
-                    steps=protocol.steps,
+                    changes=protocol.changes,
                     finetuning=protocol.finetuning,
                     taken=taken,
                 )
                 taken[method] = learned.seconds
             found = track_dialogues(
-                learned.tracker, schema, split.held_out, learned.weights, offers=offers
+                learned.tracker,
+                schema,
+                split.held_out,
+                learned.weights,
+                offers=offers,
+                history=protocol.history,
             )
             states = {
                 d.id: tuple(p.state if p is not None else None for p in predictions)

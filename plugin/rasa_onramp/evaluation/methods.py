@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import List, Mapping, Optional, Sequence
+from typing import Any, List, Mapping, Optional, Sequence
 
 from torch import Tensor
 
@@ -56,14 +56,14 @@ def learn(
     *,
     offers: bool,
     seed: int,
-    steps: Optional[int],
+    changes: Mapping[str, Any],
     finetuning: FineTuning,
     taken: Mapping[str, float],
 ) -> Learned:
     """Learn from the support.
 
-    `steps` are the inner steps of a run of `adapted`, `taken` the seconds that methods took on the
-    same support set.
+    `changes` are those of `adapted` to what the checkpoint recommends, None meaning none; `taken`
+    the seconds that methods took on the same support set.
     """
     if method == "zero-shot":
         return Learned(tracker)
@@ -72,7 +72,7 @@ def learn(
     def told(step: int, loss: float) -> None:
         losses.append(loss)
 
-    how = Adaptation.of(tracker, len(support), offers=offers, seed=seed, steps=steps)
+    how = Adaptation.of(tracker, len(support), offers=offers, seed=seed, **changes)
     began = time.perf_counter()
     tuned, weights = tracker, None
     if method == "adapted":

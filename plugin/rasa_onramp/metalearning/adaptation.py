@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
@@ -11,18 +12,36 @@ import torch
 from torch import Tensor
 
 from rasa_onramp.dialogue import Dialogue, Schema
-from rasa_onramp.errors import CheckpointError
+from rasa_onramp.errors import CheckpointError, ConfigError
 from rasa_onramp.metalearning.episodes import inner_groups
 from rasa_onramp.metalearning.examples import Augmentation, Group
 from rasa_onramp.metalearning.inner_loop import InnerLoop, adapt, stretched
 from rasa_onramp.metalearning.objective import group_loss
 from rasa_onramp.tracker.model import StateTracker
 
-__all__ = ["Adaptation", "adapt_to_support", "inner_batches"]
+__all__ = ["PARTS", "Adaptation", "adapt_to_support", "inner_batches"]
 
 
 #: Support dialogues from which on all recommended inner steps are taken.
 FULL_SUPPORT = 5
+
+_LAYER = re.compile(r"encoder\.layer\.(\d+)\..*\.lora_")
+
+
+def _height(name: str, layers: int) -> Optional[float]:
+    """Where an update's layer lies, from 0 up to below 1; None for a head, which is no update."""
+    found = _LAYER.match(name)
+    return int(found[1]) / layers if found else None
+
+
+#: What may take inner steps, by name: told where a tensor's layer lies, None for a head.
+PARTS: Mapping[str, Callable[[Optional[float]], bool]] = {
+    "all": lambda height: True,
+    "heads": lambda height: height is None,
+    "lora": lambda height: height is not None,
+    "heads+lower": lambda height: height is None or height < 0.5,
+    "heads+upper": lambda height: height is None or height >= 0.5,
+}
 
 
 @dataclass(frozen=True)
@@ -34,7 +53,10 @@ class Adaptation:
     exceed those meta-trained: the learned rates are then stretched over them, between the learned
     steps linearly. `rate_scale` multiplies them. `offers`: the bot marks the values that it states.
     `noise` and `new_values`: chances that a support dialogue is read carelessly typed, or with
-    other values (noise.py), drawn anew at every step.
+    other values (noise.py), drawn anew at every step. `adapts` names which of PARTS takes steps.
+    `learned_rates` off gives the heads one rate and the low-rank updates another, each the mean of
+    the learned ones. `history`: utterances that a turn is read with, its own counted (None: all
+    that fit); the domain is then to be tracked with as many.
     """
 
     steps: int = 8
@@ -45,6 +67,9 @@ class Adaptation:
     offers: bool = False
     noise: float = 0.2
     new_values: float = 0.3
+    adapts: str = "all"
+    learned_rates: bool = True
+    history: Optional[int] = None
     seed: int = 0
 
     @classmethod
@@ -76,7 +101,11 @@ def inner_batches(
 ) -> List[Group]:
     """What each step of a run is taken on; no steps if no support dialogue has a user turn."""
     vary = Augmentation(
-        shuffle=True, offers=float(how.offers), noise=how.noise, new_values=how.new_values
+        shuffle=True,
+        offers=float(how.offers),
+        noise=how.noise,
+        new_values=how.new_values,
+        history=how.history,
     )
     return inner_groups(
         tracker.tokens,
@@ -100,18 +129,14 @@ def adapt_to_support(
     """The domain's weights. An empty support set gives the initialisation itself (zero-shot).
 
     `after_step` is called with each step's number, of all runs', and support loss. Raises
-    CheckpointError if the tracker has no inner rates.
+    CheckpointError if the tracker has no inner rates, ConfigError if it has nothing of what is to
+    adapt.
     """
     readings = [inner_batches(tracker, schema, support, how, run=n) for n in range(how.runs)]
     if not readings[0]:
         return dict(tracker.weights)
-    adapting = {k: v for k, v in tracker.weights.items() if k in tracker.rates}
-    if not adapting:
-        raise CheckpointError(
-            "this tracker was never meta-trained, so it has no rates to adapt with; "
-            "run meta-train --stage meta on it, or use the shipped one"
-        )
-    rates = {k: stretched(v, how.steps) * how.rate_scale for k, v in tracker.rates.items()}
+    adapting = _adapting(tracker, how)
+    rates = _rates(tracker, how)
     loop = InnerLoop(steps=how.steps, order=1, optimiser=how.optimiser)
 
     def adapted_in(run: int) -> Dict[str, Tensor]:
@@ -127,3 +152,33 @@ def adapt_to_support(
     runs = [adapted_in(run) for run in range(how.runs)]
     mean = {name: torch.stack([one[name] for one in runs]).mean(0) for name in adapting}
     return {**tracker.weights, **mean}
+
+
+def _adapting(tracker: StateTracker, how: Adaptation) -> Dict[str, Tensor]:
+    """What takes inner steps."""
+    rated = {name: value for name, value in tracker.weights.items() if name in tracker.rates}
+    if not rated:
+        raise CheckpointError(
+            "this tracker was never meta-trained, so it has no rates to adapt with; "
+            "run meta-train --stage meta on it, or use the shipped one"
+        )
+    if how.adapts not in PARTS:
+        raise ConfigError(f"unknown part {how.adapts!r}; choose one of {', '.join(PARTS)}")
+    layers = tracker.encoder.config.num_hidden_layers
+    wanted = PARTS[how.adapts]
+    found = {name: value for name, value in rated.items() if wanted(_height(name, layers))}
+    if not found:
+        raise ConfigError(f"this tracker has nothing of {how.adapts!r} to adapt; choose all")
+    return found
+
+
+def _rates(tracker: StateTracker, how: Adaptation) -> Dict[str, Tensor]:
+    """A rate for each step of each tensor that has learned ones."""
+    learned = tracker.rates
+    if not how.learned_rates:
+        kinds: Dict[bool, List[Tensor]] = {}
+        for name, values in learned.items():
+            kinds.setdefault(".lora_" in name, []).append(values)
+        means = {kind: torch.cat(values).mean() for kind, values in kinds.items()}
+        learned = {n: means[".lora_" in n].expand(len(v)) for n, v in learned.items()}
+    return {name: stretched(v, how.steps) * how.rate_scale for name, v in learned.items()}

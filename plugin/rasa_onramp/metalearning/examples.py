@@ -32,7 +32,8 @@ class Augmentation:
     that they are to be found again; `offers`: chance that the bot's own values are marked;
     `shuffle`: reorder the schema; `undescribed`: chance that half of the descriptions are left out;
     `elsewhere`: share of turns about another service that are asked; `noise`: chance that the user
-    types carelessly; `new_values`: chance that values become new.
+    types carelessly; `new_values`: chance that values become new; `history`: utterances that a turn
+    is read with, its own counted (None: all that fit).
     """
 
     forget: float = 0.0
@@ -42,6 +43,7 @@ class Augmentation:
     elsewhere: float = 1.0
     noise: float = 0.0
     new_values: float = 0.0
+    history: Optional[int] = None
 
 
 def examples_of(
@@ -80,7 +82,7 @@ def _read(
         known = augment.forget(known, rng, rng.choice(_FORGOTTEN))
     offers = rng.random() < how.offers
     found = []
-    for first, asked_from, end in windows(tokens, len(prompt_schema), turns):
+    for first, asked_from, end in windows(tokens, len(prompt_schema), turns, how.history):
         asked = [
             i
             for i in range(asked_from, end)

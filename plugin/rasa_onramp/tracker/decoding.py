@@ -90,12 +90,14 @@ def track_dialogues(
     adapter: Optional[Weights] = None,
     *,
     offers: bool = False,
+    history: Optional[int] = None,
     batch_size: int = 8,
 ) -> List[Tuple[Optional[TurnPrediction], ...]]:
     """One prediction a user turn, the tracker's own states fed back.
 
     None where a turn has no state. Histories are encoded once a window and asked turn by turn,
-    dialogues side by side.
+    dialogues side by side. `history`: utterances that a turn is read with, its own counted (None:
+    all that fit).
     """
     order = sorted(
         range(len(dialogues)), key=lambda i: sum(len(t.text) for t in dialogues[i].turns)
@@ -103,7 +105,8 @@ def track_dialogues(
     results: Dict[int, Tuple[Optional[TurnPrediction], ...]] = {}
     for start in range(0, len(order), batch_size):
         chosen = order[start : start + batch_size]
-        found = _follow(tracker, schema, [dialogues[i].turns for i in chosen], adapter, offers)
+        many = [dialogues[i].turns for i in chosen]
+        found = _follow(tracker, schema, many, adapter, offers, history)
         results.update(zip(chosen, found))
     return [results[i] for i in range(len(dialogues))]
 
@@ -120,12 +123,16 @@ class _View:
 
 
 def _views(
-    tracker: StateTracker, schema_length: int, many: Sequence[Sequence[Turn]]
+    tracker: StateTracker,
+    schema_length: int,
+    many: Sequence[Sequence[Turn]],
+    history: Optional[int],
 ) -> List[List[_View]]:
     """The dialogues' first windows, their second ones, and so on."""
     found: List[List[_View]] = []
     for row, turns in enumerate(many):
-        for number, (first, start, end) in enumerate(windows(tracker.tokens, schema_length, turns)):
+        cuts = windows(tracker.tokens, schema_length, turns, history)
+        for number, (first, start, end) in enumerate(cuts):
             asked = [
                 i for i in range(start, end) if turns[i].is_user and turns[i].state is not None
             ]
@@ -141,6 +148,7 @@ def _follow(
     many: Sequence[Sequence[Turn]],
     adapter: Optional[Weights],
     offers: bool,
+    history: Optional[int],
 ) -> List[Tuple[Optional[TurnPrediction], ...]]:
     prompt_schema = build_schema(tracker.tokens, schema)
     states = [State() for _ in many]
@@ -158,7 +166,7 @@ def _follow(
             offers=offers,
         )
 
-    for views in _views(tracker, len(prompt_schema), many):
+    for views in _views(tracker, len(prompt_schema), many, history):
         with torch.inference_mode():
             histories = collate([prompt(view, ()) for view in views]).to(tracker.device)
             memory = tracker.remember(histories, adapter)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 from rasa_onramp.dialogue import Turn
 from rasa_onramp.tracker.tokens import Tokens
@@ -23,13 +23,20 @@ def utterance_limit(schema_length: int) -> int:
 
 
 def windows(
-    tokens: Tokens, schema_length: int, turns: Sequence[Turn]
+    tokens: Tokens, schema_length: int, turns: Sequence[Turn], history: Optional[int] = None
 ) -> List[Tuple[int, int, int]]:
     """Cut a dialogue into windows that fit the encoder.
 
     Returns (first, asked_from, end) turn indices: a window reads turns [first, end) and is asked
-    about the user turns in [asked_from, end). Most dialogues need one.
+    about the user turns in [asked_from, end). Most dialogues need one. With `history` a user turn
+    has a window of its own, of that many utterances at most, its own counted.
     """
+    if history is not None:
+        return [
+            (*_ending_at(tokens, schema_length, turns, i, history), i + 1)
+            for i, turn in enumerate(turns)
+            if turn.is_user
+        ]
     budget, longest = MAX_POSITIONS - schema_length, utterance_limit(schema_length)
     lengths = [1 + len(tokens.encode(turn.text, longest)[0]) for turn in turns]
     cuts: List[Tuple[int, int, int]] = []
@@ -46,3 +53,12 @@ def windows(
         asked_from = end
         first = max(first + 1, end - OVERLAP)
     return cuts
+
+
+def _ending_at(
+    tokens: Tokens, schema_length: int, turns: Sequence[Turn], index: int, history: int
+) -> Tuple[int, int]:
+    """(first, asked_from) of the window that ends with turn `index` and is asked about it only."""
+    start = max(0, index + 1 - history)
+    first, _, _ = windows(tokens, schema_length, turns[start : index + 1])[-1]
+    return start + first, index

@@ -1,0 +1,172 @@
+"""Ablations: what each choice of adapting and tracking at deployment brings; none takes training.
+
+    python bench/ablations.py --data training_data/dev --services diving_centre,surf_school \\
+        --json bench/results/ablations_dev.json
+    python bench/ablations_table.py --write
+
+A setting differs from the default, the tracker as `rasa-onramp adapt` adapts it and a bot runs it,
+in one thing; it is measured on the same support sets and the same held-out dialogues. The
+difference of joint goal accuracy is that of the turns of all of them, with its 95% interval by
+bootstrap over each service's support sets and dialogues.
+
+Choose settings by dialogues that nothing is reported on: training_data/dev or SGD dev, never
+dialogue_data. The file is written after each measurement; the same command goes on where it was
+stopped, and more --services, --seeds or --only add to what is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from contextlib import closing
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Iterator, List, Optional, Sequence, Tuple
+
+from tqdm import tqdm
+
+from ablation_settings import ABLATIONS, Setting, named
+from ablations_table import Row, printed, summary
+from rasa_onramp.cli.corpora import read_all
+from rasa_onramp.errors import ConfigError, OnrampError
+from rasa_onramp.evaluation.few_shot import Protocol, Split, choose_services, measure, splits
+from rasa_onramp.evaluation.metrics import score_dialogue
+from rasa_onramp.evaluation.processes import in_processes
+from rasa_onramp.metalearning.adaptation import Adaptation
+from rasa_onramp.tracker.checkpoint import load_tracker
+from rasa_onramp.tracker.model import StateTracker
+
+__all__ = ["main", "measured", "row_of"]
+
+SHOTS = 5
+
+
+def row_of(tracker: StateTracker, piece: Tuple[Setting, Split], protocol: Protocol) -> Row:
+    """Measure a setting on a split: its figures, and of each dialogue (sum of JGA, turns)."""
+    setting, split = piece[0], piece[0].split(piece[1])
+    (result,) = measure(tracker, split, setting.protocol(protocol))
+    dialogues = {}
+    for dialogue in split.held_out:
+        scores = score_dialogue(split.schema, dialogue, result.predictions[dialogue.id])
+        jga = [score.jga for score in scores if score.jga is not None]
+        dialogues[dialogue.id] = [round(sum(jga), 4), len(jga)]
+    return {
+        "setting": setting.name,
+        "service": result.service,
+        "seed": result.seed,
+        "seconds": round(result.seconds, 2),
+        "dialogues": dialogues,
+    }
+
+
+def measured(
+    tracker: StateTracker,
+    pieces: Sequence[Tuple[Setting, Split]],
+    protocol: Protocol,
+    *,
+    jobs: int = 1,
+    checkpoint: Optional[str] = None,
+) -> Iterator[Row]:
+    """A row a piece, as soon as it is done."""
+    work = partial(row_of, protocol=protocol)
+    if jobs == 1:
+        yield from (work(tracker, piece) for piece in pieces)
+        return
+    load = partial(load_tracker, checkpoint)
+    with closing(in_processes(work, pieces, jobs=jobs, load=load)) as found:
+        yield from found
+
+
+def begun(path: Path, settings: Row) -> List[Row]:
+    """The rows that are there already. Raises ConfigError if they were measured otherwise."""
+    if not path.is_file():
+        return []
+    known = json.loads(path.read_text(encoding="utf-8"))
+    for name, value in settings.items():
+        if known["settings"].get(name) != value:
+            raise ConfigError(
+                f"{path} was measured with another {name}: {known['settings'].get(name)}, "
+                f"not {value}; give another --json"
+            )
+    return list(known["runs"])
+
+
+def write(path: Path, settings: Row, rows: Sequence[Row], lines: Sequence[Row]) -> None:
+    """Whole or not at all, a row a line."""
+
+    def block(items: Sequence[Row]) -> str:
+        return "[\n" + ",\n".join(f"  {json.dumps(item)}" for item in items) + "\n ]"
+
+    head = json.dumps(settings, indent=2).replace("\n", "\n ")
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(
+        f'{{\n "settings": {head},\n "summary": {block(lines)},\n "runs": {block(rows)}\n}}\n',
+        encoding="utf-8",
+    )
+    os.replace(temporary, path)
+
+
+def options_of(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
+    """What the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="a corpus to choose settings by")
+    parser.add_argument("--services", default="unseen", help="unseen, all, or names with commas")
+    parser.add_argument("--only", help=f"of {', '.join(ABLATIONS)}; default: all")
+    parser.add_argument("--seeds", type=int, default=1, help="support sets a service")
+    parser.add_argument("--limit", type=int, help="held-out dialogues a service and seed, at most")
+    parser.add_argument("--minutes", type=float, help="measure nothing new after so many")
+    parser.add_argument("--checkpoint", help="a folder that meta-train wrote; default: the shipped")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--json", type=Path, required=True)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Optional[Sequence[str]] = None, tracker: Optional[StateTracker] = None) -> None:
+    """Measure what isn't yet, write and print."""
+    options = options_of(arguments)
+    tracker = tracker or load_tracker(options.checkpoint)
+    chosen = named(options.only)
+    if options.data.resolve().name == "dialogue_data":
+        raise ConfigError("dialogue_data is what figures are reported on; give another --data")
+    corpus = read_all([str(options.data)], None)
+    services = choose_services(corpus, options.services, tracker.training_services)
+    protocol = Protocol(shots=(SHOTS,), seeds=options.seeds, limit=options.limit)
+    settings = {
+        "data": "/".join(options.data.resolve().parts[-2:]),
+        "shots": SHOTS,
+        "limit": options.limit,
+        "default": asdict(Adaptation.of(tracker, SHOTS, offers=True)),
+        "checkpoint": tracker.digest,
+    }
+    rows = begun(options.json, settings)
+    done = {(row["setting"], row["service"], row["seed"]) for row in rows}
+    pieces = [
+        (setting, split)
+        for split in splits(corpus, services, protocol)
+        for setting in chosen
+        if (setting.name, split.schema.name, split.seed) not in done
+    ]
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    found = measured(tracker, pieces, protocol, jobs=options.jobs, checkpoint=options.checkpoint)
+    began = time.monotonic()
+    with tqdm(total=len(pieces), desc="ablations", disable=None) as bar, closing(found):
+        for row in found:
+            rows.append(row)
+            write(options.json, settings, rows, [])
+            bar.set_postfix_str(f"{row['service']} {row['setting']}")
+            bar.update()
+            if options.minutes is not None and time.monotonic() - began > 60 * options.minutes:
+                break
+    lines = summary(rows, named(None))
+    write(options.json, settings, rows, lines)
+    print(printed(lines))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except OnrampError as error:
+        raise SystemExit(f"error: {error}") from None

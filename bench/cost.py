@@ -1,0 +1,261 @@
+"""What adapting costs in time, memory and arithmetic, and what many domains cost.
+
+    python bench/cost.py --json bench/results/cost.json
+    python bench/cost_table.py --write
+    python bench/cost.py --only adapting --profile     # where the time goes
+
+`steps`, `support`: a run of inner steps against their number (on five dialogues) and against the
+support's size (at 16 steps). `adapting` and `replies`: what the shipped checkpoints recommend for
+five dialogues, beside the bare forward and backward passes of the same batches, taken alternately;
+the arithmetic of those passes (torch's flop counter) over the seconds of adapting, as a share of
+what a large matrix product reaches here (the roofline's ceiling; Williams et al. 2009).
+`domains`: routing a message and keeping adapters with 1 to 1,000 domains, made of copies of
+training_data/dev's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+import statistics
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional, Sequence
+
+import torch
+from torch.utils.flop_counter import (
+    FlopCounterMode,
+    sdpa_backward_flop_count,
+    sdpa_flop_count,
+)
+from tqdm import tqdm
+
+from cost_domains import Domain, many_domains, seconds_of
+from rasa_onramp.formats import read
+from rasa_onramp.generator.checkpoint import available_replies
+from rasa_onramp.generator.model import ReplyModel
+from rasa_onramp.generator.replies import support_replies
+from rasa_onramp.metalearning import reply_training
+from rasa_onramp.metalearning.adaptation import Adaptation, adapt_to_support
+from rasa_onramp.metalearning.precision import learning_precision
+from rasa_onramp.metalearning.reply_episodes import support_and_queries
+from rasa_onramp.tracker.checkpoint import load_tracker
+from rasa_onramp.tracker.encoder import SentenceEncoder
+from rasa_onramp.tracker.model import StateTracker
+from tracker_speed import bare_seconds
+
+__all__ = ["SECTIONS", "beside_bare", "ceiling", "counting", "main", "peak_mb"]
+
+ROOT = Path(__file__).resolve().parent.parent
+DEV = ROOT / "training_data" / "dev"
+STEPS, SUPPORTS = (4, 8, 16, 32), (1, 2, 5, 10)
+FULL = 5
+
+#: The CPU's fused attention, which torch's counter doesn't know.
+_FUSED: Dict[Any, Callable[..., int]] = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: (
+        lambda query, key, value, *rest, **named: sdpa_flop_count(query, key, value)
+    ),
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: (
+        lambda gradient, query, key, value, *rest, **named: sdpa_backward_flop_count(
+            gradient, query, key, value
+        )
+    ),
+}
+
+Figures = Dict[str, Any]
+
+
+def domains_of(folder: Path) -> List[Domain]:
+    """A folder's domains, each with its dialogues."""
+    corpora = [read(path) for path in sorted(folder.glob("*.yml"))]
+    return [(schema, c.dialogues) for c in corpora for schema in c.schemas.values()]
+
+
+def peak_mb(work: Callable[[], Any]) -> Optional[float]:
+    """Megabytes by which the process's memory rises while `work` is done (Linux; else None)."""
+    status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    if not reset.exists():
+        work()
+        return None
+    reset.write_text("5", encoding="ascii")  # the peak so far becomes what is held now
+    before = _megabytes(status, "VmRSS")
+    work()
+    return round(_megabytes(status, "VmHWM") - before, 1)
+
+
+def _megabytes(status: Path, name: str) -> float:
+    found = re.search(rf"^{name}:\s+(\d+) kB", status.read_text(encoding="ascii"), re.MULTILINE)
+    assert found is not None
+    return int(found[1]) / 1024
+
+
+def ceiling(dtype: torch.dtype, size: int = 2048, repeats: int = 8) -> float:
+    """Floating-point operations a second of a product of two large square matrices; the best."""
+    a, b = torch.randn(2, size, size).to(dtype)
+    return max(2 * size**3 / seconds_of(lambda: a @ b) for _ in range(repeats + 1))
+
+
+def counting() -> FlopCounterMode:
+    """A context that counts floating-point operations."""
+    return FlopCounterMode(display=False, custom_mapping=_FUSED)
+
+
+def steps_and_supports(
+    tracker: StateTracker, domain: Domain, told: Callable[[], Any]
+) -> Dict[str, List[Figures]]:
+    """Seconds and peak memory of one run."""
+    schema, dialogues = domain
+
+    def figures(steps: int, support: int) -> Figures:
+        how = Adaptation.of(tracker, support, steps=steps, runs=1, offers=True)
+        taken: List[float] = []
+
+        def work() -> None:
+            adapt_to_support(tracker, schema, dialogues[:support], how)
+
+        peak = peak_mb(lambda: taken.append(seconds_of(work)))
+        told()
+        return {"steps": steps, "support": support, "seconds": round(taken[0], 2), "peak_mb": peak}
+
+    return {
+        "steps": [figures(steps, FULL) for steps in STEPS],
+        "support": [figures(16, support) for support in SUPPORTS],
+    }
+
+
+def beside_bare(
+    adapting: Callable[[], Any], bare: Callable[[], float], repeats: int, told: Callable[[], Any]
+) -> Figures:
+    """Seconds of both, taken alternately, and the arithmetic of the bare passes."""
+    with counting() as counter:
+        bare()
+    adapt_s, bare_s = [], []
+    for _ in range(repeats):
+        adapt_s.append(seconds_of(adapting))
+        bare_s.append(bare())
+        told()
+    flop, adapt_median = counter.get_total_flops(), statistics.median(adapt_s)
+    return {
+        "adapt_s": [round(s, 2) for s in adapt_s],
+        "bare_s": [round(s, 2) for s in bare_s],
+        "over_bare": round(adapt_median / statistics.median(bare_s), 3),
+        "gflop": round(flop / 1e9, 1),
+        "gflop_s": round(flop / 1e9 / adapt_median, 1),
+    }
+
+
+def tracker_beside_bare(
+    tracker: StateTracker, domain: Domain, repeats: int, told: Callable[[], Any]
+) -> Figures:
+    """The tracker's adaptation, as recommended."""
+    schema, dialogues = domain
+    support = dialogues[:FULL]
+    how = Adaptation.of(tracker, FULL, offers=True)
+    figures = beside_bare(
+        lambda: adapt_to_support(tracker, schema, support, how),
+        lambda: bare_seconds(tracker, schema, support, how),
+        repeats,
+        told,
+    )
+    return {"inner_steps": how.all_steps, **figures}
+
+
+def replies_beside_bare(
+    model: ReplyModel, embed: Any, domain: Domain, repeats: int, told: Callable[[], Any]
+) -> Figures:
+    """The replies' adaptation, as recommended."""
+    schema, dialogues = domain
+    said = [support_replies(schema, [dialogue]) for dialogue in dialogues[:FULL]]
+    support = support_and_queries(model.tokens, schema, said, [], embed).support
+    how = model.card["adaptation"]
+
+    def bare() -> float:
+        batches = reply_training.inner_batches(
+            support, how["steps"], how["dialogues_a_step"], random.Random(0)
+        )
+        weights = {k: v.clone().requires_grad_(True) for k, v in model.weights.items()}
+        return seconds_of(
+            lambda: [
+                torch.autograd.grad(model.loss(batch, weights), list(weights.values()))
+                for batch in batches
+            ]
+        )
+
+    figures = beside_bare(lambda: reply_training.adapt_replies(model, support), bare, repeats, told)
+    return {"inner_steps": how["steps"], **figures}
+
+
+def profiled(tracker: StateTracker, domain: Domain) -> str:
+    """Where four inner steps spend their time."""
+    schema, dialogues = domain
+    how = Adaptation.of(tracker, FULL, steps=4, runs=1, offers=True)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        adapt_to_support(tracker, schema, dialogues[:FULL], how)
+    return profile.key_averages().table(sort_by="self_cpu_time_total", row_limit=20)
+
+
+SECTIONS = ("steps", "adapting", "replies", "domains")
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> None:
+    """Measure, print, and join what was measured before."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default=",".join(SECTIONS), help=f"of {', '.join(SECTIONS)}")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--profile", action="store_true", help="print where the time goes")
+    parser.add_argument("--json", type=Path, help="write the figures there, beside other sections'")
+    options = parser.parse_args(arguments)
+    only = options.only.split(",")
+    if not set(only) <= set(SECTIONS):
+        parser.error(f"--only {options.only}: choose of {', '.join(SECTIONS)}")
+    torch.set_num_threads(options.threads)
+    domains, tracker = domains_of(DEV), load_tracker()
+    domain = domains[0]
+    figures: Figures = {}
+    machine = {
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "checkpoint": tracker.digest,
+        "precision": _precision(tracker),
+        "ceiling_gflop_s": {
+            name: round(ceiling(dtype) / 1e9, 1)
+            for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16))
+        },
+    }
+    adapt_to_support(tracker, domain[0], domain[1][:1], Adaptation(steps=1))  # warm up
+    with tqdm(desc="cost", disable=None) as bar:
+        if "steps" in only:
+            figures.update(steps_and_supports(tracker, domain, bar.update))
+        if "adapting" in only:
+            figures["adapting"] = tracker_beside_bare(tracker, domain, options.repeats, bar.update)
+        if "replies" in only:
+            model = available_replies(bar.write)
+            if model is not None:
+                embed = SentenceEncoder.load().embed
+                figures["replies"] = {
+                    **replies_beside_bare(model, embed, domain, options.repeats, bar.update),
+                    "checkpoint": model.digest,
+                }
+        if "domains" in only:
+            embed = SentenceEncoder.load().embed
+            figures["domains"] = many_domains(tracker, embed, domains, bar.update)
+    if options.profile:
+        print(profiled(tracker, domain))
+    figures = {name: {"machine": machine, "figures": value} for name, value in figures.items()}
+    print(json.dumps(figures, indent=1))
+    if options.json is not None:
+        known = json.loads(options.json.read_text()) if options.json.is_file() else {}
+        text = json.dumps({**known, **figures}, indent=1)
+        options.json.write_text(text + "\n", encoding="utf-8")
+
+
+def _precision(tracker: StateTracker) -> str:
+    with learning_precision(tracker.device):
+        return "bf16" if torch.is_autocast_enabled(tracker.device.type) else "fp32"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""What many domains cost: routing a message among them, and keeping their adapters in memory."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Sequence, Tuple
+
+from torch import Tensor
+
+from rasa_onramp.dialogue import Corpus, Dialogue, Schema
+from rasa_onramp.metalearning.lora import adapter_to_bytes
+from rasa_onramp.runtime.adapter_cache import AdapterCache
+from rasa_onramp.runtime.background import load_background
+from rasa_onramp.runtime.embedding import CachedEmbed, Embed
+from rasa_onramp.runtime.router import DomainIndex, Router
+from rasa_onramp.store import open_store
+from rasa_onramp.tracker.model import StateTracker
+
+__all__ = ["DOMAINS", "Domain", "held_bytes", "many_domains", "seconds_of"]
+
+DOMAINS = (1, 10, 100, 1000)
+#: Domains that are visited to fill the cache of adapters.
+VISITED = 64
+SUPPORT = 5
+
+Figures = Dict[str, Any]
+Domain = Tuple[Schema, Tuple[Dialogue, ...]]
+
+
+def seconds_of(work: Callable[[], Any]) -> float:
+    """Seconds that `work` takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def copies(domains: Sequence[Domain], count: int) -> Iterator[Domain]:
+    """`count` domains of different names, going round those there are."""
+    for number in range(count):
+        schema, dialogues = domains[number % len(domains)]
+        yield replace(schema, name=f"{schema.name}_{number:04}"), dialogues
+
+
+def many_domains(
+    tracker: StateTracker, embed: Embed, domains: Sequence[Domain], told: Callable[[], Any]
+) -> List[Figures]:
+    """Routing among so many domains, and the adapters that are kept of them."""
+    cached, background = CachedEmbed(embed, size=100_000), load_background()
+    router = Router(cached, background)
+    others = [d for _, dialogues in domains for d in dialogues[SUPPORT : SUPPORT + 3]]
+    asked = [dialogue.turns[0].text for dialogue in others]
+    embedding = [seconds_of(lambda t=text: embed([t])) for text in asked]
+    cached(asked)
+    weights = adapter_to_bytes(tracker.weights)
+    found = []
+    for count in DOMAINS:
+        some = list(copies(domains, count))
+        indexes = {
+            schema.name: DomainIndex.build(schema, dialogues[:SUPPORT], cached, background)
+            for schema, dialogues in some
+        }
+        routing = [seconds_of(lambda t=text, i=indexes: router.route(t, i)) for text in asked]
+        found.append(
+            {
+                "domains": count,
+                "embed_ms": round(1000 * statistics.median(embedding), 2),
+                "route_p50_ms": round(1000 * statistics.median(routing), 2),
+                "index_mb": round(held_bytes([vars(i) for i in indexes.values()]) / 2**20, 2),
+                **cache_figures(tracker, some, weights),
+            }
+        )
+        told()
+    return found
+
+
+def cache_figures(tracker: StateTracker, domains: Sequence[Domain], weights: bytes) -> Figures:
+    """Domains visited one after the other, each with an adapter in a store."""
+    with tempfile.TemporaryDirectory() as folder, open_store(f"sqlite:///{folder}/db") as store:
+        store.upgrade()
+        store.dialogues.import_corpus(Corpus({s.name: s for s, _ in domains}, ()))
+        for schema, _ in domains:
+            store.adapters.add(
+                schema.name,
+                weights,
+                support_digest="",
+                checkpoint_digest=tracker.digest,
+                figures={},
+            )
+        cache = AdapterCache(store, tracker)
+        kept: List[Any] = []
+        missed: List[float] = []
+        for schema, _ in domains[-VISITED:]:
+            missed.append(seconds_of(lambda s=schema: kept.append(cache.get(s, s.name, 1, s.name))))
+            del kept[: -len(cache)]  # what the cache let go
+        return {
+            "cached_domains": len(cache),
+            "cache_mb": round(held_bytes(kept) / 2**20, 1),
+            "miss_p50_ms": round(1000 * statistics.median(missed), 1),
+        }
+
+
+def held_bytes(value: Any) -> int:
+    """Bytes of the tensors that `value` holds, each memory counted once."""
+    found: Dict[int, int] = {}
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, Tensor):
+            storage = one.untyped_storage()
+            found[storage.data_ptr()] = storage.nbytes()
+        elif isinstance(one, Mapping):
+            waiting += one.values()
+        elif isinstance(one, (list, tuple)):
+            waiting += one
+        elif is_dataclass(one):
+            waiting += [getattr(one, f.name) for f in fields(one)]
+    return sum(found.values())

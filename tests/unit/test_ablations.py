@@ -1,0 +1,228 @@
+"""bench/ablations.py measures what it says, goes on where it stopped, and made its page."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Dict, List
+
+import pytest
+
+from rasa_onramp.dialogue import Corpus
+from rasa_onramp.errors import ConfigError
+from rasa_onramp.evaluation.few_shot import Protocol, evaluate, splits
+from rasa_onramp.evaluation.metrics import aggregate
+from rasa_onramp.formats.yaml import write_yaml
+from rasa_onramp.metalearning.adaptation import Adaptation
+from rasa_onramp.tracker.checkpoint import load_tracker
+from rasa_onramp.tracker.model import StateTracker
+from tiny_tracker import corpus, tiny_tracker
+
+CORPUS = corpus(services=2, dialogues=8)
+
+
+def bench_module(repository: Path, name: str) -> ModuleType:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(repository / "bench"))
+        return importlib.import_module(name)
+
+
+@pytest.fixture(scope="module")
+def settings(repository: Path) -> ModuleType:
+    return bench_module(repository, "ablation_settings")
+
+
+@pytest.fixture(scope="module")
+def ablations(repository: Path) -> ModuleType:
+    return bench_module(repository, "ablations")
+
+
+@pytest.fixture(scope="module")
+def table(repository: Path) -> ModuleType:
+    return bench_module(repository, "ablations_table")
+
+
+@pytest.fixture(scope="module")
+def tracker() -> StateTracker:
+    tracker = tiny_tracker(seed=6, rank=2, steps=2, spread=3.0)
+    return replace(tracker, digest="a digest", card={"adaptation": {"steps": 2}})
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("corpora") / "tuning"
+    folder.mkdir()
+    for name, schema in CORPUS.schemas.items():
+        own = [d for d in CORPUS.dialogues if d.domain == name]
+        write_yaml(folder / f"{name}.yml", schema, own)
+    return folder
+
+
+def found(path: Path) -> Dict[str, Any]:
+    result: Dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return result
+
+
+def run(ablations: ModuleType, tracker: StateTracker, data: Path, out: Path, *more: str) -> None:
+    given = ["--data", str(data), "--services", "all", "--limit", "2", "--json", str(out), *more]
+    ablations.main(given, tracker)
+
+
+def test_every_setting_differs_from_the_shipped_default(settings: ModuleType) -> None:
+    everything = settings.named(None)
+    assert len({setting.name for setting in everything}) == len(everything)
+    shipped = load_tracker()
+    default = Adaptation.of(shipped, 5, offers=True)
+    for setting in everything:
+        changed = Adaptation.of(shipped, 5, offers=setting.offers, **setting.changes)
+        plain = setting.described and setting.history is None
+        assert setting == setting.base or not plain or changed != default, setting.name
+        assert all(getattr(changed, name) == value for name, value in setting.changes.items())
+
+
+def test_settings_come_after_what_they_are_compared_with(settings: ModuleType) -> None:
+    names = [setting.name for setting in settings.named("offers,steps")]
+    assert names == [
+        "zero-shot",
+        "zero-shot, no offers",
+        "default",
+        "no offers",
+        *("steps 4", "steps 8", "steps 32"),
+    ]
+    with pytest.raises(ConfigError, match="no ablation 'stepps'; choose of steps, runs"):
+        settings.named("stepps")
+
+
+def test_without_descriptions_names_remain(settings: ModuleType) -> None:
+    schema = next(iter(CORPUS.schemas.values()))
+    bare = settings.undescribed(schema)
+    told = [bare, *bare.slots, *bare.intents, *bare.actions]
+    assert {item.description for item in told} == {""}
+    assert [s.name for s in bare.slots] == [s.name for s in schema.slots]
+    assert bare.slots[1].values == schema.slots[1].values
+    assert bare.intents[0].required_slots == schema.intents[0].required_slots
+
+
+def test_a_row_is_what_the_protocol_measures(
+    ablations: ModuleType, settings: ModuleType, tracker: StateTracker
+) -> None:
+    protocol = Protocol(shots=(5,), seeds=1, limit=2)
+    (one, _) = splits(CORPUS, list(CORPUS.schemas), protocol)
+    setting = settings.Setting({"runs": 2, "adapts": "heads"}, offers=False, history=2)
+    row = ablations.row_of(tracker, (setting, one), protocol)
+    by_hand = replace(
+        protocol, methods=("adapted",), adaptation={"runs": 2, "adapts": "heads"}, history=2
+    )
+    data = Corpus({one.schema.name: one.schema}, CORPUS.dialogues)
+    (result,) = evaluate(tracker, data, [one.schema.name], by_hand)
+    assert row["setting"] == "runs 2, adapts heads, no offers, history 2"
+    assert (row["service"], row["seed"]) == (one.schema.name, 0)
+    assert list(row["dialogues"]) == [d.id for d in one.held_out]
+    total, turns = (sum(values) for values in zip(*row["dialogues"].values()))
+    assert turns == 6
+    assert total / turns == pytest.approx(aggregate(result.scores).jga, abs=1e-4)
+
+
+def test_it_goes_on_where_it_was_stopped(
+    ablations: ModuleType, tracker: StateTracker, data: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    out = tmp_path / "results" / "found.json"
+    run(ablations, tracker, data, out, "--only", "runs,offers", "--minutes", "0")
+    (first,) = found(out)["runs"]
+    assert first["setting"] == "default"
+    run(ablations, tracker, data, out, "--only", "runs,offers")
+    whole = found(out)
+    assert whole["runs"][0] == first
+    keys = [(row["setting"], row["service"], row["seed"]) for row in whole["runs"]]
+    assert len(keys) == len(set(keys)) == 7 * 2
+    assert {line["support_sets"] for line in whole["summary"]} == {2}
+    # all is measured: nothing is measured again, and nothing changes
+    monkeypatch.setattr(ablations, "row_of", None)
+    before = out.read_bytes()
+    run(ablations, tracker, data, out, "--only", "runs,offers")
+    assert out.read_bytes() == before
+
+
+def test_what_was_measured_otherwise_is_not_mixed_in(
+    ablations: ModuleType, tracker: StateTracker, data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "found.json"
+    run(ablations, tracker, data, out, "--only", "offers", "--minutes", "0")
+    with pytest.raises(ConfigError, match=r"found\.json was measured with another limit: 2, not 1"):
+        run(ablations, tracker, data, out, "--only", "offers", "--limit", "1")
+    other = replace(tracker, digest="another")
+    with pytest.raises(ConfigError, match="another checkpoint: a digest, not another"):
+        run(ablations, other, data, out, "--only", "offers")
+
+
+def test_settings_are_recorded(
+    ablations: ModuleType, tracker: StateTracker, data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "found.json"
+    run(ablations, tracker, data, out, "--only", "offers", "--minutes", "0")
+    assert found(out)["settings"] == {
+        "data": f"{data.parent.name}/tuning",
+        "shots": 5,
+        "limit": 2,
+        "default": asdict(Adaptation(steps=2, offers=True)),
+        "checkpoint": "a digest",
+    }
+
+
+def test_the_domains_of_reported_figures_are_refused(
+    ablations: ModuleType, tracker: StateTracker, repository: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="dialogue_data is what figures are reported on"):
+        run(ablations, tracker, repository / "dialogue_data", tmp_path / "found.json")
+
+
+def rows(setting: str, *jga: float, seed: int = 0) -> List[Dict[str, Any]]:
+    """A service's dialogues of two turns each, with so much JGA in sum."""
+    dialogues = {f"d{number}": [value, 2] for number, value in enumerate(jga)}
+    return [{"setting": setting, "service": "a", "seed": seed, "dialogues": dialogues}]
+
+
+def test_summary_by_hand(table: ModuleType, settings: ModuleType) -> None:
+    measured = [
+        *rows("default", 1.0, 2.0),
+        *rows("steps 4", 0.0, 1.0),
+        *rows("default", 2.0, 2.0, seed=1),  # a support set that the other wasn't measured on
+    ]
+    default, four = table.summary(measured, settings.named("steps")[:2])
+    assert default == {
+        "setting": "default",
+        "base": "default",
+        "services": 1,
+        "support_sets": 2,
+        "turns": 8,
+        "jga": 0.875,
+    }
+    assert (four["jga"], four["turns"], four["support_sets"]) == (0.25, 4, 1)
+    # each dialogue loses one of its two turns, so every sample loses half
+    assert four["difference"] == [-0.5, -0.5, -0.5]
+    assert table._cells(four) == " 0.250 | **-0.500 [-0.500, -0.500]** | 1 |"
+    assert "steps 4" in table.printed([default, four]).splitlines()[2]
+
+
+def test_the_page_shows_what_was_measured(table: ModuleType) -> None:
+    """After new results: python bench/ablations_table.py --write"""
+    assert table.page() == table.PAGE.read_text(encoding="utf-8")
+
+
+def test_summaries_are_of_the_shipped_runs(
+    table: ModuleType, settings: ModuleType, repository: Path, monkeypatch: Any
+) -> None:
+    """After a new checkpoint: run the page's commands again."""
+    card = found(repository / "plugin/rasa_onramp/checkpoints/tracker/tracker.json")
+    monkeypatch.setattr(table, "RESAMPLES", 40)  # intervals take their time; values don't
+    assert "own domains" in table.measured()
+    for result in table.measured().values():
+        assert result["settings"]["checkpoint"] == card["sha256"]
+        again = table.summary(result["runs"], settings.named(None))
+        for old, new in zip(result["summary"], again):
+            values = [line.pop("difference", [0])[0] for line in (old, new)]
+            assert values[0] == values[1] and old == new
+        assert len(again) == len(result["summary"])

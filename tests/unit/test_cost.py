@@ -1,0 +1,100 @@
+"""bench/cost.py's instruments are right, and docs/cost.md shows what they measured."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import List
+
+import pytest
+import torch
+
+from rasa_onramp.metalearning.lora import adapter_to_bytes
+from rasa_onramp.tracker.attention import attend
+from tiny_tracker import CAFE, bookings, tiny_tracker
+
+
+def bench_module(repository: Path, name: str) -> ModuleType:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(repository / "bench"))
+        return importlib.import_module(name)
+
+
+@pytest.fixture(scope="module")
+def cost(repository: Path) -> ModuleType:
+    return bench_module(repository, "cost")
+
+
+@pytest.fixture(scope="module")
+def cost_domains(repository: Path) -> ModuleType:
+    return bench_module(repository, "cost_domains")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_peak_memory_is_of_the_work_alone(cost: ModuleType) -> None:
+    torch.ones(2**25)  # 128 MB that are gone again
+    assert cost.peak_mb(lambda: None) < 16
+    assert 60 < cost.peak_mb(lambda: torch.ones(2**24)) < 100
+
+
+def test_arithmetic_is_counted_and_set_against_time(cost: ModuleType) -> None:
+    told: List[None] = []
+    a = torch.randn(64, 64)
+
+    def bare() -> float:
+        a @ a
+        return 0.5
+
+    figures = cost.beside_bare(lambda: a @ a, bare, 3, lambda: told.append(None))
+    assert figures["gflop"] == round(2 * 64**3 / 1e9, 1)
+    assert figures["bare_s"] == [0.5] * 3 and len(figures["adapt_s"]) == len(told) == 3
+    assert figures["over_bare"] < 0.5
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_attention_is_counted(cost: ModuleType, dtype: torch.dtype) -> None:
+    """Two products forward; backward four, and the fused kernel's scores once more."""
+    query, key, value = (torch.randn(2, 4, 64, 32, dtype=dtype).requires_grad_() for _ in range(3))
+    mask = torch.ones(2, 1, 64, 64, dtype=torch.bool)
+    with cost.counting() as counter:
+        attend(query, key, value, mask, plain=False).sum().backward()
+    product = 2 * 2 * 4 * 64 * 64 * 32
+    assert counter.get_total_flops() == product * (7 if dtype == torch.float32 else 6)
+
+
+def test_a_ceiling_is_some_rate(cost: ModuleType) -> None:
+    assert 1e6 < cost.ceiling(torch.float32, size=64, repeats=2) < 1e15
+
+
+def test_memory_that_is_shared_counts_once(cost_domains: ModuleType) -> None:
+    rows = torch.zeros(10, 4)
+    assert cost_domains.held_bytes({"a": rows, "b": [rows[0], (rows[1:],)]}) == 160
+    assert cost_domains.held_bytes([rows, torch.zeros(3, dtype=torch.int64)]) == 184
+
+
+def test_the_cache_of_adapters_is_bounded(cost_domains: ModuleType) -> None:
+    tracker = tiny_tracker(rank=2)
+    weights = adapter_to_bytes(tracker.weights)
+    domains = list(cost_domains.copies([(CAFE, bookings(6))], 20))
+    assert len({schema.name for schema, _ in domains}) == 20
+    few, many = (cost_domains.cache_figures(tracker, domains[:n], weights) for n in (8, 20))
+    assert (few["cached_domains"], many["cached_domains"]) == (8, 16)
+    assert 0 < few["cache_mb"] < many["cache_mb"] == pytest.approx(2 * few["cache_mb"], rel=0.2)
+
+
+def test_the_page_shows_what_was_measured(repository: Path) -> None:
+    """After new results: python bench/cost_table.py --write"""
+    table = bench_module(repository, "cost_table")
+    assert table.page() == table.PAGE.read_text(encoding="utf-8")
+
+
+def test_results_are_the_shipped_trackers(repository: Path) -> None:
+    """After a new checkpoint: run the page's command again."""
+    card = json.loads(
+        (repository / "plugin/rasa_onramp/checkpoints/tracker/tracker.json").read_text()
+    )
+    results = json.loads((repository / "bench" / "results" / "cost.json").read_text())
+    assert {part["machine"]["checkpoint"] for part in results.values()} == {card["sha256"]}
