@@ -9,8 +9,8 @@ in one thing; it is measured on the same support sets and the same held-out dial
 difference of joint goal accuracy is that of the turns of all of them, with its 95% interval by
 bootstrap over each service's support sets and dialogues.
 
-Choose settings by dialogues that nothing is reported on: training_data/dev or SGD dev, never
-dialogue_data. The file is written after each measurement; the same command goes on where it was
+Settings are chosen by training_data/dev, or SGD dev; never by dialogue_data, which the tracker is
+judged by. The file is written after each measurement; the same command goes on where it was
 stopped, and more --services, --seeds or --only add to what is there.
 """
 
@@ -24,7 +24,7 @@ from contextlib import closing
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Iterator, List, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 from tqdm import tqdm
 
@@ -45,14 +45,18 @@ SHOTS = 5
 
 
 def row_of(tracker: StateTracker, piece: Tuple[Setting, Split], protocol: Protocol) -> Row:
-    """Measure a setting on a split: its figures, and of each dialogue (sum of JGA, turns)."""
+    """Measure a setting on a split: of each dialogue the sum of JGA and the turns that have one,
+    and the same of average goal accuracy.
+    """
     setting, split = piece[0], piece[0].split(piece[1])
     (result,) = measure(tracker, split, setting.protocol(protocol))
-    dialogues = {}
+    dialogues: Dict[str, List[float]] = {}
     for dialogue in split.held_out:
         scores = score_dialogue(split.schema, dialogue, result.predictions[dialogue.id])
-        jga = [score.jga for score in scores if score.jga is not None]
-        dialogues[dialogue.id] = [round(sum(jga), 4), len(jga)]
+        sums = dialogues.setdefault(dialogue.id, [])
+        for name in ("jga", "average_goal_accuracy"):
+            defined = [value for value in (getattr(s, name) for s in scores) if value is not None]
+            sums += [round(sum(defined), 4), len(defined)]
     return {
         "setting": setting.name,
         "service": result.service,

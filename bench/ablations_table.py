@@ -10,7 +10,7 @@ import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ablation_settings import ABLATIONS, Setting
 from rasa_onramp.evaluation.bootstrap import paired_difference
@@ -25,15 +25,17 @@ FILES = {"own domains": "ablations_dev.json", "SGD dev": "ablations_sgd.json"}
 RESAMPLES = 2_000
 
 Row = Dict[str, Any]
+#: Of a dialogue: sum of JGA, turns, sum of average goal accuracy, turns.
+Unit = Tuple[float, ...]
 
 
 def summary(rows: Sequence[Row], settings: Sequence[Setting]) -> List[Row]:
-    """A row a setting: its JGA, and that less the base's, on what both were measured on."""
-    units: Dict[str, Dict[Tuple[Any, ...], Tuple[float, int]]] = {}
+    """A row a setting: its figures, and those less the base's, on what both were measured on."""
+    units: Dict[str, Dict[Tuple[Any, ...], Unit]] = {}
     for row in rows:
         known = units.setdefault(row["setting"], {})
-        for dialogue, (jga, turns) in row["dialogues"].items():
-            known[(row["service"], row["seed"], dialogue)] = (jga, turns)
+        for dialogue, sums in row["dialogues"].items():
+            known[(row["service"], row["seed"], dialogue)] = tuple(sums)
     found = []
     for setting in settings:
         own, base = units.get(setting.name, {}), units.get(setting.base.name, {})
@@ -46,32 +48,44 @@ def summary(rows: Sequence[Row], settings: Sequence[Setting]) -> List[Row]:
             "base": setting.base.name,
             "services": len({path[0] for path in both}),
             "support_sets": len({path[:2] for path in both}),
-            "turns": sum(turns for _, turns in first.values()),
-            "jga": round(_jga(list(first.values())), 4),
+            "turns": sum(unit[1] for unit in first.values()),
         }
-        if setting != setting.base:
-            found_difference = paired_difference(first, second, _jga, resamples=RESAMPLES)
-            line["difference"] = [round(v, 4) for v in asdict(found_difference).values()]
+        for name, figure in FIGURES.items():
+            line[name] = round(figure(list(first.values())), 4)
+            if setting != setting.base:
+                minus = paired_difference(first, second, figure, resamples=RESAMPLES)
+                line[f"{name}_minus_base"] = [round(v, 4) for v in asdict(minus).values()]
         found.append(line)
     return found
 
 
-def _jga(units: Sequence[Tuple[float, int]]) -> float:
-    return sum(jga for jga, _ in units) / sum(turns for _, turns in units)
+def _jga(units: Sequence[Unit]) -> float:
+    return sum(unit[0] for unit in units) / sum(unit[1] for unit in units)
+
+
+def _goal_accuracy(units: Sequence[Unit]) -> float:
+    return sum(unit[2] for unit in units) / sum(unit[3] for unit in units)
+
+
+#: Means over turns: joint goal accuracy, and the average over the slots that are set.
+FIGURES = {"jga": _jga, "goal_accuracy": _goal_accuracy}
 
 
 def printed(lines: Sequence[Row]) -> str:
     """The summary as a table."""
-    rows = [f"{'':34}{'JGA':>7}{'minus default':>15}{'95% interval':>19}{'sets':>6}{'turns':>7}"]
+    heads = "".join(f"{name:>7}{'minus default [95%]':>27}" for name in ("JGA", "goal"))
+    rows = [f"{'':34}{heads}{'sets':>6}{'turns':>7}"]
     for line in lines:
-        value, low, high = line.get("difference", (None, None, None))
-        told = (
-            f"{value:+15.3f}{f'[{low:+.3f}, {high:+.3f}]':>19}" if value is not None else " " * 34
-        )
-        rows.append(
-            f"{line['setting']:34}{line['jga']:7.3f}{told}{line['support_sets']:6}{line['turns']:7}"
-        )
+        cells = "".join(f"{line[name]:7.3f}{_difference(line, name):>27}" for name in FIGURES)
+        rows.append(f"{line['setting']:34}{cells}{line['support_sets']:6}{line['turns']:7}")
     return "\n".join(rows)
+
+
+def _difference(line: Row, name: str) -> str:
+    if f"{name}_minus_base" not in line:
+        return ""
+    value, low, high = line[f"{name}_minus_base"]
+    return f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
 def markdown(name: str, runs: Mapping[str, Mapping[str, Any]]) -> str:
@@ -80,23 +94,28 @@ def markdown(name: str, runs: Mapping[str, Mapping[str, Any]]) -> str:
     lines = {
         corpus: {line["setting"]: line for line in run["summary"]} for corpus, run in runs.items()
     }
-    head = "".join(f" {corpus}: JGA | minus default | support sets |" for corpus in runs)
-    rows = [f"| |{head}", "|---|" + "---|" * (3 * len(runs))]
+    names = "JGA", "minus default", "goal accuracy", "minus default", "sets"
+    head = "".join(f" {corpus}: {names[0]} | {' | '.join(names[1:])} |" for corpus in runs)
+    rows = [f"| |{head}", "|---|" + "---|" * (len(names) * len(runs))]
     for setting in settings.values():
-        cells = "".join(_cells(known.get(setting.name)) for known in lines.values())
-        rows.append(f"| {setting.name} |{cells}")
+        found = [known.get(setting.name) for known in lines.values()]
+        if any(found):
+            rows.append(f"| {setting.name} |{''.join(map(_cells, found))}")
+    compared = {name for name, s in settings.items() if s != s.base}
+    if not any(compared & known.keys() for known in lines.values()):
+        return "Not measured yet."
     return "\n".join(rows)
 
 
-def _cells(line: Any) -> str:
+def _cells(line: Optional[Row]) -> str:
     if line is None:
-        return " | | |"
-    told = ""
-    if "difference" in line:
-        value, low, high = line["difference"]
-        told = f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
-        told = f"**{told}**" if low > 0 or high < 0 else told
-    return f" {line['jga']:.3f} | {told} | {line['support_sets']} |"
+        return " | | | | |"
+    cells = ""
+    for name in FIGURES:
+        told = _difference(line, name)
+        _, low, high = line.get(f"{name}_minus_base", (0, 0, 0))
+        cells += f" {line[name]:.3f} | {f'**{told}**' if low > 0 or high < 0 else told} |"
+    return f"{cells} {line['support_sets']} |"
 
 
 def defaults(runs: Mapping[str, Mapping[str, Any]]) -> str:
@@ -106,10 +125,10 @@ def defaults(runs: Mapping[str, Mapping[str, Any]]) -> str:
     rows = [f"The default: {told}.", ""]
     for corpus, run in runs.items():
         (line,) = [line for line in run["summary"] if line["setting"] == "default"]
+        services = ", ".join(f"`{name}`" for name in sorted({r["service"] for r in run["runs"]}))
         rows.append(
-            f"- {corpus} (`{run['settings']['data']}`): {line['services']} domains, "
-            f"{line['support_sets']} support sets of {run['settings']['shots']} dialogues, "
-            f"{line['turns']} held-out turns"
+            f"- {corpus} (`{run['settings']['data']}`): {line['support_sets']} support sets of "
+            f"{run['settings']['shots']} dialogues and {line['turns']} held-out turns of {services}"
         )
     return "\n".join(rows)
 

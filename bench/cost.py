@@ -196,6 +196,30 @@ def profiled(tracker: StateTracker, domain: Domain) -> str:
     return profile.key_averages().table(sort_by="self_cpu_time_total", row_limit=20)
 
 
+def sections(
+    tracker: StateTracker, domains: Sequence[Domain], repeats: int, bar: tqdm
+) -> Dict[str, Callable[[], Figures]]:
+    """What can be measured, by name: each gives the figures of one table, or of two."""
+    told, domain = bar.update, domains[0]
+
+    def replies() -> Figures:
+        model = available_replies(bar.write)
+        if model is None:
+            return {}
+        embed = SentenceEncoder.load().embed
+        figures = replies_beside_bare(model, embed, domain, repeats, told)
+        return {"replies": {**figures, "checkpoint": model.digest}}
+
+    return {
+        "steps": lambda: steps_and_supports(tracker, domain, told),
+        "adapting": lambda: {"adapting": tracker_beside_bare(tracker, domain, repeats, told)},
+        "replies": replies,
+        "domains": lambda: {
+            "domains": many_domains(tracker, SentenceEncoder.load().embed, domains, told)
+        },
+    }
+
+
 SECTIONS = ("steps", "adapting", "replies", "domains")
 
 
@@ -213,43 +237,38 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
         parser.error(f"--only {options.only}: choose of {', '.join(SECTIONS)}")
     torch.set_num_threads(options.threads)
     domains, tracker = domains_of(DEV), load_tracker()
-    domain = domains[0]
-    figures: Figures = {}
-    machine = {
+    schema, dialogues = domains[0]
+    machine = machine_of(tracker)
+    adapt_to_support(tracker, schema, dialogues[:1], Adaptation(steps=1))  # warm up
+    with tqdm(desc="cost", disable=None) as bar:
+        known = sections(tracker, domains, options.repeats, bar)
+        for name in only:
+            for table, figures in known[name]().items():
+                found = {table: {"machine": machine, "figures": figures}}
+                bar.write(json.dumps(found, indent=1))
+                if options.json is not None:
+                    join(options.json, found)
+    if options.profile:
+        print(profiled(tracker, domains[0]))
+
+
+def join(path: Path, found: Figures) -> None:
+    """Put figures into a file, beside those of other tables."""
+    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    text = json.dumps({**known, **found}, indent=1)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def machine_of(tracker: StateTracker) -> Figures:
+    """What figures depend on, and the ceiling that arithmetic is set against."""
+    kinds = {"fp32": torch.float32, "bf16": torch.bfloat16}
+    return {
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "checkpoint": tracker.digest,
         "precision": _precision(tracker),
-        "ceiling_gflop_s": {
-            name: round(ceiling(dtype) / 1e9, 1)
-            for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16))
-        },
+        "ceiling_gflop_s": {name: round(ceiling(d) / 1e9, 1) for name, d in kinds.items()},
     }
-    adapt_to_support(tracker, domain[0], domain[1][:1], Adaptation(steps=1))  # warm up
-    with tqdm(desc="cost", disable=None) as bar:
-        if "steps" in only:
-            figures.update(steps_and_supports(tracker, domain, bar.update))
-        if "adapting" in only:
-            figures["adapting"] = tracker_beside_bare(tracker, domain, options.repeats, bar.update)
-        if "replies" in only:
-            model = available_replies(bar.write)
-            if model is not None:
-                embed = SentenceEncoder.load().embed
-                figures["replies"] = {
-                    **replies_beside_bare(model, embed, domain, options.repeats, bar.update),
-                    "checkpoint": model.digest,
-                }
-        if "domains" in only:
-            embed = SentenceEncoder.load().embed
-            figures["domains"] = many_domains(tracker, embed, domains, bar.update)
-    if options.profile:
-        print(profiled(tracker, domain))
-    figures = {name: {"machine": machine, "figures": value} for name, value in figures.items()}
-    print(json.dumps(figures, indent=1))
-    if options.json is not None:
-        known = json.loads(options.json.read_text()) if options.json.is_file() else {}
-        text = json.dumps({**known, **figures}, indent=1)
-        options.json.write_text(text + "\n", encoding="utf-8")
 
 
 def _precision(tracker: StateTracker) -> str:

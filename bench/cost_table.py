@@ -25,11 +25,14 @@ Figures = Mapping[str, Any]
 
 def tables(found: Mapping[str, Figures]) -> Dict[str, str]:
     """The page's tables by the names of their markers."""
-    return {
-        **{name: _runs(found[name], name) for name in ("steps", "support")},
-        "adapting": _beside_bare(found),
-        "domains": _domains(found["domains"]),
-    }
+    beside = {name: found[name] for name in ("adapting", "replies") if name in found}
+    texts = {name: _runs(found[name], name) for name in ("steps", "support") if name in found}
+    if beside:
+        texts["adapting"] = _beside_bare(beside)
+    if "domains" in found:
+        texts["domains"] = _domains(found["domains"])
+    missing = {name: "Not measured yet." for name in ("steps", "support", "adapting", "domains")}
+    return {**missing, **texts}
 
 
 def _runs(section: Figures, varies: str) -> str:
@@ -46,15 +49,14 @@ def _memory(peak: Any) -> str:
 
 
 def _beside_bare(found: Mapping[str, Figures]) -> str:
-    sections = {"tracker": found["adapting"], "replies": found["replies"]}
     rows = []
-    for name, section in sections.items():
+    for name, section in found.items():
         figures, ceiling = section["figures"], section["machine"]["ceiling_gflop_s"]
         # the language model is always in bfloat16
         precision = "bf16" if name == "replies" else section["machine"]["precision"]
         rows.append(
             [
-                name,
+                "tracker" if name == "adapting" else name,
                 figures["inner_steps"],
                 f"{statistics.median(figures['adapt_s']):.1f}",
                 f"{statistics.median(figures['bare_s']):.1f}",
@@ -66,7 +68,8 @@ def _beside_bare(found: Mapping[str, Figures]) -> str:
             ]
         )
     names = "what adapts|inner steps|seconds|bare passes, s|ratio|GFLOP|GFLOP/s|ceiling, GFLOP/s"
-    return _under(sections["tracker"], _table([*names.split("|"), "share of it"], rows))
+    (first, *_) = found.values()
+    return _under(first, _table([*names.split("|"), "share of it"], rows))
 
 
 def _domains(section: Figures) -> str:

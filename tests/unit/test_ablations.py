@@ -121,9 +121,11 @@ def test_a_row_is_what_the_protocol_measures(
     assert row["setting"] == "runs 2, adapts heads, no offers, history 2"
     assert (row["service"], row["seed"]) == (one.schema.name, 0)
     assert list(row["dialogues"]) == [d.id for d in one.held_out]
-    total, turns = (sum(values) for values in zip(*row["dialogues"].values()))
-    assert turns == 6
-    assert total / turns == pytest.approx(aggregate(result.scores).jga, abs=1e-4)
+    figures = aggregate(result.scores)
+    jga, turns, goal, defined = (sum(values) for values in zip(*row["dialogues"].values()))
+    assert turns == defined == 6
+    assert jga / turns == pytest.approx(figures.jga, abs=1e-4)
+    assert goal / defined == pytest.approx(figures.average_goal_accuracy, abs=1e-4)
 
 
 def test_it_goes_on_where_it_was_stopped(
@@ -180,8 +182,8 @@ def test_the_domains_of_reported_figures_are_refused(
 
 
 def rows(setting: str, *jga: float, seed: int = 0) -> List[Dict[str, Any]]:
-    """A service's dialogues of two turns each, with so much JGA in sum."""
-    dialogues = {f"d{number}": [value, 2] for number, value in enumerate(jga)}
+    """A service's dialogues of two turns each, with so much JGA in sum; half of them set a slot."""
+    dialogues = {f"d{number}": [value, 2, value / 2, 1] for number, value in enumerate(jga)}
     return [{"setting": setting, "service": "a", "seed": seed, "dialogues": dialogues}]
 
 
@@ -199,12 +201,14 @@ def test_summary_by_hand(table: ModuleType, settings: ModuleType) -> None:
         "support_sets": 2,
         "turns": 8,
         "jga": 0.875,
+        "goal_accuracy": 0.875,
     }
     assert (four["jga"], four["turns"], four["support_sets"]) == (0.25, 4, 1)
     # each dialogue loses one of its two turns, so every sample loses half
-    assert four["difference"] == [-0.5, -0.5, -0.5]
-    assert table._cells(four) == " 0.250 | **-0.500 [-0.500, -0.500]** | 1 |"
-    assert "steps 4" in table.printed([default, four]).splitlines()[2]
+    assert four["jga_minus_base"] == four["goal_accuracy_minus_base"] == [-0.5, -0.5, -0.5]
+    told = " 0.250 | **-0.500 [-0.500, -0.500]** |"
+    assert table._cells(four) == f"{told}{told} 1 |"
+    assert "-0.500 [-0.500, -0.500]" in table.printed([default, four]).splitlines()[2]
 
 
 def test_the_page_shows_what_was_measured(table: ModuleType) -> None:
@@ -223,6 +227,7 @@ def test_summaries_are_of_the_shipped_runs(
         assert result["settings"]["checkpoint"] == card["sha256"]
         again = table.summary(result["runs"], settings.named(None))
         for old, new in zip(result["summary"], again):
-            values = [line.pop("difference", [0])[0] for line in (old, new)]
-            assert values[0] == values[1] and old == new
+            for name in ("jga_minus_base", "goal_accuracy_minus_base"):
+                assert old.pop(name, [0])[0] == new.pop(name, [0])[0]
+            assert old == new
         assert len(again) == len(result["summary"])
