@@ -31,7 +31,7 @@ def tables(found: Mapping[str, Figures]) -> Dict[str, str]:
         texts["adapting"] = _beside_bare(beside)
     if "domains" in found:
         texts["domains"] = _domains(found["domains"])
-    missing = {name: "Not measured yet." for name in ("steps", "support", "adapting", "domains")}
+    missing = dict.fromkeys(("steps", "support", "adapting", "domains"), "Not measured yet.")
     return {**missing, **texts}
 
 
