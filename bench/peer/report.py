@@ -1,0 +1,114 @@
+"""The table of all methods, over services and seeds."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Sequence, Tuple
+
+from peer.scores import F1_COUNTS, f1
+from rasa_onramp.evaluation.tables import table
+
+__all__ = ["METHODS", "SELECTOR", "report", "summaries"]
+
+Row = Dict[str, Any]
+
+#: All methods, in the table's order.
+METHODS = (
+    *("rasa", "rasa-crf", "probe", "in-context", "finetune", "finetune-replies"),
+    *("imported", "adapted", "adapted-written"),
+)
+
+#: Those that understand and answer; the others are parts of a bot.
+BOTS = ("rasa", "finetune", "imported", "adapted", "adapted-written")
+
+#: What the same Rasa bot's ResponseSelector answers, instead of the reply action that TED chooses.
+SELECTOR = "rasa, ResponseSelector"
+_SELECTED = ("bleu", "bleu_delexicalised", "slot_error_rate")
+
+#: Columns of the table: figure, heading, digits, and whether more or less is better.
+COLUMNS: Tuple[Tuple[str, str, int, int], ...] = (
+    ("span_f1", "span F1", 2, 1),
+    ("value_f1", "value F1", 2, 1),
+    ("jga", "JGA", 3, 1),
+    ("intent_accuracy", "intent", 2, 1),
+    ("action_accuracy", "action", 2, 1),
+    ("call_f1", "call F1", 2, 1),
+    ("bleu", "BLEU", 1, 1),
+    ("bleu_delexicalised", "delex.", 1, 1),
+    ("slot_error_rate", "slot err.", 2, -1),
+    ("ready_seconds", "ready s", 1, -1),
+    ("learning_seconds", "learning s", 1, -1),
+    ("memory_mb", "MB", 0, -1),
+    ("turn_ms_p50", "turn ms", 0, -1),
+)
+
+#: The figures that say what a bot costs.
+COSTS = ("ready_seconds", "learning_seconds", "memory_mb", "turn_ms_p50")
+
+#: What a row's figures are weighted by; the others count alike.
+_WEIGHTS = {
+    **dict.fromkeys(("jga", "intent_accuracy"), "turns"),
+    "action_accuracy": "actions",
+    **dict.fromkeys(("bleu", "bleu_delexicalised", "slot_error_rate"), "replies"),
+}
+
+
+def report(rows: Sequence[Row]) -> str:
+    """A line a method, over all services and seeds; `*` marks the best of a column. What a bot
+    costs is compared among whole bots only.
+    """
+    lines = summaries(rows)
+    best = {}
+    for name, _, _, better in COLUMNS:
+        compared = BOTS if name in COSTS else tuple(lines)
+        values = [lines[m][name] for m in compared if lines.get(m, {}).get(name) is not None]
+        best[name] = max((better * value for value in values), default=None)
+
+    def cell(method: str, name: str, digits: int, better: int) -> str:
+        value = lines[method].get(name)
+        if value is None:
+            return ""
+        wins = better * value == best[name] and (method in BOTS or name not in COSTS)
+        return f"{value:.{digits}f}{'*' if wins else ''}"
+
+    body = [[method, *(cell(method, n, d, b) for n, _, d, b in COLUMNS)] for method in lines]
+    return table(["", *(heading for _, heading, _, _ in COLUMNS)], body)
+
+
+def summaries(rows: Sequence[Row]) -> Dict[str, Row]:
+    """A summary a method; the ResponseSelector's replies are a line of their own."""
+    found = {}
+    for method in METHODS:
+        line = summary(rows, method)
+        if line:
+            found[method] = line
+        if any("bleu_selected" in row for row in rows if row["method"] == method):
+            renamed = [
+                {
+                    **{name: row[f"{name}_selected"] for name in _SELECTED},
+                    **{key: row[key] for key in ("method", "replies")},
+                }
+                for row in rows
+                if row["method"] == method
+            ]
+            found[SELECTOR] = summary(renamed, method)
+    return found
+
+
+def summary(rows: Sequence[Row], method: str) -> Row:
+    """JGA and the like are means over turns, F1s of all counts, BLEU means over replies, the rest
+    means over support sets. Empty without rows.
+    """
+    chosen = [row for row in rows if row["method"] == method]
+    found: Row = {}
+    for name, _, _, _ in COLUMNS:
+        stem = name[: -len("_f1")]
+        weight = _WEIGHTS.get(name)
+        pairs = [
+            (row[name], row[weight] if weight else 1) for row in chosen if row.get(name) is not None
+        ]
+        if stem in F1_COUNTS and pairs:
+            counts = [sum(row.get(key, 0) for row in chosen) for key in F1_COUNTS[stem]]
+            found[name] = f1(*counts)
+        elif pairs and sum(w for _, w in pairs):
+            found[name] = sum(v * w for v, w in pairs) / sum(w for _, w in pairs)
+    return found

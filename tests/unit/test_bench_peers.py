@@ -1,0 +1,229 @@
+"""bench/peers.py: the training data that it makes for Rasa, and how it scores. No training here."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Tuple
+
+import pytest
+
+from rasa_onramp.dialogue import Dialogue, State
+from rasa_onramp.evaluation.few_shot import Split
+from tiny_tracker import CAFE, booking, bookings, system, user
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
+
+from peer.rasa_data import CRF, DIET_TED, LABELS, write_project
+from peer.rasa_labels import FOUND, entities, intent_name, reply_name
+from peer.scores import figures
+from peer.work import Heard, Outcome, Said, prepare, read_job
+from rasa_onramp.generator.replies import support_replies
+
+# What Rasa validates its files with, and what it tells of every bot that has slots or a
+# ResponseSelector.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:the load_module:DeprecationWarning",
+    "ignore:Slot auto-fill:UserWarning",
+    "ignore:The following duplicated intents:UserWarning",
+)
+
+SUPPORT: Tuple[Dialogue, ...] = bookings(5)
+ODD = Dialogue(
+    "odd",
+    CAFE.name,
+    (
+        user("tables [of] {all} kinds?\nfor anna", {"guest_name": "anna"}, requested=["seating"]),
+        system("which day, anna?"),
+        user("what a day", None),
+        system("inside, terrace or bar?"),
+        user("At the TERRACE", {"guest_name": "anna", "seating": "terrace"}),
+        system("the terrace it is", "find_days"),
+        user("thanks", {"guest_name": "anna", "seating": "terrace"}, intent=None),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("rasa")
+    write_project(folder, CAFE, [*SUPPORT, ODD], DIET_TED, 7)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def importer(project: Path) -> Any:
+    """Rasa's own reader of the project's files."""
+    from rasa.shared.importers.importer import TrainingDataImporter
+
+    return TrainingDataImporter.load_from_config(
+        str(project / "config.yml"), str(project / "domain.yml"), [str(project / "data")]
+    )
+
+
+def test_rasa_reads_every_message_with_its_entities(importer: Any) -> None:
+    data = importer.get_nlu_data()
+    said = {example.get("text") for example in data.nlu_examples}
+    wanted = {turn.text for d in SUPPORT for turn in d.turns if turn.is_user}
+    assert wanted <= said
+    found = {}
+    for example in data.entity_examples:
+        for entity in example.get("entities"):
+            text = example.get("text")[entity["start"] : entity["end"]]
+            found[example.get("text"), entity["entity"]] = (text, entity["value"])
+    assert found["i need a table on monday", "visit_day"] == ("monday", "monday")
+    assert found["it is anna", "guest_name"] == ("anna", "anna")
+    # a listed value has no span: found in the text, with its name in the schema as the value
+    assert found["At the TERRACE", "seating"] == ("TERRACE", "terrace")
+    # what means something to Rasa was replaced, and moved nothing
+    assert found["tables (of) (all) kinds? for anna", "guest_name"] == ("anna", "anna")
+    assert [t["name"] for t in data.lookup_tables] == ["seating"]
+
+
+def test_intents_say_what_a_turn_does(importer: Any, project: Path) -> None:
+    data = importer.get_nlu_data()
+    found = {example.get("text"): example.get("intent") for example in data.intent_examples}
+    assert found["i need a table on monday"] == "BookTable_inform"
+    assert found["tables (of) (all) kinds? for anna"] == "BookTable_inform_ask"
+    assert found["what a day"] == "out_of_scope"
+    assert found["thanks"] == "none_other"
+    labels = json.loads((project / LABELS).read_text())
+    assert labels["BookTable_inform"] == "BookTable" and labels["none_other"] is None
+    assert set(labels) == set(found.values())
+
+
+def test_the_response_selector_gets_each_answered_message(importer: Any) -> None:
+    data = importer.get_nlu_data()
+    keys = {e.get("text"): e.get("intent_response_key") for e in data.response_examples}
+    assert keys["i need a table on monday"].startswith("BookTable_inform/")
+    assert "thanks" not in keys  # nothing was said after it
+    responses = importer.get_domain().responses
+    assert all(f"utter_{key}" in responses for key in keys.values())
+
+
+def test_stories_hold_the_dialogues(importer: Any) -> None:
+    from rasa.shared.core.events import ActionExecuted, SlotSet, UserUttered
+
+    domain = importer.get_domain()
+    steps = {step.block_name: step for step in importer.get_stories().story_steps}
+    assert set(steps) == {d.id for d in [*SUPPORT, ODD]}
+    events = steps[ODD.id].events
+    known = {*domain.action_names_or_texts, "action_listen"}
+    done = [event.action_name for event in events if isinstance(event, ActionExecuted)]
+    assert set(done) <= known
+    spoken = [name for name in done if name.startswith("utter_")]
+    assert len(spoken) == 3 and "action_find_days" in done
+    assert [event.intent_name for event in events if isinstance(event, UserUttered)][1:3] == [
+        "out_of_scope",
+        "BookTable_inform",
+    ]
+    slots = {event.key: event.value for event in events if isinstance(event, SlotSet)}
+    assert slots == {"guest_name": "anna", "seating": "terrace", FOUND: False}
+
+
+def test_slots_are_filled_from_entities(importer: Any) -> None:
+    domain = importer.get_domain()
+    for slot in domain.slots:
+        if slot.name in CAFE.tracked_slots:
+            assert slot.mappings == [{"type": "from_entity", "entity": slot.name}]
+
+
+def test_nothing_of_held_out_dialogues_is_learned(tmp_path: Path) -> None:
+    secret = Dialogue(
+        "secret",
+        CAFE.name,
+        (user("a table at xylophone", {"visit_day": "xylophone"}), system("xylophone, fine")),
+    )
+    # a file has no empty default values
+    optional = {"seating": "bar", "guest_name": "anna"}
+    intents = tuple(replace(intent, optional_slots=optional) for intent in CAFE.intents)
+    schema = replace(CAFE, intents=intents)
+    split = Split(schema, SUPPORT, (secret, booking(9)), 0)
+    (tmp_path / "job").mkdir()
+    prepare(tmp_path / "job", split, 5, threads=1, offers=False)
+    job = read_job(tmp_path / "job")
+    assert job.held_out == split.held_out and job.support == SUPPORT and job.schema == schema
+    write_project(tmp_path / "rasa", job.schema, job.support, CRF, 0)
+    texts = [p.read_text(encoding="utf-8") for p in (tmp_path / "rasa").rglob("*.*") if p.is_file()]
+    assert len(texts) == 5
+    assert not any("xylophone" in text or "secret" in text for text in texts)
+
+
+def test_a_value_that_stands_nowhere_is_no_entity() -> None:
+    turn = user("whatever you like", {"seating": "dontcare", "visit_day": "monday"})
+    assert entities(CAFE, turn, State()) == []
+    assert intent_name(turn, State()) == "BookTable_inform"
+
+
+def test_replies_are_grouped_by_what_they_do() -> None:
+    first, second, third = support_replies(CAFE, [booking(0)])
+    assert reply_name(second) == "utter_ask_guest_name"
+    assert reply_name(third) == "utter_statement"
+    assert reply_name(first) == reply_name(support_replies(CAFE, [booking(1)])[0])
+
+
+# -- scores --------------------------------------------------------------------------------------
+
+
+def test_a_perfect_method_scores_one() -> None:
+    held_out = (booking(0), booking(1))
+    outcome = Outcome(gives=["intents", "states", "spans", "actions"])
+    for dialogue in held_out:
+        for number, turn in enumerate(dialogue.turns):
+            if turn.is_user and turn.state is not None:
+                outcome.heard.append(
+                    Heard(
+                        dialogue.id,
+                        number,
+                        turn.state.values,
+                        turn.state.active_intent,
+                        [[span.slot, span.start, span.end] for span in turn.spans],
+                        dialogue.turns[number + 1].action,
+                        5.0,
+                    )
+                )
+        for reply in support_replies(CAFE, [dialogue]):
+            number = int(reply.source.rpartition("#")[2])
+            text, template = dialogue.turns[number].text, reply.template
+            outcome.said.append(Said(dialogue.id, number, text, template.text, template.slots))
+    row = figures(CAFE, held_out, outcome)
+    for name in ("jga", "intent_accuracy", "span_f1", "value_f1", "action_accuracy", "call_f1"):
+        assert row[name] == 1.0, name
+    assert row["bleu"] == pytest.approx(100) and row["slot_error_rate"] in (0.0, None)
+    assert row["turn_ms_p50"] == 5.0 and row["turns"] == 6
+
+
+def test_counts_by_hand() -> None:
+    """One dialogue: a wrong day that stays, a place found and one invented, no call made."""
+    dialogue = booking(0)  # monday, inside, anna
+    heard = [
+        Heard(dialogue.id, 0, {"visit_day": ["sunday"]}, "BookTable", [["visit_day", 0, 1]]),
+        Heard(dialogue.id, 2, {"visit_day": ["sunday"], "seating": ["inside"]}, "CancelTable"),
+        Heard(
+            dialogue.id,
+            4,
+            {"visit_day": ["sunday"], "seating": ["inside"], "guest_name": ["Anna"]},
+            "BookTable",
+            [["guest_name", 6, 10]],
+        ),
+    ]
+    outcome = Outcome(gives=["intents", "states", "spans", "actions"], heard=heard)
+    row = figures(CAFE, [dialogue], outcome)
+    assert row["jga"] < 1 and row["intent_accuracy"] == pytest.approx(2 / 3)
+    # new values: given day, seat, name; the day is wrong
+    assert (row["value_right"], row["value_given"], row["value_wanted"]) == (2, 3, 3)
+    assert row["value_f1"] == pytest.approx(2 / 3)
+    assert (row["span_right"], row["span_given"], row["span_wanted"]) == (1, 2, 2)
+    assert row["action_accuracy"] == pytest.approx(2 / 3)
+    assert (row["call_right"], row["call_given"], row["call_wanted"]) == (0, 0, 1)
+
+
+def test_a_reply_that_was_not_given_counts_as_empty() -> None:
+    dialogue = booking(0)
+    number, text = 3, dialogue.turns[3].text
+    outcome = Outcome(said=[Said(dialogue.id, number, text, text, ())])
+    row = figures(CAFE, [dialogue], outcome)
+    assert row["replies"] == 3 and row["bleu"] < 60
+    assert "jga" not in row
