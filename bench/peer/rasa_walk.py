@@ -21,6 +21,7 @@ from typing import Any, Dict, List, Optional, Sequence
 import numpy
 from rasa.core.agent import Agent
 from rasa.core.channels import CollectingOutputChannel, UserMessage
+from rasa.engine.constants import PLACEHOLDER_TRACKER
 from rasa.shared.core.constants import ACTION_LISTEN_NAME, ACTION_SESSION_START_NAME
 from rasa.shared.core.events import (
     ActionExecuted,
@@ -62,10 +63,9 @@ class Bot:
             for name in self.domain.action_names_or_texts
             if name.startswith("utter_") and name in self.domain.responses and "/" not in name
         ]
-        self.acts = any(
-            policy in str(self.processor.model_metadata.train_schema.nodes)
-            for policy in ("TEDPolicy",)
-        )
+        nodes = self.processor.model_metadata.predict_schema.nodes
+        #: The node of the graph that TED is; None in a bot that only understands.
+        self.ted = next((name for name in nodes if "TEDPolicy" in name), None)
         self.calls = {action_name(action.name): action.name for action in job.schema.actions}
 
     def start(self) -> DialogueStateTracker:
@@ -89,9 +89,15 @@ class Bot:
         return {one["action"]: one["score"] for one in found["scores"]}
 
     def reply(self, tracker: DialogueStateTracker) -> Optional[str]:
-        """The likeliest of the actions that are replies."""
+        """The chosen action if that is a reply, else the one that TED finds likeliest of those."""
         scores = self.scores(tracker)
-        return max(self.replies, key=lambda name: scores[name], default=None)
+        best = max(scores, key=lambda name: scores[name])
+        if best in self.replies:
+            return best
+        run = self.processor.graph_runner.run
+        ted = run(inputs={PLACEHOLDER_TRACKER: tracker}, targets=[self.ted])[self.ted]
+        own = dict(zip(self.domain.action_names_or_texts, ted.probabilities))
+        return max(self.replies, key=lambda name: own[name], default=None)
 
     def wording(self, action: str, values: Dict[str, Any], number: int) -> Said:
         """One of an action's texts, filled; dialogue and turn are left open."""
@@ -109,7 +115,7 @@ def walk(bot: Bot, outcome: Outcome) -> None:
     """All held-out dialogues, into `outcome`."""
     for dialogue in bot.job.held_out:
         asyncio.run(_own(bot, dialogue, outcome))
-        if bot.acts:
+        if bot.ted is not None:
             asyncio.run(_led(bot, dialogue, outcome))
 
 
@@ -124,7 +130,7 @@ async def _own(bot: Bot, dialogue: Dialogue, outcome: Outcome) -> None:
             continue
         began = time.perf_counter()
         parse = await bot.hear(tracker, turn.text)
-        if bot.acts:
+        if bot.ted is not None:
             action = bot.reply(tracker)
             if action is not None:
                 bot.wording(action, tracker.current_slot_values(), number)
@@ -248,7 +254,7 @@ def main() -> None:
     bot = Bot(model, job, json.loads(labels.read_text(encoding="utf-8")))
     outcome = Outcome(gives=["states", "spans"])
     outcome.seconds["load"] = time.perf_counter() - began
-    if bot.acts:
+    if bot.ted is not None:
         outcome.gives += ["intents", "actions"]
     walk(bot, outcome)
     outcome.save(job)

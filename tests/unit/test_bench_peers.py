@@ -16,8 +16,10 @@ from tiny_tracker import CAFE, booking, bookings, system, user
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
 
+import peers
 from peer.rasa_data import CRF, DIET_TED, LABELS, write_project
 from peer.rasa_labels import FOUND, entities, intent_name, reply_name
+from peer.report import SELECTOR, report, summaries
 from peer.scores import figures
 from peer.work import Heard, Outcome, Said, prepare, read_job
 from rasa_onramp.generator.replies import support_replies
@@ -227,3 +229,37 @@ def test_a_reply_that_was_not_given_counts_as_empty() -> None:
     row = figures(CAFE, [dialogue], outcome)
     assert row["replies"] == 3 and row["bleu"] < 60
     assert "jga" not in row
+
+
+# -- the table and the file ----------------------------------------------------------------------
+
+
+def test_rows_are_joined_by_their_counts() -> None:
+    cost = {"ready_seconds": 10.0, "memory_mb": 900, "turn_ms_p50": 8.0}
+    first = {"method": "rasa", "turns": 10, "jga": 0.0, "span_f1": 1.0, **cost}
+    first.update(span_right=1, span_given=1, span_wanted=1, replies=3)
+    first.update(bleu=4.0, bleu_delexicalised=3.0, slot_error_rate=1.0)
+    first.update(bleu_selected=8.0, bleu_delexicalised_selected=2.0, slot_error_rate_selected=0.5)
+    second = {**first, "turns": 30, "jga": 1.0, "span_f1": 0.0, "ready_seconds": 20.0}
+    second.update(span_right=0, span_given=1, span_wanted=3)
+    ours = {"method": "adapted", "turns": 40, "jga": 0.5, **cost}
+    probe = {"method": "probe", "turns": 40, "intent_accuracy": 0.9, "ready_seconds": 1.0}
+    lines = summaries([first, second, ours, probe])
+    assert lines["rasa"]["jga"] == 0.75 and lines["rasa"]["ready_seconds"] == 15.0
+    assert lines["rasa"]["span_f1"] == pytest.approx(2 / 6)  # 1 right of 2 given and 4 wanted
+    assert lines[SELECTOR]["bleu"] == 8.0 and "jga" not in lines[SELECTOR]
+    assert "span_f1" not in lines["adapted"]
+    table = report([first, second, ours, probe]).splitlines()
+    assert [line.split("  ")[0] for line in table[2:]] == ["rasa", SELECTOR, "probe", "adapted"]
+    assert "0.750*" in table[2]  # a peer that wins is marked
+    assert "10.0*" in table[5] and "1.0*" not in table[4]  # a part of a bot wins no cost
+
+
+def test_a_file_of_other_settings_is_not_gone_on_with(tmp_path: Path) -> None:
+    path = tmp_path / "peers.json"
+    rows = [{"service": "S", "seed": 0, "method": "probe", "turns": 1, "intent_accuracy": 1.0}]
+    peers.write(path, {"limit": 3}, rows)
+    assert peers.begun(path, {"limit": 3}) == rows
+    with pytest.raises(SystemExit, match="measured with other limit; give the same options"):
+        peers.begun(path, {"limit": 4})
+    assert peers.begun(tmp_path / "none.json", {"limit": 4}) == []
