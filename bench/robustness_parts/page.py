@@ -61,6 +61,14 @@ def _sentences(found: Found) -> Dict[str, str]:
             f"{settings['limit']} held-out dialogues each.\nTurns in each condition: {counts}."
         )
     }
+    lacking = [
+        *(NAMES[method] for method in NAMES if method not in turns),
+        *(group for group in GROUPS if all(r["condition"] != group for r in found["summary"])),
+        *(() if "order" in found else ("order of onboarding",)),
+    ]
+    if lacking:
+        texts["setting"] += f"\n**Not measured yet:** {'; '.join(lacking)}."
+    texts.update({"order-tracking": "Not measured yet.", "order-routing": "Not measured yet."})
     if "order" in found:
         tracked, routed = found["order"]["tracking"], found["order"]["routing"]
         texts["order-tracking"] = (

@@ -115,6 +115,13 @@ def test_a_page_is_filled_at_its_markers() -> None:
 def test_results_without_an_order_have_tables_too() -> None:
     partial = {name: part for name, part in found().items() if name != "order"}
     assert len(page.tables(partial)["order"]) == 1
+    text = page.PAGE.read_text(encoding="utf-8")
+    lacking = "**Not measured yet:** plain fine-tuning; paraphrased schema; "
+    assert lacking in page.filled(text, partial)
+    assert "upper case; " in page.filled(text, partial)
+    assert "a slot that the support never mentions; order of onboarding." in page.filled(
+        text, partial
+    )
     assert "clean" in page.printed(partial)
 
 
