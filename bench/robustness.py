@@ -1,6 +1,6 @@
 """How far figures fall when schemas, users or support dialogues aren't as they should be.
 
-    python bench/robustness.py --data $SGD/dev --paraphrases $SGD/sgd_x/v*/dev --json OUT
+    python bench/robustness.py --data $SGD/dev --paraphrases $SGD/sgd_x/data/v*/dev --json OUT
     python bench/robustness.py --page      # measures nothing: results into docs/robustness.md
 
 Zero-shot, plainly fine-tuned and adapted trackers are measured on services unseen in training, as
