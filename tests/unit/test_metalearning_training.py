@@ -221,7 +221,7 @@ def test_an_unknown_algorithm_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "steps", "share"), [("meta-sgd", 25, 0.8), ("maml++", 10, 0.9), ("reptile", 10, 0.9)]
+    ("name", "steps", "share"), [("meta-sgd", 25, 0.8), ("maml++", 10, 0.9), ("reptile", 25, 0.8)]
 )
 def test_meta_training_learns_to_adapt(name: str, steps: int, share: float, tmp_path: Path) -> None:
     """After it, adapting to a support set lowers the loss on other dialogues further."""
