@@ -49,7 +49,7 @@ class Run:
             tensors[f"parameter/{name}"] = parameter.detach().cpu().contiguous().clone()
             if optimiser is not None:
                 for key, value in optimiser.state.get(parameter, {}).items():
-                    value = torch.as_tensor(value).detach().float().cpu()
+                    value = torch.as_tensor(value).detach().cpu()
                     tensors[f"{key}/{name}"] = (
                         value.reshape(value.shape or (1,)).contiguous().clone()
                     )
