@@ -16,7 +16,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 from rasa_onramp.dialogue import DONTCARE, Corpus, Dialogue, Schema, Slot, Span, State, Turn
 from rasa_onramp.errors import FormatError
 from rasa_onramp.formats.jsontext import parse_json_line
-from rasa_onramp.formats.shape import Misfit, get, shape
+from rasa_onramp.formats.shape import Misfit, get, optional, shape
 from rasa_onramp.formats.source import read_text
 from rasa_onramp.formats.utterances import as_turns
 from rasa_onramp.formats.wording import did_you_mean, quote
@@ -156,7 +156,7 @@ def _utterance(raw: Dict[str, Any], conversation: _Conversation) -> Turn:
     text = get(raw, "text", str, ())
     if not text.strip():
         raise Misfit("'text' is empty", "write what was said, or leave the line out", ())
-    spans = tuple(_span(item, text, conversation) for item in _list(raw, "spans"))
+    spans = tuple(_span(item, text, conversation) for item in (optional(raw, "spans", list) or ()))
     if speaker == "user":
         _refuse(raw, ("action", *_CALL), "a user's line")
         return Turn("user", text, _state(raw, conversation), spans=spans)
@@ -164,15 +164,14 @@ def _utterance(raw: Dict[str, Any], conversation: _Conversation) -> Turn:
     action = raw.get("action")
     if action is None:
         _refuse(raw, _CALL, "a line without an action")
-    elif action not in {each.name for each in conversation.schema.actions}:
-        names = [each.name for each in conversation.schema.actions]
+    elif action not in (names := [each.name for each in conversation.schema.actions]):
         raise Misfit(f"unknown action {quote(action)}", did_you_mean(str(action), names, "it"), ())
-    results = [shape(item, dict, "a result", ()) for item in _list(raw, "results")]
+    results = [shape(item, dict, "a result", ()) for item in (optional(raw, "results", list) or ())]
     return Turn(
         "system",
         text,
         action=action,
-        parameters=_row(_object(raw, "parameters"), conversation),
+        parameters=_row((optional(raw, "parameters", dict) or {}), conversation),
         results=tuple(_row(item, conversation) for item in results),
         spans=spans,
     )
@@ -183,7 +182,7 @@ def _state(raw: Dict[str, Any], conversation: _Conversation) -> Optional[State]:
     if not conversation.labelled or ("state" in raw and raw["state"] is None):
         return None
     tracked = conversation.schema.tracked_slots
-    changes = {**_object(raw, "state"), **_object(raw, "slots")}
+    changes = {**(optional(raw, "state", dict) or {}), **(optional(raw, "slots", dict) or {})}
     values = {} if "state" in raw else dict(conversation.values)
     for name, value in changes.items():
         slot = _slot(name, conversation)
@@ -202,7 +201,9 @@ def _state(raw: Dict[str, Any], conversation: _Conversation) -> Optional[State]:
             mend = did_you_mean(str(intent), names, "it")
             raise Misfit(f"unknown intent {quote(intent)}", mend, ())
         conversation.intent = intent
-    requested = [_slot(name, conversation).name for name in _list(raw, "requested")]
+    requested = [
+        _slot(name, conversation).name for name in (optional(raw, "requested", list) or ())
+    ]
     return State(values, conversation.intent, tuple(dict.fromkeys(requested)))
 
 
@@ -236,16 +237,6 @@ def _value(value: Any, slot: Slot) -> str:
         message = f"{quote(value)} is not among the values listed for {quote(slot.name)}"
         raise Misfit(message, did_you_mean(value, slot.values, "it"), ())
     return value
-
-
-def _object(raw: Dict[str, Any], key: str) -> Dict[str, Any]:
-    found: Dict[str, Any] = get(raw, key, dict, ()) if raw.get(key) is not None else {}
-    return found
-
-
-def _list(raw: Dict[str, Any], key: str) -> List[Any]:
-    found: List[Any] = get(raw, key, list, ()) if raw.get(key) is not None else []
-    return found
 
 
 def _refuse(raw: Dict[str, Any], keys: Tuple[str, ...], where: str) -> None:

@@ -76,7 +76,9 @@ def _with_known_names(state: Dict[str, Any], keys: Keys, service: Service) -> Di
     return {
         **state,
         "slot_values": values,
-        "requested_slots": [name for name in requested if name in service.slots],
+        "requested_slots": [
+            name for name in requested if not isinstance(name, str) or name in service.slots
+        ],
     }
 
 

@@ -19,7 +19,7 @@ from rasa_onramp.formats.jsontext import parse_json
 from rasa_onramp.formats.rasa_parts import Button, Entity
 from rasa_onramp.formats.rasa_payload import KEY, replied_in, understood_in
 from rasa_onramp.formats.rasa_turns import RasaTurns
-from rasa_onramp.formats.shape import Misfit, get, shape
+from rasa_onramp.formats.shape import Misfit, get, optional, shape
 
 __all__ = ["Event", "Row", "Skip", "applied", "events_of", "read_conversation"]
 
@@ -142,11 +142,11 @@ def _turns(events: List[Event], schema: Schema) -> Tuple[Turn, ...]:
 def _add(event: Event, made: RasaTurns, schema: Schema) -> None:
     kind, data = event.row.kind, event.data
     if kind == "user":
-        text = _optional(data, "text", str)
-        parsed = _optional(data, "parse_data", dict) or {}
-        intent = _optional(_optional(parsed, "intent", dict) or {}, "name", str)
-        entities = [_entity(item) for item in _optional(parsed, "entities", list) or ()]
-        external = (_optional(data, "metadata", dict) or {}).get("is_external")
+        text = optional(data, "text", str)
+        parsed = optional(data, "parse_data", dict) or {}
+        intent = optional(optional(parsed, "intent", dict) or {}, "name", str)
+        entities = [_entity(item) for item in optional(parsed, "entities", list) or ()]
+        external = (optional(data, "metadata", dict) or {}).get("is_external")
         understood = understood_in(parsed.get(KEY), schema)
         if understood is None:
             made.user(None if external else text, intent, entities)
@@ -159,10 +159,10 @@ def _add(event: Event, made: RasaTurns, schema: Schema) -> None:
         made.reset()
     elif kind == "action":
         # an end-to-end bot's action may be a text without a name
-        made.action(_optional(data, "name", str) or "")
+        made.action(optional(data, "name", str) or "")
     elif kind == "bot":
-        more = _optional(data, "data", dict) or {}
-        text = _optional(data, "text", str)
+        more = optional(data, "data", dict) or {}
+        text = optional(data, "text", str)
         replied = replied_in(data.get("metadata"), schema)
         if replied is not None and text is not None:
             made.replied(text, replied)
@@ -175,9 +175,9 @@ def _entity(item: Any) -> Entity:
     return Entity(
         name=get(raw, "entity", str, ()),
         value=raw.get("value"),
-        start=_optional(raw, "start", int),
-        end=_optional(raw, "end", int),
-        role=_optional(raw, "role", str),
+        start=optional(raw, "start", int),
+        end=optional(raw, "end", int),
+        role=optional(raw, "role", str),
     )
 
 
@@ -189,7 +189,3 @@ def _buttons(raw: Any) -> Iterator[Button]:
         )
         if isinstance(title, str) and isinstance(payload, str):
             yield Button(title, payload)
-
-
-def _optional(raw: Dict[str, Any], key: str, kind: type) -> Any:
-    return None if raw.get(key) is None else get(raw, key, kind, ())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from rasa_onramp.dialogue import Schema, Span
-from rasa_onramp.formats.shape import get, shape
+from rasa_onramp.formats.shape import get, optional, shape
 
 __all__ = ["KEY", "Replied", "Understood", "replied_in", "understood_in"]
 
@@ -55,8 +55,9 @@ def understood_in(payload: Any, schema: Schema) -> Optional[Understood]:
         for slot, texts in get(state, "values", dict, ()).items()
         if slot in schema.tracked_slots and shape(texts, list, "a slot's values", ())
     }
-    intent = state.get("active_intent")
-    requested = tuple(slot for slot in state.get("requested_slots") or () if slot in names)
+    intent = optional(state, "active_intent", str)
+    asked = optional(state, "requested_slots", list) or ()
+    requested = tuple(slot for slot in asked if shape(slot, str, "a slot", ()) in names)
     return Understood(values, intent if intent in intents else None, requested, _spans(raw, schema))
 
 
@@ -66,13 +67,14 @@ def replied_in(metadata: Any, schema: Schema) -> Optional[Replied]:
     if not isinstance(raw, dict) or raw.get("domain") != schema.name:
         return None
     actions = {action.name for action in schema.actions}
-    action = raw.get("action") if raw.get("action") in actions else None
-    parameters = raw.get("parameters") or {}
-    results = raw.get("results") or ()
+    action = optional(raw, "action", str)
+    if action not in actions:
+        return Replied(None, {}, (), _spans(raw, schema))
+    results = optional(raw, "results", list) or ()
     return Replied(
         action,
-        shape(parameters, dict, "'parameters'", ()) if action else {},
-        tuple(shape(row, dict, "a result", ()) for row in results) if action else (),
+        optional(raw, "parameters", dict) or {},
+        tuple(shape(row, dict, "a result", ()) for row in results),
         _spans(raw, schema),
     )
 
@@ -80,9 +82,8 @@ def replied_in(metadata: Any, schema: Schema) -> Optional[Replied]:
 def _spans(raw: Dict[str, Any], schema: Schema) -> Tuple[Span, ...]:
     names = {slot.name for slot in schema.slots}
     found: List[Span] = []
-    for item in raw.get("spans") or ():
-        if isinstance(item, list) and len(item) == 3 and item[0] in names:
-            _, start, end = item
-            if isinstance(start, int) and isinstance(end, int):
-                found.append(Span(item[0], start, end))
+    for item in optional(raw, "spans", list) or ():
+        slot, start, end = item if isinstance(item, list) and len(item) == 3 else (None, 0, 0)
+        if isinstance(slot, str) and isinstance(start, int) and isinstance(end, int):
+            found += [Span(slot, start, end)] if slot in names else []
     return tuple(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Tuple, Union
 
-__all__ = ["Keys", "Misfit", "get", "shape"]
+__all__ = ["Keys", "Misfit", "get", "optional", "shape"]
 
 #: The way to a value: names in objects and positions in lists, from the outside in.
 Keys = Tuple[Union[str, int], ...]
@@ -44,3 +44,8 @@ def get(raw: dict, key: str, kind: type, keys: Keys) -> Any:
     if type(value) is kind:  # most often, and cheap
         return value
     return shape(value, kind, repr(key), (*keys, key))
+
+
+def optional(raw: dict, key: str, kind: type, keys: Keys = ()) -> Any:
+    """As `get`; None where there is no such key, or it holds null. Raises Misfit."""
+    return None if raw.get(key) is None else get(raw, key, kind, keys)

@@ -118,6 +118,35 @@ VALID_EVENTS: List[Any] = [
     {"event": "bot", "text": "ok", "data": {"buttons": [{"title": "a", "payload": "/a"}]}},
     {"event": "slot", "name": "size", "value": "small"},
     {"event": "rewind"},
+    {
+        "event": "user",
+        "text": "to Leeds",
+        "parse_data": {
+            "onramp": {
+                "domain": "taxi",
+                "in_scope": True,
+                "state": {
+                    "values": {"place": ["Leeds"]},
+                    "active_intent": "book",
+                    "requested_slots": ["size"],
+                },
+                "spans": [["place", 3, 8]],
+            }
+        },
+    },
+    {
+        "event": "bot",
+        "text": "small",
+        "metadata": {
+            "onramp": {
+                "domain": "taxi",
+                "action": "send",
+                "parameters": {"place": "Leeds"},
+                "results": [{"size": "Small"}],
+                "spans": [["size", 0, 5]],
+            }
+        },
+    },
 ]
 
 VALID_SGD: Dict[str, Any] = {
@@ -222,10 +251,19 @@ def test_any_bytes(data: bytes) -> None:
 def test_a_valid_file_with_something_changed(at: int, removed: int, put: str) -> None:
     text = VALID_YAML[:at] + put + VALID_YAML[at + removed :]
     corpus_or_one_line(lambda: parse_yaml(text, "x.yml"))
-    stories = VALID_STORIES[:at] + put + VALID_STORIES[at + removed :]
+
+
+@settings(max_examples=100)
+@given(
+    at=st.integers(0, len(VALID_STORIES)),
+    removed=st.integers(0, 30),
+    put=st.text(alphabet="[](){}:,-#&*!|>'\"\\%@?\n\t\0\x85 ax0~", max_size=6),
+)
+def test_valid_stories_with_something_changed(at: int, removed: int, put: str) -> None:
+    text = VALID_STORIES[:at] + put + VALID_STORIES[at + removed :]
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "stories.yml"
-        path.write_text(stories, encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
         corpus_or_one_line(lambda: read_stories(path, TAXI))
 
 
@@ -253,7 +291,7 @@ def change(content: Any, seed: int, put: Any) -> None:
     container[choose.choice(keys)] = put
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(seed=st.integers(0, 10**6), put=JSON)
 def test_a_valid_log_with_a_value_changed(seed: int, put: Any) -> None:
     content = json.loads(json.dumps(VALID_LOG))
@@ -264,7 +302,7 @@ def test_a_valid_log_with_a_value_changed(seed: int, put: Any) -> None:
         corpus_or_one_line(lambda: read_jsonl(path, TAXI))
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(seed=st.integers(0, 10**6), put=JSON)
 def test_valid_events_with_a_value_changed(seed: int, put: Any) -> None:
     content = json.loads(json.dumps(VALID_EVENTS))
