@@ -14,6 +14,7 @@ from rasa_onramp.dialogue import DONTCARE, Action, Intent, Schema, Slot, Span, S
 from rasa_onramp.errors import ConfigError, FormatError
 from rasa_onramp.formats import read
 from rasa_onramp.formats.sgd import read_sgd
+from rasa_onramp.formats.sgd_corpus import write_sgd
 from rasa_onramp.formats.sgd_schema import read_sgd_schemas
 from rasa_onramp.formats.sgd_write import Written, write_sgd_predictions
 from rasa_onramp.formats.yaml import read_yaml, write_yaml
@@ -482,6 +483,16 @@ def test_real_data(sgd_folder: Path, tmp_path: Path) -> None:
     same = [each for each in corpus.dialogues if each.domain == some.domain][:3]
     write_yaml(tmp_path / "some.yml", corpus.schemas[some.domain], same)
     assert read_yaml(tmp_path / "some.yml").schemas == {some.domain: corpus.schemas[some.domain]}
+
+
+def test_real_data_goes_there_and_back(sgd_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    dev = sgd_folder / "dev"
+    for path in [*sorted(dev.glob("dialogues_01*.json*"))[:1], *dev.glob("schema.json*")]:
+        (tmp_path / "in" / path.name).write_bytes(path.read_bytes())
+    corpus = read_sgd(tmp_path / "in")
+    write_sgd(tmp_path / "out", corpus.schemas, corpus.dialogues)
+    assert read_sgd(tmp_path / "out") == corpus
 
 
 def test_real_schemas_without_dialogues(sgd_folder: Path) -> None:

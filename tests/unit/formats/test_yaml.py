@@ -361,7 +361,7 @@ def test_read_guesses_the_format_or_says_that_it_cannot(tmp_path: Path) -> None:
     assert set(read(path, format="yaml").schemas) == {"taxi"}
     for name, format, said in [
         ("taxi.txt", None, "name the format: one of yaml, sgd"),
-        ("taxi.txt", "jsonl", "unknown format 'jsonl'; use one of 'yaml', 'sgd'"),
+        ("taxi.txt", "csv", "unknown format 'csv'; use one of 'yaml', 'sgd', 'multiwoz'"),
         ("taxi.txt", "yml", "did you mean 'yaml'"),
         ("none.yml", None, "no such file or folder"),
     ]:
