@@ -316,4 +316,4 @@ def test_summaries_by_method_and_size() -> None:
     assert [r["jga"] for r in rows] == [1.0, 0.0, 1.0, 1.0]
     assert all(r["jga_sd"] == 0 for r in rows)  # one seed has no spread
     assert summarise([]) == []
-    assert math.isnan(float(str(summarise([replace(one, scores=())])[0]["jga"])))
+    assert math.isnan(float(str(summarise([replace(one, dialogues=())])[0]["jga"])))

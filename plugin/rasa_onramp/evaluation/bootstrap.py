@@ -10,6 +10,7 @@ import itertools
 import math
 import random
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Callable, Dict, Hashable, List, Mapping, Sequence, Tuple, TypeVar
 
 import numpy
@@ -145,15 +146,13 @@ def _mean_interval(
     groups = _groups(whole, whole)
     if not any(number for _, number in whole.values()):
         return math.nan, math.nan, math.nan
-    # the old generator's numbers are the same in every version of numpy
-    rng = numpy.random.RandomState(seed)
     total = numpy.zeros((2, resamples))
-    for name, (sets, dialogues) in groups:
+    for number, (name, (sets, dialogues)) in enumerate(groups):
         table = numpy.zeros((2, len(sets), len(dialogues)))
         for (group, one, dialogue), part in whole.items():
             if group == name:
                 table[:, sets.index(one), dialogues.index(dialogue)] = part
-        total += _sampled(rng, table, resamples)
+        total += _sampled(table, resamples, (seed, number))
     sums, numbers = total
     found = numpy.sort(sums / numbers)
     outside = resamples // 40
@@ -161,15 +160,29 @@ def _mean_interval(
     return value, float(found[outside]), float(found[-1 - outside])
 
 
-def _sampled(rng: numpy.random.RandomState, table: numpy.ndarray, resamples: int) -> numpy.ndarray:
+def _sampled(table: numpy.ndarray, resamples: int, seed: Tuple[int, ...]) -> numpy.ndarray:
     """Sums and numbers (2, resamples) of samples of a group's `table` (2, sets, dialogues)."""
     found = numpy.zeros((2, resamples))
     empty = numpy.arange(resamples if table[1].any() else 0)
     while len(empty):  # drawn again where nothing that was drawn had been measured
-        times = [rng.multinomial(n, [1 / n] * n, size=len(empty)) for n in table.shape[1:]]
-        found[:, empty] = ((times[0] @ table) * times[1]).sum(axis=2)
+        seed = (*seed, len(empty))
+        sets, dialogues = (
+            _times(count, len(empty), (*seed, axis)) for axis, count in enumerate(table.shape[1:])
+        )
+        found[:, empty] = ((sets @ table) * dialogues).sum(axis=2)
         empty = empty[found[1, empty] == 0]
     return found
+
+
+@lru_cache(maxsize=32)
+def _times(count: int, resamples: int, seed: Tuple[int, ...]) -> numpy.ndarray:
+    """How often each of `count` is drawn in `count` draws, (resamples, count).
+
+    Kept, since the same draws serve all methods and support sizes of an evaluation.
+    """
+    # the old generator's numbers are the same in every version of numpy
+    rng = numpy.random.RandomState(seed)
+    return rng.multinomial(count, [1 / count] * count, size=resamples).astype(numpy.int16)
 
 
 def _sign_flip_p(parts: Mapping[Path, Part], resamples: int, seed: int) -> float:

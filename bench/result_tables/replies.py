@@ -1,0 +1,75 @@
+"""The replies by the few-shot protocol: tables of `rasa-onramp evaluate --generator --json`."""
+
+from __future__ import annotations
+
+from typing import List, Sequence, Tuple
+
+from result_tables.table import Grid, Results, Table
+
+__all__ = ["TABLES"]
+
+NAMES = {
+    "templates": "the schema's own words",
+    "retrieval": "the best support reply",
+    "zero-shot": "initialisation, no dialogue read",
+    "in-context": "initialisation, similar replies shown",
+    "finetune": "plain fine-tuning, similar replies shown",
+    "adapted": "adapted, similar replies shown",
+    "adapted-alone": "adapted, no replies shown",
+    "served": "as a bot says it: adapted, or a support reply of a situation alike enough",
+}
+
+
+def replies(results: Sequence[Results]) -> Grid:
+    """A row a method, then what adapting has over each other method."""
+    (found,) = results
+    header = ("", "BLEU", "BLEU, delexicalised", "slot error rate", "distinct-2", "written")
+    rows: List[Tuple[str, ...]] = []
+    for row in found["summary"]:
+        several = row["seeds"] > 1  # one support set has no spread
+        bleu = f" ± {row['bleu_sd']:.1f}" if several else ""
+        errors = f" ± {row['slot_error_rate_sd']:.2f}" if several else ""
+        rows.append(
+            (
+                NAMES[row["method"]],
+                f"{row['bleu']:.1f}{bleu}",
+                f"{row['bleu_delexicalised']:.1f}",
+                f"{row['slot_error_rate']:.2f}{errors}",
+                f"{row['distinct_2']:.2f}",
+                f"{100 * row['written']:.0f}%",
+                f"{row['adapting_seconds']:.1f}",
+            )
+        )
+    for row in found["differences"]:
+        bleu = "{:+.1f} [{:+.1f}, {:+.1f}]".format(*row["bleu"])
+        errors = "{:+.2f} [{:+.2f}, {:+.2f}]".format(*row["slot_error_rate"])
+        rows.append((f"adapted minus {NAMES[row['minus']]}", bleu, "", errors, "", "", ""))
+    return Grid((*header, "adapting s"), tuple(rows))
+
+
+TABLES: Tuple[Table, ...] = (
+    Table(
+        "replies-sgd",
+        "Replies, SGD dev, services unseen in training",
+        "States and results given, so that nothing but the wording is judged; one held-out "
+        "dialogue a support set. Intervals are 95%, by bootstrap over support sets and dialogues.",
+        ("replies_sgd_dev_unseen.json",),
+        """\
+rasa-onramp evaluate --generator --data $SGD/dev \\
+  --services Alarm_1,Banks_2,Flights_3,Services_4,Hotels_4,Media_2,Movies_2,Restaurants_2 \\
+  --shots 5 --seeds 5 --limit 1 --method retrieval,zero-shot,in-context,finetune,adapted,served \\
+  --jobs 2 --threads 1 --json replies_sgd_dev_unseen.json""",
+        replies,
+    ),
+    Table(
+        "replies-own",
+        "Replies, our own four domains",
+        "Their own five support dialogues, three held-out dialogues each.",
+        ("replies_own_domains.json",),
+        """\
+rasa-onramp evaluate --generator --data dialogue_data --services all --own-split --shots 5 \\
+  --seeds 1 --limit 3 --jobs 2 --threads 1 --json replies_own_domains.json \\
+  --method retrieval,zero-shot,in-context,finetune,adapted,adapted-alone,served""",
+        replies,
+    ),
+)

@@ -1,0 +1,232 @@
+"""Tables and page made of results whose figures are known."""
+
+from __future__ import annotations
+
+import base64
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any, Dict, List
+
+import pytest
+
+import figures
+import results_page
+from rasa_onramp.errors import ConfigError
+from result_tables import TABLES, Grid, Table, markdown, tracker
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def run(service: str, method: str, shots: int, seed: int, jga: float, turns: int) -> Dict[str, Any]:
+    half = [turns // 2, jga * (turns // 2)]
+    return {
+        "service": service,
+        "method": method,
+        "shots": shots,
+        "seed": seed,
+        "jga": jga,
+        "turns": turns,
+        "seconds": 2.0 * shots,
+        "steps": 6 * shots,
+        "dialogues": [half, half],
+    }
+
+
+@pytest.fixture
+def results() -> Dict[str, Any]:
+    """Two services, two support sets each; adapting gains 0.3 everywhere, fine-tuning 0.1."""
+    runs = [
+        run(service, method, shots, seed, jga + (gain if shots else 0), turns)
+        for service, jga, turns in (("a", 0.5, 30), ("b", 0.1, 10))
+        for seed in (0, 1)
+        for shots in (0, 1, 5)
+        for method, gain in (("zero-shot", 0.0), ("finetune", 0.1), ("adapted", 0.3))
+    ]
+    splits = [
+        {"service": service, "seed": seed, "support": [], "held_out": [f"{seed}-1", f"{seed}-2"]}
+        for service in "ab"
+        for seed in (0, 1)
+    ]
+    return {"settings": {"data": ["<dev>"], "seeds": 2}, "splits": splits, "runs": runs}
+
+
+def lines(grid: Grid) -> List[str]:
+    return markdown(grid).splitlines()
+
+
+def test_five_dialogues_by_hand(results: Dict[str, Any]) -> None:
+    found = lines(tracker.five([results]))
+    assert found[:2] == ["| | JGA | mean of services | seconds |", "|---|---|---|---|"]
+    assert found[2] == "| zero-shot (schema only) | 0.400 ± 0.000 | 0.300 | 10.0 |"
+    assert found[4] == "| adapted on 5 dialogues | 0.700 ± 0.000 | 0.600 | 10.0 |"
+    # what differs by as much everywhere has no spread
+    assert found[6] == "| adapted minus plain fine-tuning | +0.200 [+0.200, +0.200] | | |"
+    assert "joint goal accuracy 0.40 → 0.70** on" in tracker.headline([results])
+    assert "(0.50 by plain fine-tuning" in tracker.headline([results])
+
+
+def test_files_are_joined(results: Dict[str, Any]) -> None:
+    parts = [
+        {
+            key: [row for row in results[key] if row["service"] == service]
+            for key in ("splits", "runs")
+        }
+        for service in "ab"
+    ]
+    for make in (tracker.five, tracker.by_size, tracker.costs, tracker.by_service):
+        assert make(parts) == make([results])
+
+
+def test_a_run_counts_once(results: Dict[str, Any]) -> None:
+    again = {"splits": results["splits"][:1], "runs": results["runs"][:1]}
+    with pytest.raises(ConfigError, match="2 runs of a, seed 0, 0 dialogues, zero-shot in the"):
+        tracker.five([results, again])
+
+
+def test_support_sizes_by_hand(results: Dict[str, Any]) -> None:
+    grid = tracker.by_size([results])
+    assert grid.header == ("JGA", "0 dialogues", "1 dialogue", "5 dialogues")
+    assert [row[0] for row in grid.rows] == [
+        *("zero-shot (schema only)", "plain fine-tuning", "adapted"),
+        *("adapted minus zero-shot", "adapted minus plain fine-tuning"),
+    ]
+    adapted = grid.rows[2]
+    assert [cell[:6] for cell in adapted[1:]] == ["0.400 ", "0.700 ", "0.700 "]
+    # four support sets that all gain: both extremes of the 16 ways to give them a sign
+    assert grid.rows[3][1:] == ("", *["+0.300 [+0.300, +0.300], p 0.125"] * 2)
+
+
+def test_what_learning_takes_by_hand(results: Dict[str, Any]) -> None:
+    assert lines(tracker.costs([results])) == [
+        "| learning | 1 dialogue | 5 dialogues |",
+        "|---|---|---|",
+        "| plain fine-tuning | 2.0 s, 6 steps | 10.0 s, 30 steps |",
+        "| adapted | 2.0 s, 6 steps | 10.0 s, 30 steps |",
+    ]
+    for row in results["runs"]:
+        del row["steps"]
+    assert lines(tracker.costs([results]))[2] == "| plain fine-tuning | 2.0 s | 10.0 s |"
+
+
+def test_services_by_hand(results: Dict[str, Any]) -> None:
+    assert lines(tracker.by_service([results]))[2:] == [
+        "| a | 0.500 | 0.600 | 0.800 |",
+        "| b | 0.100 | 0.200 | 0.400 |",
+    ]
+
+
+def test_methods_that_the_tables_have_no_name_for(results: Dict[str, Any]) -> None:
+    results["runs"] += [
+        {**row, "method": "nearest"} for row in results["runs"] if row["method"] == "adapted"
+    ]
+    names = [row[0] for row in tracker.five([results]).rows]
+    assert names[2] == "nearest on 5 dialogues"
+    assert names[-1] == "adapted minus nearest"
+
+
+def test_names_are_told_apart() -> None:
+    names = [table.name for table in TABLES]
+    assert len(names) == len(set(names))
+
+
+class Page(HTMLParser):
+    """Which elements are open, and what the page refers to."""
+
+    VOID = ("meta", "img")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: List[str] = []
+        self.ids: List[str] = []
+        self.links: List[str] = []
+        self.images: List[str] = []
+        self.cells: List[str] = []
+        self.elements: List[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: List) -> None:
+        given = dict(attrs)
+        self.elements.append(tag)
+        if tag not in self.VOID:
+            self.open.append(tag)
+        for key, found in (("id", self.ids), ("href", self.links), ("src", self.images)):
+            if key in given:
+                found.append(given[key])
+        if tag in ("td", "th"):
+            self.cells.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] in ("td", "th"):
+            self.cells[-1] += data
+
+
+@pytest.fixture
+def folder(results: Dict[str, Any], tmp_path: Path) -> Path:
+    (tmp_path / "own_domains.json").write_text(json.dumps(results), encoding="utf-8")
+    (tmp_path / "a&b.json").write_text("{}", encoding="utf-8")
+    return tmp_path
+
+
+def test_the_page_is_whole_and_loads_nothing(folder: Path, results: Dict[str, Any]) -> None:
+    text, unknown = results_page.page(folder)
+    assert unknown == ["a&b.json"] and "<li>a&amp;b.json</li>" in text
+    found = Page(text)
+    assert found.open == []
+    assert found.ids == ["own", "own-sizes", "own-costs", "own-services"]
+    assert found.links == [f"#{name}" for name in found.ids]
+    assert not {"script", "link", "iframe", "object"} & set(found.elements)
+    assert "http:" not in text and "https:" not in text and "url(" not in text
+    (image,) = found.images
+    kind, _, data = image.partition(",")
+    assert kind == "data:image/png;base64"
+    assert base64.b64decode(data, validate=True).startswith(PNG)
+    # every cell of the tables, with what the run was asked to do
+    for make in (tracker.five, tracker.by_size, tracker.costs, tracker.by_service):
+        for row in make([results]).rows:
+            assert set(row) <= set(found.cells)
+    assert "&lt;dev&gt;" in text and "<dev>" not in text
+    assert "rasa-onramp evaluate --data dialogue_data" in text
+
+
+def test_the_command_writes_the_page(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    out = folder / "results.html"
+    command = ["results_page.py", "--results", str(folder), "--out", str(out)]
+    monkeypatch.setattr("sys.argv", command)
+    results_page.main()
+    assert out.read_text(encoding="utf-8") == results_page.page(folder)[0]
+    assert capsys.readouterr().err == "a&b.json: no table is made of it, left out\n"
+    (folder / "own_domains.json").unlink()
+    with pytest.raises(SystemExit, match="has no results that a table is made of"):
+        results_page.main()
+
+
+def test_the_document_has_a_part_for_each_table(folder: Path) -> None:
+    text = figures.document(folder)
+    titles = [line for line in text.splitlines() if line.startswith("## ")]
+    assert titles == [f"## {table.title}" for table in TABLES if table.name.startswith("own")]
+    assert "From `own_domains.json`." in text
+    assert "+0.200 [+0.200, +0.200]" in text
+    assert "--own-split --offers" in text
+
+
+def test_a_table_of_your_own(folder: Path) -> None:
+    (folder / "mine_1.json").write_text('{"x": 1}', encoding="utf-8")
+    (folder / "mine_2.json").write_text('{"x": 2}', encoding="utf-8")
+
+    def make(found: List[Dict[str, Any]]) -> Grid:
+        return Grid(("sum",), ((str(sum(one["x"] for one in found)),),))
+
+    table = Table("mine", "Mine", "x < y.", ("mine_*.json",), "python mine.py", make)
+    text, unknown = results_page.page(folder, [table])
+    assert Page(text).cells == ["sum", "3"]
+    assert "x &lt; y. From mine_1.json, mine_2.json." in text
+    assert unknown == ["a&b.json", "own_domains.json"]
+    with pytest.raises(ConfigError, match="no results that a table is made of"):
+        results_page.page(folder / "nowhere", [table])
