@@ -205,10 +205,20 @@ def interval(
 
 
 def table(rows: Sequence[Dict[str, Any]]) -> str:
-    """The summary as Markdown."""
-    lines = ["| domains | space | " + " | ".join(FIGURES) + " |", "|---" * (2 + len(FIGURES)) + "|"]
+    """The summary as Markdown, with the intervals of differences to the plain space."""
+    shown = [key for key in FIGURES if key != "ms"]
+    lines = [
+        "| domains | space | right | best | taken | AUROC |",
+        "|---" * (2 + len(shown)) + "|",
+    ]
     for row in rows:
-        cells = ["{:.3f} [{:.3f}, {:.3f}]".format(*row[key]) for key in FIGURES]
+        cells = []
+        for key in shown:
+            cell = f"{row[key][0]:.3f}"
+            if "minus plain" in row:
+                _, low, high = row["minus plain"][key]
+                cell += f" [{low:+.3f}, {high:+.3f}]"
+            cells.append(cell)
         lines.append(f"| {row['domains']} | {row['method']} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
