@@ -102,7 +102,7 @@ def _under(section: Figures, table: str) -> str:
 
 def page() -> str:
     """docs/cost.md with its tables made anew."""
-    found = json.loads(RESULTS.read_text(encoding="utf-8"))
+    found = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {}
     return filled(PAGE.read_text(encoding="utf-8"), tables(found))
 
 

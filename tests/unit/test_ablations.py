@@ -57,7 +57,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder.mkdir()
     for name, schema in CORPUS.schemas.items():
         own = [d for d in CORPUS.dialogues if d.domain == name]
-        write_yaml(folder / f"{name}.yml", schema, own)
+        # YAML has no default values that are empty
+        intents = tuple(
+            replace(intent, optional_slots=dict.fromkeys(intent.optional_slots, "dontcare"))
+            for intent in schema.intents
+        )
+        write_yaml(folder / f"{name}.yml", replace(schema, intents=intents), own)
     return folder
 
 
