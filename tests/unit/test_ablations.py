@@ -133,6 +133,10 @@ def test_a_row_is_what_the_protocol_measures(
     assert goal / defined == pytest.approx(figures.average_goal_accuracy, abs=1e-4)
 
 
+def measured_again(*piece: Any, **protocol: Any) -> None:
+    raise AssertionError("measured what is there already")
+
+
 def test_it_goes_on_where_it_was_stopped(
     ablations: ModuleType, tracker: StateTracker, data: Path, tmp_path: Path, monkeypatch: Any
 ) -> None:
@@ -147,7 +151,7 @@ def test_it_goes_on_where_it_was_stopped(
     assert len(keys) == len(set(keys)) == 7 * 2
     assert {line["support_sets"] for line in whole["summary"]} == {2}
     # all is measured: nothing is measured again, and nothing changes
-    monkeypatch.setattr(ablations, "row_of", None)
+    monkeypatch.setattr(ablations, "row_of", measured_again)
     before = out.read_bytes()
     run(ablations, tracker, data, out, "--only", "runs,offers")
     assert out.read_bytes() == before
