@@ -113,7 +113,7 @@ def measure(split: Split, method: str, options: argparse.Namespace) -> Row:
         "method": method,
         "held_out": len(split.held_out),
         "ready_seconds": round(outcome.answered_at - began, 2),
-        "learning_seconds": outcome.seconds.get("learn"),
+        "learning_seconds": outcome.seconds.get("learn", outcome.seconds.get("learn_replies")),
         "memory_mb": round(memory),
         **figures(split.schema, split.held_out, outcome),
         "seconds": {part: round(taken, 2) for part, taken in outcome.seconds.items()},
