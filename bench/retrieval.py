@@ -19,7 +19,7 @@ from typing import Any, Dict, List, Optional, Sequence
 from tqdm import tqdm
 
 from rasa_onramp.dialogue import Corpus
-from rasa_onramp.evaluation.few_shot import Protocol, choose_services, splits
+from rasa_onramp.evaluation.few_shot import Protocol, splits
 from rasa_onramp.evaluation.reply_few_shot import measure_replies
 from rasa_onramp.evaluation.reply_metrics import ScoredReply, aggregate_replies, compare_replies
 from rasa_onramp.formats import read
@@ -61,7 +61,7 @@ def main() -> None:
         replies: Dict[str, Replies] = {name: {} for name in spaces}
         for corpus in tqdm(corpora, desc=source, unit="file"):
             known = trained if source != "SGD" else [*trained, *load_tracker().training_services]
-            for split in splits(corpus, choose_services(corpus, "unseen", known), protocol):
+            for split in splits(corpus, [s for s in corpus.schemas if s not in known], protocol):
                 for name, embed in spaces.items():
                     (found,) = measure_replies(
                         None, split, SHOTS, ("retrieval",), embed, ReplyFineTuning()
