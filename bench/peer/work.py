@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from rasa_onramp.dialogue import Dialogue, Schema, Span, State, Turn
+from rasa_onramp.dialogue import Dialogue, Schema, Span, State
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.few_shot import Split
 from rasa_onramp.formats import read
@@ -150,6 +150,11 @@ def read_job(folder: Path) -> Job:
 
 
 def _unsplit(dialogue: Dialogue) -> Dialogue:
-    # what a file names "held-out" would not be learned from
-    turns: Tuple[Turn, ...] = dialogue.turns
+    """Without its split, since what a file names "held-out" isn't learned from; spans in the order
+    of the text, as a file gives them.
+    """
+    turns = tuple(
+        replace(turn, spans=tuple(sorted(turn.spans, key=lambda span: (span.start, span.end))))
+        for turn in dialogue.turns
+    )
     return Dialogue(dialogue.id, dialogue.domain, turns)
