@@ -110,10 +110,13 @@ def _new_values(
 
 
 def _news(before: State, after: State) -> Dict[str, Tuple[str, ...]]:
+    """What a turn sets anew. SGD's states gather the spellings of a value, so one that shares a
+    spelling with the value before is the same value said again.
+    """
     return {
         slot: tuple(values)
         for slot, values in after.values.items()
-        if values and tuple(before.values.get(slot, ())) != tuple(values)
+        if values and not set(values) & set(before.values.get(slot, ()))
     }
 
 

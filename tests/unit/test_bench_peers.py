@@ -222,6 +222,21 @@ def test_counts_by_hand() -> None:
     assert (row["call_right"], row["call_given"], row["call_wanted"]) == (0, 0, 1)
 
 
+def test_a_value_said_again_in_another_spelling_is_not_new() -> None:
+    dialogue = Dialogue(
+        "again",
+        CAFE.name,
+        (
+            user("on monday", {"visit_day": "monday"}),
+            system("which day?"),
+            user("on Mon, this monday", {"visit_day": "Mon|monday"}),
+        ),
+    )
+    heard = [Heard(dialogue.id, n, {"visit_day": ["monday"]}, "BookTable") for n in (0, 2)]
+    row = figures(CAFE, [dialogue], Outcome(gives=["states"], heard=heard))
+    assert (row["value_right"], row["value_given"], row["value_wanted"]) == (1, 1, 1)
+
+
 def test_a_reply_that_was_not_given_counts_as_empty() -> None:
     dialogue = booking(0)
     number, text = 3, dialogue.turns[3].text
