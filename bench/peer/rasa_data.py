@@ -68,9 +68,14 @@ DIET_TED: Dict[str, Any] = {
     ],
 }
 
-#: Rasa's CRF with its defaults; it knows entities only.
+#: Rasa's CRF with its defaults; it knows entities only, and reads no message without features.
 CRF: Dict[str, Any] = {
-    "pipeline": [*_TOKENS, {"name": "CRFEntityExtractor"}, {"name": "EntitySynonymMapper"}],
+    "pipeline": [
+        *_TOKENS,
+        {"name": "LexicalSyntacticFeaturizer"},
+        {"name": "CRFEntityExtractor"},
+        {"name": "EntitySynonymMapper"},
+    ],
     "policies": [{"name": "MemoizationPolicy"}],
 }
 
