@@ -16,10 +16,13 @@ training_data/dev's.
 from __future__ import annotations
 
 import argparse
+import ctypes
+import gc
 import json
 import random
 import re
 import statistics
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
@@ -78,6 +81,9 @@ def peak_mb(work: Callable[[], Any]) -> Optional[float]:
     if not reset.exists():
         work()
         return None
+    gc.collect()
+    with suppress(AttributeError):  # glibc's: what was freed before mustn't be filled anew unseen
+        ctypes.CDLL(None).malloc_trim(0)
     reset.write_text("5", encoding="ascii")  # the peak so far becomes what is held now
     before = _megabytes(status, "VmRSS")
     work()

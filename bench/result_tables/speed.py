@@ -1,4 +1,4 @@
-"""Speed: tables of what bench/tracker_speed.py and bench/rasa_overhead.py wrote."""
+"""Speed: tables of what bench/tracker_speed.py, rasa_overhead.py and reply_speed.py wrote."""
 
 from __future__ import annotations
 
@@ -46,6 +46,35 @@ def rasa(results: Sequence[Results]) -> Grid:
     return Grid(("", "with the plugin", "without"), tuple(rows))
 
 
+def replies(results: Sequence[Results]) -> Grid:
+    """A reply of the language model by itself, beside transformers' `generate`."""
+    (found,) = results
+    rows = [
+        (
+            f"a reply of {found['tokens a reply']} tokens on average, p50 / p95",
+            *(f"{found[f'{who}_p50_s']:.2f} / {found[f'{who}_p95_s']:.2f} s" for who in _WHO),
+        ),
+        (
+            "a token decoded",
+            f"{found['token_ms']:.0f} ms, {found['token_over_floor']:.1f} times what reading the "
+            "weights takes",
+            "",
+        ),
+    ]
+    rows += [
+        (
+            f"{each['conversations']} conversations in one batch, of one domain / of as many",
+            f"{each['one_domain_over_alone']:.2f} / {each['all_domains_over_alone']:.2f} times the "
+            "replies of one after the other",
+            "",
+        )
+        for each in found["together"]
+    ]
+    return Grid(("", "ours", "`generate`"), tuple(rows))
+
+
+_WHO = ("ours", "generate")
+
 TABLES: Tuple[Table, ...] = (
     Table(
         "speed-tracker",
@@ -58,9 +87,30 @@ TABLES: Tuple[Table, ...] = (
     Table(
         "speed-rasa",
         "Speed inside Rasa",
-        "The same bot served by `rasa run`, with the plugin and without, one thread.",
+        "The same bot served by `rasa run`, with the plugin and without, two threads; support "
+        "replies answer.",
         ("rasa_overhead.json",),
-        "python bench/rasa_overhead.py --turns 30 --json bench/results/rasa_overhead.json",
+        "python bench/rasa_overhead.py --turns 30 --threads 2 "
+        "--json bench/results/rasa_overhead.json",
         rasa,
+    ),
+    Table(
+        "speed-rasa-written",
+        "Speed inside Rasa, replies written",
+        "The same, and the language model writes the replies that no support reply fits.",
+        ("rasa_overhead_written.json",),
+        "python bench/rasa_overhead.py --turns 30 --threads 2 --written "
+        "--json bench/results/rasa_overhead_written.json",
+        rasa,
+    ),
+    Table(
+        "speed-replies",
+        "Speed of the language model",
+        "Held-out conversations of `dialogue_data/parcel_delivery.yml`, every reply written, "
+        "beside transformers' own `generate` with the same weights and prompts; two threads.",
+        ("reply_speed.json",),
+        "python bench/reply_speed.py --dialogues 5 --together 4,16 "
+        "--json bench/results/reply_speed.json",
+        replies,
     ),
 )
