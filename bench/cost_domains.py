@@ -14,8 +14,9 @@ from rasa_onramp.dialogue import Corpus, Dialogue, Schema
 from rasa_onramp.metalearning.lora import adapter_to_bytes
 from rasa_onramp.runtime.adapter_cache import AdapterCache
 from rasa_onramp.runtime.background import load_background
+from rasa_onramp.runtime.domain_index import DomainIndex
 from rasa_onramp.runtime.embedding import CachedEmbed, Embed
-from rasa_onramp.runtime.router import DomainIndex, Router
+from rasa_onramp.runtime.router import Router
 from rasa_onramp.store import open_store
 from rasa_onramp.tracker.model import StateTracker
 

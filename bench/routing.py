@@ -21,8 +21,9 @@ from typing import Dict, List, Optional, Tuple
 from rasa_onramp.formats import read
 from rasa_onramp.metalearning.metric.checkpoint import load_metric
 from rasa_onramp.runtime.background import load_background
+from rasa_onramp.runtime.domain_index import DomainIndex
 from rasa_onramp.runtime.embedding import CachedEmbed
-from rasa_onramp.runtime.router import DomainIndex, Router
+from rasa_onramp.runtime.router import Router
 from rasa_onramp.tracker.encoder import SentenceEncoder
 
 ROOT = Path(__file__).resolve().parent.parent

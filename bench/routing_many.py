@@ -35,8 +35,9 @@ from rasa_onramp.metalearning.corpus import tasks_of
 from rasa_onramp.metalearning.metric.checkpoint import load_metric
 from rasa_onramp.metalearning.metric.kinds import opening
 from rasa_onramp.runtime.background import Background, load_background
+from rasa_onramp.runtime.domain_index import DomainIndex
 from rasa_onramp.runtime.embedding import CachedEmbed
-from rasa_onramp.runtime.router import DomainIndex, Router
+from rasa_onramp.runtime.router import Router
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.encoder import SentenceEncoder
 

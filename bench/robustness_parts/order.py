@@ -18,8 +18,9 @@ from rasa_onramp.dialogue import Corpus, Dialogue, State
 from rasa_onramp.metalearning.lora import adapter_from_bytes
 from rasa_onramp.onboarding import adapt
 from rasa_onramp.runtime.background import Background
+from rasa_onramp.runtime.domain_index import DomainIndex
 from rasa_onramp.runtime.embedding import Embed
-from rasa_onramp.runtime.router import DomainIndex, Router
+from rasa_onramp.runtime.router import Router
 from rasa_onramp.store import Store, open_store
 from rasa_onramp.tracker.decoding import track_dialogues
 from rasa_onramp.tracker.model import StateTracker

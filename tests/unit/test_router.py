@@ -13,8 +13,9 @@ from rasa_onramp.dialogue import Corpus, Intent, Schema
 from rasa_onramp.errors import CheckpointError, ConfigError
 from rasa_onramp.formats import read
 from rasa_onramp.runtime.background import Background, load_background
+from rasa_onramp.runtime.domain_index import Crowd, DomainIndex
 from rasa_onramp.runtime.embedding import CachedEmbed
-from rasa_onramp.runtime.router import BotView, DomainIndex, Router
+from rasa_onramp.runtime.router import BotView, Router
 from rasa_onramp.tracker.encoder import SentenceEncoder
 from small_bot import TABLES, dialogues
 
@@ -249,3 +250,38 @@ def test_a_broken_background_is_refused(tmp_path: Path) -> None:
     save_file({"mean": torch.zeros(3)}, str(tmp_path / "router.safetensors"))
     with pytest.raises(CheckpointError, match="reinstall rasa-onramp"):
         load_background(tmp_path / "router.safetensors")
+
+
+def test_many_domains_at_once_are_each_as_by_itself(
+    indexes: Indexes, cinema: DomainIndex, embed: CachedEmbed, background: Background
+) -> None:
+    """Beside a reference that takes one domain and one message at a time, by the definition."""
+    alone = DomainIndex.build(TABLES, (), embed, background)  # one message and one opening
+    crowd = [*indexes.values(), cinema, alone]
+    rows = background.centred(embed(["where is my parcel", "hello", "a table for two, please"]))
+    for row in rows:
+        for index, found in zip(crowd, Crowd(crowd).likenesses(row)):
+            near = sorted((float(each @ row) for each in index.messages), reverse=True)
+            first = max(float(each @ row) for each in index.openings)
+            nearest = sum(near[:3]) / len(near[:3])
+            topic, opening = float(index.topic @ row), float(index.opening @ row)
+            raw = (
+                0.4 * nearest + 0.3 * first + 0.3 * topic,
+                0.4 * first + 0.3 * opening + 0.3 * topic,
+            )
+            wanted = [
+                (value - float(mean)) / float(spread)
+                for value, mean, spread in zip(raw, index.mean, index.spread)
+            ]
+            assert [found.message, found.opening] == pytest.approx(wanted, abs=1e-3)
+            assert found.nearest == pytest.approx(near[0], abs=1e-5)
+
+
+def test_a_router_notices_that_domains_changed(router: Router, indexes: Indexes) -> None:
+    text = "where is my parcel"
+    known = router.route(text, indexes)
+    fewer = dict(list(indexes.items())[:2])
+    assert set(router.route(text, fewer).scores) == set(fewer)
+    swapped = dict(zip(indexes, [*list(indexes.values())[1:], next(iter(indexes.values()))]))
+    assert router.route(text, swapped).scores != known.scores
+    assert router.route(text, indexes) == known

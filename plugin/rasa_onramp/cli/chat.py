@@ -19,7 +19,8 @@ from rasa_onramp.cli.options import (
 from rasa_onramp.cli.terminal import read_line
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.runtime.conversation import Engine
-from rasa_onramp.runtime.router import DomainIndex, Route, Router
+from rasa_onramp.runtime.domain_index import DomainIndex
+from rasa_onramp.runtime.router import Route, Router
 from rasa_onramp.runtime.session import Session
 from rasa_onramp.store import open_store
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from rasa_onramp.components.payload import INTENT as OURS
 from rasa_onramp.runtime.conversation import Engine
-from rasa_onramp.runtime.router import DomainIndex
+from rasa_onramp.runtime.domain_index import DomainIndex
 
 __all__ = ["examples_in", "index_of", "load_examples", "save_examples"]
 

@@ -35,7 +35,8 @@ from rasa_onramp.components.payload import KEY, abstention, payload_of
 from rasa_onramp.components.sessions import session_of
 from rasa_onramp.components.settings import check_keys, refuse
 from rasa_onramp.runtime.conversation import Engine, Understanding
-from rasa_onramp.runtime.router import BotView, DomainIndex
+from rasa_onramp.runtime.domain_index import DomainIndex
+from rasa_onramp.runtime.router import BotView
 
 __all__ = ["OnrampStateTracker"]
 

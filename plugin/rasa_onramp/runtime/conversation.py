@@ -16,10 +16,11 @@ from rasa_onramp.generator.spotting import find_sources, longest, sources_of
 from rasa_onramp.metalearning.metric.checkpoint import Metric, load_metric
 from rasa_onramp.runtime.adapter_cache import AdapterCache
 from rasa_onramp.runtime.background import load_background
+from rasa_onramp.runtime.domain_index import DomainIndex
 from rasa_onramp.runtime.domain_writer import DomainWriter
 from rasa_onramp.runtime.domains import Catalogue, LiveDomain
 from rasa_onramp.runtime.embedding import CachedEmbed, Embed, embedded_by
-from rasa_onramp.runtime.router import NO_BOT, BotView, DomainIndex, Route, Router
+from rasa_onramp.runtime.router import NO_BOT, BotView, Route, Router
 from rasa_onramp.runtime.session import Session
 from rasa_onramp.store import Store
 from rasa_onramp.tracker.checkpoint import load_tracker

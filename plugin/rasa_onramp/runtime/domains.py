@@ -12,8 +12,8 @@ from rasa_onramp.dialogue import Dialogue, Schema
 from rasa_onramp.errors import OnrampError, StoreUnavailable
 from rasa_onramp.generator import RetrievalGenerator
 from rasa_onramp.runtime.background import Background
+from rasa_onramp.runtime.domain_index import DomainIndex
 from rasa_onramp.runtime.embedding import Embed
-from rasa_onramp.runtime.router import DomainIndex
 from rasa_onramp.store import DomainSummary, Store
 
 __all__ = ["Catalogue", "LiveDomain"]

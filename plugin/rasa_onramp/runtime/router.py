@@ -12,18 +12,16 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Dict, Mapping, Optional, Sequence
+from typing import Collection, Dict, Mapping, Optional
 
-import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from rasa_onramp.dialogue import Dialogue, Schema
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.runtime.background import Background
+from rasa_onramp.runtime.domain_index import Crowd, DomainIndex, Likeness
 from rasa_onramp.runtime.embedding import Embed
 
-__all__ = ["NO_BOT", "BotView", "DomainIndex", "Route", "Router"]
+__all__ = ["NO_BOT", "BotView", "Route", "Router"]
 
 #: p = logistic(_SLOPE · (deviations − _MIDPOINT)).
 _SLOPE, _MIDPOINT = 3.0, 1.6
@@ -80,83 +78,6 @@ class Route:
 
 
 @dataclass(frozen=True)
-class _Likeness:
-    """Of a message to a domain, in deviations: as any message of it, as the opening one; and the
-    plain cosine to the nearest message of its support dialogues.
-    """
-
-    message: float
-    opening: float
-    nearest: float
-
-
-class DomainIndex:
-    """A domain's utterances as the router sees them."""
-
-    def __init__(self, messages: Tensor, openings: Tensor, topics: Tensor, centres: Tensor):
-        self._messages = messages
-        self._openings = openings
-        self._opening = F.normalize(openings.mean(0), dim=0)
-        self._topic = F.normalize(topics.mean(0), dim=0)
-        usual = self._raw(centres)
-        self._mean, self._spread = usual.mean(0), usual.std(0).clamp(min=1e-3)
-
-    @classmethod
-    def build(
-        cls, schema: Schema, support: Sequence[Dialogue], embed: Embed, background: Background
-    ) -> DomainIndex:
-        """From a domain's schema and support dialogues (which may be none)."""
-        topics = [text for text in (schema.description, schema.name.replace("_", " ")) if text][:1]
-        topics += [i.description or i.name.replace("_", " ") for i in schema.intents]
-        messages, openings = [], []
-        for dialogue in support:
-            said = [turn.text for turn in dialogue.turns if turn.is_user and turn.state is not None]
-            messages += said
-            openings += said[:1]
-        return cls._of(messages or topics, openings or topics, topics, embed, background)
-
-    @classmethod
-    def of_bot(
-        cls, examples: Mapping[str, Sequence[str]], embed: Embed, background: Background
-    ) -> Optional[DomainIndex]:
-        """From what a host bot's own intents are trained on; None if that is nothing."""
-        texts = [text for intent in examples.values() for text in intent if text.strip()]
-        return cls._of(texts, texts, texts, embed, background) if texts else None
-
-    @classmethod
-    def _of(
-        cls,
-        messages: Sequence[str],
-        openings: Sequence[str],
-        topics: Sequence[str],
-        embed: Embed,
-        background: Background,
-    ) -> DomainIndex:
-        texts = list(dict.fromkeys([*messages, *openings, *topics]))
-        rows = dict(zip(texts, background.centred(embed(texts))))
-        said, first, about = (
-            torch.stack([rows[text] for text in part]) for part in (messages, openings, topics)
-        )
-        return cls(said, first, about, background.centres)
-
-    def likeness(self, row: Tensor) -> _Likeness:
-        """Of a message's centred embedding, (dimensions,), to this domain."""
-        raw = self._raw(row[None])[0]
-        message, opening = ((raw - self._mean) / self._spread).tolist()
-        return _Likeness(message, opening, float((self._messages @ row).max()))
-
-    def _raw(self, rows: Tensor) -> Tensor:
-        """Likeness as a message and as an opening, (rows, 2)."""
-        nearest = (rows @ self._messages.T).topk(min(3, len(self._messages)), dim=1).values.mean(1)
-        first = (rows @ self._openings.T).max(1).values
-        topic, opening = rows @ self._topic, rows @ self._opening
-        return torch.stack(
-            [0.4 * nearest + 0.3 * first + 0.3 * topic, 0.4 * first + 0.3 * opening + 0.3 * topic],
-            1,
-        )
-
-
-@dataclass(frozen=True)
 class BotView:
     """What a host bot makes of a message itself: its own `examples`, and how sure its NLU is of one
     of its intents (0 where that is a fallback).
@@ -201,6 +122,7 @@ class Router:
             )
         self._anywhere = background.centred(answers)
         self._answers = self._anywhere[: len(_ANSWERS)]
+        self._crowd: Optional[Crowd] = None
 
     def route(
         self,
@@ -218,7 +140,7 @@ class Router:
         if not domains:
             return Route(None, reason="none")
         row = self._background.centred(self._embed([text]))[0]
-        found = {name: index.likeness(row) for name, index in domains.items()}
+        found = dict(zip(domains, self._crowd_of(domains.values()).likenesses(row)))
         scores = {name: _probability(likeness.message) for name, likeness in found.items()}
         own = bot.examples.likeness(row) if bot.examples is not None else None
         sure = bot.confidence >= self._bot_confidence
@@ -238,14 +160,22 @@ class Router:
             return Route(None, score, scores, "bot")
         return Route(best, score, scores, "match")
 
+    def _crowd_of(self, indexes: Collection[DomainIndex]) -> Crowd:
+        """The domains together, as long as they are the same ones."""
+        known = self._crowd
+        same = known is not None and len(known.indexes) == len(indexes)
+        if known is None or not same or any(a is not b for a, b in zip(known.indexes, indexes)):
+            self._crowd = known = Crowd(tuple(indexes))
+        return known
+
     def _in_context(
         self,
         text: str,
         row: Tensor,
-        found: Mapping[str, _Likeness],
+        found: Mapping[str, Likeness],
         scores: Dict[str, float],
         active: str,
-        own: Optional[_Likeness],
+        own: Optional[Likeness],
         sure: bool,
     ) -> Route:
         here = found[active]

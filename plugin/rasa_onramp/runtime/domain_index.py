@@ -1,0 +1,141 @@
+"""Domains as the router sees them: their utterances' embeddings, and how like them a message is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import List, Mapping, Optional, Sequence, Tuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from rasa_onramp.dialogue import Dialogue, Schema
+from rasa_onramp.runtime.background import Background
+from rasa_onramp.runtime.embedding import Embed
+
+__all__ = ["Crowd", "DomainIndex", "Likeness"]
+
+#: Of how many of a domain's messages that are nearest to one the likenesses are averaged.
+_NEAREST = 3
+
+#: What likeness as any message, and as an opening one, is made of: the nearest messages, the
+#: nearest opening, the openings' mean, the topic.
+_WEIGHTS = torch.tensor([[0.4, 0.3, 0.0, 0.3], [0.0, 0.4, 0.3, 0.3]])
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """Of a message to a domain, in deviations: as any message of it, as the opening one; and the
+    plain cosine to the nearest message of its support dialogues.
+    """
+
+    message: float
+    opening: float
+    nearest: float
+
+
+class DomainIndex:
+    """A domain's utterances as the router sees them."""
+
+    def __init__(self, messages: Tensor, openings: Tensor, topics: Tensor, centres: Tensor):
+        self.messages = messages
+        self.openings = openings
+        self.opening = F.normalize(openings.mean(0), dim=0)
+        self.topic = F.normalize(topics.mean(0), dim=0)
+        usual = self._raw(centres)
+        self.mean, self.spread = usual.mean(0), usual.std(0).clamp(min=1e-3)
+
+    @classmethod
+    def build(
+        cls, schema: Schema, support: Sequence[Dialogue], embed: Embed, background: Background
+    ) -> DomainIndex:
+        """From a domain's schema and support dialogues (which may be none)."""
+        topics = [text for text in (schema.description, schema.name.replace("_", " ")) if text][:1]
+        topics += [i.description or i.name.replace("_", " ") for i in schema.intents]
+        messages, openings = [], []
+        for dialogue in support:
+            said = [turn.text for turn in dialogue.turns if turn.is_user and turn.state is not None]
+            messages += said
+            openings += said[:1]
+        return cls._of(messages or topics, openings or topics, topics, embed, background)
+
+    @classmethod
+    def of_bot(
+        cls, examples: Mapping[str, Sequence[str]], embed: Embed, background: Background
+    ) -> Optional[DomainIndex]:
+        """From what a host bot's own intents are trained on; None if that is nothing."""
+        texts = [text for intent in examples.values() for text in intent if text.strip()]
+        return cls._of(texts, texts, texts, embed, background) if texts else None
+
+    @classmethod
+    def _of(
+        cls,
+        messages: Sequence[str],
+        openings: Sequence[str],
+        topics: Sequence[str],
+        embed: Embed,
+        background: Background,
+    ) -> DomainIndex:
+        texts = list(dict.fromkeys([*messages, *openings, *topics]))
+        rows = dict(zip(texts, background.centred(embed(texts))))
+        said, first, about = (
+            torch.stack([rows[text] for text in part]) for part in (messages, openings, topics)
+        )
+        return cls(said, first, about, background.centres)
+
+    def likeness(self, row: Tensor) -> Likeness:
+        """Of a message's centred embedding, (dimensions,), to this domain."""
+        return Crowd([self]).likenesses(row)[0]
+
+    def _raw(self, rows: Tensor) -> Tensor:
+        """Likeness as a message and as an opening, (rows, 2)."""
+        found = self.messages @ rows.T
+        nearest = found.topk(min(_NEAREST, len(found)), dim=0).values.mean(0)
+        first = (self.openings @ rows.T).max(0).values
+        return torch.stack([nearest, first, rows @ self.opening, rows @ self.topic], 1) @ _WEIGHTS.T
+
+
+class Crowd:
+    """Many domains at once: one product of matrices for them all, whatever their number."""
+
+    def __init__(self, indexes: Sequence[DomainIndex]):
+        self.indexes = tuple(indexes)
+        self._messages, self._message_at = _stacked([each.messages for each in indexes])
+        self._openings, self._opening_at = _stacked([each.openings for each in indexes])
+        self._opening = torch.stack([each.opening for each in indexes])
+        self._topic = torch.stack([each.topic for each in indexes])
+        self._mean = torch.stack([each.mean for each in indexes])
+        self._spread = torch.stack([each.spread for each in indexes])
+        self._several = torch.tensor([min(_NEAREST, len(each.messages)) for each in indexes])
+
+    def likenesses(self, row: Tensor) -> List[Likeness]:
+        """Of a message's centred embedding, (dimensions,), to each domain."""
+        said = _spread_out(self._messages @ row, self._message_at)
+        first = _spread_out(self._openings @ row, self._opening_at).max(1).values
+        top = said.topk(min(_NEAREST, said.shape[1]), dim=1).values
+        nearest = top.masked_fill(top == -math.inf, 0).sum(1) / self._several
+        parts = torch.stack([nearest, first, self._opening @ row, self._topic @ row], 1)
+        deviations = (parts @ _WEIGHTS.T - self._mean) / self._spread
+        return [
+            Likeness(message, opening, near)
+            for (message, opening), near in zip(deviations.tolist(), top[:, 0].tolist())
+        ]
+
+
+def _stacked(parts: Sequence[Tensor]) -> Tuple[Tensor, Tensor]:
+    """All rows one after the other, and where each part's are, (parts, most rows of one); beyond
+    those of a part the number of all rows stands.
+    """
+    rows = torch.cat(list(parts))
+    places = torch.full((len(parts), max(map(len, parts))), len(rows))
+    start = 0
+    for place, part in zip(places, parts):
+        place[: len(part)] = torch.arange(start, start + len(part))
+        start += len(part)
+    return rows, places
+
+
+def _spread_out(values: Tensor, places: Tensor) -> Tensor:
+    """`values` of stacked rows by part, −∞ where a part has no more."""
+    return torch.cat([values, values.new_full((1,), -math.inf)])[places]
