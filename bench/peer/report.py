@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Sequence, Tuple
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 from peer.scores import F1_COUNTS, f1
 from rasa_onramp.evaluation.tables import table
 
-__all__ = ["METHODS", "SELECTOR", "report", "summaries"]
+__all__ = ["COLUMNS", "METHODS", "SELECTOR", "best_of", "report", "summaries", "wins"]
 
 Row = Dict[str, Any]
 
@@ -57,21 +57,37 @@ def report(rows: Sequence[Row]) -> str:
     costs is compared among whole bots only.
     """
     lines = summaries(rows)
-    best = {}
-    for name, _, _, better in COLUMNS:
-        compared = BOTS if name in COSTS else tuple(lines)
-        values = [lines[m][name] for m in compared if lines.get(m, {}).get(name) is not None]
-        best[name] = max((better * value for value in values), default=None)
+    best = best_of(lines)
 
     def cell(method: str, name: str, digits: int, better: int) -> str:
         value = lines[method].get(name)
         if value is None:
             return ""
-        wins = better * value == best[name] and (method in BOTS or name not in COSTS)
-        return f"{value:.{digits}f}{'*' if wins else ''}"
+        mark = "*" if wins(method, name, better, lines[method], best) else ""
+        return f"{value:.{digits}f}{mark}"
 
     body = [[method, *(cell(method, n, d, b) for n, _, d, b in COLUMNS)] for method in lines]
     return table(["", *(heading for _, heading, _, _ in COLUMNS)], body)
+
+
+def best_of(lines: Mapping[str, Row]) -> Dict[str, Optional[float]]:
+    """The best of each column, with its sign turned where less is better."""
+    best: Dict[str, Optional[float]] = {}
+    for name, _, _, better in COLUMNS:
+        compared = BOTS if name in COSTS else tuple(lines)
+        values = [lines[m][name] for m in compared if lines.get(m, {}).get(name) is not None]
+        best[name] = max((better * value for value in values), default=None)
+    return best
+
+
+def wins(
+    method: str, name: str, better: int, line: Row, best: Mapping[str, Optional[float]]
+) -> bool:
+    """Whether the method has the best of a column."""
+    value = line.get(name)
+    if value is None or (name in COSTS and method not in BOTS):
+        return False
+    return better * value == best[name]
 
 
 def summaries(rows: Sequence[Row]) -> Dict[str, Row]:

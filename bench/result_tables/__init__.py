@@ -9,10 +9,15 @@ from __future__ import annotations
 
 from typing import Tuple
 
-from result_tables import replies, speed, tracker
+from result_tables import peers, replies, speed, tracker
 from result_tables.table import RESULTS, Grid, Table, markdown
 
 __all__ = ["RESULTS", "TABLES", "Grid", "Table", "markdown"]
 
 #: In the order that they are shown in.
-TABLES: Tuple[Table, ...] = (*tracker.TABLES, *replies.TABLES, *speed.TABLES)
+TABLES: Tuple[Table, ...] = (
+    *tracker.TABLES,
+    *peers.TABLES,
+    *replies.TABLES,
+    *speed.TABLES,
+)

@@ -1,0 +1,69 @@
+"""Beside Rasa's own learning and other peers: what bench/peers.py wrote."""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+from peer.report import COLUMNS, best_of, summaries, wins
+from result_tables.table import Grid, Results, Table
+
+__all__ = ["TABLES"]
+
+_SHOWN = (
+    *("span_f1", "value_f1", "jga", "intent_accuracy", "action_accuracy", "bleu"),
+    *("ready_seconds", "memory_mb", "turn_ms_p50"),
+)
+
+_NAMES = {
+    "rasa": "Rasa: DIET, TED, trained by `rasa train`",
+    "rasa, ResponseSelector": "the same bot's ResponseSelector",
+    "rasa-crf": "Rasa's CRF entity extractor",
+    "probe": "linear probe of sentence embeddings",
+    "in-context": "the same small language model, prompted",
+    "finetune": "our tracker, plainly fine-tuned",
+    "imported": "ours, imported (zero-shot)",
+    "adapted": "ours, adapted",
+}
+
+
+def peers(results: Sequence[Results]) -> Grid:
+    """A row a method, over the services that all methods were measured on."""
+    (found,) = results
+    methods = {row["method"] for row in found["rows"]}
+    done = {
+        service: {row["method"] for row in found["rows"] if row["service"] == service}
+        for service in {row["service"] for row in found["rows"]}
+    }
+    chosen = [row for row in found["rows"] if done[row["service"]] == methods]
+    lines = summaries(chosen)
+    best = best_of(lines)
+    columns = [column for column in COLUMNS if column[0] in _SHOWN]
+    rows = []
+    for method, line in lines.items():
+        cells = []
+        for name, _, digits, better in columns:
+            value = line.get(name)
+            text = "" if value is None else f"{value:.{digits}f}"
+            cells.append(f"**{text}**" if wins(method, name, better, line, best) else text)
+        rows.append((_NAMES.get(method, method), *cells))
+    ours = [row for row in chosen if row["method"] == "adapted"]
+    what = ", ".join(dict.fromkeys(row["service"] for row in ours))
+    corner = f"{what}: {sum(row['turns'] for row in ours)} turns"
+    return Grid((corner, *(heading for _, heading, _, _ in columns)), tuple(rows))
+
+
+TABLES = (
+    Table(
+        "peers",
+        "Beside Rasa's own learning",
+        "The same five support dialogues and the same held-out turns for every method, one thread "
+        "each; *ready* is the time from the dialogues' files to the first answer, nothing running "
+        "before. The best of a column is bold; what a bot costs is compared among whole bots. "
+        "The peers' settings stand in bench/peers.py and bench/peer/.",
+        ("peers_sgd_dev.json",),
+        "python bench/peers.py --data $SGD/dev --services Alarm_1,Movies_2,… --methods "
+        "rasa,rasa-crf,probe,in-context,finetune,imported,adapted "
+        "--json bench/results/peers_sgd_dev.json",
+        peers,
+    ),
+)
