@@ -181,6 +181,8 @@ def test_an_interrupted_command_takes_its_processes_along(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        # whoever runs the tests in the background of a shell has it ignored, and so would this
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     assert running.stderr is not None
     try:
