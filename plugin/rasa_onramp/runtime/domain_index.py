@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import List, Mapping, Optional, Sequence, Tuple
 
 import torch
@@ -86,7 +87,11 @@ class DomainIndex:
 
     def likeness(self, row: Tensor) -> Likeness:
         """Of a message's centred embedding, (dimensions,), to this domain."""
-        return Crowd([self]).likenesses(row)[0]
+        return self._alone.likenesses(row)[0]
+
+    @cached_property
+    def _alone(self) -> Crowd:
+        return Crowd([self])
 
     def _raw(self, rows: Tensor) -> Tensor:
         """Likeness as a message and as an opening, (rows, 2)."""

@@ -162,11 +162,10 @@ class Router:
 
     def _crowd_of(self, indexes: Collection[DomainIndex]) -> Crowd:
         """The domains together, as long as they are the same ones."""
-        known = self._crowd
-        same = known is not None and len(known.indexes) == len(indexes)
-        if known is None or not same or any(a is not b for a, b in zip(known.indexes, indexes)):
-            self._crowd = known = Crowd(tuple(indexes))
-        return known
+        crowd, chosen = self._crowd, tuple(indexes)
+        if crowd is None or crowd.indexes != chosen:  # an index is equal to itself only
+            self._crowd = crowd = Crowd(chosen)
+        return crowd
 
     def _in_context(
         self,
