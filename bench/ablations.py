@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from contextlib import closing
 from dataclasses import asdict
@@ -31,6 +30,7 @@ from tqdm import tqdm
 from ablation_settings import ABLATIONS, Setting, named
 from ablations_table import Row, printed, summary
 from rasa_onramp.cli.corpora import read_all
+from rasa_onramp.cli.figures_file import write_figures
 from rasa_onramp.errors import ConfigError, OnrampError
 from rasa_onramp.evaluation.few_shot import Protocol, Split, choose_services, measure, splits
 from rasa_onramp.evaluation.metrics import score_dialogue
@@ -100,17 +100,7 @@ def begun(path: Path, settings: Row) -> List[Row]:
 
 def write(path: Path, settings: Row, rows: Sequence[Row], lines: Sequence[Row]) -> None:
     """Whole or not at all, a row a line."""
-
-    def block(items: Sequence[Row]) -> str:
-        return "[\n" + ",\n".join(f"  {json.dumps(item)}" for item in items) + "\n ]"
-
-    head = json.dumps(settings, indent=2).replace("\n", "\n ")
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(
-        f'{{\n "settings": {head},\n "summary": {block(lines)},\n "runs": {block(rows)}\n}}\n',
-        encoding="utf-8",
-    )
-    os.replace(temporary, path)
+    write_figures(str(path), {"settings": settings, "summary": list(lines), "runs": list(rows)})
 
 
 def options_of(arguments: Optional[Sequence[str]]) -> argparse.Namespace:

@@ -49,6 +49,7 @@ from peer.report import METHODS, report, summaries
 from peer.scores import figures
 from peer.work import Outcome, prepare
 from rasa_onramp.cli.corpora import read_all
+from rasa_onramp.cli.figures_file import write_figures
 from rasa_onramp.evaluation.few_shot import Protocol, Split, choose_services, splits
 from rasa_onramp.tracker.checkpoint import load_tracker
 
@@ -169,10 +170,7 @@ def write(path: Optional[Path], settings: Mapping[str, Any], rows: Sequence[Row]
     if path is None:
         return
     lines = [{"method": method, **line} for method, line in summaries(rows).items()]
-    content = {"settings": settings, "summary": lines, "rows": rows}
-    new = path.with_suffix(".part")
-    new.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    new.replace(path)
+    write_figures(str(path), {"settings": settings, "summary": lines, "rows": list(rows)})
 
 
 def machine() -> Dict[str, Any]:
