@@ -42,6 +42,8 @@ EXTRAS = {
     "train": ["tensorboard>=2.10"],
     "plots": ["matplotlib>=3.5"],
     "metrics": ["sacrebleu>=2.3"],  # BLEU of generated replies
+    "monitoring": ["prometheus-client>=0.14"],  # what a running bot tells Prometheus
+    "fleet": ["celery[redis]>=5.3,<6"],  # adapting domains on many machines' workers
 }
 EXTRAS["test"] = [
     "hypothesis>=6.80",
