@@ -22,9 +22,10 @@ from rasa_onramp.generator.checkpoint import load_replies
 from rasa_onramp.generator.retrieval import RetrievalGenerator
 from rasa_onramp.metalearning.adaptation import Adaptation, adapt_to_support
 from rasa_onramp.metalearning.finetuning import finetune, support_groups
-from rasa_onramp.runtime.conversation import Engine, Understanding
+from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.router import Route
 from rasa_onramp.runtime.session import Session
+from rasa_onramp.runtime.understanding import Understanding
 from rasa_onramp.store import open_store
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.decoding import prepare, track, track_dialogues

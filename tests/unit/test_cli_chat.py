@@ -15,8 +15,8 @@ from rasa_onramp.actions.calls import Call
 from rasa_onramp.cli.chat_calls import answerer, parse_row
 from rasa_onramp.cli.chat_view import call_line, rows_line, state_lines, understanding_lines
 from rasa_onramp.dialogue import State
-from rasa_onramp.runtime.conversation import Understanding
 from rasa_onramp.runtime.router import Route
+from rasa_onramp.runtime.understanding import Understanding
 from rasa_onramp.store import Store, open_store
 from rasa_onramp.tracker.checkpoint import save_tracker
 from tiny_tracker import tiny_tracker, tokenizer_json

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Iterator, List, Mapping, Optional, Sequence
 
 from rasa_onramp.dialogue import State
-from rasa_onramp.runtime.conversation import Understanding
+from rasa_onramp.runtime.understanding import Understanding
 
 __all__ = ["call_line", "rows_line", "state_lines", "understanding_lines"]
 

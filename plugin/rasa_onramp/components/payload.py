@@ -8,7 +8,6 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from rasa_onramp.dialogue import State, Turn
 from rasa_onramp.generator import Reply
-from rasa_onramp.runtime.conversation import Understanding
 from rasa_onramp.runtime.router import Route
 from rasa_onramp.runtime.session import (
     Session,
@@ -17,6 +16,7 @@ from rasa_onramp.runtime.session import (
     state_from_json,
     state_to_json,
 )
+from rasa_onramp.runtime.understanding import Understanding
 
 __all__ = [
     "INTENT",

@@ -26,8 +26,9 @@ from rasa_onramp.components.payload import (
     understanding_of,
 )
 from rasa_onramp.dialogue import Turn
-from rasa_onramp.runtime.conversation import Engine, Understanding
+from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.session import Session
+from rasa_onramp.runtime.understanding import Understanding
 
 __all__ = [
     "REPLY",

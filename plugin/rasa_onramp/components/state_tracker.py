@@ -34,9 +34,10 @@ from rasa_onramp.components.payload import INTENT as OURS
 from rasa_onramp.components.payload import KEY, abstention, payload_of
 from rasa_onramp.components.sessions import session_of
 from rasa_onramp.components.settings import check_keys, refuse
-from rasa_onramp.runtime.conversation import Engine, Understanding
+from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.domain_index import DomainIndex
 from rasa_onramp.runtime.router import BotView
+from rasa_onramp.runtime.understanding import Understanding
 
 __all__ = ["OnrampStateTracker"]
 

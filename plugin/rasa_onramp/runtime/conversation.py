@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, Mapping, Optional, Sequence, Tuple, Union
 
-from rasa_onramp.dialogue import DONTCARE, Span, State, Turn
+from rasa_onramp.dialogue import Span, State, Turn
 from rasa_onramp.errors import NotFound
 from rasa_onramp.generator import Reply, RetrievalGenerator
 from rasa_onramp.generator.model import ReplyModel
@@ -18,17 +18,18 @@ from rasa_onramp.runtime.adapter_cache import AdapterCache
 from rasa_onramp.runtime.background import load_background
 from rasa_onramp.runtime.domain_index import DomainIndex
 from rasa_onramp.runtime.domain_writer import DomainWriter
-from rasa_onramp.runtime.domains import Catalogue, LiveDomain
+from rasa_onramp.runtime.domains import Catalogue
 from rasa_onramp.runtime.embedding import CachedEmbed, Embed, embedded_by
-from rasa_onramp.runtime.router import NO_BOT, BotView, Route, Router
+from rasa_onramp.runtime.router import NO_BOT, BotView, Router
 from rasa_onramp.runtime.session import Session
+from rasa_onramp.runtime.understanding import Understanding, says_nothing, with_call
 from rasa_onramp.store import Store
 from rasa_onramp.tracker.checkpoint import load_tracker
-from rasa_onramp.tracker.decoding import TurnPrediction, track
+from rasa_onramp.tracker.decoding import track
 from rasa_onramp.tracker.encoder import SentenceEncoder
 from rasa_onramp.tracker.model import StateTracker
 
-__all__ = ["FAILED", "Caller", "Engine", "EngineSettings", "TurnOutcome", "Understanding"]
+__all__ = ["FAILED", "Caller", "Engine", "EngineSettings", "TurnOutcome"]
 
 logger = logging.getLogger(__name__)
 
@@ -67,34 +68,6 @@ class EngineSettings:
 
 
 _DEFAULTS = EngineSettings()
-
-
-@dataclass(frozen=True)
-class Understanding:
-    """What a message means: its route and, if that is a domain, the state it leaves.
-
-    `state` is the whole state after the message. `in_scope` is False for a message within the
-    domain's conversation that says nothing to it. `action` is the API call to make before replying,
-    with `parameters`, and `url` if the schema has one. `version` is the adapter's.
-    """
-
-    route: Route
-    state: State = field(default_factory=State)
-    in_scope: bool = True
-    changes: Mapping[str, Tuple[str, ...]] = field(default_factory=dict)
-    spans: Tuple[Span, ...] = ()
-    slot_confidence: Mapping[str, float] = field(default_factory=dict)
-    intent_confidence: float = 0.0
-    action: Optional[str] = None
-    action_confidence: float = 0.0
-    parameters: Mapping[str, str] = field(default_factory=dict)
-    url: Optional[str] = None
-    version: Optional[int] = None
-
-    @property
-    def domain(self) -> Optional[str]:
-        """The domain that the message belongs to, or None."""
-        return self.route.domain
 
 
 @dataclass(frozen=True)
@@ -205,14 +178,14 @@ class Engine:
         understood = Understanding(
             route=route,
             state=prediction.state,
-            in_scope=not (route.doubtful and _says_nothing(prediction, before)),
+            in_scope=not (route.doubtful and says_nothing(prediction, before)),
             changes=prediction.changes,
             spans=prediction.spans,
             slot_confidence=prediction.slot_confidence,
             intent_confidence=prediction.intent_confidence,
             version=domain.version,
         )
-        return self._with_call(understood, domain, prediction)
+        return with_call(understood, domain, prediction, self.settings.action_threshold)
 
     def reply(
         self,
@@ -287,37 +260,3 @@ class Engine:
             results=rows,
             spans=spans,
         )
-
-    def _with_call(
-        self, understood: Understanding, domain: LiveDomain, prediction: TurnPrediction
-    ) -> Understanding:
-        name = prediction.action
-        if name is None or prediction.action_confidence < self.settings.action_threshold:
-            return understood
-        action = domain.schema.action(name)
-        values = prediction.state.values
-        if any(not values.get(slot) for slot in action.required_slots):
-            return understood  # the reply asks for what is missing
-        wanted = domain.parameters.get(name)
-        parameters = {
-            slot: texts[0]
-            for slot, texts in values.items()
-            if texts and texts[0] != DONTCARE and (wanted is None or slot in wanted)
-        }
-        return replace(
-            understood,
-            action=name,
-            action_confidence=prediction.action_confidence,
-            parameters=parameters,
-            url=action.url,
-        )
-
-
-def _says_nothing(prediction: TurnPrediction, before: State) -> bool:
-    """Whether a message changed nothing, asked nothing and calls for nothing."""
-    return (
-        not prediction.changes
-        and not prediction.state.requested_slots
-        and prediction.action is None
-        and prediction.state.active_intent == before.active_intent
-    )

@@ -1,0 +1,79 @@
+"""What a message means: its route, the state it leaves, the API call it asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Mapping, Optional, Tuple
+
+from rasa_onramp.dialogue import DONTCARE, Span, State
+from rasa_onramp.runtime.domains import LiveDomain
+from rasa_onramp.runtime.router import Route
+from rasa_onramp.tracker.decoding import TurnPrediction
+
+__all__ = ["Understanding", "says_nothing", "with_call"]
+
+
+@dataclass(frozen=True)
+class Understanding:
+    """What a message means: its route and, if that is a domain, the state it leaves.
+
+    `state` is the whole state after the message. `in_scope` is False for a message within the
+    domain's conversation that says nothing to it. `action` is the API call to make before replying,
+    with `parameters`, and `url` if the schema has one. `version` is the adapter's.
+    """
+
+    route: Route
+    state: State = field(default_factory=State)
+    in_scope: bool = True
+    changes: Mapping[str, Tuple[str, ...]] = field(default_factory=dict)
+    spans: Tuple[Span, ...] = ()
+    slot_confidence: Mapping[str, float] = field(default_factory=dict)
+    intent_confidence: float = 0.0
+    action: Optional[str] = None
+    action_confidence: float = 0.0
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    url: Optional[str] = None
+    version: Optional[int] = None
+
+    @property
+    def domain(self) -> Optional[str]:
+        """The domain that the message belongs to, or None."""
+        return self.route.domain
+
+
+def with_call(
+    understood: Understanding, domain: LiveDomain, prediction: TurnPrediction, threshold: float
+) -> Understanding:
+    """With the API call that the tracker predicts, if it is at least so sure of it (`threshold`)
+    and the state has what the call requires.
+    """
+    name = prediction.action
+    if name is None or prediction.action_confidence < threshold:
+        return understood
+    action = domain.schema.action(name)
+    values = prediction.state.values
+    if any(not values.get(slot) for slot in action.required_slots):
+        return understood  # the reply asks for what is missing
+    wanted = domain.parameters.get(name)
+    parameters = {
+        slot: texts[0]
+        for slot, texts in values.items()
+        if texts and texts[0] != DONTCARE and (wanted is None or slot in wanted)
+    }
+    return replace(
+        understood,
+        action=name,
+        action_confidence=prediction.action_confidence,
+        parameters=parameters,
+        url=action.url,
+    )
+
+
+def says_nothing(prediction: TurnPrediction, before: State) -> bool:
+    """Whether a message changed nothing, asked nothing and calls for nothing."""
+    return (
+        not prediction.changes
+        and not prediction.state.requested_slots
+        and prediction.action is None
+        and prediction.state.active_intent == before.active_intent
+    )
