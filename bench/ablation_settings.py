@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from rasa_onramp.dialogue import Schema
 from rasa_onramp.errors import ConfigError
-from rasa_onramp.evaluation.few_shot import Protocol, Split
+from rasa_onramp.evaluation.protocol import Protocol, Split
 
 __all__ = ["ABLATIONS", "Setting", "named", "undescribed"]
 

@@ -32,9 +32,10 @@ from ablations_table import Row, printed, summary
 from rasa_onramp.cli.corpora import read_all
 from rasa_onramp.cli.figures_file import write_figures
 from rasa_onramp.errors import ConfigError, OnrampError
-from rasa_onramp.evaluation.few_shot import Protocol, Split, choose_services, measure, splits
+from rasa_onramp.evaluation.few_shot import measure
 from rasa_onramp.evaluation.metrics import score_dialogue
 from rasa_onramp.evaluation.processes import in_processes
+from rasa_onramp.evaluation.protocol import Protocol, Split, choose_services, splits
 from rasa_onramp.metalearning.adaptation import Adaptation
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.model import StateTracker

@@ -50,7 +50,7 @@ from peer.scores import figures
 from peer.work import Outcome, prepare
 from rasa_onramp.cli.corpora import read_all
 from rasa_onramp.cli.figures_file import write_figures
-from rasa_onramp.evaluation.few_shot import Protocol, Split, choose_services, splits
+from rasa_onramp.evaluation.protocol import Protocol, Split, choose_services, splits
 from rasa_onramp.tracker.checkpoint import load_tracker
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -19,7 +19,7 @@ from typing import Any, Dict, List, Optional, Sequence
 from tqdm import tqdm
 
 from rasa_onramp.dialogue import Corpus
-from rasa_onramp.evaluation.few_shot import Protocol, splits
+from rasa_onramp.evaluation.protocol import Protocol, splits
 from rasa_onramp.evaluation.reply_few_shot import measure_replies
 from rasa_onramp.evaluation.reply_metrics import ScoredReply, aggregate_replies, compare_replies
 from rasa_onramp.formats import read

@@ -27,8 +27,8 @@ from rasa_onramp.cli.corpora import read_all
 from rasa_onramp.cli.training_corpora import training_tasks
 from rasa_onramp.dialogue import Corpus
 from rasa_onramp.errors import ConfigError, OnrampError
-from rasa_onramp.evaluation.few_shot import Protocol, choose_services
 from rasa_onramp.evaluation.methods import METHODS
+from rasa_onramp.evaluation.protocol import Protocol, choose_services
 from rasa_onramp.runtime.background import load_background
 from rasa_onramp.runtime.embedding import CachedEmbed
 from rasa_onramp.tracker.checkpoint import load_tracker

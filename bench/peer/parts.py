@@ -15,7 +15,7 @@ from typing import List, Optional
 from sklearn.linear_model import LogisticRegression
 
 from peer.work import Heard, Job, Outcome, Said
-from rasa_onramp.evaluation.few_shot import Split
+from rasa_onramp.evaluation.protocol import Split
 from rasa_onramp.evaluation.reply_few_shot import measure_replies
 from rasa_onramp.generator.checkpoint import load_replies
 from rasa_onramp.generator.replies import support_replies

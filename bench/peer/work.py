@@ -14,7 +14,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from rasa_onramp.dialogue import Dialogue, Schema, Span, State
 from rasa_onramp.errors import ConfigError
-from rasa_onramp.evaluation.few_shot import Split
+from rasa_onramp.evaluation.protocol import Split
 from rasa_onramp.formats import read
 from rasa_onramp.formats.yaml_write import yaml_text
 

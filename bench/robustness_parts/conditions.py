@@ -8,7 +8,7 @@ from functools import partial
 from typing import Callable, Iterator, Mapping, Optional, Sequence, Tuple
 
 from rasa_onramp.dialogue import Corpus, Dialogue, Schema
-from rasa_onramp.evaluation.few_shot import Protocol, splits
+from rasa_onramp.evaluation.protocol import Protocol, splits
 from rasa_onramp.metalearning.augment import Renaming, shuffled, translate
 from rasa_onramp.metalearning.noise import noisy
 from robustness_parts.support import mislabelled, without_a_slot
@@ -86,7 +86,7 @@ class Lesson:
 def studies(
     corpus: Corpus, services: Sequence[str], protocol: Protocol, variants: Variants
 ) -> Iterator[Study]:
-    """A study a service and seed, support sets and held-out dialogues as few_shot draws them."""
+    """A study a service and seed, with the dialogues that the protocol draws."""
     (shots,) = protocol.shots
     for one in splits(corpus, services, replace(protocol, limit=None)):
         measured = len(one.held_out) if protocol.limit is None else protocol.limit

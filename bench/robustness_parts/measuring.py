@@ -10,9 +10,9 @@ from typing import Any, Collection, Dict, Iterator, List, Mapping, Optional, Seq
 
 from rasa_onramp.dialogue import Dialogue, Schema, State
 from rasa_onramp.errors import ConfigError
-from rasa_onramp.evaluation.few_shot import Protocol
 from rasa_onramp.evaluation.methods import learn
 from rasa_onramp.evaluation.metrics import aggregate, score_dialogue
+from rasa_onramp.evaluation.protocol import Protocol
 from rasa_onramp.tracker.decoding import track_dialogues
 from rasa_onramp.tracker.model import StateTracker
 from robustness_parts.conditions import Condition, Study, lessons

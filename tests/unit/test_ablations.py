@@ -13,8 +13,9 @@ import pytest
 
 from rasa_onramp.dialogue import Corpus
 from rasa_onramp.errors import ConfigError
-from rasa_onramp.evaluation.few_shot import Protocol, evaluate, splits
+from rasa_onramp.evaluation.few_shot import evaluate
 from rasa_onramp.evaluation.metrics import aggregate
+from rasa_onramp.evaluation.protocol import Protocol, splits
 from rasa_onramp.formats.yaml import write_yaml
 from rasa_onramp.metalearning.adaptation import Adaptation
 from rasa_onramp.tracker.checkpoint import load_tracker

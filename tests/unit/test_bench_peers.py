@@ -11,7 +11,7 @@ from typing import Any, Tuple
 import pytest
 
 from rasa_onramp.dialogue import Dialogue, State
-from rasa_onramp.evaluation.few_shot import Split
+from rasa_onramp.evaluation.protocol import Split
 from tiny_tracker import CAFE, booking, bookings, system, user
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))

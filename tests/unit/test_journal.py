@@ -13,9 +13,10 @@ from command_line import invoke
 from rasa_onramp.cli.corpora import read_all
 from rasa_onramp.dialogue import State
 from rasa_onramp.errors import ConfigError
-from rasa_onramp.evaluation.few_shot import Protocol, Result, evaluate
+from rasa_onramp.evaluation.few_shot import Result, evaluate
 from rasa_onramp.evaluation.journal import Journal
 from rasa_onramp.evaluation.metrics import TurnScore
+from rasa_onramp.evaluation.protocol import Protocol
 from rasa_onramp.formats.yaml import write_yaml
 from rasa_onramp.tracker.checkpoint import load_tracker, save_tracker
 from tiny_tracker import CAFE, bookings, tiny_tracker, tokenizer_json

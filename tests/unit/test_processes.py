@@ -19,8 +19,9 @@ import torch
 
 from command_line import environment, invoke, program
 from rasa_onramp.errors import CheckpointError, ConfigError
-from rasa_onramp.evaluation.few_shot import Protocol, evaluate, splits
+from rasa_onramp.evaluation.few_shot import evaluate
 from rasa_onramp.evaluation.processes import evaluate_in_processes, in_processes
+from rasa_onramp.evaluation.protocol import Protocol, splits
 from rasa_onramp.formats.yaml import write_yaml
 from rasa_onramp.metalearning.finetuning import FineTuning
 from rasa_onramp.store import open_store

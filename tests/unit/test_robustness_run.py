@@ -13,8 +13,8 @@ import torch
 import robustness
 from rasa_onramp.dialogue import DONTCARE, Corpus, Dialogue, Schema
 from rasa_onramp.evaluation import few_shot
-from rasa_onramp.evaluation.few_shot import Protocol, splits
 from rasa_onramp.evaluation.methods import Learned
+from rasa_onramp.evaluation.protocol import Protocol, splits
 from rasa_onramp.formats.yaml import write_yaml
 from rasa_onramp.metalearning.augment import renaming
 from rasa_onramp.runtime.background import Background

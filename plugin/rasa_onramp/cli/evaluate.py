@@ -21,8 +21,8 @@ from rasa_onramp.cli.options import (
     writable,
 )
 from rasa_onramp.cli.predictions import check_predictions
-from rasa_onramp.evaluation.few_shot import Protocol
 from rasa_onramp.evaluation.methods import ALL_METHODS, METHODS
+from rasa_onramp.evaluation.protocol import Protocol
 from rasa_onramp.evaluation.reply_few_shot import REPLY_METHODS
 from rasa_onramp.formats import COMPLETE_FORMATS
 from rasa_onramp.metalearning.finetuning import FineTuning

@@ -14,8 +14,8 @@ from rasa_onramp.cli.options import progress_bar
 from rasa_onramp.dialogue import Corpus
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.bleu import bleu_signature
-from rasa_onramp.evaluation.few_shot import Protocol, Split, choose_services, splits
 from rasa_onramp.evaluation.intervals import MAIN
+from rasa_onramp.evaluation.protocol import Protocol, Split, choose_services, splits
 from rasa_onramp.evaluation.reply_few_shot import ReplyResult, replies_in_processes
 from rasa_onramp.evaluation.reply_tables import (
     difference,

@@ -13,19 +13,12 @@ from rasa_onramp.cli.options import progress_bar
 from rasa_onramp.cli.predictions import write_predictions
 from rasa_onramp.dialogue import Corpus
 from rasa_onramp.errors import ConfigError
-from rasa_onramp.evaluation.few_shot import (
-    Protocol,
-    Result,
-    Split,
-    choose_services,
-    evaluate,
-    splits,
-    summarise,
-)
+from rasa_onramp.evaluation.few_shot import Result, evaluate, summarise
 from rasa_onramp.evaluation.intervals import comparisons, estimates
 from rasa_onramp.evaluation.journal import Journal
 from rasa_onramp.evaluation.plots import few_shot_curve
 from rasa_onramp.evaluation.processes import evaluate_in_processes
+from rasa_onramp.evaluation.protocol import Protocol, Split, choose_services, splits
 from rasa_onramp.evaluation.tables import comparison_table, figures_table
 from rasa_onramp.tracker.model import StateTracker
 

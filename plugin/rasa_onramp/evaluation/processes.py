@@ -23,14 +23,8 @@ import torch
 
 from rasa_onramp.dialogue import Corpus
 from rasa_onramp.errors import ConfigError
-from rasa_onramp.evaluation.few_shot import (
-    Protocol,
-    Result,
-    Split,
-    SplitName,
-    measure,
-    splits,
-)
+from rasa_onramp.evaluation.few_shot import Result, measure
+from rasa_onramp.evaluation.protocol import Protocol, Split, SplitName, splits
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.model import StateTracker
 

@@ -22,8 +22,8 @@ from typing import Any, Dict, Generator, Iterator, List, Optional, Sequence, Tup
 import numpy
 
 from rasa_onramp.dialogue import Dialogue, Schema
-from rasa_onramp.evaluation.few_shot import Protocol, Split
 from rasa_onramp.evaluation.processes import in_processes
+from rasa_onramp.evaluation.protocol import Protocol, Split
 from rasa_onramp.evaluation.reply_metrics import ScoredReply
 from rasa_onramp.generator.checkpoint import load_replies
 from rasa_onramp.generator.model import ReplyModel, Weights
