@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-import socket
-import threading
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import pytest
@@ -13,18 +10,16 @@ import pytest
 pytest.importorskip("rasa")
 
 import requests
-from rasa.core.agent import Agent
-from rasa.core.run import configure_app
-from rasa.core.tracker_store import InMemoryTrackerStore
-from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import ActionExecuted, BotUttered, Restarted, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 from rasa.shared.exceptions import InvalidConfigException
 
+from channel_server import ChannelServer
 from rasa_onramp.components import host
 from rasa_onramp.components.feedback import MOST_BYTES, FeedbackInput
 from rasa_onramp.components.payload import KEY, payload_of, reply_metadata
 from rasa_onramp.components.settings import ModelSettings
+from rasa_onramp.components.tokens import Token
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.session import Session
 from rasa_onramp.store import Feedback, open_store
@@ -42,34 +37,8 @@ class World:
 
     def __init__(self, engine: Engine):
         self.engine = engine
-        self.trackers = InMemoryTrackerStore(Domain.empty())
-        self._loop = asyncio.new_event_loop()
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-        assert self._ready.wait(30)
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        app = configure_app([FeedbackInput(TOKEN)], use_uvloop=False)
-        app.ctx.agent = Agent(Domain.empty(), tracker_store=self.trackers)
-
-        async def serve() -> None:
-            server = await app.create_server(
-                sock=self._socket, return_asyncio_server=True, access_log=False
-            )
-            await server.startup()
-            await server.start_serving()
-            self._ready.set()
-
-        self._loop.create_task(serve())
-        self._loop.run_forever()
-
-    def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(30)
-        self._socket.close()
+        self._server = ChannelServer([FeedbackInput(Token(TOKEN))])
+        self.close = self._server.close
 
     def talk(self, sender: str, *texts: str, then: Sequence[Any] = ()) -> List[str]:
         """A conversation as a running bot leaves it in its tracker store; the replies."""
@@ -90,18 +59,16 @@ class World:
             said.append(turn.text)
         for event in then:
             tracker.update(event)
-        saving = self.trackers.save(tracker)
-        asyncio.run_coroutine_threadsafe(saving, self._loop).result(30)
+        self._server.save(tracker)
         return said
 
     def post(
         self, body: Any = None, token: Optional[str] = f"Bearer {TOKEN}", **more: Any
     ) -> Tuple[int, Dict[str, Any]]:
-        port = self._socket.getsockname()[1]
         headers = {} if token is None else {"Authorization": token}
         if body is not None:
             more["json"] = body
-        url = f"http://127.0.0.1:{port}/webhooks/onramp/feedback"
+        url = f"{self._server.url}/webhooks/onramp/feedback"
         answer = requests.post(url, headers=headers, timeout=60, **more)
         return answer.status_code, answer.json()
 

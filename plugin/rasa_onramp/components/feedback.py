@@ -8,24 +8,23 @@ rasa_onramp.components.feedback.FeedbackInput:
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
 import logging
-import os
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Awaitable, Callable, Dict, Mapping, Optional
 
 from rasa.core.channels.channel import InputChannel, UserMessage
 from rasa.shared.core.trackers import DialogueStateTracker
-from rasa.shared.exceptions import InvalidConfigException
 from sanic import Blueprint
 from sanic.request import Request
 from sanic.response import HTTPResponse
 from sanic.response import json as json_response
 
 from rasa_onramp.components.host import current_runtime
+from rasa_onramp.components.refusals import Refused, read_body
 from rasa_onramp.components.sessions import reply_in
+from rasa_onramp.components.tokens import Token
 from rasa_onramp.errors import NotFound, OnrampError, StoreError, StoreUnavailable
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.correction import corrected
@@ -38,14 +37,7 @@ logger = logging.getLogger(__name__)
 #: What a request's body may weigh; a long reply with its state takes a few thousand.
 MOST_BYTES = 64 * 1024
 
-#: A token that is shorter is soon guessed.
-_LEAST_TOKEN = 16
-
 _KEYS = ("conversation", "reply", "thumb", "corrected_reply", "corrected_state")
-
-
-class _Refused(Exception):
-    """Something about a request; `args` are the status and what to say."""
 
 
 class FeedbackInput(InputChannel):
@@ -54,8 +46,8 @@ class FeedbackInput(InputChannel):
     It sends no message to the bot. See docs/feedback.md for what a request holds.
     """
 
-    def __init__(self, token: str):
-        self._token = token.encode()
+    def __init__(self, token: Token):
+        self._token = token
 
     @classmethod
     def name(cls) -> str:
@@ -65,20 +57,7 @@ class FeedbackInput(InputChannel):
     @classmethod
     def from_credentials(cls, credentials: Optional[Dict[str, Any]]) -> FeedbackInput:
         """Read the name of the variable that holds the token. Raises InvalidConfigException."""
-        settings = dict(credentials or {})
-        variable = settings.pop("token_env", None)
-        problem = None
-        if settings or not isinstance(variable, str) or not variable.isidentifier():
-            # don't repeat it: it may be the token itself
-            problem = "give it token_env, the name of an environment variable, and nothing else"
-        elif len(os.environ.get(variable, "")) < _LEAST_TOKEN:
-            problem = (
-                f"the environment variable {variable} holds no token of {_LEAST_TOKEN} characters "
-                f"or more; set one, for example export {variable}=$(openssl rand -hex 32)"
-            )
-        if problem is not None:
-            raise InvalidConfigException(f"credentials.yml: {cls.__name__}: {problem}")
-        return cls(os.environ[str(variable)])
+        return cls(Token.from_credentials(credentials, cls.__name__))
 
     def blueprint(self, on_new_message: Callable[[UserMessage], Awaitable[Any]]) -> Blueprint:
         """The routes (see parent class)."""
@@ -88,35 +67,13 @@ class FeedbackInput(InputChannel):
         @routes.post("/feedback", stream=True)
         async def feedback(request: Request) -> HTTPResponse:
             try:
-                self._authorise(request)
-                said = _content(await _body(request))
-                return json_response(await _take(request, said))
-            except _Refused as refusal:
-                status, problem = refusal.args
-                return json_response({"error": problem}, status=int(status))
+                self._token.authorise(request)
+                body = await read_body(request, MOST_BYTES, "send one reply's feedback")
+                return json_response(await _take(request, _content(body)))
+            except Refused as refusal:
+                return refusal.response()
 
         return routes
-
-    def _authorise(self, request: Request) -> None:
-        kind, _, token = request.headers.get("authorization", "").partition(" ")
-        same = hmac.compare_digest(token.encode("utf-8", "replace"), self._token)
-        if not same or kind.lower() != "bearer":
-            raise _Refused(
-                HTTPStatus.UNAUTHORIZED, "wrong or no token; send `Authorization: Bearer TOKEN`"
-            )
-
-
-async def _body(request: Request) -> bytes:
-    assert request.stream is not None  # it is there while a request is handled
-    parts = b""
-    async for part in request.stream:
-        parts += part
-        if len(parts) > MOST_BYTES:
-            raise _Refused(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"the body is longer than {MOST_BYTES} bytes; send one reply's feedback",
-            )
-    return parts
 
 
 def _content(body: bytes) -> Mapping[str, Any]:
@@ -146,24 +103,24 @@ async def _take(request: Request, said: Mapping[str, Any]) -> Dict[str, str]:
     """Find the reply, and store what is said of it."""
     runtime, agent = current_runtime(), getattr(request.app.ctx, "agent", None)
     if runtime is None or agent is None or agent.tracker_store is None:
-        raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, "no model with us is loaded; load one")
+        raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "no model with us is loaded; load one")
     tracker = await agent.tracker_store.retrieve(said["conversation"])
     loop = asyncio.get_running_loop()
     try:
         engine = await loop.run_in_executor(None, runtime.engine)
         return await loop.run_in_executor(None, partial(_store, engine, tracker, said))
     except NotFound as error:
-        raise _Refused(HTTPStatus.NOT_FOUND, str(error)) from error
+        raise Refused(HTTPStatus.NOT_FOUND, str(error)) from error
     except StoreUnavailable as error:
         logger.error("feedback can't be stored: %s", error)
         problem = "the store can't be reached; try again later"
-        raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, problem) from error
+        raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, problem) from error
     except StoreError as error:
         raise _bad(str(error)) from error
     except OnrampError as error:
         logger.error("feedback can't be taken: %s", error)
         problem = "the bot isn't ready; see its log"
-        raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, problem) from error
+        raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, problem) from error
 
 
 def _store(
@@ -172,7 +129,7 @@ def _store(
     replied = None if tracker is None else reply_in(tracker, engine, said.get("reply"))
     if replied is None:
         which = "no such reply" if said.get("reply") else "no reply"
-        raise _Refused(
+        raise Refused(
             HTTPStatus.NOT_FOUND,
             f"the conversation has {which} of ours since its session began; give the sender's id "
             "and the reply's whole text",
@@ -196,5 +153,5 @@ def _store(
     return {"id": engine.store.feedback.add(feedback), "domain": replied.domain}
 
 
-def _bad(problem: str) -> _Refused:
-    return _Refused(HTTPStatus.BAD_REQUEST, problem)
+def _bad(problem: str) -> Refused:
+    return Refused(HTTPStatus.BAD_REQUEST, problem)
