@@ -58,6 +58,7 @@ def test_without_state_and_results_only_constants_may_be_said(text, claims):
         ("It comes on March 8th.", {"day": "2019-03-08"}, []),
         ("It costs $45.", {}, [{"fee": 45}]),
         ("I found 3 parcels.", {}, [{"fee": ""}] * 3),
+        ("It goes to the 3rd floor.", {"floor": "3"}, []),
         ("It is in transit.", {}, [{"status": "In transit"}]),
         ("It comes in the evening.", {"window": "evening"}, []),
     ],
@@ -73,6 +74,8 @@ def test_what_the_state_or_the_results_hold_may_be_said(text, values, results):
         ("It costs $5.", {"time": "5 pm"}, ("$5",)),
         ("It comes on 5 May.", {"time": "5:00"}, ("5 May",)),
         ("I found 4 parcels.", {}, ("4",)),
+        ("I found it. Shall it come the 3rd?", {}, ("3rd",)),
+        ("Shall it come the 2nd?", {"parcels": "2"}, ("2nd",)),
     ],
 )
 def test_a_number_with_another_unit_is_another_claim(text, values, claims):

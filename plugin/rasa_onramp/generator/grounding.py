@@ -25,7 +25,9 @@ from rasa_onramp.generator.spotting import (
     names,
     overlaps,
     sources_of,
+    stem,
     tokens,
+    words_near,
 )
 
 __all__ = ["Grounding"]
@@ -70,7 +72,11 @@ class Grounding:
         sources = sources_of(values, results)
         if len(results) > 1:
             sources += (Source("", str(len(results)), str(len(results))),)
-        known = [region for region, _ in find_sources(text, sources)]
+        known = [
+            region
+            for region, source in find_sources(text, sources)
+            if _vouches(source, text, region)
+        ]
         listed = self._listed_in(text)
         settled = {source.slot for source in sources}
         return tuple(
@@ -142,12 +148,26 @@ def _looks_like_data(claim: str) -> bool:
     return _has_digit(claim) and not re.fullmatch(r"\d+", claim)
 
 
+def _vouches(source: Source, text: str, region: Region) -> bool:
+    """Whether a known value grounds what looks like it: two results are no reason to say "the 2nd",
+    a floor that is 2 is one for "the 2nd floor".
+    """
+    form = _form(text[region[0] : region[1]], source)
+    if form not in WEAK_FORMS:
+        return True
+    near = words_near(text, region)
+    return any(stem(word) in near for word in source.slot.lower().split("_"))
+
+
+def _form(surface: str, source: Source) -> str:
+    return (form_of(surface, source.value, source.clock24) or "").partition("|")[0]
+
+
 def _telling(surface: str, source: Source) -> bool:
     if surface.lower() in ("one", "zero", "yes", "no", "true", "false"):
         return False
-    form = (form_of(surface, source.value, source.clock24) or "").partition("|")[0]
     words = tokens(surface)
-    return form not in WEAK_FORMS and (len(words) > 1 or not words[0].is_stop)
+    return _form(surface, source) not in WEAK_FORMS and (len(words) > 1 or not words[0].is_stop)
 
 
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
