@@ -259,7 +259,7 @@ def _migrate(url: str, direction: Callable[[Config, str], None], revision: str) 
 
 
 #: The tables that version 0001 hasn't.
-_LATER = ("activations", "feedback", "judgements", "labels", "pins")
+_LATER = ("activations", "feedback", "jobs", "judgements", "labels", "pins")
 #: The columns that it has.
 _OLD = {
     table: [c for c in table.columns if c.name not in (*REPLY_COLUMNS, "review")]

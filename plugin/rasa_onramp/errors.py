@@ -4,7 +4,8 @@
     ├── FormatError            a dialogue file that can't be read: file, line, mend
     ├── StoreError
     │   ├── StoreUnavailable   the database can't be reached, or was never created
-    │   └── NotFound           no such domain, dialogue or adapter version
+    │   ├── NotFound           no such domain, dialogue or adapter version
+    │   └── LeaseError         a domain's job is another process's, or over
     ├── CheckpointError        weights missing, truncated, or not what their digest says
     └── ConfigError            a setting, option or environment variable that can't be used
 
@@ -22,6 +23,7 @@ __all__ = [
     "CheckpointError",
     "ConfigError",
     "FormatError",
+    "LeaseError",
     "NotFound",
     "OnrampError",
     "StoreError",
@@ -59,6 +61,10 @@ class StoreUnavailable(StoreError):
 
 class NotFound(StoreError):
     """No such domain, dialogue or adapter version."""
+
+
+class LeaseError(StoreError):
+    """A domain's job is another process's, or over."""
 
 
 class CheckpointError(OnrampError):

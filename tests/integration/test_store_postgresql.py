@@ -6,19 +6,25 @@ import multiprocessing
 import os
 import time
 import traceback
-from typing import Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any, Iterator
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 pytest.register_assert_rewrite(
-    "feedback_store_contract", "reply_store_contract", "store_contract", "version_store_contract"
+    "feedback_store_contract",
+    "job_store_contract",
+    "reply_store_contract",
+    "store_contract",
+    "version_store_contract",
 )
 
 from feedback_store_contract import FeedbackStoreContract  # noqa: E402
+from job_store_contract import JobStoreContract  # noqa: E402
 from postgres import PASSWORD, PostgresServer  # noqa: E402
-from rasa_onramp.errors import StoreUnavailable  # noqa: E402
+from rasa_onramp.errors import LeaseError, StoreUnavailable  # noqa: E402
 from rasa_onramp.store import Store, open_store  # noqa: E402
 from reply_store_contract import ReplyStoreContract  # noqa: E402
 from store_contract import StoreContract, corpus, dialogue  # noqa: E402
@@ -55,6 +61,43 @@ class TestFeedbackOnPostgresql(FeedbackStoreContract):
     @pytest.fixture
     def url(self, postgres_url: str) -> str:
         return postgres_url
+
+
+class TestJobsOnPostgresql(JobStoreContract):
+    """The contract on jobs, on PostgreSQL."""
+
+    @pytest.fixture
+    def url(self, postgres_url: str) -> str:
+        return postgres_url
+
+    def test_claims_and_heartbeats_do_not_wait_for_an_import(self, store: Store) -> None:
+        store.jobs.enqueue("parcels", asked_by="worker")
+        with store._database.writing():
+            lease = store.jobs.claim("me")
+            assert lease is not None
+            store.jobs.beat(lease)
+
+    def test_leases_go_by_the_servers_clock(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A process whose own clock is a year ahead takes over nothing, and moves nothing on."""
+
+        class Ahead(datetime):
+            @classmethod
+            def now(cls, tz: Any = None) -> datetime:
+                return datetime.now(tz) + timedelta(days=365)
+
+        store.jobs.enqueue("parcels", asked_by="worker")
+        lease = store.jobs.claim("me")
+        assert lease is not None
+        monkeypatch.setattr("rasa_onramp.store.job_rows.datetime", Ahead)
+        assert store.jobs.claim("second") is None
+        with pytest.raises(LeaseError, match="being adapted by me"):
+            store.jobs.begin("parcels", "second", asked_by="adapt")
+        store.jobs.beat(lease)
+        (job,) = store.jobs.of("parcels")
+        assert job.heartbeat_at is not None
+        assert abs(job.heartbeat_at - datetime.now(timezone.utc)) < timedelta(hours=1)
 
 
 @pytest.fixture

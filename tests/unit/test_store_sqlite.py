@@ -12,10 +12,15 @@ from typing import Any
 import pytest
 
 pytest.register_assert_rewrite(
-    "feedback_store_contract", "reply_store_contract", "store_contract", "version_store_contract"
+    "feedback_store_contract",
+    "job_store_contract",
+    "reply_store_contract",
+    "store_contract",
+    "version_store_contract",
 )
 
 from feedback_store_contract import FeedbackStoreContract  # noqa: E402
+from job_store_contract import JobStoreContract  # noqa: E402
 from rasa_onramp.errors import ConfigError, StoreError, StoreUnavailable  # noqa: E402
 from rasa_onramp.store import open_store, open_store_from_env  # noqa: E402
 from reply_store_contract import ReplyStoreContract  # noqa: E402
@@ -49,6 +54,14 @@ class TestVersionsOnSqliteFile(VersionStoreContract):
 
 class TestFeedbackOnSqliteFile(FeedbackStoreContract):
     """The contract on feedback, on a file."""
+
+    @pytest.fixture
+    def url(self, tmp_path: Path) -> str:
+        return f"sqlite:///{tmp_path}/store.db"
+
+
+class TestJobsOnSqliteFile(JobStoreContract):
+    """The contract on jobs, on a file."""
 
     @pytest.fixture
     def url(self, tmp_path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The store: domains, dialogues, labels, adapter versions, feedback and judgements in SQL.
+"""The store: domains, dialogues, labels, adapter versions, jobs, feedback and judgements in SQL.
 
     store = open_store()          # $RASA_ONRAMP_DATABASE_URL, or a file in the user's directory
     store.upgrade()               # create the tables, or bring them up to date
@@ -23,12 +23,16 @@ from rasa_onramp.store.dialogues import DialogueStore, DomainSummary
 from rasa_onramp.store.digest import support_digest
 from rasa_onramp.store.feedback import THUMBS, Feedback, FeedbackStore
 from rasa_onramp.store.intake import ImportReport, Intake
+from rasa_onramp.store.job_rows import Job, Lease
+from rasa_onramp.store.jobs import ATTEMPTS, LEASE_SECONDS, JobStore
 from rasa_onramp.store.judgements import JudgementStore, Pick, Tally
 from rasa_onramp.store.labels import Label, LabelStore
 from rasa_onramp.store.rasa_events import RasaEvents
 from rasa_onramp.store.support import SupportSet, read_support
 
 __all__ = [
+    "ATTEMPTS",
+    "LEASE_SECONDS",
     "THUMBS",
     "AdapterInfo",
     "AdapterStore",
@@ -39,9 +43,12 @@ __all__ = [
     "FeedbackStore",
     "ImportReport",
     "Intake",
+    "Job",
+    "JobStore",
     "JudgementStore",
     "Label",
     "LabelStore",
+    "Lease",
     "Pick",
     "RasaEvents",
     "ReplyAdapter",
@@ -61,6 +68,7 @@ class Store:
         self._database = Database(url)
         self.dialogues = DialogueStore(self._database)
         self.adapters = AdapterStore(self._database)
+        self.jobs = JobStore(self._database)
         self.judgements = JudgementStore(self._database)
         self.feedback = FeedbackStore(self._database)
         self.labels = LabelStore(self._database)

@@ -22,6 +22,8 @@ from rasa_onramp.store.adapter_rows import (
 )
 from rasa_onramp.store.database import Database
 from rasa_onramp.store.digest import bytes_digest, canonical_json
+from rasa_onramp.store.job_rows import Lease
+from rasa_onramp.store.leases import finish_job
 from rasa_onramp.store.rows import require_domain
 from rasa_onramp.store.versions import (
     active_version,
@@ -54,13 +56,17 @@ class AdapterStore:
         activate: bool = True,
         reply_weights: Optional[bytes] = None,
         reply_checkpoint_digest: Optional[str] = None,
+        lease: Optional[Lease] = None,
+        outcome: Optional[str] = None,
     ) -> int:
         """Store a new version, and switch to it if `activate`, in one transaction. A pinned active
         version stays active.
 
         Returns its number, from 1. The replies' weights come with the digest of those that they
         were adapted from, or neither. Numbers in `figures` that JSON doesn't have (NaN, infinity)
-        are stored as null. Raises NotFound, StoreError, StoreUnavailable.
+        are stored as null. The job that `lease` is for is done in the same transaction, with
+        `outcome`. Raises LeaseError, having stored nothing, where that job isn't the lease's any
+        more; NotFound, StoreError, StoreUnavailable.
         """
         if not weights or reply_weights == b"":
             raise StoreError(f"the adapter for domain {domain!r} is empty; adapt the domain again")
@@ -102,6 +108,8 @@ class AdapterStore:
             if activate and not is_pinned(connection, domain, active_version(connection, domain)):
                 switch(connection, domain, version)
                 self._database.changed(connection)
+            if lease is not None:
+                finish_job(connection, lease, version=version, outcome=outcome)
         return version
 
     def activate(self, domain: str, version: Optional[int]) -> None:

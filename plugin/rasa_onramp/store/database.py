@@ -54,11 +54,21 @@ class Database:
         Writers queue up: each takes the same lock first, so they can't deadlock, and one waits at
         most WAIT_SECONDS for another. Raises StoreUnavailable.
         """
+        with self.marking() as connection:
+            if self._postgresql:
+                connection.execute(sa.select(tables.revision.c.value).with_for_update())
+            yield connection
+
+    @contextmanager
+    def marking(self) -> Iterator[Connection]:
+        """As `writing`, but on PostgreSQL it doesn't queue up behind an import that takes long: for
+        what changes a row or two of a table whose other writers do the same. Raises
+        StoreUnavailable.
+        """
         with self._errors(), self._writer.begin() as connection:
             self._check(connection)
             if self._postgresql:
                 connection.execute(sa.text(f"SET LOCAL lock_timeout = '{WAIT_SECONDS}s'"))
-                connection.execute(sa.select(tables.revision.c.value).with_for_update())
             yield connection
 
     def changed(self, connection: Connection) -> None:

@@ -11,8 +11,10 @@ from typing import Any, Optional
 import sqlalchemy as sa
 
 __all__ = [
+    "JOB_STATES",
     "LABELLED",
     "REVISIONS",
+    "UNFINISHED",
     "VERSION_TABLE",
     "WAITING",
     "activations",
@@ -21,6 +23,7 @@ __all__ = [
     "dialogues",
     "domains",
     "feedback",
+    "jobs",
     "judgements",
     "labels",
     "metadata",
@@ -31,10 +34,13 @@ __all__ = [
 ]
 
 #: The migrations this code knows, oldest first (alembic isn't imported to find out).
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 #: What `dialogues.review` may say: the dialogue waits for a person to label or check its states
 #: and isn't learned from until then; or a person did.
 WAITING, LABELLED = "waiting", "labelled"
+#: What `jobs.state` may say, and in which of them a job is still to be done.
+JOB_STATES = ("queued", "running", "done", "failed")
+UNFINISHED = JOB_STATES[:2]
 #: Alembic's table, under a name of ours: the database may have another program's as well.
 VERSION_TABLE = "onramp_version"
 
@@ -215,6 +221,51 @@ feedback = sa.Table(
         ["domain"], ["domains.name"], name="fk_feedback_domain", ondelete="CASCADE"
     ),
     sa.CheckConstraint("thumb IN ('up', 'down')", name="ck_feedback_thumb"),
+)
+
+# One row a job: adapting a domain once. At most one of a domain's is unfinished.
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("domain", sa.String, nullable=False),
+    sa.Column("number", sa.Integer, nullable=False, autoincrement=False),
+    sa.Column("state", sa.String, nullable=False),
+    # What is wanted, and by whom.
+    sa.Column("asked_by", sa.String, nullable=False),
+    sa.Column("inner_steps", sa.Integer),
+    sa.Column("force", sa.Boolean, nullable=False),
+    sa.Column("switch_anyway", sa.Boolean, nullable=False),
+    sa.Column("input_digest", sa.String),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("due_at", UtcDateTime, nullable=False),
+    # Who does it; a new token each time that somebody takes it.
+    sa.Column("owner", sa.String),
+    sa.Column("token", sa.String(32)),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("started_at", UtcDateTime),
+    sa.Column("heartbeat_at", UtcDateTime),
+    sa.Column("lease_until", UtcDateTime),
+    # How far it is, and what came of it.
+    sa.Column("step", sa.Integer),
+    sa.Column("total", sa.Integer),
+    sa.Column("loss", sa.Float),
+    sa.Column("version", sa.Integer),
+    sa.Column("outcome", sa.Text),
+    sa.Column("error", sa.Text),
+    sa.Column("finished_at", UtcDateTime),
+    sa.PrimaryKeyConstraint("domain", "number", name="pk_jobs"),
+    sa.ForeignKeyConstraint(
+        ["domain"], ["domains.name"], name="fk_jobs_domain", ondelete="CASCADE"
+    ),
+    sa.CheckConstraint("state IN ('queued', 'running', 'done', 'failed')", name="ck_jobs_state"),
+)
+_unfinished = jobs.c.state.in_(UNFINISHED)
+sa.Index(
+    "ix_jobs_unfinished",
+    jobs.c.domain,
+    unique=True,
+    sqlite_where=_unfinished,
+    postgresql_where=_unfinished,
 )
 
 # One row a pick between two replies; its service needn't be a domain of the store.

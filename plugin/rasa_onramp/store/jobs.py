@@ -1,0 +1,261 @@
+"""Jobs: adapting domains, shared out among the processes that do it.
+
+A job waits in the store until somebody claims it. Who does has a lease, and says again and again
+that it lives; who doesn't has lost the job to whoever claims it next. A domain has at most one
+unfinished job, which the table's index sees to.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Collection, Mapping, Optional, Tuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from rasa_onramp.errors import NotFound
+from rasa_onramp.store import tables
+from rasa_onramp.store.database import Database
+from rasa_onramp.store.job_rows import Job, Lease, clock, due_job, job_of, newest_job
+from rasa_onramp.store.leases import (
+    NOBODY,
+    NOT_BEGUN,
+    busy,
+    finish_job,
+    take,
+    write_held,
+    write_job,
+)
+from rasa_onramp.store.rows import require_domain
+
+__all__ = ["ATTEMPTS", "LEASE_SECONDS", "JobStore"]
+
+#: How often a job is begun before it counts as failed.
+ATTEMPTS = 3
+#: How long a job stays its owner's without a heartbeat.
+LEASE_SECONDS = 60.0
+#: What is waited after the first failure; twice as long after each further one.
+PAUSE_SECONDS = 10.0
+#: Jobs of a domain that are kept, the newest.
+KEPT = 20
+
+_COLUMNS = tables.jobs.c
+
+
+class JobStore:
+    """The jobs in the database."""
+
+    def __init__(self, database: Database):
+        self._database = database
+
+    def enqueue(
+        self,
+        domain: str,
+        *,
+        asked_by: str,
+        inner_steps: Optional[int] = None,
+        force: bool = False,
+        switch_anyway: bool = False,
+        input_digest: Optional[str] = None,
+    ) -> Tuple[Job, bool]:
+        """Ask that `domain` be adapted. Returns its job, and whether that is new: where one is
+        unfinished already, it is that one.
+
+        Without an `input_digest`, one that isn't begun yet is now wanted as said here, and at once.
+        With one (of what the domain is like), it stays as it is; and a domain whose newest job
+        failed with the same isn't tried again. Raises NotFound, StoreUnavailable.
+        """
+        wanted = {
+            "inner_steps": inner_steps,
+            "force": force,
+            "switch_anyway": switch_anyway,
+            "input_digest": input_digest,
+        }
+        with self._database.writing() as connection:
+            require_domain(connection, domain)
+            now = clock(connection)
+            newest = newest_job(connection, domain, now)
+            if newest is not None and newest.state == "queued" and input_digest is None:
+                again = {**wanted, "asked_by": asked_by, "due_at": now, "attempts": 0}
+                write_job(connection, newest, again)
+            elif newest is None or not (newest.unfinished or _same_failed(newest, input_digest)):
+                _insert(connection, domain, newest, now, {**wanted, "asked_by": asked_by})
+                return _there(connection, domain, now), True
+            return _there(connection, domain, now), False
+
+    def claim(
+        self,
+        owner: str,
+        *,
+        seconds: float = LEASE_SECONDS,
+        domains: Optional[Collection[str]] = None,
+    ) -> Optional[Lease]:
+        """Take the job that is due for longest, of these domains only if given; None if none is.
+
+        A running one whose lease has lapsed is due, too; after ATTEMPTS of those it has failed.
+        Any number of processes may claim at once, and no two get the same. Raises StoreUnavailable.
+        """
+        with self._database.marking() as connection:
+            while True:
+                now = clock(connection)
+                job = due_job(connection, now, domains)
+                if job is None:
+                    return None
+                if not job.lapsed or job.attempts < ATTEMPTS:
+                    return take(connection, job, owner, seconds, now, {})
+                error = f"{job.owner} was heard of no more, nor were the {ATTEMPTS - 1} before it"
+                write_job(connection, job, _failed(error, now))
+
+    def begin(
+        self,
+        domain: str,
+        owner: str,
+        *,
+        asked_by: str,
+        seconds: float = LEASE_SECONDS,
+        inner_steps: Optional[int] = None,
+        force: bool = False,
+        switch_anyway: bool = False,
+    ) -> Lease:
+        """Take a job of `domain` at once: a new one, or the one that waits, as wanted here.
+
+        Raises LeaseError where another process is at it, NotFound, StoreUnavailable.
+        """
+        wanted = {
+            "asked_by": asked_by,
+            "inner_steps": inner_steps,
+            "force": force,
+            "switch_anyway": switch_anyway,
+            "input_digest": None,
+        }
+        with self._database.writing() as connection:
+            require_domain(connection, domain)
+            now = clock(connection)
+            newest = newest_job(connection, domain, now)
+            if newest is not None and newest.state == "running" and not newest.lapsed:
+                raise busy(newest, now)
+            if newest is None or not newest.unfinished:
+                _insert(connection, domain, newest, now, wanted)
+            return take(connection, _there(connection, domain, now), owner, seconds, now, wanted)
+
+    def beat(
+        self,
+        lease: Lease,
+        *,
+        step: Optional[int] = None,
+        total: Optional[int] = None,
+        loss: Optional[float] = None,
+    ) -> None:
+        """Say that the lease's owner lives, and how far it is. A lease that has lapsed is good
+        again where nobody took the job. Raises LeaseError if somebody did, StoreUnavailable.
+        """
+        progress = {} if step is None else {"step": step, "total": total, "loss": loss}
+        with self._database.marking() as connection:
+            now = clock(connection)
+            until = now + timedelta(seconds=lease.seconds)
+            write_held(connection, lease, {**progress, "heartbeat_at": now, "lease_until": until})
+
+    def finish(self, lease: Lease, outcome: str, *, version: Optional[int] = None) -> None:
+        """The job is done without a new version, which AdapterStore.add would have stored with it.
+        Raises LeaseError, StoreUnavailable.
+        """
+        with self._database.marking() as connection:
+            finish_job(connection, lease, version=version, outcome=outcome)
+
+    def fail(self, lease: Lease, error: str, *, again: bool = False) -> bool:
+        """The attempt failed. With `again` the job is tried anew after a pause, but ATTEMPTS times
+        in all. Returns whether it is. Raises LeaseError, StoreUnavailable.
+        """
+        attempts = lease.job.attempts
+        again = again and attempts < ATTEMPTS
+        with self._database.marking() as connection:
+            now = clock(connection)
+            values = _failed(error, now)
+            if again:
+                due = now + timedelta(seconds=PAUSE_SECONDS * 2 ** (attempts - 1))
+                values = {**NOBODY, "state": "queued", "error": error, "due_at": due}
+            write_held(connection, lease, values)
+        return again
+
+    def release(self, lease: Lease) -> None:
+        """Give the job back, for another to do at once; it doesn't count as an attempt. Raises
+        LeaseError, StoreUnavailable.
+        """
+        with self._database.marking() as connection:
+            values = {**NOBODY, **NOT_BEGUN, "state": "queued", "due_at": clock(connection)}
+            write_held(connection, lease, {**values, "attempts": _COLUMNS.attempts - 1})
+
+    def cancel(self, domain: str) -> Job:
+        """Let the unfinished job of `domain` fail; who is at it stops, and stores nothing. Returns
+        the job. Raises NotFound, StoreUnavailable.
+        """
+        with self._database.writing() as connection:
+            require_domain(connection, domain)
+            now = clock(connection)
+            job = newest_job(connection, domain, now)
+            if job is None or not job.unfinished:
+                raise NotFound(
+                    f"domain {domain!r} has no unfinished job; `rasa-onramp jobs list` shows those "
+                    "there are"
+                )
+            write_job(connection, job, _failed("cancelled", now))
+            return _there(connection, domain, now)
+
+    def of(self, domain: str) -> Tuple[Job, ...]:
+        """The jobs of `domain` that are kept, newest first. Raises NotFound, StoreError,
+        StoreUnavailable.
+        """
+        with self._database.reading() as connection:
+            now = clock(connection)
+            rows = connection.execute(
+                sa.select(tables.jobs)
+                .where(_COLUMNS.domain == domain)
+                .order_by(_COLUMNS.number.desc())
+            ).all()
+            if not rows:
+                require_domain(connection, domain)
+        return tuple(job_of(row, now) for row in rows)
+
+    def newest(self) -> Tuple[Job, ...]:
+        """The newest job of each domain that has any, the one made last first. Raises StoreError,
+        StoreUnavailable.
+        """
+        last = sa.select(_COLUMNS.domain, sa.func.max(_COLUMNS.number).label("number"))
+        last = last.group_by(_COLUMNS.domain).subquery()
+        same = sa.and_(last.c.domain == _COLUMNS.domain, last.c.number == _COLUMNS.number)
+        with self._database.reading() as connection:
+            now = clock(connection)
+            rows = connection.execute(
+                sa.select(tables.jobs)
+                .join(last, same)
+                .order_by(_COLUMNS.created_at.desc(), _COLUMNS.domain)
+            ).all()
+        return tuple(job_of(row, now) for row in rows)
+
+
+def _there(connection: Connection, domain: str, now: datetime) -> Job:
+    job = newest_job(connection, domain, now)
+    assert job is not None
+    return job
+
+
+def _insert(
+    connection: Connection,
+    domain: str,
+    newest: Optional[Job],
+    now: datetime,
+    wanted: Mapping[str, Any],
+) -> None:
+    number = 1 if newest is None else newest.number + 1
+    row = {"domain": domain, "number": number, "state": "queued", "attempts": 0, **wanted}
+    connection.execute(sa.insert(tables.jobs).values(**row, created_at=now, due_at=now))
+    old = sa.and_(_COLUMNS.domain == domain, _COLUMNS.number <= number - KEPT)
+    connection.execute(sa.delete(tables.jobs).where(old))
+
+
+def _failed(error: str, now: datetime) -> Mapping[str, Any]:
+    return {"state": "failed", "error": error, "finished_at": now, "lease_until": None}
+
+
+def _same_failed(job: Job, input_digest: Optional[str]) -> bool:
+    return job.state == "failed" and input_digest is not None and input_digest == job.input_digest
