@@ -2,7 +2,7 @@
 
     python bench/ablations.py --data training_data/dev --services diving_centre,surf_school \\
         --json bench/results/ablations_dev.json
-    python bench/ablations_table.py --write
+    python bench/figures.py --write        # puts the tables into docs/ablations.md
 
 A setting differs from the default, the tracker as `rasa-onramp adapt` adapts it and a bot runs it,
 in one thing; it is measured on the same support sets and the same held-out dialogues. The
@@ -10,14 +10,13 @@ difference of joint goal accuracy is that of the turns of all of them, with its 
 bootstrap over each service's support sets and dialogues.
 
 Settings are chosen by training_data/dev, or SGD dev; never by dialogue_data, which the tracker is
-judged by. The file is written after each measurement; the same command goes on where it was
-stopped, and more --services, --seeds or --only add to what is there.
+judged by. What is measured is kept at once; the same command goes on where it was stopped, and more
+--services, --seeds or --only add to what is there.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from contextlib import closing
 from dataclasses import asdict
@@ -28,17 +27,20 @@ from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 from tqdm import tqdm
 
 from ablation_settings import ABLATIONS, Setting, named
-from ablations_table import Row, printed, summary
+from ablation_summary import summary
 from rasa_onramp.cli.corpora import read_all
 from rasa_onramp.cli.figures_file import write_figures
 from rasa_onramp.errors import ConfigError, OnrampError
 from rasa_onramp.evaluation.few_shot import measure
+from rasa_onramp.evaluation.journal import Journal, Row
 from rasa_onramp.evaluation.metrics import score_dialogue
 from rasa_onramp.evaluation.processes import in_processes
 from rasa_onramp.evaluation.protocol import Protocol, Split, choose_services, splits
 from rasa_onramp.metalearning.adaptation import Adaptation
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.model import StateTracker
+from result_tables.ablations import TABLE
+from result_tables.table import printed
 
 __all__ = ["main", "measured", "row_of"]
 
@@ -85,25 +87,6 @@ def measured(
         yield from found
 
 
-def begun(path: Path, settings: Row) -> List[Row]:
-    """The rows that are there already. Raises ConfigError if they were measured otherwise."""
-    if not path.is_file():
-        return []
-    known = json.loads(path.read_text(encoding="utf-8"))
-    for name, value in settings.items():
-        if known["settings"].get(name) != value:
-            raise ConfigError(
-                f"{path} was measured with another {name}: {known['settings'].get(name)}, "
-                f"not {value}; give another --json"
-            )
-    return list(known["runs"])
-
-
-def write(path: Path, settings: Row, rows: Sequence[Row], lines: Sequence[Row]) -> None:
-    """Whole or not at all, a row a line."""
-    write_figures(str(path), {"settings": settings, "summary": list(lines), "runs": list(rows)})
-
-
 def options_of(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -136,28 +119,29 @@ def main(arguments: Optional[Sequence[str]] = None, tracker: Optional[StateTrack
         "default": asdict(Adaptation.of(tracker, SHOTS, offers=True)),
         "checkpoint": tracker.digest,
     }
-    rows = begun(options.json, settings)
-    done = {(row["setting"], row["service"], row["seed"]) for row in rows}
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    journal = Journal.beside(options.json, settings)
+    done = {(row["setting"], row["service"], row["seed"]) for row in journal.rows}
     pieces = [
         (setting, split)
         for split in splits(corpus, services, protocol)
         for setting in chosen
         if (setting.name, split.schema.name, split.seed) not in done
     ]
-    options.json.parent.mkdir(parents=True, exist_ok=True)
     found = measured(tracker, pieces, protocol, jobs=options.jobs, checkpoint=options.checkpoint)
     began = time.monotonic()
     with tqdm(total=len(pieces), desc="ablations", disable=None) as bar, closing(found):
         for row in found:
-            rows.append(row)
-            write(options.json, settings, rows, [])
+            journal.add([row])
             bar.set_postfix_str(f"{row['service']} {row['setting']}")
             bar.update()
             if options.minutes is not None and time.monotonic() - began > 60 * options.minutes:
                 break
-    lines = summary(rows, named(None))
-    write(options.json, settings, rows, lines)
-    print(printed(lines))
+    lines = summary(journal.rows, named(None))
+    results = {"settings": settings, "summary": lines, "runs": journal.rows}
+    write_figures(str(options.json), results)
+    journal.close()
+    print(printed(TABLE, [results]))
 
 
 if __name__ == "__main__":

@@ -26,13 +26,13 @@ writing its data, `rasa train`, loading the model and a turn; for ours `rasa-onr
 for beside the import: the gradient steps. Memory is the largest process's peak. How figures are
 computed stands in peer/scores.py. In the table `*` marks the best of a column.
 
-Rows go into the JSON file as they are done; the same command goes on where it was stopped.
+Rows are kept as they are done; the same command goes on where it was stopped, and more services,
+seeds or methods add to what is in the JSON file.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import subprocess
@@ -41,7 +41,7 @@ import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Tuple
 
 from tqdm import tqdm
 
@@ -50,13 +50,13 @@ from peer.scores import figures
 from peer.work import Outcome, prepare
 from rasa_onramp.cli.corpora import read_all
 from rasa_onramp.cli.figures_file import write_figures
+from rasa_onramp.errors import OnrampError
+from rasa_onramp.evaluation.journal import Journal, Row
 from rasa_onramp.evaluation.protocol import Protocol, Split, choose_services, splits
 from rasa_onramp.tracker.checkpoint import load_tracker
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("rasa", "tensorflow", "torch", "transformers", "scikit-learn", "sklearn-crfsuite")
-
-Row = Dict[str, Any]
 
 
 def main() -> None:
@@ -84,8 +84,8 @@ def main() -> None:
         "versions": {"python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
         "machine": machine(),
     }
-    rows = begun(options.json, settings)
-    done = {(row["service"], row["seed"], row["method"]) for row in rows}
+    journal = Journal.beside(options.json, settings, key="rows")
+    done = {(row["service"], row["seed"], row["method"]) for row in journal.rows}
     work = [
         (split, method)
         for split in splits(corpus, services, protocol)
@@ -95,9 +95,13 @@ def main() -> None:
     with tqdm(work, desc="peers", unit="run", disable=None) as bar:
         for split, method in bar:
             bar.set_postfix_str(f"{split.schema.name} {split.seed} {method}")
-            rows.append(measure(split, method, options))
-            write(options.json, settings, rows)
-    print(report(rows))
+            journal.add([measure(split, method, options)])
+    if options.json is not None:
+        lines = [{"method": name, **line} for name, line in summaries(journal.rows).items()]
+        figures_of_all = {"settings": settings, "summary": lines, "rows": journal.rows}
+        write_figures(str(options.json), figures_of_all)
+    journal.close()
+    print(report(journal.rows))
 
 
 def measure(split: Split, method: str, options: argparse.Namespace) -> Row:
@@ -151,28 +155,6 @@ def run(method: str, folder: Path, threads: int) -> float:
     return usage.ru_maxrss / 1024
 
 
-def begun(path: Optional[Path], settings: Mapping[str, Any]) -> List[Row]:
-    """The rows that the file already has. Ends with an error where they were measured otherwise."""
-    if path is None or not path.exists():
-        return []
-    found = json.loads(path.read_text(encoding="utf-8"))
-    other = [name for name in settings if found["settings"].get(name) != settings[name]]
-    if other:
-        raise SystemExit(
-            f"{path} was measured with other {', '.join(other)}; "
-            "give the same options, or name another --json"
-        )
-    return found["rows"]
-
-
-def write(path: Optional[Path], settings: Mapping[str, Any], rows: Sequence[Row]) -> None:
-    """Replace the file by one with all rows."""
-    if path is None:
-        return
-    lines = [{"method": method, **line} for method, line in summaries(rows).items()]
-    write_figures(str(path), {"settings": settings, "summary": lines, "rows": list(rows)})
-
-
 def machine() -> Dict[str, Any]:
     """What it runs on."""
     name = platform.processor()
@@ -210,4 +192,7 @@ def _methods(text: str) -> Tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OnrampError as error:
+        raise SystemExit(f"peers.py: {error}") from None

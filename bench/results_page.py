@@ -12,13 +12,14 @@ import argparse
 import base64
 import io
 import json
+import re
 import sys
 from html import escape
 from pathlib import Path
 from typing import List, Sequence, Tuple
 
 from rasa_onramp.errors import ConfigError
-from result_tables import RESULTS, TABLES, Grid, Table
+from result_tables import RESULTS, TABLES, Content, Table
 
 STYLE = """
   :root { color-scheme: light dark; --line: #8886; --soft: #8882; }
@@ -86,21 +87,28 @@ def page(folder: Path, tables: Sequence[Table] = TABLES) -> Tuple[str, List[str]
 
 def _section(table: Table, paths: Sequence[Path]) -> str:
     results = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    names = ", ".join(path.name for path in paths)
     parts = [
         f'<section id="{escape(table.name)}">',
         f"<h2>{escape(table.title)}</h2>",
-        f"<p>{escape(table.about)} From {escape(', '.join(path.name for path in paths))}.</p>",
-        _html(table.make(results)),
+        f"<p>{_text(table.about)} From {escape(names)}.</p>",
     ]
-    if table.curve is not None:
-        drawn = io.BytesIO()
-        table.curve(results, drawn)
-        data = base64.b64encode(drawn.getvalue()).decode("ascii")
-        parts.append(f'<p><img src="data:image/png;base64,{data}" alt="{escape(table.title)}"></p>')
-    if table.command:
-        parts.append(f"<pre>{escape(table.command)}</pre>")
+    for part, content in table.shown(results):
+        if part.name != table.name:
+            parts.append(f'<h3 id="{escape(part.name)}">{escape(part.title)}</h3>')
+        if part.about:
+            parts.append(f"<p>{_text(part.about)}</p>")
+        parts.append(_html(content))
+        if part.curve is not None:
+            drawn = io.BytesIO()
+            part.curve(results, drawn)
+            data = base64.b64encode(drawn.getvalue()).decode("ascii")
+            parts.append(
+                f'<p><img src="data:image/png;base64,{data}" alt="{escape(part.title)}"></p>'
+            )
+    parts.append(f"<pre>{escape(table.command)}</pre>")
     for path, found in zip(paths, results):
-        if table.command and "settings" in found:
+        if "settings" in found:
             settings = escape(json.dumps(found["settings"], indent=1, ensure_ascii=False))
             name = escape(path.name)
             parts.append(f"<details><summary>Settings of {name}</summary><pre>{settings}</pre>")
@@ -108,16 +116,25 @@ def _section(table: Table, paths: Sequence[Path]) -> str:
     return "\n".join([*parts, "</section>\n"])
 
 
-def _html(grid: Grid) -> str:
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in grid.header)
+def _html(content: Content) -> str:
+    if isinstance(content, str):
+        return "\n".join(f"<p>{_text(each)}</p>" for each in content.split("\n\n"))
+    head = "".join(f"<th>{_text(cell)}</th>" for cell in content.header)
     rows = "".join(
-        f"<tr><th>{escape(row[0])}</th>{''.join(f'<td>{escape(c)}</td>' for c in row[1:])}</tr>\n"
-        for row in grid.rows
+        f"<tr><th>{_text(row[0])}</th>{''.join(f'<td>{_text(c)}</td>' for c in row[1:])}</tr>\n"
+        for row in content.rows
     )
+    note = f"\n<p>{_text(content.note)}</p>" if content.note else ""
     return (
         f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n'
-        f"<tbody>\n{rows}</tbody></table></div>"
+        f"<tbody>\n{rows}</tbody></table></div>{note}"
     )
+
+
+def _text(markdown: str) -> str:
+    """What our tables and sentences have of Markdown: bold and code."""
+    bold = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", escape(markdown))
+    return re.sub(r"`(.+?)`", r"<code>\1</code>", bold)
 
 
 if __name__ == "__main__":

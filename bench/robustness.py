@@ -1,15 +1,15 @@
 """How far figures fall when schemas, users or support dialogues aren't as they should be.
 
     python bench/robustness.py --data $SGD/dev --paraphrases $SGD/sgd_x/data/v*/dev --json OUT
-    python bench/robustness.py --page      # measures nothing: results into docs/robustness.md
+    python bench/figures.py --write        # puts what is in bench/results into docs/robustness.md
 
 Zero-shot, plainly fine-tuned and adapted trackers are measured on services unseen in training, as
 `rasa-onramp evaluate` draws them: under paraphrased schemas (SGD-X), other orders of the schema,
 typos, other cases, wrong labels, and a support set that never mentions a slot; docs/robustness.md
 says what each is. Then domains are onboarded in different orders, which must change nothing.
 
-OUT is whole after every row: run the same command again, with more services, methods or conditions
-if you like, and it goes on from there.
+Rows are kept in OUT.journal as they are measured, and are in OUT at the end. The same command goes
+on where it was stopped; one with other services, methods or conditions adds to what is there.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ from typing import Any, Dict, Optional, Sequence
 from tqdm import tqdm
 
 from rasa_onramp.cli.corpora import read_all
+from rasa_onramp.cli.figures_file import write_figures
 from rasa_onramp.cli.training_corpora import training_tasks
 from rasa_onramp.dialogue import Corpus
 from rasa_onramp.errors import ConfigError, OnrampError
+from rasa_onramp.evaluation.journal import Journal
 from rasa_onramp.evaluation.methods import METHODS
 from rasa_onramp.evaluation.protocol import Protocol, choose_services
 from rasa_onramp.runtime.background import load_background
@@ -34,10 +36,11 @@ from rasa_onramp.runtime.embedding import CachedEmbed
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.encoder import SentenceEncoder
 from rasa_onramp.tracker.model import StateTracker
+from result_tables.robustness import TABLE
+from result_tables.table import printed
 from robustness_parts.conditions import GROUPS, Study, Variants, studies
-from robustness_parts.measuring import Journal, measured, planned
+from robustness_parts.measuring import Row, key_of, measured, planned
 from robustness_parts.order import routing, tracking
-from robustness_parts.page import PAGE, RESULTS, filled, load, printed
 from robustness_parts.summary import missed_slots, sensitivities, summarise
 
 #: Orders in which domains are onboarded: to track (each adapts them all), and to route.
@@ -45,14 +48,10 @@ TRACKING_ORDERS, ROUTING_ORDERS = 2, 3
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> None:
-    """Measure and print, or write the page."""
+    """Measure and print."""
     options = _parsed(arguments)
     try:
-        if options.page:
-            page = filled(PAGE.read_text(encoding="utf-8"), load(options.json or RESULTS))
-            PAGE.write_text(page, encoding="utf-8")
-        else:
-            print(printed(run(options, load_tracker(options.checkpoint))))
+        print(printed(TABLE, [run(options, load_tracker(options.checkpoint))]))
     except OnrampError as error:
         sys.exit(f"robustness.py: {error}")
 
@@ -60,7 +59,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
 def _parsed(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("--data", help="folder in SGD's format, YAML file or folder of them")
+    add("--data", required=True, help="folder in SGD's format, YAML file or folder of them")
     add("--paraphrases", nargs="+", default=[], help="folders of the same schemas in other words")
     add("--services", default="unseen", help="unseen, all, or names with commas")
     add("--shots", type=int, default=5, help="support dialogues")
@@ -76,10 +75,7 @@ def _parsed(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
     add("--resamples", type=int, default=10_000, help="of the intervals' bootstrap; 40 or more")
     add("--checkpoint", help="folder of a tracker; default: the one that ships")
     add("--json", type=Path, help="where results are written, and taken up")
-    add("--page", action="store_true", help="put the results into docs/robustness.md")
     options = parser.parse_args(arguments)
-    if not options.page and not options.data:
-        parser.error("--data: name the dialogues to measure on")
     if options.json and not options.json.absolute().parent.is_dir():
         parser.error(f"--json: {options.json.parent} is no folder; create it first")
     least = {"shots": 1, "seeds": 1, "limit": 1, "order_steps": 1, "order_adapted": 1}
@@ -118,17 +114,24 @@ def run(options: argparse.Namespace, tracker: StateTracker) -> Dict[str, Any]:
         "finetune": {"rate": protocol.finetuning.rate, "epochs": protocol.finetuning.epochs},
         "checkpoint": tracker.digest,
     }
-    journal = Journal(options.json, settings)
+    journal = Journal.beside(options.json, settings)
     _measure(tracker, found, protocol, options.conditions, journal)
-    if options.order_domains and "order" not in journal.parts:
+    order = journal.finished.get("order")
+    if options.order_domains and order is None:
         every = [*services, *(name for name in corpus.schemas if name not in services)]
-        journal.write(order=_order(tracker, corpus, every, protocol, options))
-    journal.write(
-        summary=summarise(journal.rows, options.resamples),
-        sensitivity=sensitivities(journal.rows),
-        missed_slots=missed_slots(journal.rows, options.resamples),
-    )
-    return {"settings": settings, **journal.parts, "runs": journal.rows}
+        order = _order(tracker, corpus, every, protocol, options)
+    results = {
+        "settings": settings,
+        **({} if order is None else {"order": order}),
+        "summary": summarise(journal.rows, options.resamples),
+        "sensitivity": sensitivities(journal.rows),
+        "missed_slots": missed_slots(journal.rows, options.resamples),
+        "runs": journal.rows,
+    }
+    if options.json is not None:
+        write_figures(str(options.json), results)
+    journal.close()
+    return results
 
 
 def _variants(options: argparse.Namespace) -> Variants:
@@ -146,16 +149,16 @@ def _measure(
     found: Sequence[Study],
     protocol: Protocol,
     groups: Sequence[str],
-    journal: Journal,
+    journal: Journal[Row],
 ) -> None:
     keys = [key for study in found for key in planned(study, protocol.methods, groups)]
-    done = journal.done
+    done = {key_of(row) for row in journal.rows}
     with tqdm(
         total=len(keys), initial=sum(key in done for key in keys), unit="row", disable=None
     ) as bar:
         for study in found:
             for row in measured(tracker, study, protocol, groups, done):
-                journal.add(row)
+                journal.add([row])
                 bar.set_postfix_str(f"{row['service']} {row['method']}, {row['condition']}")
                 bar.update()
 

@@ -1,32 +1,52 @@
 """How well messages are routed, on the held-out dialogues of dialogue_data.
 
-    python bench/routing.py [--folder dialogue_data] [--sgd ../shared/data/sgd/dev] [--json OUT]
-        [--metric RUN/metric]
+    python bench/routing.py [--folder dialogue_data] [--sgd ../shared/data/sgd/dev]
+        [--metric RUN/metric …] [--json OUT]
 
 All domains of the folder are onboarded with their support dialogues. Counted are: openings (a first
 message, no domain active), follow-ups (a later message, its domain active), switches (a first
 message while another domain is active), and messages that are none of any domain's: the ones
 labelled out of scope, and, with --sgd, first messages of that folder's single-service dialogues.
+Each --metric is a learned space to route by, beside embeddings as they are.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import random
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
+from rasa_onramp.cli.figures_file import write_figures
+from rasa_onramp.dialogue import Corpus
 from rasa_onramp.formats import read
 from rasa_onramp.metalearning.metric.checkpoint import load_metric
-from rasa_onramp.runtime.background import load_background
+from rasa_onramp.runtime.background import Background, load_background
 from rasa_onramp.runtime.domain_index import DomainIndex
 from rasa_onramp.runtime.embedding import CachedEmbed
 from rasa_onramp.runtime.router import Router
 from rasa_onramp.tracker.encoder import SentenceEncoder
+from result_tables.routing import OWN
+from result_tables.table import printed
 
 ROOT = Path(__file__).resolve().parent.parent
+
+#: The router as it is without a metric.
+PLAIN = "embeddings as they are"
+
+STRANGERS = 300
+
+
+@dataclass(frozen=True)
+class Messages:
+    """First and later messages with their domains, those of none, and other services'."""
+
+    openings: Tuple[Tuple[str, str], ...]
+    later: Tuple[Tuple[str, str], ...]
+    strangers: Tuple[str, ...]
+    foreign: Tuple[str, ...]
 
 
 def main() -> None:
@@ -34,65 +54,88 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, default=ROOT / "dialogue_data")
     parser.add_argument("--sgd", type=Path, default=None)
-    parser.add_argument("--metric", type=Path, default=None, help="a learned one to route by")
+    parser.add_argument("--metric", type=Path, action="append", default=[], help="repeatable")
     parser.add_argument("--json", type=Path, default=None)
     parser.add_argument("--wrong", action="store_true", help="print what was routed wrongly")
     options = parser.parse_args()
-    embed, background = CachedEmbed(SentenceEncoder.load().embed), load_background()
-    if options.metric is not None:
-        background = background.seen_by(load_metric(options.metric, "domains"))
-    router = Router(embed, background)
-    indexes: Dict[str, DomainIndex] = {}
+    metrics = [load_metric(folder, "domains") for folder in options.metric]
+    plain = load_background()
+    spaces: Dict[str, Background] = {PLAIN: plain}
+    spaces.update({metric.method: plain.seen_by(metric) for metric in metrics})
+    corpora = [read(path) for path in sorted(options.folder.glob("*.yml"))]
+    asked = messages(corpora, options.sgd)
+    embed = CachedEmbed(SentenceEncoder.load().embed, size=1_000_000)
+    results = {
+        "settings": {"metrics": {m.method: {"digest": m.digest, **m.card} for m in metrics}},
+        "summary": [
+            {"method": name, "kinds": figures(corpora, asked, embed, space, options.wrong)}
+            for name, space in spaces.items()
+        ],
+    }
+    print(printed(OWN, [results]))
+    if options.json is not None:
+        write_figures(str(options.json), results)
+
+
+def messages(corpora: Sequence[Corpus], sgd: Optional[Path]) -> Messages:
+    """What the held-out dialogues' users say, and so many first messages of `sgd`."""
     openings: List[Tuple[str, str]] = []
     later: List[Tuple[str, str]] = []
     strangers: List[str] = []
-    for path in sorted(options.folder.glob("*.yml")):
-        corpus = read(path)
-        for name, schema in corpus.schemas.items():
-            support = [d for d in corpus.dialogues if d.split == "support"]
-            indexes[name] = DomainIndex.build(schema, support, embed, background)
-        for dialogue in corpus.dialogues:
-            if dialogue.split != "held-out":
-                continue
-            for number, turn in enumerate(dialogue.turns):
-                if turn.is_user and turn.state is None:
-                    strangers.append(turn.text)
-                elif turn.is_user:
-                    (later if number else openings).append((dialogue.domain, turn.text))
+    for dialogue in (d for corpus in corpora for d in corpus.dialogues if d.split == "held-out"):
+        for number, turn in enumerate(dialogue.turns):
+            if turn.is_user and turn.state is None:
+                strangers.append(turn.text)
+            elif turn.is_user:
+                (later if number else openings).append((dialogue.domain, turn.text))
     foreign: List[str] = []
-    if options.sgd is not None:
-        dialogues = read(options.sgd, "sgd").dialogues
+    if sgd is not None:
+        dialogues = read(sgd, "sgd").dialogues
         ids = Counter(d.id for d in dialogues)
         single = [d.turns[0].text for d in dialogues if ids[d.id] == 1]
-        foreign = random.Random(0).sample(single, 300)
+        foreign = random.Random(0).sample(single, STRANGERS)
+    return Messages(tuple(openings), tuple(later), tuple(strangers), tuple(foreign))
 
-    def rate(rows: List[Tuple[str, str, Optional[str]]]) -> Dict[str, float]:
+
+def figures(
+    corpora: Sequence[Corpus],
+    asked: Messages,
+    embed: CachedEmbed,
+    space: Background,
+    show_wrong: bool = False,
+) -> Dict[str, Dict[str, Any]]:
+    """By kind of message: how many, and the share that goes right and to another domain."""
+    router = Router(embed, space)
+    indexes = {
+        name: DomainIndex.build(
+            schema, [d for d in corpus.dialogues if d.split == "support"], embed, space
+        )
+        for corpus in corpora
+        for name, schema in corpus.schemas.items()
+    }
+
+    def rate(rows: Sequence[Tuple[str, str, Optional[str]]]) -> Dict[str, Any]:
         right = wrong = 0
         for wanted, text, active in rows:
             found = router.route(text, indexes, active=active)
             right += found.domain == wanted
             wrong += found.domain not in (wanted, None)
-            if options.wrong and found.domain != wanted:
+            if show_wrong and found.domain != wanted:
                 print(f"  {wanted}, active {active} → {found.domain} {found.score:.2f}: {text}")
         return {"messages": len(rows), "right": right / len(rows), "another": wrong / len(rows)}
 
-    figures: Dict[str, Dict[str, float]] = {
-        "openings": rate([(domain, text, None) for domain, text in openings]),
-        "follow-ups": rate([(domain, text, domain) for domain, text in later]),
+    found: Dict[str, Dict[str, Any]] = {
+        "openings": rate([(domain, text, None) for domain, text in asked.openings]),
+        "follow-ups": rate([(domain, text, domain) for domain, text in asked.later]),
         "switches": rate(
-            [(d, text, other) for d, text in openings for other in indexes if other != d]
+            [(d, text, other) for d, text in asked.openings for other in indexes if other != d]
         ),
     }
-    for name, texts in (("out of scope", strangers), ("other services", foreign)):
+    for name, texts in (("out of scope", asked.strangers), ("other services", asked.foreign)):
         if texts:
             taken = [router.route(text, indexes).domain is not None for text in texts]
-            figures[name] = {"messages": len(taken), "right": 1 - sum(taken) / len(taken)}
-    print(f"{'':16}{'messages':>9}{'right':>8}{'another domain':>16}")
-    for name, row in figures.items():
-        another = f"{row['another']:.3f}" if "another" in row else ""
-        print(f"{name:16}{row['messages']:>9}{row['right']:>8.3f}{another:>16}")
-    if options.json is not None:
-        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+            found[name] = {"messages": len(taken), "right": 1 - sum(taken) / len(taken)}
+    return found
 
 
 if __name__ == "__main__":

@@ -40,6 +40,8 @@ from rasa_onramp.runtime.embedding import CachedEmbed
 from rasa_onramp.runtime.router import Router
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.encoder import SentenceEncoder
+from result_tables.routing import MANY
+from result_tables.table import printed
 
 ROOT = Path(__file__).resolve().parent.parent
 SHOTS, ASKED = 5, 6
@@ -115,7 +117,7 @@ def main() -> None:
         },
         "summary": rows,
     }
-    print(table(rows))
+    print(printed(MANY, [found]))
     if options.json is not None:
         options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
@@ -203,25 +205,6 @@ def interval(
     second = {("draws", n): minus[n][key] if minus is not None else 0.0 for n in range(len(runs))}
     found = paired_difference(first, second, statistics.fmean, resamples=2000)
     return found.value, found.low, found.high
-
-
-def table(rows: Sequence[Dict[str, Any]]) -> str:
-    """The summary as Markdown, with the intervals of differences to the plain space."""
-    shown = [key for key in FIGURES if key != "ms"]
-    lines = [
-        "| domains | space | right | best | taken | AUROC |",
-        "|---" * (2 + len(shown)) + "|",
-    ]
-    for row in rows:
-        cells = []
-        for key in shown:
-            cell = f"{row[key][0]:.3f}"
-            if "minus plain" in row:
-                _, low, high = row["minus plain"][key]
-                cell += f" [{low:+.3f}, {high:+.3f}]"
-            cells.append(cell)
-        lines.append(f"| {row['domains']} | {row['method']} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,28 @@
-"""Every table of figures that README.md, docs/results.md and the results page show.
+"""Every table of figures that README.md, docs/ and the results page show.
 
 To add one: write a function from what your command wrote into bench/results to a Grid, put a Table
-with it into the TABLES of a module here, and name the module below. Files that aren't there (yet)
-are no error: their tables are left out.
+with it into the TABLES of a module here (or make it the module's TABLE), and name it below.
+Files that aren't there (yet) are no error: docs/results.md then lists the table as not measured.
 """
 
 from __future__ import annotations
 
 from typing import Tuple
 
-from result_tables import peers, replies, speed, tracker
-from result_tables.table import RESULTS, Grid, Table, markdown
+from result_tables import (
+    ablations,
+    cost,
+    peers,
+    rates,
+    replies,
+    robustness,
+    routing,
+    speed,
+    tracker,
+)
+from result_tables.table import RESULTS, Content, Grid, Part, Table, markdown
 
-__all__ = ["RESULTS", "TABLES", "Grid", "Table", "markdown"]
+__all__ = ["RESULTS", "TABLES", "Content", "Grid", "Part", "Table", "markdown"]
 
 #: In the order that they are shown in.
 TABLES: Tuple[Table, ...] = (
@@ -20,4 +30,9 @@ TABLES: Tuple[Table, ...] = (
     *peers.TABLES,
     *replies.TABLES,
     *speed.TABLES,
+    cost.TABLE,
+    robustness.TABLE,
+    ablations.TABLE,
+    *routing.TABLES,
+    *rates.TABLES,
 )

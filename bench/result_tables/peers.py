@@ -61,9 +61,9 @@ TABLES = (
         "before. The best of a column is bold; what a bot costs is compared among whole bots. "
         "The peers' settings stand in bench/peers.py and bench/peer/.",
         ("peers_sgd_dev.json",),
-        "python bench/peers.py --data $SGD/dev --services Alarm_1,Movies_2,… --methods "
-        "rasa,rasa-crf,probe,in-context,finetune,imported,adapted "
-        "--json bench/results/peers_sgd_dev.json",
+        "python bench/peers.py --data $SGD/dev --services Alarm_1,Movies_2,Hotels_4 \\\n"
+        "  --methods rasa,rasa-crf,probe,in-context,finetune,imported,adapted \\\n"
+        "  --json bench/results/peers_sgd_dev.json",
         peers,
     ),
 )

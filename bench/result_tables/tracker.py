@@ -16,7 +16,7 @@ from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.intervals import MAIN, comparisons, estimates
 from rasa_onramp.evaluation.methods import METHOD_NAMES
 from rasa_onramp.evaluation.plots import few_shot_curve
-from result_tables.table import Grid, Results, Table
+from result_tables.table import Grid, Part, Results, Table
 
 __all__ = ["SHOTS", "TABLES", "headline"]
 
@@ -118,22 +118,38 @@ def curve(results: Sequence[Results], file: BinaryIO, *, title: str) -> None:
     few_shot_curve(estimates(_runs(results), _splits(results)), file, title)
 
 
-def _tables(name: str, title: str, about: str, files: Tuple[str, ...], command: str) -> List[Table]:
-    """All tables of one evaluation."""
-    draw = partial(curve, title=title)
-    same = "Of the same runs."
-    return [
-        Table(name, f"{title}: five dialogues", about, files, command, five),
-        Table(f"{name}-sizes", f"{title}: few-shot curve", same, files, "", by_size, draw),
-        Table(f"{name}-costs", f"{title}: what learning takes", same, files, "", costs),
-        Table(f"{name}-services", f"{title}: by service", same, files, "", by_service),
-    ]
+def _parts(name: str) -> Tuple[Part, ...]:
+    return (
+        Part(f"{name}-sizes", "By number of dialogues", by_size),
+        Part(f"{name}-services", f"By service, {SHOTS} dialogues", by_service),
+    )
 
+
+_CURVE = "Few-shot curve, SGD dev, services unseen in training"
 
 TABLES: Tuple[Table, ...] = (
-    *_tables(
+    Table(
+        "few-shot",
+        _CURVE,
+        "Single-service dialogues of SGD dev, text only. JGA is joint goal accuracy, the mean over "
+        "turns, with its 95% interval; differences are paired. Intervals are by bootstrap over "
+        "support sets and dialogues, services as they are; p is of a paired permutation test of "
+        "this one difference.",
+        ("few_shot_sgd_dev.json",),
+        """\
+rasa-onramp evaluate --data $SGD/dev --services unseen --shots 0,1,2,5,10 --seeds 5 --limit 6 \\
+  --method zero-shot,finetune,adapted --jobs 2 --threads 1 \\
+  --json bench/results/few_shot_sgd_dev.json --resume""",
+        by_size,
+        partial(curve, title=_CURVE),
+        parts=(
+            Part("few-shot-costs", "What learning takes", costs),
+            Part("few-shot-services", f"By service, {SHOTS} dialogues", by_service),
+        ),
+    ),
+    Table(
         "sgd",
-        "SGD dev, services unseen in training",
+        "Five dialogues, SGD dev, services unseen in training",
         "Single-service dialogues of SGD dev, text only. JGA is joint goal accuracy, the mean over "
         "turns, ± the standard deviation over support sets. Intervals are 95%, by bootstrap over "
         "support sets and dialogues, services as they are; p is of a paired permutation test of "
@@ -144,16 +160,20 @@ for s in Alarm_1,Banks_2,Flights_3,Services_4 Hotels_4,Media_2,Movies_2,Restaura
   rasa-onramp evaluate --data $SGD/dev --services $s --shots 0,5 --seeds 5 --limit 5 \\
     --threads 1 --json $s.json   # sgd_dev_unseen_a.json, sgd_dev_unseen_b.json
 done""",
+        five,
+        parts=(*_parts("sgd"), Part("headline", "In a sentence", headline, quoted=True)),
     ),
-    *_tables(
+    Table(
         "own",
-        "Our own four domains",
+        "Five dialogues, our own four domains",
         "The support and held-out dialogues of dialogue_data/, the bot's own values marked as in a "
         "running bot; seeds shuffle the support.",
         ("own_domains.json",),
         """\
 rasa-onramp evaluate --data dialogue_data --services all --own-split --offers --shots 0,5 \\
   --seeds 3 --threads 1 --json own_domains.json""",
+        five,
+        parts=_parts("own"),
     ),
 )
 

@@ -1,15 +1,12 @@
-"""Methods taught by lessons and measured in their conditions: a row each, kept at once."""
+"""Methods taught by lessons and measured in their conditions: a row each."""
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, Collection, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Collection, Iterator, List, Mapping, Sequence, Tuple
 
 from rasa_onramp.dialogue import Dialogue, Schema, State
-from rasa_onramp.errors import ConfigError
+from rasa_onramp.evaluation.journal import Row
 from rasa_onramp.evaluation.methods import learn
 from rasa_onramp.evaluation.metrics import aggregate, score_dialogue
 from rasa_onramp.evaluation.protocol import Protocol
@@ -17,11 +14,10 @@ from rasa_onramp.tracker.decoding import track_dialogues
 from rasa_onramp.tracker.model import StateTracker
 from robustness_parts.conditions import Condition, Study, lessons
 
-__all__ = ["Journal", "Key", "Row", "key_of", "measured", "planned"]
+__all__ = ["Key", "Row", "key_of", "measured", "planned"]
 
 #: service, seed, condition, method
 Key = Tuple[str, int, str, str]
-Row = Dict[str, Any]
 
 
 def key_of(row: Mapping[str, Any]) -> Key:
@@ -113,55 +109,3 @@ def _of_slot(schema: Schema, slot: str, dialogue: Dialogue, states: Sequence[Sta
     return [
         round(s.average_goal_accuracy, 4) for s in scores if s.average_goal_accuracy is not None
     ]
-
-
-class Journal:
-    """A results file that is whole after every row, so that a run can be stopped and taken up.
-
-    `settings` are what all its rows have in common; `path` None keeps nothing. Raises ConfigError
-    if the file was made under other settings, or is none of ours.
-    """
-
-    def __init__(self, path: Optional[Path], settings: Mapping[str, Any]):
-        self.path = path
-        self.settings = json.loads(json.dumps(settings))
-        self.rows: List[Row] = []
-        self.parts: Dict[str, Any] = {}
-        if path is not None and path.exists():
-            self._take_up(path)
-
-    def _take_up(self, path: Path) -> None:
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            settings, self.rows = dict(found["settings"]), list(found["runs"])
-        except (ValueError, KeyError, TypeError):
-            raise ConfigError(f"{path} holds no results of this program; name another") from None
-        for name in sorted({*settings, *self.settings}):
-            if settings.get(name) != self.settings.get(name):
-                raise ConfigError(
-                    f"{path} was made with {name} {settings.get(name)!r}, not "
-                    f"{self.settings.get(name)!r}; name another file or take the same settings"
-                )
-        # what is summed up is summed up anew
-        self.parts = {name: found[name] for name in ("order",) if name in found}
-
-    @property
-    def done(self) -> Collection[Key]:
-        """The rows that are there."""
-        return {key_of(row) for row in self.rows}
-
-    def add(self, row: Row) -> None:
-        """Keep a row."""
-        self.rows.append(row)
-        self.write()
-
-    def write(self, **parts: Any) -> None:
-        """Keep what was made of the rows."""
-        self.parts.update(parts)
-        if self.path is None:
-            return
-        head = json.dumps({"settings": self.settings, **self.parts}, indent=1, allow_nan=False)
-        rows = ",\n  ".join(json.dumps(row, allow_nan=False) for row in self.rows)
-        new = self.path.with_suffix(self.path.suffix + ".new")
-        new.write_text(f'{head[:-2]},\n "runs": [\n  {rows}\n ]\n}}\n', encoding="utf-8")
-        os.replace(new, self.path)

@@ -1,4 +1,4 @@
-"""bench/ablations.py measures what it says, goes on where it stopped, and made its page."""
+"""bench/ablations.py measures what it says, goes on where it stopped, and sums up rightly."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from rasa_onramp.formats.yaml import write_yaml
 from rasa_onramp.metalearning.adaptation import Adaptation
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.model import StateTracker
+from result_tables import Grid
+from result_tables import ablations as tables
 from tiny_tracker import corpus, tiny_tracker
 
 CORPUS = corpus(services=2, dialogues=8)
@@ -43,7 +45,7 @@ def ablations(repository: Path) -> ModuleType:
 
 @pytest.fixture(scope="module")
 def table(repository: Path) -> ModuleType:
-    return bench_module(repository, "ablations_table")
+    return bench_module(repository, "ablation_summary")
 
 
 @pytest.fixture(scope="module")
@@ -163,10 +165,10 @@ def test_what_was_measured_otherwise_is_not_mixed_in(
 ) -> None:
     out = tmp_path / "found.json"
     run(ablations, tracker, data, out, "--only", "offers", "--minutes", "0")
-    with pytest.raises(ConfigError, match=r"found\.json was measured with another limit: 2, not 1"):
+    with pytest.raises(ConfigError, match=r"found\.json is of .* \(limit 2, not 1\)"):
         run(ablations, tracker, data, out, "--only", "offers", "--limit", "1")
     other = replace(tracker, digest="another")
-    with pytest.raises(ConfigError, match="another checkpoint: a digest, not another"):
+    with pytest.raises(ConfigError, match="checkpoint 'a digest', not 'another'"):
         run(ablations, other, data, out, "--only", "offers")
 
 
@@ -216,25 +218,43 @@ def test_summary_by_hand(table: ModuleType, settings: ModuleType) -> None:
     assert (four["jga"], four["turns"], four["support_sets"]) == (0.25, 4, 1)
     # each dialogue loses one of its two turns, so every sample loses half
     assert four["jga_minus_base"] == four["goal_accuracy_minus_base"] == [-0.5, -0.5, -0.5]
-    told = " 0.250 | **-0.500 [-0.500, -0.500]** |"
-    assert table._cells(four) == f"{told}{told} 1 |"
-    assert "-0.500 [-0.500, -0.500]" in table.printed([default, four]).splitlines()[2]
+    results = {"settings": {"data": "any/corpus"}, "summary": [default, four]}
+    told = ("0.250", "**-0.500 [-0.500, -0.500]**")
+    assert tables.ablation([results], "steps") == Grid(
+        ("", "any/corpus: JGA", "minus default", "goal accuracy", "minus default", "sets"),
+        (
+            ("default", "0.875", "", "0.875", "", "2"),
+            ("steps 4", *told, *told, "1"),
+        ),
+    )
+    assert tables.ablation([results], "runs") is None
+    assert "averaged runs" in tables.lacks([results]) and "inner steps" not in tables.lacks(
+        [results]
+    )
 
 
-def test_the_page_shows_what_was_measured(table: ModuleType) -> None:
-    """After new results: python bench/ablations_table.py --write"""
-    assert table.page() == table.PAGE.read_text(encoding="utf-8")
+def test_corpora_stand_side_by_side() -> None:
+    def results(data: str, *names: str) -> Dict[str, Any]:
+        line = {"jga": 0.5, "goal_accuracy": 0.5, "support_sets": 1}
+        minus = {"jga_minus_base": [0, -1, 1], "goal_accuracy_minus_base": [0, -1, 1]}
+        lines = [{"setting": n, **line, **(minus if n != "default" else {})} for n in names]
+        return {"settings": {"data": data}, "summary": lines}
+
+    both = [results("training_data/dev", "default", "runs 1"), results("sgd/dev", "default")]
+    grid = tables.ablation(both, "runs")
+    assert grid is not None and len(grid.header) == 11
+    assert grid.header[1::5] == ("own domains: JGA", "SGD dev: JGA")
+    default, one = grid.rows
+    assert default[6:] == ("0.500", "", "0.500", "", "1") and one[6:] == ("",) * 5
 
 
-def test_summaries_are_of_the_shipped_runs(
-    table: ModuleType, settings: ModuleType, repository: Path, monkeypatch: Any
+def test_summaries_are_those_of_their_runs(
+    table: ModuleType, settings: ModuleType, monkeypatch: Any
 ) -> None:
-    """After a new checkpoint: run the page's commands again."""
-    card = found(repository / "plugin/rasa_onramp/checkpoints/tracker/tracker.json")
     monkeypatch.setattr(table, "RESAMPLES", 40)  # intervals take their time; values don't
-    assert "own domains" in table.measured()
-    for result in table.measured().values():
-        assert result["settings"]["checkpoint"] == card["sha256"]
+    results = tables.TABLE.results()
+    assert results
+    for result in results:
         again = table.summary(result["runs"], settings.named(None))
         for old, new in zip(result["summary"], again):
             for name in ("jga_minus_base", "goal_accuracy_minus_base"):

@@ -11,7 +11,9 @@ from typing import Any, Tuple
 import pytest
 
 from rasa_onramp.dialogue import Dialogue, State
+from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.protocol import Split
+from rasa_onramp.formats.yaml import write_yaml
 from tiny_tracker import CAFE, booking, bookings, system, user
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
@@ -270,11 +272,32 @@ def test_rows_are_joined_by_their_counts() -> None:
     assert "10.0*" in table[5] and "1.0*" not in table[4]  # a part of a bot wins no cost
 
 
-def test_a_file_of_other_settings_is_not_gone_on_with(tmp_path: Path) -> None:
-    path = tmp_path / "peers.json"
-    rows = [{"service": "S", "seed": 0, "method": "probe", "turns": 1, "intent_accuracy": 1.0}]
-    peers.write(path, {"limit": 3}, rows)
-    assert peers.begun(path, {"limit": 3}) == rows
-    with pytest.raises(SystemExit, match="measured with other limit; give the same options"):
-        peers.begun(path, {"limit": 4})
-    assert peers.begun(tmp_path / "none.json", {"limit": 4}) == []
+def test_what_is_measured_is_added_to_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    any_will_do = dict.fromkeys(("seating", "guest_name"), "dontcare")
+    intents = tuple(replace(intent, optional_slots=any_will_do) for intent in CAFE.intents)
+    write_yaml(tmp_path / "cafe.yml", replace(CAFE, name="cafe", intents=intents), bookings(4))
+    out = tmp_path / "peers.json"
+    taken = []
+
+    def measure(split: Split, method: str, options: Any) -> Any:
+        taken.append((split.seed, method))
+        return {"service": "cafe", "seed": split.seed, "method": method, "ready_seconds": 2.0}
+
+    def run(*more: str) -> None:
+        command = ["peers.py", "--data", str(tmp_path / "cafe.yml"), "--services", "all"]
+        monkeypatch.setattr("sys.argv", [*command, "--shots", "2", "--json", str(out), *more])
+        peers.main()
+
+    monkeypatch.setattr(peers, "measure", measure)  # the real ones are in tests/slow
+    run("--methods", "probe")
+    run("--methods", "probe,adapted", "--seeds", "2")
+    assert taken == [(0, "probe"), (0, "adapted"), (1, "probe"), (1, "adapted")]
+    found = json.loads(out.read_text(encoding="utf-8"))
+    assert [(row["seed"], row["method"]) for row in found["rows"]] == taken
+    assert found["summary"][0] == {"method": "probe", "ready_seconds": 2.0}
+    assert "adapted" in capsys.readouterr().out
+    with pytest.raises(ConfigError, match=r"other settings \(limit 3, not 4"):
+        run("--methods", "probe", "--limit", "4")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cafe.yml", "peers.json"]

@@ -1,9 +1,8 @@
-"""bench/cost.py's instruments are right, and docs/cost.md shows what they measured."""
+"""bench/cost.py's instruments are right, and its tables show what they measured."""
 
 from __future__ import annotations
 
 import importlib
-import json
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +13,8 @@ import torch
 
 from rasa_onramp.metalearning.lora import adapter_to_bytes
 from rasa_onramp.tracker.attention import attend
+from result_tables import Grid
+from result_tables.cost import TABLE, lacks
 from tiny_tracker import CAFE, bookings, tiny_tracker
 
 
@@ -85,19 +86,36 @@ def test_the_cache_of_adapters_is_bounded(cost_domains: ModuleType) -> None:
     assert 0 < few["cache_mb"] < many["cache_mb"] == pytest.approx(2 * few["cache_mb"], rel=0.2)
 
 
-def test_the_page_shows_what_was_measured(repository: Path) -> None:
-    """After new results: python bench/cost_table.py --write"""
-    table = bench_module(repository, "cost_table")
-    assert table.page() == table.PAGE.read_text(encoding="utf-8")
-
-
-def test_results_are_the_shipped_trackers(repository: Path) -> None:
-    """After a new checkpoint: run the page's command again."""
-    card = json.loads(
-        (repository / "plugin/rasa_onramp/checkpoints/tracker/tracker.json").read_text()
+def test_tables_by_hand() -> None:
+    machine = {
+        "threads": 1,
+        "torch": "2.x",
+        "precision": "bf16",
+        "ceiling_gflop_s": {"fp32": 100.0, "bf16": 800.0},
+    }
+    figures = {
+        "inner_steps": 32,
+        "adapt_s": [3.0, 2.0, 1.0],
+        "bare_s": [1.0, 1.0, 2.0],
+        "over_bare": 2.0,
+        "gflop": 160.0,
+        "gflop_s": 80.0,
+    }
+    steps = [{"steps": 4, "seconds": 1.25, "peak_mb": None}]
+    found = {
+        "adapting": {"machine": machine, "figures": figures},
+        "steps": {"machine": machine, "figures": steps},
+    }
+    shown = {part.name: content for part, content in TABLE.shown([found])}
+    assert shown == {
+        "cost-steps": Grid(
+            ("inner steps", "seconds", "peak memory, MB"),
+            (("4", "1.2", ""),),
+            "(1 thread, torch 2.x, tracker in bf16)",
+        ),
+        "cost-adapting": shown["cost-adapting"],
+    }
+    assert shown["cost-adapting"].rows == (
+        ("tracker", "32", "2.0", "1.0", "2.00", "160", "80", "800 (bf16; fp32 100)", "10%"),
     )
-    results = repository / "bench" / "results" / "cost.json"
-    if not results.is_file():
-        pytest.skip("nothing was measured yet")
-    for part in json.loads(results.read_text()).values():
-        assert part["machine"]["checkpoint"] == card["sha256"]
+    assert lacks([found]) == ["support", "replies", "domains"]

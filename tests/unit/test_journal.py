@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import List
+from typing import Any, Dict, List, Optional
 
 import pytest
 
 from command_line import invoke
 from rasa_onramp.cli.corpora import read_all
+from rasa_onramp.cli.figures_file import write_figures
 from rasa_onramp.dialogue import State
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.few_shot import Result, evaluate
 from rasa_onramp.evaluation.journal import Journal
 from rasa_onramp.evaluation.metrics import TurnScore
 from rasa_onramp.evaluation.protocol import Protocol
+from rasa_onramp.evaluation.result_json import result_from_json, result_to_json
 from rasa_onramp.formats.yaml import write_yaml
 from rasa_onramp.tracker.checkpoint import load_tracker, save_tracker
 from tiny_tracker import CAFE, bookings, tiny_tracker, tokenizer_json
@@ -33,21 +35,33 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "out.json.journal"
 
 
+def journal(path: Optional[Path], settings: Any = SETTINGS, resume: bool = False) -> Journal:
+    """One of an evaluation's results."""
+    return Journal(path, settings, resume=resume, encode=result_to_json, decode=result_from_json)
+
+
 def test_results_come_back_as_they_were(path: Path) -> None:
-    first = Journal(path, SETTINGS)
-    assert first.results == []
+    first = journal(path)
+    assert first.rows == []
     first.add([ONE, TWO])
-    second = Journal(path, SETTINGS, resume=True)
-    assert second.results == [ONE, TWO]
+    second = journal(path, resume=True)
+    assert second.rows == [ONE, TWO]
     second.add([TWO])
-    third = Journal(path, SETTINGS, resume=True)
-    assert third.results == [ONE, TWO, TWO]
+    third = journal(path, resume=True)
+    assert third.rows == [ONE, TWO, TWO]
     third.close()
     assert not path.exists()
 
 
+def test_without_a_path_nothing_is_written(tmp_path: Path) -> None:
+    kept = journal(None)
+    kept.add([ONE])
+    kept.close()
+    assert kept.rows == [ONE] and list(tmp_path.iterdir()) == []
+
+
 def test_a_line_that_was_cut_off_was_not_written(path: Path) -> None:
-    begun = Journal(path, SETTINGS)
+    begun = journal(path)
     header = path.read_bytes()
     begun.add([ONE])
     complete = path.read_bytes()
@@ -55,39 +69,71 @@ def test_a_line_that_was_cut_off_was_not_written(path: Path) -> None:
     whole = path.read_bytes()
     for cut in (len(complete) + 1, len(whole) - 1):
         path.write_bytes(whole[:cut])
-        again = Journal(path, SETTINGS, resume=True)
-        assert again.results == [ONE]
+        again = journal(path, resume=True)
+        assert again.rows == [ONE]
         assert path.read_bytes() == complete
         again.add([TWO])
         assert path.read_bytes() == whole
     for cut in (0, 1, len(header) - 1):  # not even its settings
         path.write_bytes(header[:cut])
-        assert Journal(path, SETTINGS, resume=True).results == []
+        assert journal(path, resume=True).rows == []
         assert path.read_bytes() == header
 
 
 def test_only_the_same_evaluation_goes_on(path: Path) -> None:
-    Journal(path, SETTINGS).add([ONE])
+    journal(path).add([ONE])
     before = path.read_bytes()
     with pytest.raises(ConfigError, match=r"out\.json\.journal holds what .* by --resume, or del"):
-        Journal(path, SETTINGS)
+        journal(path)
     with pytest.raises(ConfigError, match=r"other settings \(shots \[0, 1\], not \[0, 2\]\)"):
-        Journal(path, {**SETTINGS, "shots": (0, 2)}, resume=True)
+        journal(path, {**SETTINGS, "shots": (0, 2)}, resume=True)
     with pytest.raises(ConfigError, match=r"other settings \(limit None, not 3\)"):
-        Journal(path, {**SETTINGS, "limit": 3}, resume=True)
+        journal(path, {**SETTINGS, "limit": 3}, resume=True)
     assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("line", ["7", "{}", "[{}]", "[[]]", "nonsense", '[{"method": "x"}]'])
 def test_a_damaged_journal_is_one_clear_error(path: Path, line: str) -> None:
-    Journal(path, SETTINGS)
+    journal(path)
     with path.open("a", encoding="utf-8") as file:
         file.write(line + "\n")
     with pytest.raises(ConfigError, match=r"out\.json\.journal:2: not what an evaluation writes"):
-        Journal(path, SETTINGS, resume=True)
+        journal(path, resume=True)
     path.write_text(line + "\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"out\.json\.journal:1: not what an evaluation writes"):
-        Journal(path, SETTINGS, resume=True)
+        journal(path, resume=True)
+
+
+def beside(figures: Path, **settings: Any) -> Journal[Dict[str, Any]]:
+    return Journal.beside(figures, {**SETTINGS, **settings})
+
+
+def test_a_finished_measurement_is_added_to(path: Path) -> None:
+    figures = path.with_suffix("")
+    begun = beside(figures)
+    begun.add([{"n": 1}])
+    begun.add([{"n": 2}])
+    assert beside(figures).rows == [{"n": 1}, {"n": 2}]  # it was stopped here
+    found = {"settings": SETTINGS, "order": "any", "runs": begun.rows}
+    write_figures(str(figures), found)
+    # and here, before the journal was gone: what is in both counts once
+    again = beside(figures)
+    assert again.rows == [{"n": 1}, {"n": 2}] and again.finished == {"order": "any"}
+    again.close()
+    assert beside(figures).rows == [{"n": 1}, {"n": 2}]
+    more = beside(figures)
+    more.add([{"n": 3}])
+    assert beside(figures).rows == [{"n": 1}, {"n": 2}, {"n": 3}]
+    with pytest.raises(ConfigError, match=r"out\.json is of .* \(limit None, not 3\); go on with"):
+        beside(figures, limit=3)
+
+
+@pytest.mark.parametrize("text", ["7", "{}", '{"settings": {}, "runs": [7]}', "nonsense"])
+def test_a_file_of_something_else_is_one_clear_error(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"out\.json\.journal holds no figures of this meas"):
+        beside(path)
+    assert path.read_text(encoding="utf-8") == text
 
 
 @pytest.fixture(scope="module")
@@ -129,10 +175,11 @@ def test_evaluate_goes_on_where_it_was_interrupted(
     corpus = read_all((str(data),), None)
     done = list(evaluate(load_tracker(str(checkpoint)), corpus, ["cafe"], protocol))
     done = [replace(result, seconds=1000.0 + n) for n, result in enumerate(done)]
-    journal = Journal(f"{out}.journal", whole["settings"])
+    kept = Path(f"{out}.journal")
+    begun = journal(kept, whole["settings"])
     for split in (done[:4], done[4:]):
-        journal.add(split)
-    with journal.path.open("a", encoding="utf-8") as file:
+        begun.add(split)
+    with kept.open("a", encoding="utf-8") as file:
         file.write('[{"service": "ca')
 
     refused = invoke(*command)
@@ -142,7 +189,7 @@ def test_evaluate_goes_on_where_it_was_interrupted(
     resumed = invoke(*command, "--resume")
     assert (resumed.code, resumed.err) == (0, "")
     found = json.loads(out.read_text(encoding="utf-8"))
-    assert not journal.path.exists()
+    assert not kept.exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.json"]
 
     # what was there was not measured again, the rest was, and all is as if never interrupted
@@ -162,7 +209,7 @@ def test_a_journal_of_other_data_is_refused(data: Path, checkpoint: Path, tmp_pa
     assert invoke(*command).code == 0
     settings = json.loads(out.read_text(encoding="utf-8"))["settings"]
     stranger: List[Result] = [replace(ONE, service="cafe", method="zero-shot", shots=0)]
-    Journal(f"{out}.journal", settings).add(stranger)
+    journal(Path(f"{out}.journal"), settings).add(stranger)
     done = invoke(*command, "--resume")
     assert done.code == 2
     assert "cafe has other dialogues held out under seed 0" in done.err

@@ -53,7 +53,7 @@ def test_the_table_says_how_rates_fall() -> None:
 @pytest.mark.parametrize("folder", [SHIPPED, SHIPPED_REPLIES])
 def test_what_ships_has_learned_rates(folder: Path) -> None:
     """Without the language model, in the case of replies."""
-    kinds = rates_by_kind(read_rates(folder))
+    kinds = rates_by_kind(read_rates(folder)[0])
     layers = [kind for kind in kinds if kind.layered]
     assert len(layers) >= 8
     assert {kind.rows for kind in layers} == {layers[0].rows}
@@ -68,7 +68,7 @@ def test_a_checkpoint_without_rates_is_refused(tmp_path: Path) -> None:
         read_rates(tmp_path)
     tracker = tiny_tracker(rank=2, steps=3)
     save_tracker(tracker, tmp_path, tokenizer_json())
-    assert set(read_rates(tmp_path)) == set(tracker.rates)
+    assert set(read_rates(tmp_path)[0]) == set(tracker.rates)
 
 
 def test_the_map_has_a_colour_a_layer_and_step(tmp_path: Path) -> None:

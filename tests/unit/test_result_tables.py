@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,7 +14,8 @@ import pytest
 import figures
 import results_page
 from rasa_onramp.errors import ConfigError
-from result_tables import TABLES, Grid, Table, markdown, tracker
+from rasa_onramp.evaluation.plots import plotted
+from result_tables import TABLES, Grid, Part, Table, markdown, tracker
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -78,6 +80,25 @@ def test_files_are_joined(results: Dict[str, Any]) -> None:
         assert make(parts) == make([results])
 
 
+def test_a_whole_curve_with_its_plot(results: Dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "few_shot_sgd_dev.json").write_text(json.dumps(results), encoding="utf-8")
+    (found,) = (table for table in TABLES if table.name == "few-shot")
+    assert [part.name for part, _ in found.shown([results])] == [
+        *("few-shot", "few-shot-costs", "few-shot-services"),
+    ]
+    text = figures.document(tmp_path)
+    assert "| adapted minus plain fine-tuning | | +0.200 [+0.200, +0.200], p 0.125 |" in text
+    assert "](plots/few-shot.png)" in text
+    drawn = figures.plots(tmp_path)
+    assert list(drawn) == ["few-shot"]
+    same = plotted(io.BytesIO(drawn["few-shot"]))
+    assert len(same) == 64 and same == plotted(io.BytesIO(figures.plots(tmp_path)["few-shot"]))
+    for row in results["runs"]:
+        row["dialogues"] = [[n, jga * 0.9] for n, jga in row["dialogues"]]
+    (tmp_path / "few_shot_sgd_dev.json").write_text(json.dumps(results), encoding="utf-8")
+    assert plotted(io.BytesIO(figures.plots(tmp_path)["few-shot"])) != same
+
+
 def test_a_run_counts_once(results: Dict[str, Any]) -> None:
     again = {"splits": results["splits"][:1], "runs": results["runs"][:1]}
     with pytest.raises(ConfigError, match="2 runs of a, seed 0, 0 dialogues, zero-shot in the"):
@@ -126,7 +147,7 @@ def test_methods_that_the_tables_have_no_name_for(results: Dict[str, Any]) -> No
 
 
 def test_names_are_told_apart() -> None:
-    names = [table.name for table in TABLES]
+    names = [part.name for table in TABLES for part in table.all_parts]
     assert len(names) == len(set(names))
 
 
@@ -167,7 +188,7 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def folder(results: Dict[str, Any], tmp_path: Path) -> Path:
-    (tmp_path / "own_domains.json").write_text(json.dumps(results), encoding="utf-8")
+    (tmp_path / "few_shot_sgd_dev.json").write_text(json.dumps(results), encoding="utf-8")
     (tmp_path / "a&b.json").write_text("{}", encoding="utf-8")
     return tmp_path
 
@@ -177,8 +198,8 @@ def test_the_page_is_whole_and_loads_nothing(folder: Path, results: Dict[str, An
     assert unknown == ["a&b.json"] and "<li>a&amp;b.json</li>" in text
     found = Page(text)
     assert found.open == []
-    assert found.ids == ["own", "own-sizes", "own-costs", "own-services"]
-    assert found.links == [f"#{name}" for name in found.ids]
+    assert found.ids == ["few-shot", "few-shot-costs", "few-shot-services"]
+    assert found.links == ["#few-shot"]
     assert not {"script", "link", "iframe", "object"} & set(found.elements)
     assert "http:" not in text and "https:" not in text and "url(" not in text
     (image,) = found.images
@@ -186,11 +207,11 @@ def test_the_page_is_whole_and_loads_nothing(folder: Path, results: Dict[str, An
     assert kind == "data:image/png;base64"
     assert base64.b64decode(data, validate=True).startswith(PNG)
     # every cell of the tables, with what the run was asked to do
-    for make in (tracker.five, tracker.by_size, tracker.costs, tracker.by_service):
+    for make in (tracker.by_size, tracker.costs, tracker.by_service):
         for row in make([results]).rows:
             assert set(row) <= set(found.cells)
     assert "&lt;dev&gt;" in text and "<dev>" not in text
-    assert "rasa-onramp evaluate --data dialogue_data" in text
+    assert "rasa-onramp evaluate --data $SGD/dev" in text
 
 
 def test_the_command_writes_the_page(
@@ -202,7 +223,7 @@ def test_the_command_writes_the_page(
     results_page.main()
     assert out.read_text(encoding="utf-8") == results_page.page(folder)[0]
     assert capsys.readouterr().err == "a&b.json: no table is made of it, left out\n"
-    (folder / "own_domains.json").unlink()
+    (folder / "few_shot_sgd_dev.json").unlink()
     with pytest.raises(SystemExit, match="has no results that a table is made of"):
         results_page.main()
 
@@ -210,10 +231,10 @@ def test_the_command_writes_the_page(
 def test_the_document_has_a_part_for_each_table(folder: Path) -> None:
     text = figures.document(folder)
     titles = [line for line in text.splitlines() if line.startswith("## ")]
-    assert titles == [f"## {table.title}" for table in TABLES if table.name.startswith("own")]
-    assert "From `own_domains.json`." in text
+    assert titles == [f"## {tracker.TABLES[0].title}", "## Not measured yet"]
+    assert "From `few_shot_sgd_dev.json`." in text
     assert "+0.200 [+0.200, +0.200]" in text
-    assert "--own-split --offers" in text
+    assert text.index("--seeds 5 --limit 6") < text.index("### What learning takes")
 
 
 def test_a_table_of_your_own(folder: Path) -> None:
@@ -223,10 +244,12 @@ def test_a_table_of_your_own(folder: Path) -> None:
     def make(found: List[Dict[str, Any]]) -> Grid:
         return Grid(("sum",), ((str(sum(one["x"] for one in found)),),))
 
-    table = Table("mine", "Mine", "x < y.", ("mine_*.json",), "python mine.py", make)
+    parts = (Part("said", "Said", lambda found: "of `these` **two**", "About it."),)
+    table = Table("mine", "Mine", "x < y.", ("mine_*.json",), "mine.py", make, parts=parts)
     text, unknown = results_page.page(folder, [table])
     assert Page(text).cells == ["sum", "3"]
+    assert "<p>of <code>these</code> <b>two</b></p>" in text
     assert "x &lt; y. From mine_1.json, mine_2.json." in text
-    assert unknown == ["a&b.json", "own_domains.json"]
+    assert unknown == ["a&b.json", "few_shot_sgd_dev.json"]
     with pytest.raises(ConfigError, match="no results that a table is made of"):
         results_page.page(folder / "nowhere", [table])

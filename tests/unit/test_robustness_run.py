@@ -300,6 +300,7 @@ def test_a_run_prints_its_tables_and_can_be_taken_up(
     robustness.main(command)
     assert out.read_text(encoding="utf-8") == text
     assert capsys.readouterr().out == printed
+    assert not (tmp_path / "out.json.journal").exists()
 
 
 def test_bad_command_lines(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import asdict
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, Optional, Sequence
 
 import click
 
@@ -19,6 +19,7 @@ from rasa_onramp.evaluation.journal import Journal
 from rasa_onramp.evaluation.plots import few_shot_curve
 from rasa_onramp.evaluation.processes import evaluate_in_processes
 from rasa_onramp.evaluation.protocol import Protocol, Split, choose_services, splits
+from rasa_onramp.evaluation.result_json import result_from_json, result_to_json
 from rasa_onramp.evaluation.tables import comparison_table, figures_table
 from rasa_onramp.tracker.model import StateTracker
 
@@ -70,12 +71,15 @@ def evaluate_states(
         "threads": threads,
         "checkpoint": tracker.digest,
     }
-    journal = None
-    results: List[Result] = []
-    if json_path is not None:
-        journal = Journal(f"{json_path}.journal", settings, resume=resume)
-        _same_data(journal, work)
-        results += journal.results
+    journal: Journal[Result] = Journal(
+        None if json_path is None else f"{json_path}.journal",
+        settings,
+        resume=resume,
+        encode=result_to_json,
+        decode=result_from_json,
+    )
+    _same_data(journal, work)
+    results = list(journal.rows)
     done = {(result.service, result.seed) for result in results}
     if jobs == 1:
         measuring = evaluate(tracker, corpus, chosen, protocol, done=done)
@@ -103,7 +107,7 @@ def evaluate_states(
             bar.set_postfix_str(f"{result.service} {result.method} {result.shots}-shot")
             bar.update()
             results.append(result)
-            if journal is not None and len(results) % a_split == 0:
+            if len(results) % a_split == 0:
                 journal.add(results[-a_split:])  # the split is complete
     rows, summary = [r.row() for r in results], summarise(results)
     ids = [_ids(one) for one in work]
@@ -111,7 +115,7 @@ def evaluate_states(
     click.echo(figures_table(rows, summary, intervals, offers=protocol.offers))
     if differences:
         click.echo("\n" + comparison_table(differences))
-    if json_path is not None and journal is not None:
+    if json_path is not None:
         figures = {
             "settings": settings,
             "summary": plain(summary),
@@ -125,8 +129,7 @@ def evaluate_states(
         few_shot_curve(intervals, plot_path, title=", ".join(chosen) if len(chosen) < 5 else "")
     if predictions is not None:
         write_predictions(data[0], predictions, results)
-    if journal is not None:
-        journal.close()
+    journal.close()
 
 
 def _ids(split: Split) -> Dict[str, object]:
@@ -139,10 +142,10 @@ def _ids(split: Split) -> Dict[str, object]:
     }
 
 
-def _same_data(journal: Journal, work: Sequence[Split]) -> None:
+def _same_data(journal: Journal[Result], work: Sequence[Split]) -> None:
     """What was measured before must be what would be measured now."""
     held_out = {one.name: [dialogue.id for dialogue in one.held_out] for one in work}
-    for result in journal.results:
+    for result in journal.rows:
         if held_out.get((result.service, result.seed)) != list(result.predictions):
             raise ConfigError(
                 f"{journal.path} is of other data: {result.service} has other dialogues held out "

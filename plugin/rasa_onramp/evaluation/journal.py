@@ -1,67 +1,111 @@
-"""What an evaluation has measured so far, in a file, so that it can go on after an interruption.
+"""What a long measurement has so far, in a file, so that it can go on after an interruption.
 
-JSON lines: the settings, then all results of one split a line. A line is written at once and
-flushed to disk; one that was cut off counts as not written.
+JSON lines: the settings, then rows of what was measured, those that were added together in one
+line. A line is written at once and flushed to disk; one that was cut off counts as not written.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Sequence, Union
+from typing import Any, Callable, Dict, Generic, List, Mapping, Optional, Sequence, TypeVar, Union
 
 from rasa_onramp.errors import ConfigError, StoreError
-from rasa_onramp.evaluation.few_shot import Result
-from rasa_onramp.evaluation.metrics import TurnScore
-from rasa_onramp.store.serialise import state_from_json, state_to_json
 
-__all__ = ["Journal"]
+__all__ = ["Journal", "Row"]
+
+Row = Dict[str, Any]
+T = TypeVar("T")
 
 
-class Journal:
-    """The journal of one evaluation; `results` are those that it held when it was opened."""
+class Journal(Generic[T]):
+    """The journal of one measurement; `rows` are those that it has.
+
+    `finished` is what else stands in the file of figures that it goes on from (`beside`).
+    """
 
     def __init__(
-        self, path: Union[str, Path], settings: Mapping[str, Any], *, resume: bool = False
+        self,
+        path: Union[str, Path, None],
+        settings: Mapping[str, Any],
+        *,
+        resume: bool = False,
+        encode: Callable[[T], Any] = lambda row: row,
+        decode: Callable[[Row], T] = lambda row: row,  # type: ignore[assignment,return-value]
     ) -> None:
         """Begin a journal, or with `resume` go on with the one that is there, if any.
 
-        Raises ConfigError if a journal is there and `resume` isn't asked for, or if it is of other
-        settings, or damaged.
+        `encode` makes JSON of a row, `decode` a row of a JSON object. Without a path nothing is
+        kept. Raises ConfigError if a journal is there and `resume` isn't asked for, or if it is of
+        other settings, or damaged.
         """
-        self.path = Path(path)
-        self.results: List[Result] = []
-        if self.path.exists():
-            if not resume:
-                raise ConfigError(
-                    f"{self.path} holds what an interrupted evaluation has measured; go on with "
-                    "it by --resume, or delete it"
-                )
-            self._read(json.loads(json.dumps(settings)))
-        else:
+        self.path = None if path is None else Path(path)
+        self.rows: List[T] = []
+        self.finished: Row = {}
+        self._encode, self._decode = encode, decode
+        if self.path is None or not self.path.exists():
             self._write({"settings": settings})
+        elif resume:
+            self._read(self.path, _as_json(settings))
+        else:
+            raise ConfigError(
+                f"{self.path} holds what an interrupted evaluation has measured; go on with it by "
+                "--resume, or delete it"
+            )
 
-    def add(self, results: Sequence[Result]) -> None:
-        """Keep all results of a split."""
-        self._write([_to_json(result) for result in results])
+    @classmethod
+    def beside(
+        cls, figures: Optional[Path], settings: Mapping[str, Any], *, key: str = "runs"
+    ) -> Journal[Row]:
+        """The journal of a measurement that adds to its file of figures, whenever it is run.
+
+        Its rows are those under `key` in the file, if it is there, and those that an interrupted
+        run has measured since. Raises ConfigError as above, of the file too.
+        """
+        if figures is None:
+            return Journal(None, settings)
+        found: Row = {}
+        if figures.exists():
+            try:
+                found = json.loads(figures.read_text(encoding="utf-8"))
+                there, rows = dict(found.pop("settings")), [dict(row) for row in found.pop(key)]
+            except (AttributeError, KeyError, TypeError, ValueError):
+                raise ConfigError(
+                    f"{figures} holds no figures of this measurement; name another file"
+                ) from None
+            _compare(figures, there, _as_json(settings))
+        else:
+            rows = []
+        journal: Journal[Row] = Journal(f"{figures}.journal", settings, resume=True)
+        # a run that was stopped before it deleted its journal has them in both
+        journal.rows = rows + [row for row in journal.rows if row not in rows]
+        journal.finished = found
+        return journal
+
+    def add(self, rows: Sequence[T]) -> None:
+        """Keep rows: all of them or none."""
+        self.rows += rows
+        self._write([self._encode(row) for row in rows])
 
     def close(self) -> None:
-        """The evaluation is finished and its figures are written: the journal is deleted."""
-        self.path.unlink()
+        """The measurement is finished and its figures are written: the journal is deleted."""
+        if self.path is not None:
+            self.path.unlink()
 
     def _write(self, content: Any) -> None:
+        if self.path is None:
+            return
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(content, ensure_ascii=False) + "\n")
             file.flush()
             os.fsync(file.fileno())
 
-    def _read(self, settings: Mapping[str, Any]) -> None:
-        text = self.path.read_bytes()
+    def _read(self, path: Path, settings: Row) -> None:
+        text = path.read_bytes()
         whole = text[: text.rfind(b"\n") + 1]
         if whole != text:
-            with self.path.open("r+b") as file:
+            with path.open("r+b") as file:
                 file.truncate(len(whole))
         lines = whole.splitlines()
         if not lines:
@@ -71,40 +115,28 @@ class Journal:
             try:
                 found = json.loads(line)
                 if number == 1:
-                    self._compare(found["settings"], settings)
+                    _compare(path, dict(found["settings"]), settings)
                 elif isinstance(found, list):
-                    self.results += [_from_json(row) for row in found]
+                    self.rows += [self._decode(dict(row)) for row in found]
                 else:
-                    raise TypeError("no list of results")
+                    raise TypeError("no list of rows")
             except (AttributeError, KeyError, TypeError, ValueError, StoreError):
                 raise ConfigError(
-                    f"{self.path}:{number}: not what an evaluation writes; delete the file and "
+                    f"{path}:{number}: not what an evaluation writes; delete the file and "
                     "evaluate anew"
                 ) from None
 
-    def _compare(self, there: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-        for key in sorted({*there, *settings}):
-            if there.get(key) != settings.get(key):
-                raise ConfigError(
-                    f"{self.path} is of an evaluation with other settings ({key} "
-                    f"{there.get(key)!r}, not {settings.get(key)!r}); go on with the same ones, "
-                    "or delete it"
-                )
+
+def _as_json(settings: Mapping[str, Any]) -> Row:
+    """As they are when they were written and read."""
+    found: Row = json.loads(json.dumps(settings))
+    return found
 
 
-def _to_json(result: Result) -> Dict[str, Any]:
-    states = {
-        name: [None if state is None else state_to_json(state) for state in found]
-        for name, found in result.predictions.items()
-    }
-    scores = [[asdict(score) for score in one] for one in result.dialogues]
-    return {**vars(result), "predictions": states, "dialogues": scores}
-
-
-def _from_json(row: Dict[str, Any]) -> Result:
-    states = {
-        name: tuple(None if state is None else state_from_json(state, name) for state in found)
-        for name, found in row.pop("predictions").items()
-    }
-    scores = tuple(tuple(TurnScore(**score) for score in one) for one in row.pop("dialogues"))
-    return Result(**row, predictions=states, dialogues=scores)
+def _compare(path: Path, there: Row, settings: Row) -> None:
+    for key in sorted({*there, *settings}):
+        if there.get(key) != settings.get(key):
+            raise ConfigError(
+                f"{path} is of an evaluation with other settings ({key} {there.get(key)!r}, not "
+                f"{settings.get(key)!r}); go on with the same ones, or name another file"
+            )

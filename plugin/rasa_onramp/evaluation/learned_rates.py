@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Mapping, Tuple, Union
+from typing import Dict, List, Mapping, Sequence, Tuple, Union
 
 import torch
 from torch import Tensor
@@ -14,10 +14,20 @@ from rasa_onramp.checkpoint_files import read_checkpoint
 from rasa_onramp.errors import CheckpointError
 from rasa_onramp.evaluation.tables import table
 
-__all__ = ["RatesOfKind", "rates_by_kind", "rates_table", "read_rates"]
+__all__ = [
+    "RATES_HEADER",
+    "RatesOfKind",
+    "rates_by_kind",
+    "rates_rows",
+    "rates_table",
+    "read_rates",
+]
 
 #: A low-rank update: its layer's number, what it updates there, and which of its two factors it is.
 _UPDATE = re.compile(r"layers?\.(\d+)\.(.+)\.lora_([AB])\.weight$")
+
+#: Of the columns of `rates_rows`.
+RATES_HEADER = ("rates of", "tensors", "first step", "last step", "first/last", "least", "largest")
 
 #: Files of the checkpoints that have rates.
 _CHECKPOINTS = ("tracker", "replies")
@@ -36,8 +46,8 @@ class RatesOfKind:
     layered: bool
 
 
-def read_rates(folder: Union[str, Path]) -> Dict[str, Tensor]:
-    """The rates of a tracker's or a reply model's checkpoint, (steps,) a tensor.
+def read_rates(folder: Union[str, Path]) -> Tuple[Dict[str, Tensor], str]:
+    """The rates of a tracker's or a reply model's checkpoint, (steps,) a tensor, and its digest.
 
     The language model of the latter isn't needed. Raises CheckpointError.
     """
@@ -45,13 +55,13 @@ def read_rates(folder: Union[str, Path]) -> Dict[str, Tensor]:
     mend = "give a folder that meta-train or meta-train-replies wrote"
     for name in _CHECKPOINTS:
         if (folder / f"{name}.json").is_file():
-            _, parts = read_checkpoint(folder, name, {}, mend)
+            config, parts = read_checkpoint(folder, name, {}, mend)
             if not parts.get("rates"):
                 raise CheckpointError(
                     f"{folder} has no rates, since it was never meta-trained; "
                     "take the meta stage on it"
                 )
-            return parts["rates"]
+            return parts["rates"], config["sha256"]
     raise CheckpointError(f"{folder} has neither tracker.json nor replies.json; {mend}")
 
 
@@ -80,23 +90,27 @@ def rates_by_kind(rates: Mapping[str, Tensor]) -> List[RatesOfKind]:
     return kinds
 
 
-def rates_table(kinds: List[RatesOfKind]) -> str:
-    """A line a kind: its rates' geometric mean over the layers at the first step and the last, how
+def rates_rows(kinds: Sequence[RatesOfKind]) -> List[List[str]]:
+    """A row a kind: its rates' geometric mean over the layers at the first step and the last, how
     many times the one is the other, and the least and the largest of any layer and step.
 
-    Tensors that are in no layer have a line each.
+    Tensors that are in no layer have a row each.
     """
-    lines = []
+    rows = []
     for kind in kinds:
         if kind.layered:
-            lines.append(_line(kind.kind, kind.rates))
+            rows.append(_row(kind.kind, kind.rates))
         else:
-            lines += [_line(name, kind.rates[n : n + 1]) for n, name in enumerate(kind.rows)]
-    header = ["rates of", "tensors", "first step", "last step", "first/last", "least", "largest"]
-    return table(header, lines)
+            rows += [_row(name, kind.rates[n : n + 1]) for n, name in enumerate(kind.rows)]
+    return rows
 
 
-def _line(name: str, rates: Tensor) -> List[str]:
+def rates_table(kinds: Sequence[RatesOfKind]) -> str:
+    """The rows for a terminal."""
+    return table(RATES_HEADER, rates_rows(kinds))
+
+
+def _row(name: str, rates: Tensor) -> List[str]:
     mean = rates.log().mean(0).exp()
     first, last = float(mean[0]), float(mean[-1])
     numbers = [first, last, float(rates.min()), float(rates.max())]

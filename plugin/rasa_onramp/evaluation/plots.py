@@ -1,7 +1,13 @@
-"""Plots: few-shot curves and learned rates, as PNG; needs matplotlib."""
+"""Plots: few-shot curves and learned rates, as PNG; needs matplotlib.
+
+A plot carries a digest of the figures that it shows (`plotted`), so that one that is out of date
+can be told, whichever matplotlib drew it.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from pathlib import Path
 from typing import Any, BinaryIO, Mapping, Sequence, Tuple, Union
@@ -10,7 +16,7 @@ from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.learned_rates import RatesOfKind
 from rasa_onramp.evaluation.methods import METHOD_NAMES
 
-__all__ = ["few_shot_curve", "learned_rates_map"]
+__all__ = ["few_shot_curve", "learned_rates_map", "plotted"]
 
 # colours that stay apart for colour-blind readers (Okabe and Ito), and marks that do in grey
 _STYLES = {
@@ -20,6 +26,9 @@ _STYLES = {
     "finetune-time": {"color": "#CC79A7", "marker": "D"},
     "zero-shot": {"color": "#555555", "marker": "^", "linestyle": "--"},
 }
+
+#: The text in the PNG that has the digest.
+_DIGEST = "Comment"
 
 #: Maps side by side.
 _COLUMNS = 4
@@ -55,7 +64,8 @@ def few_shot_curve(
     axes.legend(loc="best", fontsize="small")
     if title:
         axes.set_title(title)
-    _write(figure, file)
+    shown = [[r["method"], r["shots"], *(round(v, 4) for v in r["jga"])] for r in drawn]
+    _write(figure, file, [title, shown])
 
 
 def learned_rates_map(
@@ -88,7 +98,8 @@ def learned_rates_map(
         axes.set_axis_off()
     figure.suptitle(title)
     figure.colorbar(drawn, ax=list(maps), label="learned rate", fraction=0.03)
-    _write(figure, file)
+    shown_rates = [[kind.kind, kind.rows, kind.rates.tolist()] for kind in kinds]
+    _write(figure, file, [title, shown_rates])
 
 
 def _figure(size: Tuple[float, float]) -> Any:
@@ -106,10 +117,19 @@ def _figure(size: Tuple[float, float]) -> Any:
     return figure
 
 
-def _write(figure: Any, file: Union[str, Path, BinaryIO]) -> None:
+def plotted(file: Union[str, Path, BinaryIO]) -> str:
+    """The digest of the figures that a plot of ours shows; empty of another PNG."""
+    from PIL import Image  # matplotlib's own dependency
+
+    with Image.open(file) as image:
+        return str(image.info.get(_DIGEST, ""))
+
+
+def _write(figure: Any, file: Union[str, Path, BinaryIO], figures: Any) -> None:
+    digest = hashlib.sha256(json.dumps(figures).encode()).hexdigest()
     try:
         # without the version in it, the same figures are the same file
-        figure.savefig(file, format="png", metadata={"Software": None})
+        figure.savefig(file, format="png", metadata={"Software": None, _DIGEST: digest})
     except OSError as error:
         raise ConfigError(
             f"{file} can't be written ({error.strerror}); name a file in a folder you may write to"

@@ -1,0 +1,121 @@
+"""What adapting and many domains cost: what bench/cost.py wrote."""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any, List, Mapping, Optional, Sequence, Tuple
+
+from result_tables.table import Grid, Part, Results, Table
+
+__all__ = ["TABLE"]
+
+Figures = Mapping[str, Any]
+
+
+def steps(results: Sequence[Results]) -> Optional[Grid]:
+    """A row a number of inner steps."""
+    return _runs(results, "steps", "inner steps")
+
+
+def support(results: Sequence[Results]) -> Optional[Grid]:
+    """A row a size of the support."""
+    return _runs(results, "support", "support dialogues")
+
+
+def adapting(results: Sequence[Results]) -> Optional[Grid]:
+    """The tracker and the replies, beside their bare passes and the machine's ceiling."""
+    (found,) = results
+    sections = [(what, found[key]) for what, key in _ADAPTING.items() if key in found]
+    rows = []
+    for what, section in sections:
+        figures, ceiling = section["figures"], section["machine"]["ceiling_gflop_s"]
+        # the language model is always in bfloat16
+        precision = "bf16" if what == "replies" else section["machine"]["precision"]
+        rows.append(
+            (
+                what,
+                str(figures["inner_steps"]),
+                f"{statistics.median(figures['adapt_s']):.1f}",
+                f"{statistics.median(figures['bare_s']):.1f}",
+                f"{figures['over_bare']:.2f}",
+                f"{figures['gflop']:,.0f}",
+                f"{figures['gflop_s']:,.0f}",
+                f"{ceiling[precision]:,.0f} ({precision}; fp32 {ceiling['fp32']:,.0f})",
+                f"{100 * figures['gflop_s'] / ceiling[precision]:.0f}%",
+            )
+        )
+    names = "what adapts|inner steps|seconds|bare passes, s|ratio|GFLOP|GFLOP/s|ceiling, GFLOP/s"
+    return _grid((*names.split("|"), "share of it"), rows, [section for _, section in sections])
+
+
+def domains(results: Sequence[Results]) -> Optional[Grid]:
+    """A row a number of domains."""
+    sections = [found["domains"] for found in results if "domains" in found]
+    rows = [
+        (
+            str(row["domains"]),
+            f"{row['embed_ms']:.1f}",
+            f"{row['route_p50_ms']:.2f}",
+            f"{row['index_mb']:.1f}",
+            str(row["cached_domains"]),
+            f"{row['cache_mb']:.0f}",
+            f"{row['miss_p50_ms']:.0f}",
+        )
+        for section in sections
+        for row in section["figures"]
+    ]
+    names = "domains|embedding a message, ms|routing it, ms|router's index, MB|domains in cache"
+    return _grid((*names.split("|"), "cache, MB", "a miss, ms"), rows, sections)
+
+
+def lacks(results: Sequence[Results]) -> List[str]:
+    """Sections that weren't measured."""
+    wanted = ("steps", "support", *_ADAPTING.values(), "domains")
+    return [name for name in wanted if any(name not in found for found in results)]
+
+
+_ADAPTING = {"tracker": "adapting", "replies": "replies"}
+
+TABLE = Table(
+    "cost",
+    "What adapting costs",
+    "Time, memory and arithmetic of adapting on a CPU, and what many domains cost a running bot; "
+    "domains of training_data/dev.",
+    ("cost.json",),
+    "python bench/cost.py --threads 1 --json bench/results/cost.json",
+    None,
+    parts=(
+        Part("cost-steps", "Inner steps", steps),
+        Part("cost-support", "Support dialogues", support),
+        Part("cost-adapting", "Beside the bare passes, and the machine's ceiling", adapting),
+        Part("cost-domains", "Many domains", domains),
+    ),
+    page="docs/cost.md",
+    lacks=lacks,
+)
+
+
+def _runs(results: Sequence[Results], key: str, varies: str) -> Optional[Grid]:
+    sections = [found[key] for found in results if key in found]
+    rows = [
+        (str(row[key]), f"{row['seconds']:.1f}", _memory(row["peak_mb"]))
+        for section in sections
+        for row in section["figures"]
+    ]
+    return _grid((varies, "seconds", "peak memory, MB"), rows, sections)
+
+
+def _memory(peak: Optional[float]) -> str:
+    return "" if peak is None else f"{peak:.0f}"
+
+
+def _grid(
+    header: Tuple[str, ...], rows: Sequence[Tuple[str, ...]], sections: Sequence[Figures]
+) -> Optional[Grid]:
+    """With what was measured on below; None without rows."""
+    if not rows:
+        return None
+    machine = sections[0]["machine"]
+    threads = "1 thread" if machine["threads"] == 1 else f"{machine['threads']} threads"
+    note = f"({threads}, torch {machine['torch']}, tracker in {machine['precision']})"
+    return Grid(header, tuple(rows), note)
