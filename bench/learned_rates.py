@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def figures(kinds: Sequence[RatesOfKind], digest: str) -> Dict[str, Any]:
-    """All rates, to three digits, and the checkpoint's digest."""
+    """All rates, to four digits, and the checkpoint's digest."""
     return {
         "settings": {"checkpoint": digest},
         "kinds": [
@@ -57,7 +57,7 @@ def figures(kinds: Sequence[RatesOfKind], digest: str) -> Dict[str, Any]:
                 "kind": kind.kind,
                 "layered": kind.layered,
                 "rows": kind.rows,
-                "rates": [[float(f"{rate:.2e}") for rate in row] for row in kind.rates.tolist()],
+                "rates": [[float(f"{rate:.3e}") for rate in row] for row in kind.rates.tolist()],
             }
             for kind in kinds
         ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,10 @@ from rasa_onramp.errors import CheckpointError, ConfigError
 from rasa_onramp.evaluation.learned_rates import rates_by_kind, rates_table, read_rates
 from rasa_onramp.evaluation.plots import learned_rates_map
 from rasa_onramp.generator.checkpoint import SHIPPED_REPLIES
+from rasa_onramp.metalearning.training import MetaConfig
 from rasa_onramp.tracker.checkpoint import SHIPPED, save_tracker
+from result_tables.rates import TABLES, kinds_of, told
+from result_tables.table import Table
 from tiny_tracker import tiny_tracker, tokenizer_json
 
 PNG = b"\x89PNG"
@@ -60,6 +64,65 @@ def test_what_ships_has_learned_rates(folder: Path) -> None:
     assert all((kind.rates > 0).all() for kind in kinds)
 
 
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_the_results_are_the_shipped_rates(table: Table) -> None:
+    """After a new checkpoint: run the two commands in docs/adaptation.md."""
+    results = table.results()
+    shipped = {"rates-tracker": SHIPPED, "rates-replies": SHIPPED_REPLIES}[table.name]
+    for shown, kind in zip(kinds_of(results), rates_by_kind(read_rates(shipped)[0])):
+        assert (shown.kind, shown.rows, shown.layered) == (kind.kind, kind.rows, kind.layered)
+        torch.testing.assert_close(shown.rates, kind.rates, rtol=5e-4, atol=0)
+    assert len(kinds_of(results)) == len(rates_by_kind(read_rates(shipped)[0]))
+
+
+def mean(rates: torch.Tensor) -> float:
+    return float(rates.log().mean().exp())
+
+
+def test_what_the_docs_say_of_the_trackers_rates() -> None:
+    """docs/adaptation.md, "What they say", point by point."""
+    kinds = {kind.kind: kind for kind in rates_by_kind(read_rates(SHIPPED)[0])}
+    heads = kinds.pop("other tensors")
+    rest = dict(zip(heads.rows, heads.rates))
+    updates = torch.cat([kind.rates.flatten() for kind in kinds.values()])
+    pointers = torch.cat([v for k, v in rest.items() if k.endswith(("key.weight", "query.weight"))])
+    assert mean(updates) / mean(pointers) > 3 > MetaConfig().lora_rate / MetaConfig().heads_rate
+    falls = {name: mean(k.rates[:, 0]) / mean(k.rates[:, -1]) for name, k in kinds.items()}
+    assert min(f for name, f in falls.items() if name.endswith("A")) > 2.9
+    assert max(f for name, f in falls.items() if name.endswith("B")) < 2.5
+    below = [name for name, k in kinds.items() if mean(k.rates[0]) < mean(k.rates[1:])]
+    assert below == ["attention.self.value A"]
+    mention = rest.pop("mention.weight")
+    assert mean(mention) > 2 * max(*map(mean, rest.values()), mean(updates))
+    assert sorted(mention.argsort(descending=True)[:2].tolist()) == [1, 2]
+    for key, query in (("start_key.bias", "start_query.bias"), ("end_key.bias", "end_query.bias")):
+        assert mean(rest[key]) > 5 * mean(rest[query])
+
+
+def test_what_the_docs_say_of_the_replies_rates() -> None:
+    kinds = rates_by_kind(read_rates(SHIPPED_REPLIES)[0])
+    falls = [mean(kind.rates[:, 0]) / mean(kind.rates[:, -1]) for kind in kinds]
+    assert min(falls) > 4.6 and max(falls) < 5.2
+    first = [mean(kind.rates) for kind in kinds]
+    assert max(first) / min(first) < 1.12
+
+
+def test_sentences_by_hand() -> None:
+    kinds = [
+        {"kind": "up A", "rows": ["0"], "layered": True, "rates": [[4e-3, 1e-3]]},
+        {"kind": "up B", "rows": ["0"], "layered": True, "rates": [[2e-3, 2e-3]]},
+    ]
+    assert told([{"kinds": kinds}]) == (
+        "From the first step to the last, rates of factor A fall 4.0 to 4.0 times and those of\n"
+        "factor B 1.0 to 1.0 times, by kind. The updates' mean rate is 2.0e-03."
+    )
+    others = {"kind": "other tensors", "rows": ["a", "b"], "layered": False}
+    rest = {**others, "rates": [[4e-3, 1e-3], [1e-5, 1e-5]]}
+    assert told([{"kinds": [*kinds, rest]}]).endswith(
+        "the least is `b`'s, 1.0e-05, and the largest `a`'s, 2.0e-03."
+    )
+
+
 def test_a_checkpoint_without_rates_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"neither tracker\.json nor replies\.json"):
         read_rates(tmp_path)
@@ -95,10 +158,12 @@ def test_the_command(repository: Path, tmp_path: Path) -> None:
 
     tracker = tiny_tracker(rank=2, steps=3)
     save_tracker(tracker, tmp_path / "tiny", tokenizer_json())
-    done = run(tmp_path / "tiny", "--plot", tmp_path / "rates.png")
+    done = run(tmp_path / "tiny", "--plot", tmp_path / "rates.png", "--json", tmp_path / "r.json")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.strip() == rates_table(rates_by_kind(tracker.rates))
     assert (tmp_path / "rates.png").read_bytes().startswith(PNG)
+    (kind, *_) = kinds_of([json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))])
+    assert kind.rows == rates_by_kind(tracker.rates)[0].rows
     failed = run(tmp_path)
     assert failed.returncode == 1 and "neither tracker.json" in failed.stderr
     assert "Traceback" not in failed.stderr
