@@ -99,7 +99,9 @@ class JobStoreContract:
         _domains(store, "letters", "stamps")
         for name in ("stamps", NAME, "letters"):
             store.jobs.enqueue(name, asked_by="worker")
+        assert store.jobs.due() == ("stamps", NAME, "letters")
         first = _claim(store, seconds=30)
+        assert store.jobs.due() == (NAME, "letters")
         job = first.job
         assert (job.domain, job.state, job.owner, job.attempts) == ("stamps", "running", "me", 1)
         assert job.started_at == job.heartbeat_at
@@ -155,7 +157,9 @@ class JobStoreContract:
     def test_a_lease_that_is_lost_never_writes(self, store: Store) -> None:
         store.jobs.enqueue(NAME, asked_by="worker")
         lost = _claim(store, "first")
+        assert store.jobs.due() == ()
         lapse(store)
+        assert store.jobs.due() == (NAME,)
         assert store.jobs.of(NAME)[0].lapsed
         now = _claim(store, "second")
         assert (now.job.number, now.job.attempts, now.job.owner) == (1, 2, "second")
@@ -193,6 +197,7 @@ class JobStoreContract:
             assert (job.state, job.error, job.attempts) == ("queued", "out of memory", attempt)
             pauses.append(round((job.due_at - _now(store)).total_seconds()))
             assert store.jobs.claim("me") is None
+            assert store.jobs.due() == ()
             _change(store, due_at=job.created_at)
         assert pauses == [10, 20]
         assert not store.jobs.fail(_claim(store), "out of memory", again=True)

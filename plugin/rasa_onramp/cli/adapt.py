@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from contextlib import closing
-from functools import lru_cache, partial
-from math import exp
-from typing import TYPE_CHECKING, Callable, Generator, Optional, Sequence, Tuple
+from functools import partial
+from typing import TYPE_CHECKING, Callable, Generator, NamedTuple, Optional, Sequence, Tuple, Union
 
 import click
 
@@ -15,20 +16,32 @@ from rasa_onramp.cli.options import (
     device_option,
     jobs_option,
     load,
-    load_reply_model,
+    load_learner,
     progress_bar,
     progress_option,
+    replies_option,
     reply_checkpoint_option,
     threads_option,
 )
-from rasa_onramp.errors import ConfigError
-from rasa_onramp.store import Store, open_store
+from rasa_onramp.errors import ConfigError, LeaseError
+from rasa_onramp.store import AdapterInfo, Store, open_store
 
 if TYPE_CHECKING:  # torch is imported by what computes, not by every command
     from rasa_onramp.onboarding import AdaptationReport, ReplyLearner
     from rasa_onramp.tracker.model import StateTracker
 
+    #: What comes of a domain; LeaseError where another process is at it.
+    Found = Union[AdaptationReport, AdapterInfo, LeaseError]
+
 __all__ = ["command"]
+
+
+class How(NamedTuple):
+    """How to adapt, as the options say."""
+
+    steps: Optional[int]
+    force: bool
+    switch_anyway: bool
 
 
 @click.command("adapt")
@@ -41,13 +54,7 @@ __all__ = ["command"]
     help="Inner steps a run. Default: what the checkpoint recommends, fewer of them below five "
     "support dialogues.",
 )
-@click.option(
-    "--replies/--no-replies",
-    "with_replies",
-    default=True,
-    show_default=True,
-    help="Adapt the replies' language model too, where its weights are here.",
-)
+@replies_option
 @click.option(
     "--force",
     is_flag=True,
@@ -86,6 +93,8 @@ def command(
 
     A version that is worse on the held-out dialogues than the active one (without one, than the
     checkpoint by itself) is stored and not switched to; nor is any while the active one is pinned.
+
+    A domain that another process is adapting is left to it, which is said; the exit code is then 1.
     """
     with open_store() as store:
         chosen: Sequence[str] = store.dialogues.domains() if everything else domains
@@ -94,23 +103,24 @@ def command(
         for domain in chosen:  # a wrong name is said before any work
             store.dialogues.schema(domain)
         tracker = load(checkpoint, device, threads)
-        replies = _learner(with_replies, reply_checkpoint, chosen_device(device))
+        replies = load_learner(with_replies, reply_checkpoint, chosen_device(device))
+        how = How(steps, force, switch_anyway)
         if not force:
             chosen = [d for d in chosen if not _made_already(store, tracker, d, steps, replies)]
         if jobs == 1 or not chosen:
-            reports = _one_by_one(store, tracker, chosen, steps, replies, switch_anyway, progress)
+            found = _one_by_one(store, tracker, chosen, how, replies, progress)
         else:
-            how = partial(
-                _adapted,
-                steps=steps,
-                replies=replies is not None,
-                reply_checkpoint=reply_checkpoint,
-                switch_anyway=switch_anyway,
+            work = partial(
+                _adapted, how=how, replies=replies is not None, reply_checkpoint=reply_checkpoint
             )
-            reports = _side_by_side(how, chosen, progress, jobs, checkpoint, device, threads)
-        with closing(reports):
-            for report in reports:
-                click.echo(_line(report))
+            found = _side_by_side(work, chosen, progress, jobs, checkpoint, device, threads)
+        busy = 0
+        with closing(found):
+            for one in found:
+                busy += isinstance(one, LeaseError)
+                _print(one)
+    if busy:
+        raise click.exceptions.Exit(1)
 
 
 def _made_already(
@@ -125,10 +135,7 @@ def _made_already(
 
     found = made_already(store, tracker, domain, steps=steps, replies=replies)
     if found is not None:
-        line = f"{domain}: up to date, nothing changed since version {found.version} was made"
-        if not found.active:
-            line += f"; it isn't active: rasa-onramp versions activate {domain} {found.version}"
-        click.echo(line)
+        _print(found)
     return found is not None
 
 
@@ -136,14 +143,11 @@ def _one_by_one(
     store: Store,
     tracker: StateTracker,
     domains: Sequence[str],
-    steps: Optional[int],
+    how: How,
     replies: Optional[ReplyLearner],
-    switch_anyway: bool,
     progress: Optional[bool],
-) -> Generator[AdaptationReport, None, None]:
+) -> Generator[Found, None, None]:
     """In this process; a progress bar of steps for each."""
-    from rasa_onramp.onboarding import adapt
-
     for domain in domains:
         with progress_bar(progress, desc=domain, unit="step") as bar:
 
@@ -152,95 +156,93 @@ def _one_by_one(
                 bar.set_postfix(loss=f"{loss:.2f}", refresh=False)
                 bar.update()
 
-            report = adapt(
-                store,
-                tracker,
-                domain,
-                steps=steps,
-                replies=replies,
-                switch_anyway=switch_anyway,
-                progress=after_step,
-            )
-        yield report
+            found = _adapt(store, tracker, domain, how, replies, after_step)
+        yield found
+
+
+def _adapt(
+    store: Store,
+    tracker: StateTracker,
+    domain: str,
+    how: How,
+    replies: Optional[ReplyLearner],
+    progress: Optional[Callable[[int, int, float], None]] = None,
+) -> Found:
+    from rasa_onramp.onboarding import adapt_at_once
+
+    try:
+        return adapt_at_once(
+            store, tracker, domain, replies=replies, progress=progress, **how._asdict()
+        )
+    except LeaseError as error:  # the other domains are adapted all the same
+        return error
 
 
 def _side_by_side(
-    how: Callable[[StateTracker, str], AdaptationReport],
+    work: Callable[[StateTracker, str], Found],
     domains: Sequence[str],
     progress: Optional[bool],
     jobs: int,
     checkpoint: Optional[str],
     device: str,
     threads: Optional[int],
-) -> Generator[AdaptationReport, None, None]:
+) -> Generator[Found, None, None]:
     """In several processes, each with the store opened for itself; one progress bar of domains."""
     from rasa_onramp.evaluation.processes import in_processes
     from rasa_onramp.tracker.checkpoint import load_tracker
 
-    reports = in_processes(
-        how,
+    found = in_processes(
+        work,
         domains,
         jobs=jobs,
         load=partial(load_tracker, checkpoint, device=chosen_device(device)),
         threads=threads,
     )
     bar = progress_bar(progress, total=len(domains), desc="adapt", unit="domain")
-    with bar, closing(reports):
-        for report in reports:
+    with bar, closing(found):
+        for one in found:
             bar.update()
             bar.clear()  # what is printed next stands on a line of its own
-            yield report
+            yield one
 
 
 def _adapted(
-    tracker: StateTracker,
-    domain: str,
-    *,
-    steps: Optional[int],
-    replies: bool,
-    reply_checkpoint: Optional[str],
-    switch_anyway: bool,
-) -> AdaptationReport:
-    """What a process does."""
-    from rasa_onramp.onboarding import adapt
-
-    learner = _learner(replies, reply_checkpoint, str(tracker.device))
-    with open_store() as store:
-        return adapt(
-            store, tracker, domain, steps=steps, replies=learner, switch_anyway=switch_anyway
-        )
+    tracker: StateTracker, domain: str, *, how: How, replies: bool, reply_checkpoint: Optional[str]
+) -> Found:
+    """What a process does. Ended by its parent before it is done, it gives up its job first."""
+    learner = load_learner(replies, reply_checkpoint, str(tracker.device))
+    before = signal.signal(signal.SIGTERM, _ended)
+    try:
+        with open_store() as store:
+            return _adapt(store, tracker, domain, how, learner)
+    except SystemExit:
+        os._exit(1)  # raised on, it would end this piece of the work, and not the process
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
-@lru_cache(maxsize=1)
-def _learner(wanted: bool, folder: Optional[str], device: str) -> Optional[ReplyLearner]:
-    """What replies are adapted with, or None, saying why, where the shipped one can't be had."""
-    if not wanted:
-        return None
-    from rasa_onramp.onboarding import ReplyLearner
-    from rasa_onramp.tracker.encoder import SentenceEncoder
+def _ended(*_: object) -> None:
+    raise SystemExit
 
-    # eager attention learns faster on a CPU; see meta-train-replies
-    model = load_reply_model(folder, device, "eager" if device == "cpu" else "sdpa")
-    if model is None:
-        return None
-    return ReplyLearner(model, SentenceEncoder.load("all-MiniLM-L6-v2").embed)
+
+def _print(found: Found) -> None:
+    """One domain's lines."""
+    from rasa_onramp.onboarding import AdaptationReport
+
+    if isinstance(found, LeaseError):
+        click.echo(f"rasa-onramp: {found}", err=True)
+    elif isinstance(found, AdaptationReport):
+        click.echo(_line(found))
+    else:
+        line = f"{found.domain}: up to date, nothing changed since version {found.version} was made"
+        if not found.active:
+            activate = f"rasa-onramp versions activate {found.domain} {found.version}"
+            line += f"; it isn't active: {activate}"
+        click.echo(line)
 
 
 def _line(report: AdaptationReport) -> str:
-    line = (
-        f"{report.domain}: version {report.version} from {report.support} support dialogues "
-        f"in {report.seconds:.1f} s"
-    )
-    if report.before is not None and report.after is not None:
-        line += (
-            f"; JGA on {report.held_out} held-out dialogues "
-            f"{report.before.jga:.3f} → {report.after.jga:.3f}"
-        )
-    if report.replies is not None:
-        line += f"; replies in {report.replies.seconds:.1f} s"
-        if report.replies.before is not None and report.replies.after is not None:
-            before, after = exp(report.replies.before), exp(report.replies.after)
-            line += f", perplexity {before:.2f} → {after:.2f}"
+    line = f"{report.domain}: version {report.version} {report.figures}"
     if report.kept is not None:
         line += (
             f"\n{report.domain}: not switched to version {report.version}, {report.kept}; "

@@ -25,6 +25,8 @@ COMMANDS = {
     "export": ("export", "Write domains and their dialogues as files."),
     "domains": ("domains", "List the store's domains."),
     "adapt": ("adapt", "Adapt domains to their support dialogues and switch to the result."),
+    "worker": ("worker", "Adapt what changed in the store, beside other workers, and go on."),
+    "jobs": ("jobs", "List, ask for and cancel what workers adapt."),
     "versions": ("versions", "List, compare, switch, pin and clear out adapter versions."),
     "feedback": ("feedback", "Say how the bot should have replied, for adapt to learn from."),
     "remove": ("remove", "Delete a domain with all that belongs to it."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 import click
@@ -14,6 +14,7 @@ from rasa_onramp.weights import LANGUAGE_MODEL
 
 if TYPE_CHECKING:  # torch is imported by what computes, not by every command
     from rasa_onramp.generator.model import ReplyModel
+    from rasa_onramp.onboarding import ReplyLearner
     from rasa_onramp.tracker.model import StateTracker
 
 __all__ = [
@@ -24,10 +25,12 @@ __all__ = [
     "jobs_option",
     "language_model_option",
     "load",
+    "load_learner",
     "load_reply_model",
     "numbers",
     "progress_bar",
     "progress_option",
+    "replies_option",
     "reply_checkpoint_option",
     "shows_progress",
     "threads_option",
@@ -49,6 +52,13 @@ reply_checkpoint_option = click.option(
     default=None,
     help="Folder of the replies' initialisation, written by meta-train-replies. Default: the one "
     "that ships, where its language model is here.",
+)
+replies_option = click.option(
+    "--replies/--no-replies",
+    "with_replies",
+    default=True,
+    show_default=True,
+    help="Adapt the replies' language model too, where its weights are here.",
 )
 device_option = click.option(
     "--device",
@@ -124,6 +134,18 @@ def load_reply_model(
     if folder is not None:
         return load_replies(folder, device=device, attention=attention)
     return available_replies(partial(click.echo, err=True), device=device, attention=attention)
+
+
+@lru_cache(maxsize=1)
+def load_learner(wanted: bool, folder: Optional[str], device: str) -> Optional[ReplyLearner]:
+    """What replies are adapted with, or None, saying why, where the shipped one can't be had."""
+    if not wanted:
+        return None
+    from rasa_onramp.onboarding import ReplyLearner
+
+    # eager attention learns faster on a CPU; see meta-train-replies
+    model = load_reply_model(folder, device, "eager" if device == "cpu" else "sdpa")
+    return None if model is None else ReplyLearner.of(model)
 
 
 def chosen_device(device: str) -> str:

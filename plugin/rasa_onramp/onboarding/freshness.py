@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Optional, Tuple
 
 from rasa_onramp.errors import CheckpointError
 from rasa_onramp.metalearning.adaptation import Adaptation
@@ -10,7 +10,7 @@ from rasa_onramp.onboarding.replies import ReplyLearner
 from rasa_onramp.store import AdapterInfo, Store
 from rasa_onramp.tracker.model import StateTracker
 
-__all__ = ["made_already"]
+__all__ = ["made_already", "made_from"]
 
 
 def made_already(
@@ -35,13 +35,27 @@ def made_already(
     base = replies.model.digest if replies is not None and support.dialogues else None
     same = [
         info
-        for info in store.adapters.versions(domain)
-        if (info.support_digest, info.checkpoint_digest) == (support.digest, tracker.digest)
-        and info.figures.get("steps") == wanted
-        and base in (None, info.reply_checkpoint_digest)
+        for info in made_from(store, domain, support.digest, tracker.digest, base)
+        if info.figures.get("steps") == wanted
     ]
     found = max(same, key=lambda info: (info.active, info.version), default=None)
     return found if found is None or _whole(store, found) else None
+
+
+def made_from(
+    store: Store, domain: str, support: str, checkpoint: str, replies: Optional[str]
+) -> Tuple[AdapterInfo, ...]:
+    """The versions made, in whatever number of steps, from a support set and a checkpoint of these
+    digests; with `replies`, those with a replies' part from the initialisation of that digest.
+
+    Weights aren't read. Raises NotFound, StoreError, StoreUnavailable.
+    """
+    return tuple(
+        info
+        for info in store.adapters.versions(domain)
+        if (info.support_digest, info.checkpoint_digest) == (support, checkpoint)
+        and replies in (None, info.reply_checkpoint_digest)
+    )
 
 
 def _whole(store: Store, info: AdapterInfo) -> bool:

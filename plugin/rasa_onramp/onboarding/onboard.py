@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import exp
 from typing import Callable, Dict, List, Mapping, Optional, Sequence
 
 from torch import Tensor
@@ -12,7 +13,7 @@ from ..dialogue import Dialogue, Schema
 from ..evaluation.metrics import Figures, TurnScore, aggregate, score_dialogue
 from ..metalearning.adaptation import Adaptation, adapt_to_support
 from ..metalearning.lora import adapter_from_bytes, adapter_to_bytes
-from ..store import Store, support_digest
+from ..store import Lease, Store, support_digest
 from ..tracker.decoding import track_dialogues
 from ..tracker.model import StateTracker
 from .guard import running, worse
@@ -42,6 +43,28 @@ class AdaptationReport:
     replies: Optional[ReplyAdaptation] = None
     kept: Optional[str] = None
 
+    @property
+    def figures(self) -> str:
+        """What it was made from and how good it is, to be read after the version's number."""
+        line = f"from {self.support} support dialogues in {self.seconds:.1f} s"
+        if self.before is not None and self.after is not None:
+            line += (
+                f"; JGA on {self.held_out} held-out dialogues "
+                f"{self.before.jga:.3f} → {self.after.jga:.3f}"
+            )
+        if self.replies is not None:
+            line += f"; replies in {self.replies.seconds:.1f} s"
+            if self.replies.before is not None and self.replies.after is not None:
+                before, after = exp(self.replies.before), exp(self.replies.after)
+                line += f", perplexity {before:.2f} → {after:.2f}"
+        return line
+
+    @property
+    def outcome(self) -> str:
+        """The same, and why the domain doesn't run on it, as it is kept with a job."""
+        kept = "" if self.kept is None else f"; not switched to, {self.kept}"
+        return self.figures + kept
+
 
 def adapt(
     store: Store,
@@ -52,6 +75,7 @@ def adapt(
     replies: Optional[ReplyLearner] = None,
     switch_anyway: bool = False,
     progress: Optional[Callable[[int, int, float], None]] = None,
+    lease: Optional[Lease] = None,
 ) -> AdaptationReport:
     """Adapt `domain` to its support dialogues and switch to the new version, unless it is worse on
     the held-out dialogues than what the domain runs on (see guard.py), or that is pinned.
@@ -67,9 +91,11 @@ def adapt(
             of the support dialogues).
         switch_anyway: switch to a version that is worse, too.
         progress: told (steps done, steps in all, support loss) after each step.
+        lease: of the job that this is, which is done with the version (None: of no job).
 
     Raises:
         NotFound: no such domain.
+        LeaseError: the job isn't the lease's any more; nothing was stored.
         StoreError, CheckpointError: as the store and the weights do.
     """
     found = store.support(domain)
@@ -110,23 +136,13 @@ def adapt(
         lost = worse(after, ran)
         if lost is not None and not switch_anyway:
             kept = f"which is worse than {now.name}: {lost} on {len(held_out)} held-out dialogues"
+    if kept is None and any(i.active and i.pinned for i in store.adapters.versions(domain)):
+        kept = "as the active version is pinned"
     if written is not None:
         figures["replies"] = written.figures()
-    version = store.adapters.add(
-        domain,
-        weights,
-        support_digest=found.digest,
-        checkpoint_digest=tracker.digest,
-        figures=figures,
-        activate=kept is None,
-        reply_weights=written.weights if written is not None else None,
-        reply_checkpoint_digest=written.checkpoint_digest if written is not None else None,
-    )
-    if kept is None and not store.adapters.info(domain, version).active:
-        kept = "as the active version is pinned"
-    return AdaptationReport(
+    report = AdaptationReport(
         domain=domain,
-        version=version,
+        version=0,  # until it is stored
         support=len(support),
         held_out=len(held_out),
         steps=how.all_steps if support else 0,
@@ -136,6 +152,19 @@ def adapt(
         replies=written,
         kept=kept,
     )
+    version = store.adapters.add(
+        domain,
+        weights,
+        support_digest=found.digest,
+        checkpoint_digest=tracker.digest,
+        figures=figures,
+        activate=kept is None,
+        reply_weights=written.weights if written is not None else None,
+        reply_checkpoint_digest=written.checkpoint_digest if written is not None else None,
+        lease=lease,
+        outcome=report.outcome,
+    )
+    return replace(report, version=version)
 
 
 def measure(

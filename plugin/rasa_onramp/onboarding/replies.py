@@ -18,6 +18,7 @@ from rasa_onramp.generator.replies import SupportReply, support_replies
 from rasa_onramp.metalearning.lora import adapter_from_bytes, adapter_to_bytes
 from rasa_onramp.metalearning.reply_episodes import support_and_queries
 from rasa_onramp.metalearning.reply_training import adapt_replies
+from rasa_onramp.tracker.encoder import SentenceEncoder
 
 __all__ = ["ReplyAdaptation", "ReplyLearner"]
 
@@ -33,6 +34,11 @@ class ReplyLearner:
 
     model: ReplyModel
     embed: Embed
+
+    @classmethod
+    def of(cls, model: ReplyModel) -> ReplyLearner:
+        """With the embeddings that a bot finds similar turns by. Raises CheckpointError."""
+        return cls(model, SentenceEncoder.load("all-MiniLM-L6-v2").embed)
 
     @property
     def steps(self) -> int:

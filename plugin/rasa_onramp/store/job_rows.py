@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 
 from rasa_onramp.store import tables
 
-__all__ = ["Job", "Lease", "clock", "due_job", "job_of", "newest_job"]
+__all__ = ["Job", "Lease", "clock", "due", "due_job", "job_of", "newest_job"]
 
 _COLUMNS = tables.jobs.c
 
@@ -106,16 +106,20 @@ def newest_job(connection: Connection, domain: str, now: datetime) -> Optional[J
     return None if row is None else job_of(row, now)
 
 
+def due(now: datetime) -> Any:
+    """The condition that a row's job may be claimed: it waits, or its lease has lapsed."""
+    waits = sa.and_(_COLUMNS.state == "queued", _COLUMNS.due_at <= now)
+    over = sa.or_(_COLUMNS.lease_until <= now, _COLUMNS.lease_until.is_(None))
+    return sa.or_(waits, sa.and_(_COLUMNS.state == "running", over))
+
+
 def due_job(
     connection: Connection, now: datetime, domains: Optional[Collection[str]]
 ) -> Optional[Job]:
     """The job that is due for longest and that no other process is changing."""
-    waits = sa.and_(_COLUMNS.state == "queued", _COLUMNS.due_at <= now)
-    over = sa.or_(_COLUMNS.lease_until <= now, _COLUMNS.lease_until.is_(None))
-    lapsed = sa.and_(_COLUMNS.state == "running", over)
     query = (
         sa.select(tables.jobs)
-        .where(sa.or_(waits, lapsed))
+        .where(due(now))
         .order_by(_COLUMNS.due_at, _COLUMNS.domain)
         .limit(1)
         .with_for_update(skip_locked=True)  # SQLite has no such thing: there one writes at a time

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from rasa_onramp.errors import NotFound
 from rasa_onramp.store import tables
 from rasa_onramp.store.database import Database
-from rasa_onramp.store.job_rows import Job, Lease, clock, due_job, job_of, newest_job
+from rasa_onramp.store.job_rows import Job, Lease, clock, due, due_job, job_of, newest_job
 from rasa_onramp.store.leases import (
     NOBODY,
     NOT_BEGUN,
@@ -155,12 +155,12 @@ class JobStore:
             until = now + timedelta(seconds=lease.seconds)
             write_held(connection, lease, {**progress, "heartbeat_at": now, "lease_until": until})
 
-    def finish(self, lease: Lease, outcome: str, *, version: Optional[int] = None) -> None:
-        """The job is done without a new version, which AdapterStore.add would have stored with it.
+    def finish(self, lease: Lease, outcome: str) -> None:
+        """The job is done without a new version; with one it is AdapterStore.add that says so.
         Raises LeaseError, StoreUnavailable.
         """
         with self._database.marking() as connection:
-            finish_job(connection, lease, version=version, outcome=outcome)
+            finish_job(connection, lease, version=None, outcome=outcome)
 
     def fail(self, lease: Lease, error: str, *, again: bool = False) -> bool:
         """The attempt failed. With `again` the job is tried anew after a pause, but ATTEMPTS times
@@ -215,6 +215,14 @@ class JobStore:
             if not rows:
                 require_domain(connection, domain)
         return tuple(job_of(row, now) for row in rows)
+
+    def due(self) -> Tuple[str, ...]:
+        """The domains whose jobs may be claimed now, the one that is due for longest first. Raises
+        StoreUnavailable.
+        """
+        query = sa.select(_COLUMNS.domain).order_by(_COLUMNS.due_at, _COLUMNS.domain)
+        with self._database.reading() as connection:
+            return tuple(connection.execute(query.where(due(clock(connection)))).scalars())
 
     def newest(self) -> Tuple[Job, ...]:
         """The newest job of each domain that has any, the one made last first. Raises StoreError,

@@ -77,12 +77,17 @@ def finish_job(
 ) -> None:
     """The job is done. Raises LeaseError, with which all of the transaction is undone."""
     now = clock(connection)
-    values = {"state": "done", "version": version, "outcome": outcome, "error": None}
-    write_held(
-        connection,
-        lease,
-        {**values, "finished_at": now, "heartbeat_at": now, "lease_until": None},
-    )
+    values = {
+        "state": "done",
+        "step": tables.jobs.c.total,  # the last ones needn't have been told
+        "version": version,
+        "outcome": outcome,
+        "error": None,
+        "finished_at": now,
+        "heartbeat_at": now,
+        "lease_until": None,
+    }
+    write_held(connection, lease, values)
 
 
 def _lease_lost(connection: Connection, lease: Lease) -> LeaseError:

@@ -1,0 +1,180 @@
+"""Doing a job: adapting its domain while its lease is kept, and storing what came of it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Any, Callable, Dict, Optional, Union
+
+from rasa_onramp.errors import LeaseError, OnrampError, StoreError, StoreUnavailable
+from rasa_onramp.onboarding.freshness import made_already
+from rasa_onramp.onboarding.heartbeat import Heartbeat
+from rasa_onramp.onboarding.onboard import AdaptationReport, adapt
+from rasa_onramp.onboarding.replies import ReplyLearner
+from rasa_onramp.store import ATTEMPTS, AdapterInfo, Lease, Store
+from rasa_onramp.tracker.model import StateTracker
+
+__all__ = ["BY_HAND", "Attempt", "adapt_at_once", "attempt", "perform", "this_process"]
+
+#: Who asks for a job that is done at once, by who asked.
+BY_HAND = "adapt"
+
+Progress = Callable[[int, int, float], None]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What came of an attempt at a job: `state` is done, again (it failed, and is tried again),
+    failed, or lost (it is another's, or over); `said` is the outcome, or the error.
+    """
+
+    domain: str
+    job: int
+    attempt: int
+    state: str
+    said: str
+    version: Optional[int]
+    seconds: float
+
+    @property
+    def failed(self) -> bool:
+        """Whether it came to nothing for a reason of its own."""
+        return self.state in ("again", "failed")
+
+    def as_dict(self) -> Dict[str, Any]:
+        """Fit for JSON."""
+        return {**asdict(self), "seconds": round(self.seconds, 3)}
+
+
+def this_process() -> str:
+    """What a lease's owner is called: the machine and the process."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def adapt_at_once(
+    store: Store,
+    tracker: StateTracker,
+    domain: str,
+    *,
+    steps: Optional[int] = None,
+    replies: Optional[ReplyLearner] = None,
+    force: bool = False,
+    switch_anyway: bool = False,
+    progress: Optional[Progress] = None,
+) -> Union[AdaptationReport, AdapterInfo]:
+    """Adapt `domain` here and now, as a job, so that no other process does meanwhile.
+
+    Returns as `perform`, and raises as it; LeaseError too where another process is at it.
+    """
+    lease = store.jobs.begin(
+        domain,
+        this_process(),
+        asked_by=BY_HAND,
+        inner_steps=steps,
+        force=force,
+        switch_anyway=switch_anyway,
+    )
+    return perform(store, lease, tracker, replies=replies, by_hand=True, progress=progress)
+
+
+def attempt(
+    store: Store,
+    lease: Lease,
+    tracker: StateTracker,
+    *,
+    replies: Optional[ReplyLearner] = None,
+    progress: Optional[Progress] = None,
+) -> Attempt:
+    """`perform` a job, and what came of it: its errors are stored with the job, not raised. Raises
+    StoreUnavailable, with which nothing is stored, and what `progress` raises that is no Exception.
+    """
+    began = time.monotonic()
+    version: Optional[int] = None
+    try:
+        made = perform(store, lease, tracker, replies=replies, progress=progress)
+        state, version = "done", made.version
+        said = made.outcome if isinstance(made, AdaptationReport) else _up_to_date(made)
+    except StoreUnavailable:
+        raise
+    except LeaseError as error:
+        state, said = "lost", str(error)
+    except Exception as error:
+        again = _passes(error) and lease.job.attempts < ATTEMPTS
+        state, said = "again" if again else "failed", _line(error)
+    job = lease.job
+    seconds = time.monotonic() - began
+    return Attempt(job.domain, job.number, job.attempts, state, said, version, seconds)
+
+
+def perform(
+    store: Store,
+    lease: Lease,
+    tracker: StateTracker,
+    *,
+    replies: Optional[ReplyLearner] = None,
+    by_hand: bool = False,
+    progress: Optional[Progress] = None,
+) -> Union[AdaptationReport, AdapterInfo]:
+    """Do the job that `lease` is for, and store what came of it; what `adapt` did, or the version
+    that is there already.
+
+    One of our own errors would come again, so the job has failed with it; after any other it is
+    tried again. If this is interrupted, the job goes back to those that wait. Neither is so
+    `by_hand`: who sees the error, or interrupts it, decides. Raises as `adapt`, and LeaseError
+    where the job was lost.
+    """
+    job = lease.job
+    with Heartbeat(store, lease) as heartbeat:
+
+        def told(done: int, total: int, loss: float) -> None:
+            heartbeat.step(done, total, loss)
+            if progress is not None:
+                progress(done, total, loss)
+
+        try:
+            if not job.force:
+                found = made_already(
+                    store, tracker, job.domain, steps=job.inner_steps, replies=replies
+                )
+                if found is not None:
+                    store.jobs.finish(lease, _up_to_date(found))
+                    return found
+            return adapt(
+                store,
+                tracker,
+                job.domain,
+                steps=job.inner_steps,
+                replies=replies,
+                switch_anyway=job.switch_anyway,
+                progress=told,
+                lease=lease,
+            )
+        except (LeaseError, StoreUnavailable):
+            raise
+        except Exception as error:
+            store.jobs.fail(lease, _line(error), again=_passes(error) and not by_hand)
+            raise
+        except BaseException:
+            with suppress(StoreError):  # then it waits until the lease has lapsed
+                if by_hand:
+                    store.jobs.fail(lease, "interrupted")
+                else:
+                    store.jobs.release(lease)
+            raise
+
+
+def _passes(error: Exception) -> bool:
+    """Whether another attempt may do without it."""
+    return not isinstance(error, OnrampError)
+
+
+def _up_to_date(info: AdapterInfo) -> str:
+    return f"up to date, nothing changed since version {info.version} was made"
+
+
+def _line(error: Exception) -> str:
+    said = " ".join(str(error).split())
+    return said if isinstance(error, OnrampError) else f"{type(error).__name__}: {said}"

@@ -1,0 +1,123 @@
+"""Real workers, as processes of their own, on one PostgreSQL server."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+pytest.register_assert_rewrite("worker_processes")
+
+from postgres import PostgresServer  # noqa: E402
+from rasa_onramp.store import Store, open_store  # noqa: E402
+from rasa_programs import wait_for  # noqa: E402
+from worker_processes import (  # noqa: E402
+    assert_adapted_once,
+    domains,
+    newest,
+    running,
+    tiny_checkpoint,
+)
+
+NAME = "TableBooking_1"
+#: More than are done before a test ends them. What each reads is drawn before the first.
+MANY = 2000
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_checkpoint(tmp_path_factory.mktemp("tracker"))
+
+
+@pytest.fixture
+def store(postgres_url: str) -> Iterator[Store]:
+    with open_store(postgres_url) as store:
+        store.upgrade()
+        yield store
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Path:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    return folder
+
+
+def test_two_workers_adapt_each_of_many_domains_once_though_the_server_restarts(
+    store: Store,
+    postgres_url: str,
+    postgres_server: PostgresServer,
+    checkpoint: Path,
+    logs: Path,
+) -> None:
+    options = ("worker", "--no-replies", "--poll", "0.1", "--checkpoint", checkpoint)
+    given = domains(24)
+    names = list(given.schemas)
+    with running(postgres_url, logs, *options) as one, running(postgres_url, logs, *options) as two:
+        workers = (one, two)
+        wait_for(lambda: all("started" in worker.said() for worker in workers), seconds=60)
+        postgres_server.stop()
+        try:
+            wait_for(lambda: all("store away" in worker.said() for worker in workers), seconds=30)
+        finally:
+            postgres_server.start()
+        wait_for(lambda: all("store back" in worker.said() for worker in workers), seconds=30)
+        store.dialogues.import_corpus(given)
+        wait_for(lambda: _done(store) == len(names), seconds=60)
+        for worker in workers:
+            worker.signal(signal.SIGTERM)
+        assert [worker.end() for worker in workers] == [0, 0]
+        assert_adapted_once(store, names)
+        shares = [worker.jobs() for worker in workers]
+        assert sorted(job["domain"] for share in shares for job in share) == sorted(names)
+        assert all(len(share) > 1 for share in shares)  # neither slept
+        assert {job["state"] for share in shares for job in share} == {"done"}
+
+
+def test_the_job_of_a_killed_worker_is_taken_over_and_that_of_a_stopped_one_given_back(
+    store: Store, postgres_url: str, checkpoint: Path, logs: Path
+) -> None:
+    store.dialogues.import_corpus(domains(1))
+    store.jobs.enqueue(NAME, asked_by="person", inner_steps=MANY)
+    options = ("worker", "--no-replies", "--poll", "0.1", "--checkpoint", checkpoint)
+    with running(postgres_url, logs, *options, "--lease", "1.5") as first:
+        wait_for(lambda: bool(newest(store, NAME).step), seconds=60)
+        with running(postgres_url, logs, *options) as second:
+            wait_for(lambda: "started" in second.said(), seconds=60)
+            lost = newest(store, NAME)
+            assert (lost.attempts, lost.lapsed) == (1, False)  # it had to be left alone
+            first.kill()
+            wait_for(lambda: newest(store, NAME).owner != lost.owner, seconds=30)
+            wait_for(lambda: bool(newest(store, NAME).step), seconds=30)
+            taken = newest(store, NAME)
+            assert (taken.number, taken.state, taken.attempts) == (1, "running", 2)
+            second.signal(signal.SIGTERM)
+            assert second.end() == 0
+            assert [job["state"] for job in second.jobs()] == ["given back"]
+    back = newest(store, NAME)
+    assert (back.state, back.attempts, back.owner) == ("queued", 1, None)
+    assert store.adapters.versions(NAME) == ()
+
+
+def test_adapting_by_hand_that_is_interrupted_leaves_no_lease(
+    store: Store, postgres_url: str, checkpoint: Path, logs: Path
+) -> None:
+    """In several processes: their parent ends them, and nothing has to lapse."""
+    given = domains(3)
+    store.dialogues.import_corpus(given)
+    adapt = ("adapt", "--all", "--jobs", "2", "--no-replies", "--checkpoint", checkpoint)
+    with running(postgres_url, logs, *adapt, "--steps", MANY) as by_hand:
+        wait_for(lambda: len([j for j in store.jobs.newest() if j.step]) == 2, seconds=60)
+        by_hand.signal(signal.SIGINT)
+        assert by_hand.end() == 130
+        assert "rasa-onramp: interrupted" in by_hand.said()
+    assert [(job.state, job.error) for job in store.jobs.newest()] == [
+        ("failed", "interrupted")
+    ] * 2
+    assert all(store.adapters.versions(name) == () for name in given.schemas)
+
+
+def _done(store: Store) -> int:
+    return sum(job.state == "done" for job in store.jobs.newest())

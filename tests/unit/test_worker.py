@@ -1,0 +1,363 @@
+"""A worker in this process, with a tracker too small to be good, on an SQLite file."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List
+
+import pytest
+
+from job_store_contract import lapse
+from rasa_onramp.dialogue import Corpus
+from rasa_onramp.errors import CheckpointError, LeaseError, StoreUnavailable
+from rasa_onramp.onboarding import Watch, Worker, adapt, adapt_at_once, attempt
+from rasa_onramp.onboarding.heartbeat import Heartbeat
+from rasa_onramp.store import ATTEMPTS, Store, open_store
+from rasa_onramp.tracker.model import StateTracker
+from tiny_tracker import booking, corpus, tiny_tracker
+
+ONE, TWO = "TableBooking_1", "TableBooking_2"
+Event = Dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def tracker() -> StateTracker:
+    return dataclasses.replace(tiny_tracker(rank=2, steps=2), digest="tiny")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(f"sqlite:///{tmp_path / 'onramp.db'}") as store:
+        store.upgrade()
+        store.dialogues.import_corpus(corpus(services=2, dialogues=2))
+        yield store
+
+
+def _worker(store: Store, tracker: StateTracker, events: List[Event], **how: Any) -> Worker:
+    return Worker(store, tracker, told=events.append, poll=0.1, **how)
+
+
+def _states(store: Store, domain: str = ONE) -> List[str]:
+    return [job.state for job in store.jobs.of(domain)]
+
+
+# What there is to do
+
+
+def test_a_worker_adapts_what_changed_once(store: Store, tracker: StateTracker) -> None:
+    events: List[Event] = []
+    worker = _worker(store, tracker, events)
+    assert worker.run(once=True) == 0
+    done = [event for event in events if event["event"] == "job"]
+    assert [(e["domain"], e["state"], e["version"], e["attempt"]) for e in done] == [
+        (ONE, "done", 1, 1),
+        (TWO, "done", 1, 1),
+    ]
+    assert done[0]["said"].startswith("from 2 support dialogues in ")
+    (job,) = store.jobs.of(ONE)
+    assert (job.state, job.version, job.outcome) == ("done", 1, done[0]["said"])
+    assert job.step == job.total
+    active = store.adapters.active(ONE)
+    assert active is not None and active.version == 1
+
+    for again in (worker, _worker(store, tracker, events)):
+        assert again.run(once=True) == 0
+    assert [_states(store, name) for name in (ONE, TWO)] == [["done"], ["done"]]
+
+    _change(store)
+    worker.run(once=True)
+    assert [_states(store, name) for name in (ONE, TWO)] == [["done", "done"], ["done"]]
+    assert [info.version for info in store.adapters.versions(ONE)] == [1, 2]
+
+
+def _change(store: Store) -> None:
+    """One more dialogue in the first domain."""
+    schemas = {ONE: store.dialogues.schema(ONE)}
+    store.dialogues.import_corpus(Corpus(schemas, (booking(3, ONE),)))
+
+
+def test_a_worker_keeps_to_its_domains(store: Store, tracker: StateTracker) -> None:
+    store.jobs.enqueue(ONE, asked_by="person")
+    _worker(store, tracker, [], domains=[TWO]).run(once=True)
+    assert (_states(store), _states(store, TWO)) == (["queued"], ["done"])
+
+
+def test_what_was_adapted_by_hand_is_left_as_it_is(store: Store, tracker: StateTracker) -> None:
+    """With other inner steps than the worker would take, too."""
+    for name in (ONE, TWO):
+        adapt(store, tracker, name, steps=1)
+    _worker(store, tracker, []).run(once=True)
+    assert store.jobs.newest() == ()
+    other = dataclasses.replace(tracker, digest="another")
+    _worker(store, other, []).run(once=True)
+    assert [info.checkpoint_digest for info in store.adapters.versions(ONE)] == ["tiny", "another"]
+
+
+def test_a_job_is_done_as_it_was_asked_for(store: Store, tracker: StateTracker) -> None:
+    adapt(store, tracker, ONE, steps=1)
+    for how, versions in (({}, 1), ({"force": True}, 2), ({"inner_steps": 3}, 3)):
+        store.jobs.enqueue(ONE, asked_by="person", **{"inner_steps": 1, **how})
+        events: List[Event] = []
+        _worker(store, tracker, events, domains=[ONE]).run(once=True)
+        assert len(store.adapters.versions(ONE)) == versions
+    assert store.adapters.info(ONE, 3).figures["steps"] == 3
+    first = store.jobs.of(ONE)[-1]
+    said = "up to date, nothing changed since version 1 was made"
+    assert (first.state, first.outcome, first.version) == ("done", said, None)
+
+
+def test_an_unchanged_store_is_not_read_anew(
+    store: Store, tracker: StateTracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = Watch(store, tracker)
+    assert watch.look() == (ONE, TWO)
+    assert watch.look() == ()  # they are queued
+    adapt(store, tracker, ONE)
+    adapt(store, tracker, TWO)
+    for name in (ONE, TWO):
+        store.jobs.cancel(name)
+    assert watch.look() == ()
+    monkeypatch.setattr(store.dialogues, "summary", pytest.fail)
+    assert watch.look() == ()
+
+
+def test_what_changes_while_its_job_runs_is_adapted_again(
+    store: Store, tracker: StateTracker
+) -> None:
+    watch = Watch(store, tracker, domains=[ONE])
+    assert watch.look() == (ONE,)
+    lease = store.jobs.claim("other")
+    assert lease is not None
+    found = store.support(ONE).digest
+    _change(store)
+    assert watch.look() == ()
+    store.adapters.add(
+        ONE, b"w", support_digest=found, checkpoint_digest="tiny", figures={}, lease=lease
+    )
+    assert watch.look() == (ONE,)
+
+
+# What goes wrong
+
+
+def test_an_error_that_would_come_again_is_not_tried_again(
+    store: Store, tracker: StateTracker
+) -> None:
+    untrained = dataclasses.replace(tracker, rates={})
+    events: List[Event] = []
+    worker = _worker(store, untrained, events, domains=[ONE])
+    assert worker.run(once=True) == 1
+    (job,) = store.jobs.of(ONE)
+    assert job.state == "failed"
+    assert job.error is not None and job.error.startswith("this tracker was never meta-trained")
+    assert events[1]["said"] == job.error
+    assert _worker(store, untrained, events, domains=[ONE]).run(once=True) == 0
+    assert _states(store) == ["failed"]
+    _worker(store, tracker, events, domains=[ONE]).run(once=True)  # the job is again as it was
+    assert _states(store) == ["failed"]
+    store.jobs.enqueue(ONE, asked_by="person")
+    _worker(store, tracker, events, domains=[ONE]).run(once=True)
+    assert _states(store) == ["done", "failed"]
+
+
+def test_other_errors_are_tried_again_but_not_for_ever(store: Store, tracker: StateTracker) -> None:
+    store.jobs.enqueue(ONE, asked_by="person")
+    states = []
+    for _ in range(ATTEMPTS):
+        lease = store.jobs.claim("me")
+        assert lease is not None
+        done = attempt(store, lease, tracker, progress=_raising(RuntimeError("no\n memory")))
+        states.append((done.state, done.said, done.failed))
+        _due_now(store)
+    assert states == [
+        *[("again", "RuntimeError: no memory", True)] * (ATTEMPTS - 1),
+        ("failed", "RuntimeError: no memory", True),
+    ]
+    assert store.jobs.claim("me") is None
+    assert store.adapters.versions(ONE) == ()
+
+
+def test_a_job_taken_over_is_left_at_the_next_step(store: Store, tracker: StateTracker) -> None:
+    store.jobs.enqueue(ONE, asked_by="person", inner_steps=500)
+    lease = store.jobs.claim("me", seconds=1)
+    assert lease is not None
+    steps: List[int] = []
+
+    def after_step(done: int, total: int, loss: float) -> None:
+        steps.append(done)
+        if done == 1:
+            lapse(store)
+            assert store.jobs.claim("second") is not None
+
+    done = attempt(store, lease, tracker, progress=after_step)
+    assert (done.state, done.failed) == ("lost", False)
+    assert "was taken over by second" in done.said
+    assert 1 < len(steps) < 500
+    assert store.jobs.of(ONE)[0].owner == "second"
+
+
+def test_a_lease_lost_in_the_last_moment_stores_nothing(
+    store: Store, tracker: StateTracker
+) -> None:
+    store.jobs.enqueue(ONE, asked_by="person", inner_steps=2)
+    lease = store.jobs.claim("me")
+    assert lease is not None
+
+    def after_step(done: int, total: int, loss: float) -> None:
+        if done == total:
+            store.jobs.cancel(ONE)
+
+    assert attempt(store, lease, tracker, progress=after_step).state == "lost"
+    assert store.adapters.versions(ONE) == ()
+    assert store.jobs.of(ONE)[0].error == "cancelled"
+
+
+def test_a_worker_that_is_stopped_gives_its_job_back(store: Store, tracker: StateTracker) -> None:
+    store.jobs.enqueue(ONE, asked_by="person", inner_steps=9)
+    events: List[Event] = []
+    worker = _worker(store, tracker, events)
+    tick = worker._after_step
+
+    def after_step(done: int, total: int, loss: float) -> None:
+        if done == 2:
+            worker.stop()
+        tick(done, total, loss)
+
+    worker._after_step = after_step  # type: ignore[method-assign]
+    assert worker.run() == 0
+    (job,) = store.jobs.of(ONE)
+    assert (job.state, job.attempts, job.owner) == ("queued", 0, None)
+    assert [(e["event"], e.get("state")) for e in events] == [
+        ("started", None),
+        ("job", "given back"),
+        ("stopped", None),
+    ]
+
+
+def test_a_store_that_goes_away_is_waited_for(
+    store: Store, tracker: StateTracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rasa_onramp.onboarding.worker._PAUSES", (0.05, 0.2))
+    home, away = tmp_path / "onramp.db", tmp_path / "away.db"
+    events: List[Event] = []
+    worker = _worker(store, tracker, events, domains=[ONE])
+    tick, waits = worker._after_step, worker._sleep
+
+    def after_step(done: int, total: int, loss: float) -> None:
+        if not any(event["event"] == "store away" for event in events):
+            home.rename(away)
+        tick(done, total, loss)
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            away.rename(home)
+        waits(seconds)
+
+    pauses: List[float] = []
+    worker._after_step = after_step  # type: ignore[method-assign]
+    worker._sleep = sleep  # type: ignore[method-assign]
+    assert worker.run(once=True) == 0
+    assert pauses == [0.05, 0.1, 0.2]
+    assert [(e["event"], e.get("state")) for e in events] == [
+        ("started", None),
+        ("job", "given back"),
+        ("store away", None),
+        ("store back", None),
+        ("job", "done"),
+        ("stopped", None),
+    ]
+    assert store.jobs.of(ONE)[0].attempts == 1
+
+
+# The heartbeat
+
+
+def test_a_heartbeat_keeps_a_short_lease_and_tells_how_far_it_is(store: Store) -> None:
+    store.jobs.enqueue(ONE, asked_by="person")
+    lease = store.jobs.claim("me", seconds=0.4)
+    assert lease is not None
+    with Heartbeat(store, lease) as heartbeat:
+        heartbeat.step(3, 8, 0.5)
+        until = time.monotonic() + 1.2  # three times as long as the lease
+        while time.monotonic() < until:
+            assert store.jobs.claim("second") is None
+            time.sleep(0.05)
+        (job,) = store.jobs.of(ONE)
+        assert (job.step, job.total, job.loss) == (3, 8, 0.5)
+    time.sleep(0.5)
+    assert store.jobs.claim("second") is not None
+
+
+def test_a_heartbeat_outlives_a_store_that_is_away(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.jobs.enqueue(ONE, asked_by="person")
+    lease = store.jobs.claim("me", seconds=0.2)
+    assert lease is not None
+    beat, away = store.jobs.beat, [True, True]
+
+    def failing(*given: Any, **more: Any) -> None:
+        if away and away.pop():
+            raise StoreUnavailable("away")
+        beat(*given, **more)
+
+    monkeypatch.setattr(store.jobs, "beat", failing)
+    with Heartbeat(store, lease) as heartbeat:
+        deadline = time.monotonic() + 30
+        while store.jobs.of(ONE)[0].heartbeat_at == lease.job.heartbeat_at:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        heartbeat.step(1, 2, 0.0)
+
+
+# By hand
+
+
+def test_by_hand_and_a_worker_never_adapt_one_domain_at_once(
+    store: Store, tracker: StateTracker
+) -> None:
+    def after_step(done: int, total: int, loss: float) -> None:
+        assert store.jobs.claim("worker") is None
+        with pytest.raises(LeaseError, match=f"{ONE!r} is being adapted by .*; wait until that"):
+            adapt_at_once(store, tracker, ONE)
+
+    made = adapt_at_once(store, tracker, ONE, progress=after_step)
+    assert made.version == 1
+    (job,) = store.jobs.of(ONE)
+    assert (job.state, job.asked_by, job.version, job.attempts) == ("done", "adapt", 1, 1)
+    again = adapt_at_once(store, tracker, ONE)
+    assert again == store.adapters.info(ONE, 1)
+    assert adapt_at_once(store, tracker, ONE, force=True).version == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (KeyboardInterrupt(), "interrupted"),
+        (CheckpointError("broken; mend it"), "broken; mend it"),
+        (RuntimeError("no memory"), "RuntimeError: no memory"),
+    ],
+)
+def test_what_ends_it_by_hand_is_raised_and_it_is_not_tried_again(
+    store: Store, tracker: StateTracker, error: BaseException, said: str
+) -> None:
+    with pytest.raises(type(error)):
+        adapt_at_once(store, tracker, ONE, progress=_raising(error))
+    (job,) = store.jobs.of(ONE)
+    assert (job.state, job.error) == ("failed", said)
+    assert adapt_at_once(store, tracker, ONE).version == 1
+
+
+def _raising(error: BaseException) -> Callable[[int, int, float], None]:
+    def raises(done: int, total: int, loss: float) -> None:
+        raise error
+
+    return raises
+
+
+def _due_now(store: Store) -> None:
+    with store._database.marking() as connection:
+        connection.exec_driver_sql("UPDATE jobs SET due_at = created_at")
