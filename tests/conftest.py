@@ -17,12 +17,14 @@ import pytest
 from browser import browser
 from language_model import reply_model
 from postgres import postgres_server, postgres_url
+from redis_server import redis_url
 
 __all__ = [
     "browser",
     "clean_environment",
     "postgres_server",
     "postgres_url",
+    "redis_url",
     "reply_model",
     "repository",
     "sgd_folder",

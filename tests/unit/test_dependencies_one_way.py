@@ -28,7 +28,7 @@ LAYERS: Tuple[Tuple[str, ...], ...] = (
     ("metalearning",),
     ("onboarding",),
     ("actions", "evaluation", "runtime"),
-    ("components", "cli"),
+    ("components", "cli", "fleet"),
 )
 
 #: Third parties that only some modules may import.
@@ -47,6 +47,7 @@ RESERVED = {
     "ruamel": ("formats", "yaml_edit"),
     "matplotlib": ("evaluation.plots",),
     "sacrebleu": ("evaluation.bleu",),
+    "celery": ("fleet",),
 }
 
 #: Run on a bare GPU machine, where these aren't installed.

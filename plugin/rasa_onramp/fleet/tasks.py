@@ -1,0 +1,86 @@
+"""The tasks: one looks what changed and is run again and again, the other adapts a domain.
+
+Which domain is adapted, by whom, and what came of it is the store's: messages only say that there
+is something to do. One that is lost is sent again at the next look; one that comes twice finds
+nothing to claim. So whatever the broker does, a domain is never adapted twice at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Dict, List, Optional
+
+import torch
+from celery import shared_task
+
+from rasa_onramp.errors import ConfigError
+from rasa_onramp.fleet import EXPIRES_SECONDS
+from rasa_onramp.generator.checkpoint import available_replies
+from rasa_onramp.onboarding import ReplyLearner, Watch, attempt, this_process
+from rasa_onramp.store import Store, open_store
+from rasa_onramp.tracker.checkpoint import load_tracker
+from rasa_onramp.tracker.model import StateTracker
+
+__all__ = ["adapt", "watch"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Tools:
+    """What a process works with."""
+
+    store: Store
+    tracker: StateTracker
+    replies: Optional[ReplyLearner]
+    watch: Watch
+
+
+@shared_task(name="rasa_onramp.watch")
+def watch() -> List[str]:
+    """Queue what changed, and wake a worker for each job that is due; the domains of these."""
+    tools = _tools()
+    tools.watch.look()
+    due = list(tools.store.jobs.due())
+    for domain in due:
+        adapt.apply_async((domain,), expires=EXPIRES_SECONDS)
+    return due
+
+
+@shared_task(name="rasa_onramp.adapt")
+def adapt(domain: str) -> Optional[Dict[str, Any]]:
+    """Do the job of `domain`, and what came of it; None where there is none that is due."""
+    tools = _tools()
+    lease = tools.store.jobs.claim(this_process(), domains=[domain])
+    if lease is None:
+        return None
+    return attempt(tools.store, lease, tools.tracker, replies=tools.replies).as_dict()
+
+
+@lru_cache(maxsize=1)
+def _tools() -> _Tools:
+    """Loaded at a process's first task: what Celery forks from must not have used torch."""
+    threads = os.environ.get("RASA_ONRAMP_THREADS")
+    if threads is not None:
+        if not threads.isdecimal() or not int(threads):
+            raise ConfigError(f"RASA_ONRAMP_THREADS is {threads!r}; set it to a whole number")
+        torch.set_num_threads(int(threads))
+    device = os.environ.get("RASA_ONRAMP_DEVICE")
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    store = open_store()
+    tracker = load_tracker(os.environ.get("RASA_ONRAMP_CHECKPOINT"), device=device)
+    replies = _learner(device)
+    return _Tools(store, tracker, replies, Watch(store, tracker, replies=replies))
+
+
+def _learner(device: str) -> Optional[ReplyLearner]:
+    folder = os.environ.get("RASA_ONRAMP_REPLY_CHECKPOINT")
+    if folder == "none":
+        return None
+    attention = "eager" if device == "cpu" else "sdpa"  # as rasa-onramp adapt has it
+    model = available_replies(logger.warning, folder, device=device, attention=attention)
+    return None if model is None else ReplyLearner.of(model)
