@@ -73,6 +73,23 @@ def replies(results: Sequence[Results]) -> Grid:
     return Grid(("", "ours", "`generate`"), tuple(rows))
 
 
+def workers(results: Sequence[Results]) -> Grid:
+    """How fast one worker, and several, adapt the domains of one store."""
+    (found,) = results
+    first = found["runs"][0]["seconds"]
+    rows = tuple(
+        (
+            str(run["workers"]),
+            f"{run['versions']} of {run['domains']}, each once",
+            " + ".join(map(str, run["jobs of each worker"])),
+            f"{run['seconds']:.1f} s",
+            f"{first / run['seconds']:.2f}",
+        )
+        for run in found["runs"]
+    )
+    return Grid(("workers", "domains adapted", "jobs of each", "time", "speed"), rows)
+
+
 _WHO = ("ours", "generate")
 
 TABLES: Tuple[Table, ...] = (
@@ -112,5 +129,14 @@ TABLES: Tuple[Table, ...] = (
         "python bench/reply_speed.py --dialogues 5 --together 4,16 "
         "--json bench/results/reply_speed.json",
         replies,
+    ),
+    Table(
+        "speed-workers",
+        "Speed of several workers",
+        "`rasa-onramp worker` processes of one thread each on one store; the tracker alone, two "
+        "support dialogues a domain.",
+        ("workers.json",),
+        "python bench/workers.py --json bench/results/workers.json",
+        workers,
     ),
 )
