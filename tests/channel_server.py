@@ -13,8 +13,11 @@ from rasa.core.run import configure_app
 from rasa.core.tracker_store import InMemoryTrackerStore
 from rasa.shared.core.domain import Domain
 from rasa.shared.core.trackers import DialogueStateTracker
+from sanic import Sanic
 
 __all__ = ["ChannelServer"]
+
+Sanic.test_mode = True  # Rasa gives every app the same name, and a process has several here
 
 
 class ChannelServer:

@@ -39,18 +39,21 @@ def test_what_the_model_writes_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "because"),
     [
-        "It costs $9.",  # nobody knows a price
-        "It arrives on {expected_day}.",  # this row doesn't say
-        "It costs {price}.",
-        "It is {status",
-        "I found {results_count} parcels.",  # one is not counted
+        ("It costs $9.", "ungrounded"),  # nobody knows a price
+        ("It arrives on {expected_day}.", "unfillable"),  # this row doesn't say
+        ("It costs {price}.", "unfillable"),
+        ("It is {status", "unfillable"),
+        ("I found {results_count} parcels.", "unfillable"),  # one is not counted
+        ("Goodbye!", "other_outcome"),
+        (None, "unwritten"),
     ],
 )
-def test_else_the_best_support_reply_is(text: str) -> None:
+def test_else_the_best_support_reply_is(text: Optional[str], because: str) -> None:
     found = generator(text).reply(*FOUND)
     assert found == RETRIEVED.reply(*FOUND)
+    assert (found.because, generator().settled(FOUND, text).because) == (because, because)
     assert found.source != "model" and "in transit" in found.text
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Awaitable, Callable, Dict, Mapping, Optional
@@ -26,13 +25,14 @@ from rasa_onramp.components.refusals import Refused, read_body
 from rasa_onramp.components.sessions import reply_in
 from rasa_onramp.components.tokens import Token
 from rasa_onramp.errors import NotFound, OnrampError, StoreError, StoreUnavailable
+from rasa_onramp.logs import logger_for
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.correction import corrected
 from rasa_onramp.store import THUMBS, Feedback
 
 __all__ = ["MOST_BYTES", "FeedbackInput"]
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 #: What a request's body may weigh; a long reply with its state takes a few thousand.
 MOST_BYTES = 64 * 1024
@@ -112,13 +112,15 @@ async def _take(request: Request, said: Mapping[str, Any]) -> Dict[str, str]:
     except NotFound as error:
         raise Refused(HTTPStatus.NOT_FOUND, str(error)) from error
     except StoreUnavailable as error:
-        logger.error("feedback can't be stored: %s", error)
+        why = f"feedback can't be stored: {error}"
+        logger.error("onramp.feedback.not_stored", event_info=why)
         problem = "the store can't be reached; try again later"
         raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, problem) from error
     except StoreError as error:
         raise _bad(str(error)) from error
     except OnrampError as error:
-        logger.error("feedback can't be taken: %s", error)
+        why = f"feedback can't be taken: {error}"
+        logger.error("onramp.feedback.not_taken", event_info=why)
         problem = "the bot isn't ready; see its log"
         raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, problem) from error
 

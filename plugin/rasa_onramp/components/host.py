@@ -10,26 +10,28 @@ import hashlib
 import logging
 import threading
 import time
-from pathlib import Path
+from functools import partial
 from typing import Dict, List, Optional, Tuple
 
 import torch
 
-import rasa_onramp
 from rasa_onramp.components.settings import ModelSettings
 from rasa_onramp.errors import OnrampError
 from rasa_onramp.generator.checkpoint import available_replies, load_replies
 from rasa_onramp.generator.model import ReplyModel
+from rasa_onramp.logs import logger_for, traceback_of
 from rasa_onramp.metalearning.metric.checkpoint import load_metric
+from rasa_onramp.provenance import code_digest
 from rasa_onramp.runtime.adapter_cache import read_adapter
 from rasa_onramp.runtime.conversation import Engine
+from rasa_onramp.runtime.telemetry import count_failure
 from rasa_onramp.store import Store, open_store, open_store_from_env
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.weights import resolve_encoder
 
-__all__ = ["OnrampRuntime", "code_digest", "current_runtime", "runtime_for"]
+__all__ = ["OnrampRuntime", "current_runtime", "runtime_for"]
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 #: Seconds between attempts to open an engine that couldn't be opened.
 _RETRY = 5.0
@@ -85,11 +87,16 @@ class OnrampRuntime:
         """The language model that writes replies; None, which is logged, where it can't be had."""
         if self.settings.replies and self._reply_model is None:
             self._reply_model = available_replies(
-                logger.warning,
+                partial(_tell, "onramp.replies.unavailable"),
                 self.settings.reply_checkpoint,
                 device="cuda" if torch.cuda.is_available() else "cpu",
             )
         return self._reply_model
+
+    @property
+    def opened(self) -> Optional[Engine]:
+        """The engine, if it is open."""
+        return self._engine
 
     def warm(self) -> None:
         """Open everything now rather than at the first message, as far as it can be opened."""
@@ -154,14 +161,27 @@ class OnrampRuntime:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def abstain(self, what: str, error: Exception) -> None:
-        """Log why we abstain from `what`: once a minute, however many messages fail so."""
+        """Count that we abstain, and log why we do so from `what`: once a minute, however many
+        messages fail so.
+        """
+        count_failure(error)
         reason, now = f"{type(error).__name__}: {error}", time.monotonic()
         with self._lock:
             self._said = {said: at for said, at in self._said.items() if now - at < _SAY_AGAIN}
             level = logging.DEBUG if reason in self._said else logging.ERROR
             self._said.setdefault(reason, now)
-        unexpected = not isinstance(error, OnrampError)
-        logger.log(level, "abstaining from %s: %s", what, error, exc_info=unexpected)
+        fields = {} if isinstance(error, OnrampError) else {"traceback": traceback_of(error)}
+        logger.log(
+            level,
+            "onramp.abstaining",
+            event_info=f"abstaining from {what}: {error}",
+            kind=type(error).__name__,
+            **fields,
+        )
+
+
+def _tell(event: str, what: str) -> None:
+    logger.warning(event, event_info=what)
 
 
 _runtimes: Dict[ModelSettings, OnrampRuntime] = {}
@@ -180,13 +200,3 @@ def runtime_for(settings: ModelSettings) -> OnrampRuntime:
 def current_runtime() -> Optional[OnrampRuntime]:
     """The runtime that OnrampModel provided last in this process, or None."""
     return _current[0] if _current else None
-
-
-def code_digest() -> str:
-    """A digest of the package's code: Rasa itself looks at the component's own class only."""
-    digest = hashlib.sha256()
-    root = Path(rasa_onramp.__file__).parent
-    for path in sorted(root.rglob("*.py")):
-        digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()

@@ -160,6 +160,8 @@ def reply_metadata(turn: Turn, domain: str, reply: Optional[Reply]) -> Dict[str,
         metadata.update(
             template=reply.template, source=reply.source, confidence=round(reply.confidence, 4)
         )
+        if reply.because:
+            metadata["because"] = reply.because
     return metadata
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any, Dict, List, Mapping, Optional
 
 from rasa.core.constants import POLICY_PRIORITY, RULE_POLICY_PRIORITY
@@ -23,7 +22,7 @@ from rasa_onramp.components.domain_needs import (
     rasa_action_for,
     rasa_value,
 )
-from rasa_onramp.components.host import code_digest, current_runtime
+from rasa_onramp.components.host import current_runtime
 from rasa_onramp.components.payload import INTENT, KEY, RESULTS, domain_of, payload_of
 from rasa_onramp.components.sessions import (
     REPLY,
@@ -34,10 +33,12 @@ from rasa_onramp.components.sessions import (
     was_executed,
 )
 from rasa_onramp.components.settings import check_keys, refuse
+from rasa_onramp.logs import logger_for
+from rasa_onramp.provenance import code_digest
 
 __all__ = ["OnrampPolicy"]
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 #: Above memoised stories, below rules.
 _PRIORITY = RULE_POLICY_PRIORITY - 1
@@ -118,7 +119,8 @@ class OnrampPolicy(Policy):
             call = payload.get("call")
             wanted = rasa_action_for(domain, call["name"]) if call else None
             if call and wanted is None:
-                logger.error("the domain declares no action for the API call %s", call["name"])
+                said = f"the domain declares no action for the API call {call['name']}"
+                logger.error("onramp.call.undeclared", event_info=said, call=call["name"])
             calling = wanted is not None and not was_executed(done, wanted)
             action = wanted if calling and wanted is not None else REPLY
             events = self._events(tracker, domain, payload, calling)

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import logging
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from rasa.core.nlg import NaturalLanguageGenerator, TemplatedNaturalLanguageGenerator
@@ -34,18 +34,19 @@ from rasa_onramp.components.sessions import (
     since_message,
     was_executed,
 )
+from rasa_onramp.components.turn_log import REPHRASED, note_rephrasing, note_reply
 from rasa_onramp.dialogue import Turn
+from rasa_onramp.generator.neural import WRITTEN
+from rasa_onramp.logs import logger_for
 from rasa_onramp.runtime.conversation import Engine
+from rasa_onramp.runtime.telemetry import Stopwatch
 
 __all__ = ["OnrampResponseGenerator"]
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 #: Conversations that wait for a reply at once. Their replies are written together.
 _WAITING = 32
-
-#: The metadata's `source` of a response of the bot's own that was said in other words.
-REPHRASED = "rephrased"
 
 
 class OnrampResponseGenerator(TemplatedNaturalLanguageGenerator):
@@ -104,8 +105,9 @@ class OnrampResponseGenerator(TemplatedNaturalLanguageGenerator):
         """
         if utter_action != REPLY:
             return await self._bots(utter_action, tracker, output_channel, **kwargs)
-        loop = asyncio.get_running_loop()
+        loop, watch = asyncio.get_running_loop(), Stopwatch()
         text, metadata = await loop.run_in_executor(self._threads, _answer, tracker)
+        note_reply(tracker.sender_id, metadata, watch.lap("reply"))
         if text:
             return {"text": text, KEY: metadata}
         response = await self._bots(utter_action, tracker, output_channel, **kwargs)
@@ -135,9 +137,10 @@ class OnrampResponseGenerator(TemplatedNaturalLanguageGenerator):
         if response is None:
             return None
         if _wants_rephrasing(response):
-            loop = asyncio.get_running_loop()
+            loop, watch = asyncio.get_running_loop(), Stopwatch()
             template = response["text"]
             text = await loop.run_in_executor(self._threads, _rephrased, template, tracker)
+            note_rephrasing(tracker.sender_id, bool(text), watch.lap("reply"))
             if text:
                 response["text"] = text
                 response[KEY] = {"template": template, "source": REPHRASED}
@@ -194,9 +197,13 @@ def _reply(
     if understood.action is not None:
         results = _results(since_message(tracker), understood.action, domain, engine)
         if results is None:
-            logger.error("no results of %s.%s; saying so", domain, understood.action)
+            called = f"{domain}.{understood.action}"
+            said = f"no results of {called}; saying so"
+            logger.error("onramp.call.failed", event_info=said, call=called)
             return None, reply_metadata(Turn("system", ""), domain, None)
     reply = engine.reply(session, message.text or "", understood, results)
+    if reply.source != WRITTEN and not reply.because:
+        reply = replace(reply, because="no_model" if engine.writer is None else "not_adapted")
     turn = engine.system_turn(reply, understood, results)
     return reply.text, reply_metadata(turn, domain, reply)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import json
 from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Tuple
 
 from rasa.engine.graph import ExecutionContext, GraphComponent
@@ -27,21 +27,26 @@ from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 from torch import Tensor
 
+from rasa_onramp import __version__
 from rasa_onramp.components.bot_examples import examples_in, index_of, load_examples, save_examples
 from rasa_onramp.components.domain_needs import form_slots
-from rasa_onramp.components.host import OnrampRuntime, code_digest
+from rasa_onramp.components.host import OnrampRuntime
 from rasa_onramp.components.payload import INTENT as OURS
 from rasa_onramp.components.payload import KEY, abstention, payload_of
 from rasa_onramp.components.sessions import session_of
 from rasa_onramp.components.settings import check_keys, refuse
+from rasa_onramp.components.turn_log import note_turn
+from rasa_onramp.logs import logger_for
+from rasa_onramp.provenance import STAMP, code_digest
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.domain_index import DomainIndex
 from rasa_onramp.runtime.router import BotView
+from rasa_onramp.runtime.telemetry import Stopwatch
 from rasa_onramp.runtime.understanding import Understanding
 
 __all__ = ["OnrampStateTracker"]
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 
 @DefaultV1Recipe.register(
@@ -98,7 +103,8 @@ class OnrampStateTracker(GraphComponent, EntityExtractorMixin):
             with model_storage.read_from(resource) as folder:
                 examples = load_examples(folder)
         except (OSError, KeyError, ValueError) as error:
-            logger.error("the bot's own examples can't be read (%s); run `rasa train`", error)
+            said = f"the bot's own examples can't be read ({error}); run `rasa train`"
+            logger.error("onramp.bot_examples.unreadable", event_info=said)
             examples = None
         return cls(model_storage, resource, examples, _form_entities(model_storage))
 
@@ -111,6 +117,8 @@ class OnrampStateTracker(GraphComponent, EntityExtractorMixin):
             )
         with self._model_storage.write_to(self._resource) as folder:
             save_examples(folder, examples_in(training_data), model.engine())
+            stamp = {"version": __version__, "code": code_digest()}
+            (folder / STAMP).write_text(json.dumps(stamp), encoding="utf-8")
         return self._resource
 
     def process(
@@ -120,13 +128,16 @@ class OnrampStateTracker(GraphComponent, EntityExtractorMixin):
         model: Optional[OnrampRuntime] = None,
     ) -> List[Message]:
         """Put what was understood on each message, under the key `onramp`. Never raises."""
+        sender = tracker.sender_id if tracker is not None else ""
         for message in messages:
+            watch = Stopwatch()
             try:
                 self._process(message, tracker, model)
             except Exception as error:
                 message.set(KEY, abstention("unavailable"), add_to_output=True)
                 if model is not None:
                     model.abstain("a message", error)
+            note_turn(sender, message.get(KEY), watch.lap("understanding"))
         return messages
 
     def _process(

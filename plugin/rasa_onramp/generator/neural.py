@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Mapping, NamedTuple, Optional, Sequence
+from dataclasses import replace
+from typing import Any, Callable, Mapping, NamedTuple, Optional, Sequence, Union
 
 from rasa_onramp.dialogue import Dialogue, State, Turn
 from rasa_onramp.generator.delexicalise import fill
@@ -43,7 +44,8 @@ class NeuralGenerator:
 
     What the model writes is said only where every placeholder can be filled, nothing is stated that
     state, results and the domain's own replies don't hold, no other outcome of an API call is
-    claimed than the one at hand, and it wasn't voted down; else the best support reply is.
+    claimed than the one at hand, and it wasn't voted down; else the best support reply is. Its
+    `because` is "alike", "unwritten", "unfillable", "ungrounded", "voted_down" or "other_outcome".
     """
 
     def __init__(
@@ -72,8 +74,9 @@ class NeuralGenerator:
         asked = Asked(turns, state, results, action)
         retrieved = self._retrieval.reply(*asked)
         if retrieved.confidence >= self._sure:
-            return retrieved
-        return self._written(asked, self._write(self.prompt(asked))) or retrieved
+            return replace(retrieved, because="alike")
+        written = self._written(asked, self._write(self.prompt(asked)))
+        return written if isinstance(written, Reply) else replace(retrieved, because=written)
 
     def prompt(self, asked: Asked) -> Packed:
         """What the model reads: the conversation so far, delexicalised, and the turn at hand."""
@@ -85,19 +88,26 @@ class NeuralGenerator:
 
     def settled(self, asked: Asked, text: Optional[str]) -> Reply:
         """What is said: the text that the model wrote, filled, or else the best support reply."""
-        return self._written(asked, text) or self._retrieval.reply(*asked)
+        written = self._written(asked, text)
+        if isinstance(written, Reply):
+            return written
+        return replace(self._retrieval.reply(*asked), because=written)
 
-    def _written(self, asked: Asked, text: Optional[str]) -> Optional[Reply]:
-        """The text that the model wrote, filled; None where it may not be said."""
+    def _written(self, asked: Asked, text: Optional[str]) -> Union[Reply, str]:
+        """The text that the model wrote, filled; or why it may not be said."""
+        if text is None:
+            return "unwritten"
         now = self._situation(asked)
-        template = None if text is None else template_of(text, self._schema, now, self._forms)
+        template = template_of(text, self._schema, now, self._forms)
         filled = None if template is None else fill(template, now.state.values, now.rows)
-        if template is None or not (filled and filled.strip()) or self._made_up(filled, now):
-            return None
+        if template is None or not (filled and filled.strip()):
+            return "unfillable"
+        if self._made_up(filled, now):
+            return "ungrounded"
         if self._retrieval.blocks(template.text, filled):
-            return None
+            return "voted_down"
         if self._retrieval.claims_another_outcome(template.text, now):
-            return None
+            return "other_outcome"
         return Reply(filled, template.text, WRITTEN, 1.0, template.slots)
 
     def _made_up(self, text: str, now: Situation) -> bool:

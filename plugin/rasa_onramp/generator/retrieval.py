@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Collection, List, Mapping, Optional, Sequence, Tuple
 
@@ -30,7 +30,8 @@ class Reply:
 
     `template` is the reply with Rasa's placeholders, and `slots` those that it states; `source` the
     support turn it was taken from ("dialogue id#turn"), "model" for what a language model wrote, or
-    "schema"; `confidence` in [0, 1] how alike the two situations are.
+    "schema"; `confidence` in [0, 1] how alike the two situations are. Where a language model might
+    have written it and didn't, `because` says why in a word.
     """
 
     text: str
@@ -38,6 +39,7 @@ class Reply:
     source: str
     confidence: float
     slots: Tuple[str, ...] = ()
+    because: str = field(default="", compare=False)
 
 
 class RetrievalGenerator:

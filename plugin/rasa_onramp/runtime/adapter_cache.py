@@ -9,6 +9,7 @@ from typing import Optional, Tuple
 from rasa_onramp.dialogue import Schema
 from rasa_onramp.errors import CheckpointError
 from rasa_onramp.metalearning.lora import adapter_from_bytes
+from rasa_onramp.runtime.telemetry import count_read
 from rasa_onramp.store import Store
 from rasa_onramp.tracker.decoding import Prepared, prepare
 from rasa_onramp.tracker.model import StateTracker, Weights
@@ -48,7 +49,9 @@ class AdapterCache:
         with self._lock:
             if key in self._ready:
                 self._ready.move_to_end(key)
+                count_read(hit=True)
                 return self._ready[key]
+        count_read(hit=False)
         adapter = None
         if version is not None:
             adapter = read_adapter(self._store, schema.name, version, self._tracker.digest)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, Mapping, Optional, Sequence, Tuple, Union
@@ -22,6 +21,7 @@ from rasa_onramp.runtime.domains import Catalogue
 from rasa_onramp.runtime.embedding import CachedEmbed, Embed, embedded_by
 from rasa_onramp.runtime.router import NO_BOT, BotView, Router
 from rasa_onramp.runtime.session import Session
+from rasa_onramp.runtime.telemetry import Stopwatch
 from rasa_onramp.runtime.understanding import Understanding, says_nothing, with_call
 from rasa_onramp.store import Store
 from rasa_onramp.tracker.checkpoint import load_tracker
@@ -30,8 +30,6 @@ from rasa_onramp.tracker.encoder import SentenceEncoder
 from rasa_onramp.tracker.model import StateTracker
 
 __all__ = ["FAILED", "Caller", "Engine", "EngineSettings", "TurnOutcome"]
-
-logger = logging.getLogger(__name__)
 
 #: Turns of history that the tracker gets at most; its window holds fewer.
 _HISTORY = 40
@@ -164,10 +162,12 @@ class Engine:
         `bot` is what the host bot itself makes of it: a message that is rather the bot's than a
         domain's is routed to none. Raises StoreError, StoreUnavailable.
         """
+        watch = Stopwatch()
         domains = self.catalogue.domains()
         indexes = {name: domain.index for name, domain in domains.items()}
         active = session.domain if session.domain in domains else None
         route = self.router.route(text, indexes, active=active, bot=bot)
+        watch.lap("routing")
         if route.domain is None:
             return Understanding(route)
         domain = domains[route.domain]
@@ -175,6 +175,7 @@ class Engine:
         turns = [*session.history(domain.name)[-_HISTORY:], Turn("user", text)]
         ready = self.adapters.get(domain.schema, domain.content, domain.version, domain.digest)
         prediction = track(self.tracker, ready, turns, before, offers=True)
+        watch.lap("tracking")
         understood = Understanding(
             route=route,
             state=prediction.state,

@@ -14,6 +14,7 @@ from rasa_onramp.generator.neural import NeuralGenerator
 from rasa_onramp.generator.pool import Embed
 from rasa_onramp.generator.rephrasing import Rephraser
 from rasa_onramp.generator.writing import Updates, Writer
+from rasa_onramp.logs import logger_for
 from rasa_onramp.runtime.domains import LiveDomain
 from rasa_onramp.runtime.reply_adapters import ReplyAdapters
 from rasa_onramp.runtime.reply_worker import ReplyWorker
@@ -24,7 +25,7 @@ __all__ = ["DomainWriter"]
 #: Other wordings of a bot's response that are written to choose from.
 _WORDINGS = 8
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 
 class DomainWriter:
@@ -58,7 +59,8 @@ class DomainWriter:
             again = self._said.get(domain.name) == str(error)
             self._said[domain.name] = str(error)
             level = logging.DEBUG if again else logging.ERROR
-            logger.log(level, "domain %s answers by its support replies: %s", domain.name, error)
+            said = f"domain {domain.name} answers by its support replies: {error}"
+            logger.log(level, "onramp.domain.unwritten", event_info=said, domain=domain.name)
             return domain.generator
         if updates is None:
             return domain.generator

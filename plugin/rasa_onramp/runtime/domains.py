@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from dataclasses import dataclass, field, replace
@@ -11,6 +10,7 @@ from typing import Dict, FrozenSet, Mapping, Optional, Tuple
 from rasa_onramp.dialogue import Dialogue, Schema
 from rasa_onramp.errors import OnrampError, StoreUnavailable
 from rasa_onramp.generator import RetrievalGenerator
+from rasa_onramp.logs import logger_for
 from rasa_onramp.runtime.background import Background
 from rasa_onramp.runtime.domain_index import DomainIndex
 from rasa_onramp.runtime.embedding import Embed
@@ -18,7 +18,7 @@ from rasa_onramp.store import DomainSummary, Store
 
 __all__ = ["Catalogue", "LiveDomain"]
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ class Catalogue:
                 raise
             if self._down is not None:
                 # as loud as it must be to be seen wherever the outage was
-                logger.warning("the store %s is reachable again", self._store.name)
+                said = f"the store {self._store.name} is reachable again"
+                logger.warning("onramp.store.reachable", event_info=said)
                 self._down = None
             return self._snapshot.domains
 
@@ -105,6 +106,16 @@ class Catalogue:
         found = self._snapshot.domains.get(name)
         return found if found is not None else self.domains().get(name)
 
+    @property
+    def last(self) -> Mapping[str, LiveDomain]:
+        """The domains as they were read last; the store isn't asked."""
+        return self._snapshot.domains
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the store answered when it was asked last."""
+        return self._down is None
+
     def _read(self) -> Dict[str, LiveDomain]:
         live: Dict[str, LiveDomain] = {}
         for summary in self._store.dialogues.summary():
@@ -114,7 +125,8 @@ class Catalogue:
             except StoreUnavailable:
                 raise
             except OnrampError as error:
-                logger.error("domain %s is left out: %s", summary.name, error)
+                said = f"domain {summary.name} is left out: {error}"
+                logger.error("onramp.domain.left_out", event_info=said, domain=summary.name)
         return live
 
     def _updated(self, known: Optional[LiveDomain], summary: DomainSummary) -> LiveDomain:
@@ -124,11 +136,11 @@ class Catalogue:
         if known is not None and known.content == content:
             if (known.version, known.digest, known.reply_digest) == (version, digest, reply):
                 return known
-            logger.info("domain %s: adapter version %s is live", summary.name, version)
+            logger.info("onramp.domain.switched", domain=summary.name, version=version)
             return replace(known, version=version, digest=digest, reply_digest=reply)
         support = self._store.support(summary.name)
         schema, dialogues = support.schema, support.dialogues
-        logger.info("domain %s is live, adapter version %s", summary.name, version)
+        logger.info("onramp.domain.live", domain=summary.name, version=version)
         return LiveDomain(
             schema=schema,
             index=DomainIndex.build(schema, dialogues, self._embed, self._background),

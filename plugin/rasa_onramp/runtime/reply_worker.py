@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import queue
 import threading
 import time
@@ -12,10 +11,11 @@ from typing import Any, List, Optional
 
 from rasa_onramp.generator.packing import Packed
 from rasa_onramp.generator.writing import Updates, Writer
+from rasa_onramp.logs import logger_for
 
 __all__ = ["ReplyWorker"]
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 #: Replies written together at most; each row more makes the others a little slower.
 _TOGETHER = 16
@@ -68,7 +68,8 @@ class ReplyWorker:
             return job.result.result(timeout=self._seconds + 1)
         except Exception as error:
             job.result.cancel()
-            logger.error("no reply was written (%s: %s)", type(error).__name__, error)
+            said = f"no reply was written ({type(error).__name__}: {error})"
+            logger.error("onramp.reply.unwritten", event_info=said)
             return None
 
     def _start(self) -> None:
@@ -124,7 +125,8 @@ class ReplyWorker:
                 batch[0].result.set_exception(error)
                 return
             # one of them may be at fault, or all together take too much memory
-            logger.warning("%s replies are written one by one (%s)", len(batch), error)
+            said = f"{len(batch)} replies are written one by one ({error})"
+            logger.warning("onramp.replies.one_by_one", event_info=said)
             for job in batch:
                 self._answer([job])
             return

@@ -1,0 +1,51 @@
+"""Log lines as events with fields, in whatever form the program around us gives to its own.
+
+Rasa makes JSON of them where it doesn't write to a terminal. Without Rasa they go to Python's
+logging as text. No field holds what users say or the values they give; conversations go by a
+pseudonym. docs/monitoring.md lists the events.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import secrets
+import traceback
+from typing import Any
+
+import structlog
+
+__all__ = ["KEY_VARIABLE", "logger_for", "pseudonym", "traceback_of"]
+
+#: The variable that holds the key of pseudonyms, the same in all processes that should agree.
+KEY_VARIABLE = "RASA_ONRAMP_LOG_KEY"
+
+#: Without that variable, pseudonyms hold as long as the process lives.
+_OWN_KEY = secrets.token_hex(32)
+
+
+def logger_for(module: str) -> Any:
+    """The structlog logger of a module; `module` is its `__name__`."""
+    # around Python's own logger: structlog by itself prints to stdout, where commands print results
+    return structlog.wrap_logger(logging.getLogger(module))
+
+
+def traceback_of(error: BaseException) -> str:
+    """How an error came about, for a field of its own.
+
+    structlog's `exc_info`, as Rasa sets it up, writes the local variables of every function down,
+    and with them what users say and what is in URLs.
+    """
+    return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+
+
+def pseudonym(sender: str) -> str:
+    """Sixteen digits that stand for a conversation.
+
+    A sender's id may be a telephone number, which a plain hash would give away to who tries all
+    numbers; so it is hashed with a key.
+    """
+    key = hashlib.sha256((os.environ.get(KEY_VARIABLE) or _OWN_KEY).encode()).digest()
+    text = sender.encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(text, key=key, digest_size=8).hexdigest()

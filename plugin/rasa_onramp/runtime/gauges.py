@@ -1,0 +1,52 @@
+"""What an engine is like at this moment, for Prometheus. Nothing here asks the store."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any, Iterator, Optional
+
+from rasa_onramp import __version__
+from rasa_onramp.runtime.conversation import Engine
+from rasa_onramp.runtime.telemetry import MOST_DOMAINS
+
+__all__ = ["engine_gauges"]
+
+
+def engine_gauges(engine: Optional[Engine]) -> Iterator[Any]:
+    """The gauges of `engine`; of None, where it couldn't be opened, that it isn't ready.
+
+    Needs prometheus_client.
+    """
+    from prometheus_client.core import GaugeMetricFamily as Gauge
+
+    ready = engine is not None and engine.catalogue.reachable
+    yield Gauge(
+        "rasa_onramp_ready",
+        "Whether all weights are loaded and the store answered when it was asked last.",
+        value=float(ready),
+    )
+    if engine is None:
+        return
+    info = Gauge(
+        "rasa_onramp_build_info",
+        "Always 1; what runs here.",
+        labels=["version", "checkpoint", "replies"],
+    )
+    replies = "written" if engine.writer is not None else "retrieved"
+    info.add_metric([__version__, (engine.tracker.digest or "")[:12], replies], 1.0)
+    yield info
+    live = engine.catalogue.last
+    yield Gauge("rasa_onramp_domains", "Domains that are live.", value=len(live))
+    versions = Gauge(
+        "rasa_onramp_adapter_version",
+        "The adapter version that a domain runs on, 0 for none.",
+        labels=["domain"],
+    )
+    for name in islice(sorted(live), MOST_DOMAINS):
+        versions.add_metric([name], float(live[name].version or 0))
+    yield versions
+    yield Gauge(
+        "rasa_onramp_adapter_cache_domains",
+        "Domains whose weights are in memory.",
+        value=len(engine.adapters),
+    )

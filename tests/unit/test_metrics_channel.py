@@ -1,0 +1,175 @@
+"""The metrics channel in a real Sanic server, while real components take messages."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from pathlib import Path
+from typing import Dict, Iterator, Optional, Tuple
+
+import pytest
+
+pytest.importorskip("rasa")
+pytest.importorskip("prometheus_client")
+
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+from rasa.shared.core.events import ActionExecuted, UserUttered
+from rasa.shared.core.trackers import DialogueStateTracker
+from rasa.shared.exceptions import InvalidConfigException
+from rasa.shared.nlu.constants import TEXT
+from rasa.shared.nlu.training_data.message import Message
+
+from channel_server import ChannelServer
+from rasa_onramp import __version__
+from rasa_onramp.components import host
+from rasa_onramp.components.metrics import MetricsInput
+from rasa_onramp.components.payload import KEY
+from rasa_onramp.components.response_generator import OnrampResponseGenerator
+from rasa_onramp.components.settings import ModelSettings
+from rasa_onramp.components.state_tracker import OnrampStateTracker
+from rasa_onramp.components.tokens import Token
+from rasa_onramp.metalearning.lora import adapter_to_bytes
+from rasa_onramp.runtime import telemetry
+from rasa_onramp.runtime.conversation import Engine
+from rasa_onramp.store import open_store
+from rasa_onramp.tracker.encoder import SentenceEncoder
+from small_bot import TABLES, corpus_of, small_tracker
+
+TOKEN = "a token of 16 characters or more"
+FRIDAY = "can i book a table on friday"
+
+
+class World:
+    """A running server, and a bot's components beside it."""
+
+    def __init__(self, runtime: host.OnrampRuntime):
+        self.runtime = runtime
+        self.engine = runtime.engine()
+        self._server = ChannelServer([MetricsInput(Token(TOKEN))])
+        self.close = self._server.close
+        self._tracker = OnrampStateTracker(None, None)  # type: ignore[arg-type]
+        self._speaker = OnrampResponseGenerator()
+
+    def say(self, text: str) -> str:
+        """A message to the bot; its reason to take or leave it."""
+        message = Message({TEXT: text})
+        self._tracker.process([message], None, self.runtime)
+        payload = message.get(KEY)
+        if payload["domain"] is not None:
+            heard = UserUttered(text, {"name": "onramp"}, parse_data={KEY: payload})
+            events = [heard, ActionExecuted("utter_onramp")]
+            tracker = DialogueStateTracker.from_events("ann", events)
+            assert asyncio.run(self._speaker.generate("utter_onramp", tracker, "rest"))
+        return payload["reason"]
+
+    def get(self, token: Optional[str] = f"Bearer {TOKEN}") -> requests.Response:
+        headers = {} if token is None else {"Authorization": token}
+        url = f"{self._server.url}/webhooks/onramp/metrics"
+        return requests.get(url, headers=headers, timeout=60)
+
+    def told(self) -> Dict[Tuple[str, ...], float]:
+        """The samples by name and values of labels, which are in the order of their names."""
+        answer = self.get()
+        assert answer.status_code == 200, answer.text
+        return {
+            (sample.name, *sample.labels.values()): sample.value
+            for family in text_string_to_metric_families(answer.text)
+            for sample in family.samples
+        }
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    path = tmp_path_factory.mktemp("metrics") / "onramp.db"
+    with open_store(f"sqlite:///{path}") as store:
+        store.upgrade()
+        store.dialogues.import_corpus(corpus_of(TABLES))
+        tracker = dataclasses.replace(small_tracker(), digest="small")
+        store.adapters.add(
+            *(TABLES.name, adapter_to_bytes(dict(tracker.weights))),
+            support_digest="any",
+            checkpoint_digest="small",
+            figures={},
+        )
+        runtime = host.runtime_for(ModelSettings(replies=False, encoder="metrics"))
+        runtime._engine = Engine(store, tracker, SentenceEncoder.load().embed)
+        made = World(runtime)
+        yield made
+        made.close()
+        host._current.clear()
+
+
+@pytest.fixture(autouse=True)
+def meters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telemetry, "_meters", telemetry._Meters())
+
+
+def test_what_happens_is_told(world: World) -> None:
+    assert [world.say(text) for text in (FRIDAY, FRIDAY, "/greet")] == ["match", "match", "command"]
+    told = world.told()
+    assert told["rasa_onramp_turns_total", "routed", TABLES.name, "match"] == 2
+    assert told["rasa_onramp_turns_total", "abstained", "", "command"] == 1
+    replies = {key[1:]: n for key, n in told.items() if key[0] == "rasa_onramp_replies_total"}
+    assert sum(replies.values()) == 2
+    assert {reason for reason, _ in replies} == {"no_model"}
+    took = {s: told["rasa_onramp_turn_duration_seconds_sum", s] for s in telemetry._STAGES}
+    assert 0 < took["routing"] + took["tracking"] < took["understanding"] < 60
+    assert told["rasa_onramp_turn_duration_seconds_count", "understanding"] == 3
+    assert told["rasa_onramp_turn_duration_seconds_count", "tracking"] == 2
+    assert told["rasa_onramp_turn_duration_seconds_count", "reply"] == 2
+    assert told["rasa_onramp_adapter_version", TABLES.name] == 1
+    assert told["rasa_onramp_domains",] == told["rasa_onramp_ready",] == 1
+    assert told["rasa_onramp_adapter_cache_domains",] == 1
+    cache = [told["rasa_onramp_adapter_cache_requests_total", r] for r in ("miss", "hit")]
+    assert cache == [1, 1]
+    (build,) = [key for key in told if key[0] == "rasa_onramp_build_info"]
+    assert build[1:] == ("small", "retrieved", __version__)
+
+
+def test_a_store_that_is_away_is_counted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_store("sqlite:////nowhere/onramp.db") as away:
+        monkeypatch.setattr(world.engine.catalogue, "_store", away)
+        monkeypatch.setattr(world.engine.catalogue, "_down", None)
+        assert world.say(FRIDAY) == "unavailable"
+        told = world.told()
+    assert told["rasa_onramp_failures_total", "StoreUnavailable"] == 1
+    assert told["rasa_onramp_turns_total", "abstained", "", "unavailable"] == 1
+    assert told["rasa_onramp_ready",] == 0
+
+
+def test_before_the_engine_is_open_it_says_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host, "_current", [])
+    told = world.told()
+    assert told["rasa_onramp_ready",] == 0
+    assert ("rasa_onramp_domains",) not in told
+
+
+def test_a_shared_folder_that_is_gone_is_said(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "gone"))
+    answer = world.get()
+    assert answer.status_code == 503
+    assert answer.json()["error"].endswith("; see PROMETHEUS_MULTIPROC_DIR")
+
+
+@pytest.mark.parametrize("token", [None, "", f"Bearer {TOKEN}x", f"Basic {TOKEN}"])
+def test_without_the_token_nothing_is_told(world: World, token: Optional[str]) -> None:
+    answer = world.get(token)
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert answer.json() == {"error": "wrong or no token; send `Authorization: Bearer TOKEN`"}
+
+
+def test_what_credentials_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_TOKEN", TOKEN)
+    channel = MetricsInput.from_credentials({"token_env": "MY_TOKEN"})
+    assert (channel.name(), channel.url_prefix()) == ("onramp_metrics", "onramp")
+    with pytest.raises(InvalidConfigException, match="MetricsInput: give it token_env"):
+        MetricsInput.from_credentials({"token": TOKEN})
+    monkeypatch.setattr(telemetry, "_lacks", "nothing to count with; get it")
+    with pytest.raises(InvalidConfigException, match="MetricsInput: nothing to count with; get it"):
+        MetricsInput.from_credentials({"token_env": "MY_TOKEN"})
