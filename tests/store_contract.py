@@ -110,6 +110,14 @@ class StoreContract:
             store.upgrade()
             yield store
 
+    def test_trying_to_write_changes_nothing(self, store: Store) -> None:
+        store.dialogues.import_corpus(corpus(dialogue("a")))
+        before = store.revision()
+        store.try_writing()
+        assert store.revision() == before
+        store.dialogues.import_corpus(corpus(dialogue("b")))
+        assert store.revision() > before
+
     # Dialogues
 
     def test_what_is_imported_comes_back_equal(self, store: Store) -> None:

@@ -21,7 +21,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from .errors import ConfigError, FormatError
 from .yaml_edit import YamlFile
 
-__all__ = ["BotEdits", "FileEdit", "plan_edits"]
+__all__ = ["BotEdits", "FileEdit", "component_entries", "plan_edits"]
 
 MODEL = "rasa_onramp.components.OnrampModel"
 TRACKER = "rasa_onramp.components.OnrampStateTracker"
@@ -57,11 +57,14 @@ _RASA_POLICIES: Tuple[Dict[str, Any], ...] = (
 
 @dataclass(frozen=True)
 class FileEdit:
-    """One file's text `before` (None: there is no such file) and `after`."""
+    """One file's text `before` (None: there is no such file) and `after`, and the names of what it
+    lacked.
+    """
 
     path: Path
     before: Optional[str]
     after: str
+    adds: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -132,11 +135,13 @@ def plan_edits(folder: Path, *, database_url_env: str = "RASA_ONRAMP_DATABASE_UR
         _domain(folder),
         _endpoints(YamlFile.read(folder / "endpoints.yml")),
     ]
-    changed = (f for f in files if f.text != (f.before or ""))
-    return BotEdits(folder, tuple(FileEdit(f.path, f.before, f.text) for f in changed))
+    changed = ((f, adds) for f, adds in files if f.text != (f.before or ""))
+    return BotEdits(
+        folder, tuple(FileEdit(f.path, f.before, f.text, tuple(adds)) for f, adds in changed)
+    )
 
 
-def _config(file: YamlFile, variable: str) -> YamlFile:
+def _config(file: YamlFile, variable: str) -> Tuple[YamlFile, List[str]]:
     model = {"name": MODEL, "database_url_env": variable}
     pipeline, policies = _names(file, "pipeline"), _names(file, "policies")
     if _has(pipeline, TRACKER) and not _has(pipeline, MODEL):
@@ -150,12 +155,14 @@ def _config(file: YamlFile, variable: str) -> YamlFile:
     ours: List[Dict[str, Any]] = [] if _has(pipeline, MODEL) else [model]
     ours += [] if _has(pipeline, TRACKER) else [{"name": TRACKER}]
     file.append("pipeline", [*([] if pipeline else _RASA_PIPELINE), *ours] if ours else [])
+    adds = [str(entry["name"]) for entry in ours]
     if not _has(policies, POLICY):
         file.append("policies", [*([] if policies else _RASA_POLICIES), {"name": POLICY}])
-    return file
+        adds.append(POLICY)
+    return file, adds
 
 
-def _domain(folder: Path) -> YamlFile:
+def _domain(folder: Path) -> Tuple[YamlFile, List[str]]:
     single = folder / "domain.yml"
     if single.is_file() or not (folder / "domain").is_dir():
         file, others = YamlFile.read(single), []
@@ -167,9 +174,12 @@ def _domain(folder: Path) -> YamlFile:
     known = {key: _known(parts, key) for key in ("intents", "slots", "actions", "responses")}
     _no_clash(parts)
     missing = {name: _slot() for name in SLOTS if name not in known["slots"]}
-    complete = INTENT in known["intents"] and ACTION in known["actions"]
-    if complete and not missing and RESPONSE in known["responses"]:
-        return file
+    adds = [f"intent {INTENT}"] if INTENT not in known["intents"] else []
+    adds += [f"slot {name}" for name in missing]
+    adds += [f"action {ACTION}"] if ACTION not in known["actions"] else []
+    adds += [f"response {RESPONSE}"] if RESPONSE not in known["responses"] else []
+    if not adds:
+        return file, adds
     if file.before is None:
         version = next((str(p.data["version"]) for p in others if "version" in p.data), "3.1")
         file.begin(f'version: "{version}"\n')
@@ -179,14 +189,15 @@ def _domain(folder: Path) -> YamlFile:
     file.merge(
         "responses", {} if RESPONSE in known["responses"] else {RESPONSE: [{"text": APOLOGY}]}
     )
-    return file
+    return file, adds
 
 
 def _slot() -> Dict[str, Any]:
     return {"type": "any", "mappings": [{"type": "custom"}]}
 
 
-def _endpoints(file: YamlFile) -> YamlFile:
+def _endpoints(file: YamlFile) -> Tuple[YamlFile, List[str]]:
+    adds: List[str] = []
     nlg = file.data.get("nlg")
     if nlg is not None and not isinstance(nlg, Mapping):
         raise FormatError(
@@ -200,13 +211,18 @@ def _endpoints(file: YamlFile) -> YamlFile:
         # what the bot spoke through before answers everything but utter_onramp
         delegate = {} if kind in (None, "callback", "response") else {"delegate": str(kind)}
         file.merge("nlg", {"type": GENERATOR, **delegate})
+        adds.append(f"nlg type {GENERATOR}")
     if "action_endpoint" not in file.data:
         file.merge("action_endpoint", {"url": ACTION_SERVER})
-    return file
+        adds.append("action_endpoint")
+    return file, adds
 
 
-def _names(file: YamlFile, key: str) -> List[str]:
-    """The component names of a list in config.yml."""
+def component_entries(file: YamlFile, key: str) -> List[Mapping[str, Any]]:
+    """The entries of a list of components in config.yml, each of which has a name.
+
+    Raises FormatError where that isn't so.
+    """
     entries = file.data.get(key)
     if entries is None:
         return []
@@ -217,7 +233,6 @@ def _names(file: YamlFile, key: str) -> List[str]:
             line=file.line(key),
             mend="write `- name: …` lines",
         )
-    names = []
     for number, entry in enumerate(entries):
         name = entry.get("name") if isinstance(entry, Mapping) else None
         if not isinstance(name, str):
@@ -227,8 +242,11 @@ def _names(file: YamlFile, key: str) -> List[str]:
                 line=file.line(key, number),
                 mend="write `- name: …`",
             )
-        names.append(name)
-    return names
+    return entries
+
+
+def _names(file: YamlFile, key: str) -> List[str]:
+    return [entry["name"] for entry in component_entries(file, key)]
 
 
 def _has(names: Sequence[str], component: str) -> bool:

@@ -22,6 +22,11 @@ BOTS = Path(__file__).resolve().parents[1] / "bots"
 #: A line of config.yml's, below which the small tracker's folder goes.
 _MODEL = "database_url_env: RASA_ONRAMP_DATABASE_URL"
 
+_METRICS = """\
+rasa_onramp.components.metrics.MetricsInput:
+  token_env: RASA_ONRAMP_METRICS_TOKEN
+"""
+
 #: A line of domain.yml's, and what the test's bot says there, in other words if it finds some.
 HELP = '- text: "Tell me in your own words what you need."'
 OFFER = "How may I help you?"
@@ -72,7 +77,11 @@ def bots(
     own = Bot.copy(repository, folder / "own", *names, **shared)
     plain = Bot.copy(BOTS / "pizzeria", folder / "plain", **shared)
     pizzeria = Bot.copy(BOTS / "pizzeria", folder / "pizzeria", **shared)
-    own = own.with_environment(RASA_ONRAMP_DATABASE_URL=stores[0])
+    own = own.with_environment(
+        RASA_ONRAMP_DATABASE_URL=stores[0],
+        RASA_ONRAMP_METRICS_TOKEN="a token of 16 characters or more",
+    )
+    own.edit("credentials.yml", "rest:", f"rest:\n{_METRICS}")
     own.edit("config.yml", _MODEL, f"{_MODEL}\n    reply_threshold: 1.0")  # all is written
     own.edit("domain.yml", HELP, f'- text: "{OFFER}"\n      metadata:\n        rephrase: true')
     pizzeria = pizzeria.with_environment(RASA_ONRAMP_DATABASE_URL=stores[1])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import sqlite3
 import time
 from pathlib import Path
-from typing import Any, List
+from typing import Any, Dict, List, Tuple
 
 import pytest
+import requests
+from prometheus_client.parser import text_string_to_metric_families
 
 from rasa_onramp.generator.rephrasing import keeps
 from rasa_onramp.metalearning.lora import adapter_to_bytes
@@ -37,6 +40,52 @@ def test_its_own_messages_stay_its_own(server: RasaServer) -> None:
         "I am a bot, built with Rasa and rasa-onramp."
     ]
     assert server.say("greeter", "zzz qqq") == ["Sorry, that is nothing I can help with."]
+
+
+def test_the_doctor_finds_nothing_wrong_with_it(bot: Bot) -> None:
+    printed = bot.onramp("doctor", "--rasa-project", ".")  # exits with 0
+    lines = [" ".join(line.split()) for line in printed.splitlines()]
+    assert any(re.fullmatch(r"ok model: \S+ was trained with this code", line) for line in lines)
+    assert "ok credentials.yml: MetricsInput has its token" in lines
+    told = [line for line in lines if not line.startswith("ok ")]
+    assert all(re.match(r"warning (domains|language model): |problems: 0", line) for line in told)
+
+
+def test_prometheus_and_the_log_are_told_what_it_did(bot: Bot, server: RasaServer) -> None:
+    token = bot.environment["RASA_ONRAMP_METRICS_TOKEN"]
+    before, logged = told_by(server, token), len(server.log())
+    server.say("watched", PARCEL)
+    server.say("watched", "are you a bot?")
+    server.say("watched", "/restart")
+    after = told_by(server, token)
+    risen = {key: n - before.get(key, 0.0) for key, n in after.items() if n != before.get(key)}
+    turns = {key[1:]: n for key, n in risen.items() if key[0] == "rasa_onramp_turns_total"}
+    assert turns.pop(("routed", "parcel_delivery", "match")) == 1
+    assert turns.pop(("abstained", "", "command")) == 1
+    assert sum(turns.values()) == 1 and {decision for decision, *_ in turns} == {"abstained"}
+    assert risen["rasa_onramp_turn_duration_seconds_count", "understanding"] == 3
+    assert risen["rasa_onramp_turn_duration_seconds_count", "reply"] == 1
+    assert sum(n for key, n in risen.items() if key[0] == "rasa_onramp_replies_total") == 1
+    assert after["rasa_onramp_ready",] == 1
+    assert ("rasa_onramp_adapter_version", "parcel_delivery") in after
+    assert after["process_resident_memory_bytes",] > 1e8
+
+    wait_for(lambda: '"event": "onramp.reply"' in server.log()[logged:])
+    written = re.findall(r' - (\{.*"event": "onramp\..*\})', server.log()[logged:])
+    ours = [json.loads(line) for line in written]
+    turn, reply = (
+        next(line for line in ours if line["event"] == event)
+        for event in ("onramp.turn", "onramp.reply")
+    )
+    assert (turn["decision"], turn["domain"], turn["level"]) == (
+        *("routed", "parcel_delivery", "info"),
+    )
+    assert turn["ms"] > 0 and reply["ms"] > 0
+    assert len(turn["conversation"]) == 16 and turn["conversation"] == reply["conversation"]
+    assert "watched" not in str(ours) and "parcel?" not in str(ours)
+
+    refused = requests.get(f"{server.url}/webhooks/onramp/metrics", timeout=60)
+    assert (refused.status_code, token in server.log()) == (401, False)
 
 
 def test_a_response_that_asks_for_it_is_said_in_other_words_or_stands(server: RasaServer) -> None:
@@ -191,6 +240,21 @@ def test_rasa_test(bot: Bot, repository: Path, tmp_path: Path) -> None:
     failed = (tmp_path / "failed_test_stories.yml").read_text(encoding="utf-8")
     assert failed.startswith("# None of the test stories failed")
     assert "Every intent was predicted correctly" in done.text
+
+
+def told_by(server: RasaServer, token: str) -> Dict[Tuple[str, ...], float]:
+    """The server's metrics, by name and values of labels, in the order of the labels' names."""
+    answer = requests.get(
+        f"{server.url}/webhooks/onramp/metrics",
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=60,
+    )
+    assert answer.status_code == 200, answer.text
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
 
 
 def resolves(bot: Bot) -> bool:

@@ -91,6 +91,18 @@ def test_only_lines_are_added_and_all_of_ours_are_there(tmp_path: Path) -> None:
     }
 
 
+def test_edits_name_what_was_lacking(tmp_path: Path) -> None:
+    components = "rasa_onramp.components"
+    assert [edit.adds for edit in plan_edits(bot(tmp_path)).files] == [
+        tuple(f"{components}.{n}" for n in ("OnrampModel", "OnrampStateTracker", "OnrampPolicy")),
+        (
+            *("intent onramp", "slot onramp", "slot onramp_results", "action action_onramp_call"),
+            "response utter_onramp",
+        ),
+        (f"nlg type {components}.OnrampResponseGenerator", "action_endpoint"),
+    ]
+
+
 def test_a_second_time_there_is_nothing_to_do(tmp_path: Path) -> None:
     plan_edits(bot(tmp_path)).apply()
     again = plan_edits(tmp_path)

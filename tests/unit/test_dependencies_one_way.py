@@ -21,13 +21,14 @@ PACKAGE = "rasa_onramp"
 #: line don't know each other. Evaluation stands in several lines: metrics know at most dialogues.
 LAYERS: Tuple[Tuple[str, ...], ...] = (
     ("errors",),
-    ("dialogue", "home", "evaluation.bleu", "evaluation.bootstrap"),
+    ("dialogue", "home", "logs", "provenance", "evaluation.bleu", "evaluation.bootstrap"),
     ("weights", "yaml_edit", "evaluation.metrics", "evaluation.reply_metrics"),
     ("checkpoint_files",),
     ("formats", "store", "tracker", "generator", "botfiles"),
     ("metalearning",),
     ("onboarding",),
     ("actions", "evaluation", "runtime"),
+    ("doctor",),
     ("components", "cli", "fleet"),
 )
 
@@ -48,6 +49,8 @@ RESERVED = {
     "matplotlib": ("evaluation.plots",),
     "sacrebleu": ("evaluation.bleu",),
     "celery": ("fleet",),
+    "structlog": ("logs",),
+    "prometheus_client": ("runtime.telemetry", "runtime.gauges"),
 }
 
 #: Run on a bare GPU machine, where these aren't installed.

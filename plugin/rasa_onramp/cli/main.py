@@ -20,6 +20,7 @@ __all__ = ["COMMANDS", "cli", "main"]
 #: Command → (module, one line for the list). Modules load when their command runs.
 COMMANDS = {
     "init": ("init", "Create or upgrade the store; with --bot, add us to an existing bot."),
+    "doctor": ("doctor", "Check installation, weights, store and bot, and say the mend."),
     "import": ("import_", "Import dialogue files into the store."),
     "label": ("label", "Label or correct the states of dialogues, one by one, in the terminal."),
     "export": ("export", "Write domains and their dialogues as files."),

@@ -15,12 +15,20 @@ from rasa_onramp.errors import CheckpointError
 from rasa_onramp.generator.model import ReplyModel
 from rasa_onramp.weights import LANGUAGE_MODEL, resolve_language_model
 
-__all__ = ["SHIPPED_REPLIES", "available_replies", "load_replies", "new_replies", "save_replies"]
+__all__ = [
+    "SHIPPED_REPLIES",
+    "available_replies",
+    "load_replies",
+    "new_replies",
+    "replies_digest",
+    "save_replies",
+]
 
 #: The initialisation that ships in the package.
 SHIPPED_REPLIES = Path(__file__).resolve().parent.parent / "checkpoints" / "replies"
 
 _NAME = "replies"
+_MEND = "reinstall rasa-onramp or give a folder written by meta-train-replies"
 
 
 def save_replies(model: ReplyModel, folder: Union[str, Path]) -> str:
@@ -47,8 +55,7 @@ def load_replies(
     Raises CheckpointError if either is missing, damaged, or they don't fit each other.
     """
     folder = SHIPPED_REPLIES if folder is None else Path(folder)
-    mend = "reinstall rasa-onramp or give a folder written by meta-train-replies"
-    config, parts = read_checkpoint(folder, _NAME, {"language_model": str}, mend)
+    config, parts = read_checkpoint(folder, _NAME, {"language_model": str}, _MEND)
     name = config["language_model"]
     model = new_replies(language_model or name, device=device, attention=attention)
     wanted = {key: value.shape for key, value in model.initial_weights(rank=1).items()}
@@ -66,6 +73,16 @@ def load_replies(
     model.training_services = tuple(config.get("training_services", ()))
     model.digest, model.card = config["sha256"], config.get("card", {})
     return model
+
+
+def replies_digest(folder: Optional[Union[str, Path]] = None) -> str:
+    """The digest of an initialisation (None: the shipped one) whose files are whole; its language
+    model isn't needed. Raises CheckpointError.
+    """
+    folder = SHIPPED_REPLIES if folder is None else Path(folder)
+    config, _ = read_checkpoint(folder, _NAME, {"language_model": str}, _MEND)
+    digest: str = config["sha256"]
+    return digest
 
 
 def available_replies(

@@ -93,6 +93,10 @@ class Store:
         """As DialogueStore.revision. Raises StoreUnavailable."""
         return self._database.revision()
 
+    def try_writing(self) -> None:
+        """Raises StoreUnavailable if nothing can be changed in the store; changes nothing."""
+        self._database.try_writing()
+
     def close(self) -> None:
         """Close the connections."""
         self._database.close()

@@ -71,6 +71,12 @@ class Database:
                 connection.execute(sa.text(f"SET LOCAL lock_timeout = '{WAIT_SECONDS}s'"))
             yield connection
 
+    def try_writing(self) -> None:
+        """Begin a change, and take it back. Raises StoreUnavailable if none can be made."""
+        with self.writing() as connection:
+            self.changed(connection)
+            connection.rollback()
+
     def changed(self, connection: Connection) -> None:
         """Raise the revision, in the writing transaction that made the change."""
         connection.execute(sa.update(tables.revision).values(value=tables.revision.c.value + 1))

@@ -1,0 +1,114 @@
+"""Whether a Rasa bot's files have us, in the right places."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Iterator, List, Mapping, Optional
+
+from rasa_onramp.botfiles import MODEL, TRACKER, component_entries, plan_edits
+from rasa_onramp.doctor.findings import Finding, ok, problem
+from rasa_onramp.doctor.subject import Subject
+from rasa_onramp.yaml_edit import YamlFile
+
+__all__ = ["credential_findings", "file_findings", "pipeline_findings"]
+
+#: What our channels' names in credentials.yml begin with.
+_CHANNELS = "rasa_onramp.components."
+
+#: The least that a token may be long; components/tokens.py refuses shorter ones.
+_LEAST_TOKEN = 16
+
+
+def file_findings(project: Path) -> Iterator[Finding]:
+    """What config.yml, the domain and endpoints.yml lack. Raises ConfigError, FormatError."""
+    edits = plan_edits(project)
+    for edit in edits.files:
+        lacks = ", ".join(edit.adds)
+        name = edit.path.relative_to(project)
+        yield problem(
+            str(name),
+            f"it lacks {lacks}; `rasa-onramp init --bot {project}` adds what is missing",
+        )
+    if not edits:
+        yield ok("bot", f"{project}: config.yml, domain and endpoints.yml have us")
+
+
+def pipeline_findings(subject: Subject) -> Iterator[Finding]:
+    """The order of the pipeline, and what it needs besides. Raises FormatError."""
+    assert subject.project is not None
+    file = YamlFile.read(subject.project / "config.yml")
+    entries = component_entries(file, "pipeline")
+    names = [_short(str(entry["name"])) for entry in entries]
+    flaws = [*_order(names), *_variable(subject), *_models(entries)]
+    for flaw in flaws:
+        yield problem("config.yml", flaw)
+    if not flaws:
+        yield ok("config.yml", "the pipeline is in order")
+
+
+def credential_findings(project: Path) -> Iterator[Finding]:
+    """Our channels in credentials.yml, which `rasa run` refuses to start without. Raises
+    FormatError.
+    """
+    file = YamlFile.read(project / "credentials.yml")
+    found = [name for name in file.data if str(name).startswith(_CHANNELS)]
+    for name in found:
+        flaw = _channel(name, file.data[name])
+        if flaw is not None:
+            yield problem("credentials.yml", f"{flaw}, or `rasa run` won't start")
+        else:
+            yield ok("credentials.yml", f"{_short(name)} has its token")
+
+
+def _order(names: List[str]) -> Iterator[str]:
+    tracker, model = _short(TRACKER), _short(MODEL)
+    if tracker not in names or model not in names:
+        return  # file_findings says so
+    place = names.index(tracker)
+    if names.index(model) > place:
+        yield f"{tracker} stands before {model}, which it needs; put {model} before it"
+    later = [name for name in names[place + 1 :] if name.endswith("Classifier")]
+    if later:
+        yield (
+            f"{', '.join(later)} after {tracker} would take its messages away; "
+            f"move {tracker} to the pipeline's end"
+        )
+
+
+def _variable(subject: Subject) -> Iterator[str]:
+    variable = subject.database_variable
+    if variable is None:
+        return
+    if "://" in variable:  # not repeated: it may hold a password
+        yield (
+            "database_url_env holds a URL; put the URL in an environment variable and that "
+            "variable's name here"
+        )
+
+
+def _models(entries: List[Mapping[str, Any]]) -> Iterator[str]:
+    """The spaCy pipelines that the bot's own components load."""
+    for entry in entries:
+        model = entry.get("model")
+        if _short(str(entry["name"])) != "SpacyNLP" or not isinstance(model, str):
+            continue
+        if not Path(model).exists() and (not model.isidentifier() or find_spec(model) is None):
+            yield f"SpacyNLP's model {model} isn't installed; python -m spacy download {model}"
+
+
+def _channel(name: str, settings: Any) -> Optional[str]:
+    variable = settings.get("token_env") if isinstance(settings, Mapping) else None
+    if not isinstance(variable, str) or not variable.isidentifier():
+        return f"{_short(name)} needs token_env, the name of an environment variable"
+    if len(os.environ.get(variable, "")) < _LEAST_TOKEN:
+        return (
+            f"{variable}, which {_short(name)} names, holds no token of {_LEAST_TOKEN} characters "
+            f"or more; set one: export {variable}=$(openssl rand -hex 32)"
+        )
+    return None
+
+
+def _short(name: str) -> str:
+    return name.rpartition(".")[2]

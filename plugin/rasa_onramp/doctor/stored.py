@@ -1,0 +1,100 @@
+"""Whether the store can be used, and its domains with the checkpoints that are here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Iterator, List, Optional, Tuple
+
+from tqdm import tqdm
+
+from rasa_onramp.doctor.findings import Finding, ok, problem, some, warning
+from rasa_onramp.doctor.subject import Subject
+from rasa_onramp.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from rasa_onramp.store import DomainSummary, Store
+
+__all__ = ["store_findings"]
+
+
+def store_findings(subject: Subject, progress: bool = False) -> Iterator[Finding]:
+    """The database and what is in it. Raises ConfigError, StoreError, StoreUnavailable."""
+    from rasa_onramp.store import open_store, open_store_from_env
+
+    variable = subject.database_variable
+    if variable is not None and "://" in variable:  # bot.py says so, without repeating it
+        return
+    with open_store() if variable is None else open_store_from_env(variable) as store:
+        store.revision()
+        yield ok("store", f"{store.name} answers, and its tables are up to date")
+        store.try_writing()
+        yield ok("store", "it can be written to")
+        summaries = store.dialogues.summary()
+        if not summaries:
+            yield warning("domains", "there are none; `rasa-onramp import` adds some")
+            return
+        yield from _domains(summaries)
+        yield from _adapters(store, summaries, subject, progress)
+
+
+def _domains(summaries: Tuple[DomainSummary, ...]) -> Iterator[Finding]:
+    yield ok("domains", f"{len(summaries)}: {some(s.name for s in summaries)}")
+    bare = [s.name for s in summaries if s.n_support == 0]
+    if bare:
+        yield warning(
+            "domains",
+            f"without support dialogues, so known by descriptions alone: {some(bare)}; write about "
+            "five dialogues each and import them",
+        )
+    unadapted = [s.name for s in summaries if s.active_version is None and s.n_support]
+    if unadapted:
+        yield warning(
+            "domains",
+            f"on no adapter, so tracked zero-shot: {some(unadapted)}; `rasa-onramp adapt --all`, "
+            "unless you chose so",
+        )
+    stale = [s.name for s in summaries if s.stale]
+    if stale:
+        yield warning(
+            "domains",
+            f"changed since their version was made: {some(stale)}; `rasa-onramp adapt --all`",
+        )
+
+
+def _adapters(
+    store: Store, summaries: Tuple[DomainSummary, ...], subject: Subject, progress: bool
+) -> Iterator[Finding]:
+    """Whether every active version is whole and for the checkpoints that the bot runs."""
+    from rasa_onramp.generator.checkpoint import replies_digest
+    from rasa_onramp.runtime.adapter_cache import read_adapter
+    from rasa_onramp.tracker.checkpoint import load_tracker
+
+    tracker: Optional[str] = None
+    replies: Optional[str] = None
+    try:  # damaged ones have a check of their own
+        tracker = load_tracker(subject.checkpoint).digest
+        replies = replies_digest(subject.reply_checkpoint)
+    except CheckpointError:
+        pass
+    active = [s for s in summaries if s.active_version is not None]
+    flaws: List[str] = []
+    foreign: List[str] = []
+    for summary in tqdm(active, desc="adapters", unit="domain", disable=not progress):
+        assert summary.active_version is not None
+        try:
+            read_adapter(store, summary.name, summary.active_version, tracker)
+            reply = store.adapters.reply(summary.name, summary.active_version)
+        except CheckpointError as error:
+            flaws.append(str(error))
+            continue
+        if reply is not None and replies is not None and reply.checkpoint_digest != replies:
+            foreign.append(summary.name)
+    for flaw in flaws:
+        yield problem("adapters", flaw)
+    if foreign:
+        yield warning(
+            "adapters",
+            "their replies' part is for another initialisation, so support replies answer: "
+            f"{some(foreign)}; `rasa-onramp adapt --all`",
+        )
+    if active and not flaws:
+        yield ok("adapters", f"{len(active)} active, all whole and for the tracker that is here")

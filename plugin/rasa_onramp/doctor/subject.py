@@ -1,0 +1,70 @@
+"""Whom the doctor looks at: this installation, as the bot that is given would use it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Mapping, Optional
+
+from rasa_onramp.botfiles import MODEL, component_entries
+from rasa_onramp.errors import FormatError
+from rasa_onramp.yaml_edit import YamlFile
+
+__all__ = ["Subject", "subject_of"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A bot's `project` folder (None: no bot is given) and what its config.yml sets of
+    OnrampModel's settings.
+    """
+
+    project: Optional[Path] = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def database_variable(self) -> Optional[str]:
+        """The environment variable that is to hold the store's URL; None for the usual one."""
+        return self._text("database_url_env")
+
+    @property
+    def checkpoint(self) -> Optional[Path]:
+        """The tracker's folder; None for the shipped one."""
+        return self.folder("checkpoint")
+
+    @property
+    def reply_checkpoint(self) -> Optional[Path]:
+        """The folder of the replies' initialisation; None for the shipped one."""
+        return self.folder("reply_checkpoint")
+
+    @property
+    def encoder(self) -> str:
+        """The sentence encoder's name or folder."""
+        return self._text("encoder") or "all-MiniLM-L6-v2"
+
+    @property
+    def writes_replies(self) -> bool:
+        """Whether a language model is to write replies."""
+        return self.settings.get("replies") is not False
+
+    def folder(self, setting: str) -> Optional[Path]:
+        """A folder that config.yml names: Rasa runs in the bot's own."""
+        text = self._text(setting)
+        return None if text is None else (self.project or Path()) / text
+
+    def _text(self, setting: str) -> Optional[str]:
+        value = self.settings.get(setting)
+        return value if isinstance(value, str) and value.strip() else None
+
+
+def subject_of(project: Optional[Path]) -> Subject:
+    """The subject; what is wrong with the bot's files is for their own check to say."""
+    if project is None:
+        return Subject()
+    try:
+        entries = component_entries(YamlFile.read(project / "config.yml"), "pipeline")
+    except FormatError:
+        return Subject(project)
+    short = MODEL.rpartition(".")[2]
+    found = (entry for entry in entries if entry["name"].rpartition(".")[2] == short)
+    return Subject(project, next(found, {}))
