@@ -19,6 +19,7 @@ from rasa_onramp.cli.options import (
 from rasa_onramp.cli.training_corpora import tasks_in
 from rasa_onramp.cli.training_options import (
     data_option,
+    episodes_option,
     meta_minutes_option,
     minutes_option,
     paraphrases_option,
@@ -84,6 +85,7 @@ __all__ = ["command"]
     "--meta-steps", type=click.IntRange(1), default=300, show_default=True, help="Outer steps."
 )
 @meta_minutes_option
+@episodes_option
 @click.option(
     "--hold-back",
     default="",
@@ -129,6 +131,7 @@ def command(
     minutes: Optional[float],
     meta_steps: int,
     meta_minutes: Optional[float],
+    episodes_a_step: Optional[int],
     hold_back: str,
     tokens: int,
     encoder_rate: float,
@@ -141,8 +144,9 @@ def command(
     """Meta-train an initialisation on a corpus. Resumes where a run of the same folder stopped.
 
     Writes RUN/multitask and RUN/tracker, each a folder that --checkpoint and --start take. Under
-    torchrun, multi-task pretraining takes one batch a process. Metric-based algorithms have one
-    stage, of --meta-steps, and write RUN/metric, which OnrampModel takes.
+    torchrun, multi-task pretraining takes one batch a process, and meta-training shares out the
+    episodes of a step. Metric-based algorithms have one stage, of --meta-steps, in one process, and
+    write RUN/metric, which OnrampModel takes.
     """
     if threads:
         torch.set_num_threads(threads)
@@ -164,8 +168,6 @@ def command(
         return
     where = chosen_device(device)
     workers = join_workers(torch.device(where))
-    if workers.count > 1 and stage != "multitask":
-        raise ConfigError("--stage: several processes can only do multitask; run meta in one")
     tasks = tasks_in(folders, paraphrases)
     names = [task.schema.name for task in tasks]
     held = [name.strip() for name in hold_back.split(",") if name.strip()]
@@ -197,21 +199,30 @@ def command(
             progress=shows_progress(progress),
             workers=workers,
         )
-        if not workers.first:
-            return
         tracker.training_services = tuple(t.schema.name for t in first)
-        digest = save_tracker(tracker, root / "multitask", tokenizer)
-        click.echo(f"{root / 'multitask'}: {digest[:12]}")
+        if workers.first:
+            digest = save_tracker(tracker, root / "multitask", tokenizer)
+            click.echo(f"{root / 'multitask'}: {digest[:12]}")
     if stage in ("meta", "both"):
         emphasis = dict.fromkeys(held, 4.0)
         meta = MetaConfig(
             algorithm=algorithm,
             steps=meta_steps,
             minutes=meta_minutes,
+            episodes_a_step=episodes_a_step or max(MetaConfig.episodes_a_step, workers.count),
             seed=seed,
             emphasis=emphasis,
         )
-        meta_train(tracker, tasks, meta, Run(root / "log-meta"), progress=shows_progress(progress))
+        meta_train(
+            tracker,
+            tasks,
+            meta,
+            Run(root / "log-meta", tensorboard=workers.first),
+            progress=shows_progress(progress),
+            workers=workers,
+        )
+        if not workers.first:
+            return
         tracker.training_services = tuple(names)
         tracker.card["adaptation"] = {
             "steps": meta.inner_steps,

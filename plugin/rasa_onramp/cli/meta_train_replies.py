@@ -17,6 +17,7 @@ from rasa_onramp.cli.options import (
     threads_option,
 )
 from rasa_onramp.cli.training_options import (
+    episodes_option,
     meta_minutes_option,
     minutes_option,
     run_option,
@@ -71,6 +72,7 @@ __all__ = ["command"]
     help="Outer steps.",
 )
 @meta_minutes_option
+@episodes_option
 @click.option(
     "--rank",
     type=click.IntRange(1, 32),
@@ -107,6 +109,7 @@ def command(
     minutes: Optional[float],
     meta_steps: int,
     meta_minutes: Optional[float],
+    episodes_a_step: Optional[int],
     rank: int,
     rate: float,
     batch: int,
@@ -119,14 +122,13 @@ def command(
     """Meta-train the replies' initialisation. Resumes where a run of the same folder stopped.
 
     Writes RUN/multitask and RUN/replies, each a folder that --start takes. Under torchrun,
-    multi-task pretraining takes one batch a process.
+    multi-task pretraining takes one batch a process, and meta-training shares out the episodes of a
+    step.
     """
     if threads:
         torch.set_num_threads(threads)
     where = torch.device(chosen_device(device))
     workers = join_workers(where)
-    if workers.count > 1 and stage != "multitask":
-        raise ConfigError("--stage: several processes can only do multitask; run meta in one")
     if stage == "meta" and start is None:
         raise ConfigError("--stage meta needs --start, a folder that the multi-task stage wrote")
     episodes = [episode for file in files for episode in read_episodes(file)]
@@ -148,13 +150,21 @@ def command(
         )
         run = Run(root / "log-multitask", tensorboard=workers.first)
         pretrain_replies(model, episodes, first, run, progress=shows, workers=workers)
+        if workers.first:
+            digest = save_replies(model, root / "multitask")
+            click.echo(f"{root / 'multitask'}: {digest[:12]}")
+    if stage in ("meta", "both"):
+        second = ReplyMetaConfig(
+            algorithm=name,
+            steps=meta_steps,
+            minutes=meta_minutes,
+            episodes_a_step=episodes_a_step or max(ReplyMetaConfig.episodes_a_step, workers.count),
+            seed=seed,
+        )
+        run = Run(root / "log-meta", tensorboard=workers.first)
+        meta_train_replies(model, episodes, second, run, progress=shows, workers=workers)
         if not workers.first:
             return
-        digest = save_replies(model, root / "multitask")
-        click.echo(f"{root / 'multitask'}: {digest[:12]}")
-    if stage in ("meta", "both"):
-        second = ReplyMetaConfig(algorithm=name, steps=meta_steps, minutes=meta_minutes, seed=seed)
-        meta_train_replies(model, episodes, second, Run(root / "log-meta"), progress=shows)
         model.card["algorithm"] = name
         digest = save_replies(model, root / "replies")
         click.echo(f"{root / 'replies'}: {digest[:12]}")

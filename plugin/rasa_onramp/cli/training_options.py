@@ -6,6 +6,7 @@ import click
 
 __all__ = [
     "data_option",
+    "episodes_option",
     "meta_minutes_option",
     "minutes_option",
     "paraphrases_option",
@@ -51,6 +52,13 @@ meta_minutes_option = click.option(
     type=click.FloatRange(0, min_open=True),
     default=None,
     help="End meta-training after so many minutes.",
+)
+episodes_option = click.option(
+    "--episodes-a-step",
+    type=click.IntRange(1),
+    default=None,
+    help="Episodes of an outer step; under torchrun a multiple of the processes, which share them "
+    "out.  [default: 2 for the tracker, 1 for replies, at least one a process]",
 )
 seed_option = click.option(
     "--seed", default=0, show_default=True, type=int, help="Seed of everything random."

@@ -1,15 +1,21 @@
-"""Steps on episodes: Adam on the mean of their losses, resumable, with a progress bar."""
+"""Steps on episodes: Adam on the mean of their losses, resumable, with a progress bar.
+
+Which episodes a step takes is drawn by its number, so a run that is resumed, and several processes
+that take a share each (torchrun), go the very way of one that does it all.
+"""
 
 from __future__ import annotations
 
 import random
 import time
-from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol, Sequence
+from typing import Any, Callable, Dict, Mapping, Optional, Protocol, Sequence
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from rasa_onramp.errors import ConfigError
+from rasa_onramp.metalearning.parallel import ALONE, Workers
 from rasa_onramp.metalearning.runs import Run
 from rasa_onramp.metalearning.schedule import cosine, share_done
 
@@ -43,8 +49,12 @@ def episodic_steps(
     title: str,
     told: str = "query loss",
     progress: bool = True,
+    workers: Workers = ALONE,
 ) -> None:
     """Step everything in place, resuming from `run`.
+
+    The episodes of a step are shared out among `workers`. Raises ConfigError if they can't be in
+    equal parts.
 
     Args:
         groups: of Adam, those whose gradients are clipped together in one sequence: "parameters"
@@ -55,6 +65,11 @@ def episodic_steps(
         settings: what is written down beside the run's state.
         told: what the loss is called in the progress bar and the log.
     """
+    if config.episodes_a_step % workers.count:
+        raise ConfigError(
+            f"{config.episodes_a_step} episodes a step can't be shared out among {workers.count} "
+            "processes; give a multiple of them (--episodes-a-step)"
+        )
     flat = [group for together in groups for group in together]
     everything: Dict[str, Tensor] = {k: v for g in flat for k, v in g["parameters"].items()}
     clipped = [[p for g in together for p in g["parameters"].values()] for together in groups]
@@ -63,27 +78,37 @@ def episodic_steps(
         [{"params": list(g["parameters"].values()), "lr": g["rate"]} for g in flat], fused=True
     )
     step = run.resume(everything, optimiser)
-    rng = random.Random(config.seed * 1_000_003 + step)
-    bar = tqdm(total=config.steps, initial=step, disable=not progress, desc=title, unit="step")
+    bar = tqdm(
+        total=config.steps,
+        initial=step,
+        disable=not progress or not workers.first,
+        desc=title,
+        unit="step",
+    )
     began, done = time.monotonic(), step / config.steps
     while done < 1:
         for group, peak in zip(optimiser.param_groups, peaks):
             group["lr"] = peak * cosine(done, 0.1)
         optimiser.zero_grad(set_to_none=True)
-        losses: List[float] = []
-        for _ in range(config.episodes_a_step):
-            loss = loss_of(rng, done)
+        total, learned_from = 0.0, 0
+        for number in range(workers.rank, config.episodes_a_step, workers.count):
+            loss = loss_of(random.Random(f"{config.seed} {step} {number}"), done)
             if loss is not None:
-                (loss / config.episodes_a_step).backward()
-                losses.append(loss.item())
+                # the mean over workers makes it the mean over all of the step's episodes
+                (loss * workers.count / config.episodes_a_step).backward()
+                total, learned_from = total + loss.item(), learned_from + 1
+        workers.average_gradients(everything.values())
         for parameters in clipped:
             torch.nn.utils.clip_grad_norm_(parameters, config.clip)
         optimiser.step()
         step += 1
         elapsed = time.monotonic() - began
-        done = share_done(step, config.steps, elapsed, config.minutes)
-        mean = sum(losses) / max(1, len(losses))
+        done = workers.same(share_done(step, config.steps, elapsed, config.minutes))
+        total, count = workers.totals([total, learned_from])
+        mean = total / max(1, count)
         bar.update()
+        if not workers.first:
+            continue
         bar.set_postfix({told: f"{mean:.3f}"})
         run.log(step, {told: mean, "minutes": elapsed / 60})
         if step % config.save_every == 0 or done >= 1:

@@ -23,6 +23,7 @@ from rasa_onramp.metalearning.episodic import EpisodicConfig, episodic_steps
 from rasa_onramp.metalearning.inner_loop import InnerLoop
 from rasa_onramp.metalearning.lora import Adapter
 from rasa_onramp.metalearning.meta_gradient import Practice, meta_loss
+from rasa_onramp.metalearning.parallel import ALONE, Workers
 from rasa_onramp.metalearning.runs import Run
 
 __all__ = ["OuterConfig", "learned_rates", "outer_loop"]
@@ -64,8 +65,10 @@ def outer_loop(
     *,
     title: str,
     progress: bool = True,
+    workers: Workers = ALONE,
 ) -> None:
-    """Step everything in place, resuming from `run`.
+    """Step everything in place, resuming from `run`. Several `workers` share out the episodes of a
+    step, and average their meta-gradients.
 
     Args:
         method: the algorithm.
@@ -100,4 +103,5 @@ def outer_loop(
         title=title,
         told="inner loss" if method.pooled else "query loss",
         progress=progress,
+        workers=workers,
     )

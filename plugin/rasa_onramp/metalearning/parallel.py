@@ -1,10 +1,10 @@
-"""Several processes that train one model, each on batches of its own (torchrun starts them)."""
+"""Several processes that train one model, each on a share of the work (torchrun starts them)."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Iterable
+from typing import Iterable, List, Sequence
 
 import torch
 from torch import Tensor, distributed
@@ -25,10 +25,26 @@ class Workers:
         return self.rank == 0
 
     def average_gradients(self, parameters: Iterable[Tensor]) -> None:
-        """Give every worker the mean of all workers' gradients, in place."""
+        """Give every worker the mean of all workers' gradients, in place.
+
+        A gradient that only some of them have counts as zero for the others; what none has a
+        gradient of is left without.
+        """
         if self.count == 1:
             return
-        gradients = [p.grad for p in parameters if p.grad is not None]
+        every = list(parameters)
+        if not every:
+            return
+        has = torch.tensor([p.grad is not None for p in every], dtype=torch.float32)
+        has = has.to(every[0].device)
+        distributed.all_reduce(has, distributed.ReduceOp.MAX)
+        met = [p for p, there in zip(every, has.tolist()) if there]
+        if not met:
+            return
+        for parameter in met:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        gradients = [p.grad for p in met if p.grad is not None]
         flat = torch.cat([g.reshape(-1) for g in gradients])
         distributed.all_reduce(flat)
         flat /= self.count
@@ -39,11 +55,22 @@ class Workers:
         """The first worker's `value`, so that all of them decide alike."""
         if self.count == 1:
             return value
-        shared = torch.tensor([value], dtype=torch.float64)
-        if distributed.get_backend() == "nccl":
-            shared = shared.cuda()
+        shared = _where_they_meet([value])
         distributed.broadcast(shared, src=0)
         return float(shared)
+
+    def totals(self, values: Sequence[float]) -> List[float]:
+        """The sums of the workers' values, place by place."""
+        if self.count == 1:
+            return list(values)
+        shared = _where_they_meet(values)
+        distributed.all_reduce(shared)
+        return shared.tolist()
+
+
+def _where_they_meet(values: Sequence[float]) -> Tensor:
+    shared = torch.tensor(list(values), dtype=torch.float64)
+    return shared.cuda() if distributed.get_backend() == "nccl" else shared
 
 
 #: The only process of a run.

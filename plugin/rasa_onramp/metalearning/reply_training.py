@@ -21,6 +21,7 @@ from rasa_onramp.metalearning.inner_loop import InnerLoop, adapt, initial_rates,
 from rasa_onramp.metalearning.lora import Adapter
 from rasa_onramp.metalearning.meta_gradient import Practice, QueryLoss
 from rasa_onramp.metalearning.outer_loop import learned_rates, outer_loop
+from rasa_onramp.metalearning.parallel import ALONE, Workers
 from rasa_onramp.metalearning.reply_episodes import ReplyEpisode
 from rasa_onramp.metalearning.runs import Run
 
@@ -62,11 +63,14 @@ def meta_train_replies(
     run: Run,
     *,
     progress: bool = True,
+    workers: Workers = ALONE,
 ) -> None:
-    """Meta-train `model.weights` and `model.rates` in place, resuming from `run`.
+    """Meta-train `model.weights` and `model.rates` in place, resuming from `run`. Several `workers`
+    share out the episodes of a step.
 
     Raises CheckpointError if the model has no weights to start from, ConfigError for an algorithm
-    that leaves low-rank updates alone (ANIL): nothing else could adapt here.
+    that leaves low-rank updates alone (ANIL), because nothing else could adapt here, and for
+    episodes that can't be shared out in equal parts.
     """
     if not model.weights:
         raise CheckpointError("nothing to meta-train; take the multi-task stage first")
@@ -110,6 +114,7 @@ def meta_train_replies(
         run,
         title="replies, meta",
         progress=progress,
+        workers=workers,
     )
     model.weights = {name: value.detach() for name, value in adapter().items()}
     model.rates = {name: value.detach().exp() for name, value in log_rates.items()}

@@ -23,6 +23,7 @@ from rasa_onramp.metalearning.lora import Adapter, initial_lora
 from rasa_onramp.metalearning.meta_gradient import Practice
 from rasa_onramp.metalearning.objective import group_loss
 from rasa_onramp.metalearning.outer_loop import learned_rates, outer_loop
+from rasa_onramp.metalearning.parallel import ALONE, Workers
 from rasa_onramp.metalearning.runs import Run
 from rasa_onramp.tracker.model import StateTracker, Weights
 
@@ -80,8 +81,13 @@ def meta_train(
     run: Run,
     *,
     progress: bool = True,
+    workers: Workers = ALONE,
 ) -> None:
-    """Meta-train `tracker`'s initialisation and inner rates in place, resuming from `run`."""
+    """Meta-train `tracker`'s initialisation and inner rates in place, resuming from `run`.
+
+    Several `workers` share out the episodes of a step. Raises ConfigError if they can't be in equal
+    parts.
+    """
     method = algorithm(config.algorithm)
     device = tracker.device
     if not any(".lora_" in name for name in tracker.weights):
@@ -120,6 +126,7 @@ def meta_train(
         run,
         title="meta",
         progress=progress,
+        workers=workers,
     )
     tracker.weights.update({k: v.detach() for k, v in adapter().items()})
     tracker.weights.update({k: v.detach() for k, v in outer.items()})
