@@ -22,6 +22,7 @@ __all__ = [
     "track",
     "track_dialogue",
     "track_dialogues",
+    "turn_prompt",
 ]
 
 
@@ -54,21 +55,32 @@ def track(
 
     `offers` lets the tracker see which values the bot's own turns state (their spans).
     """
-    asked = len(turns) - 1
-    first, _, _ = windows(tracker.tokens, len(domain.schema), turns)[-1]
-    prompt = build_prompt(
-        tracker.tokens,
-        domain.schema,
-        turns,
-        first=first,
-        asked=(asked,),
-        known=(previous.values,),
-        offers=offers,
-    )
+    prompt = turn_prompt(tracker, domain, turns, previous, offers=offers)
     with torch.inference_mode():
         said = collate([prompt], "said").to(tracker.device)
         scores = tracker.ask(domain.memory, said, domain.weights)
     return answer(prompt, scores, 0, previous)
+
+
+def turn_prompt(
+    tracker: StateTracker,
+    domain: Prepared,
+    turns: Sequence[Turn],
+    previous: State,
+    *,
+    offers: bool,
+) -> Prompt:
+    """The prompt that asks about the last of `turns`; see `track`."""
+    first, _, _ = windows(tracker.tokens, len(domain.schema), turns)[-1]
+    return build_prompt(
+        tracker.tokens,
+        domain.schema,
+        turns,
+        first=first,
+        asked=(len(turns) - 1,),
+        known=(previous.values,),
+        offers=offers,
+    )
 
 
 def track_dialogue(

@@ -9,6 +9,7 @@ switch adapters without touching modules.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,12 +61,15 @@ class EncoderConfig:
 
 
 def _linear(x: Tensor, layer: nn.Linear, lora: Optional[Mapping[str, Tensor]], name: str) -> Tensor:
-    """`layer(x)` plus the low-rank update x Aᵀ Bᵀ (LoRA, Hu et al. 2021) where `lora` has one."""
+    """`layer(x)` plus the low-rank update x Aᵀ Bᵀ (LoRA, Hu et al. 2021) where `lora` has one: one
+    for all rows of the batch, or one for each.
+    """
     y = layer(x)
     if lora is not None:
         a = lora.get(f"{name}.lora_A.weight")
         if a is not None:
-            y = y + F.linear(F.linear(x, a), lora[f"{name}.lora_B.weight"])
+            b = lora[f"{name}.lora_B.weight"]
+            y = y + (F.linear(F.linear(x, a), b) if a.dim() == 2 else x @ a.mT @ b.mT)
     return y
 
 
@@ -187,7 +191,8 @@ class Encoder(nn.Module):
             words: (batch, tokens, hidden) word embeddings, as from `word_embed`.
             positions: (batch, tokens) position numbers below max_position_embeddings.
             mask: (batch, tokens, past tokens + tokens), True where a query may look at a key.
-            lora: low-rank updates by PEFT's names ("….query.lora_A.weight": (rank, in)).
+            lora: low-rank updates by PEFT's names ("….query.lora_A.weight": (rank, in), or
+                (batch, rank, in) where each row has its own).
             past: keys and values of earlier tokens, from a call with `keep`.
             keep: also return keys and values (past and new).
             math_attention: attention in plain operations, which have second derivatives.
@@ -211,26 +216,35 @@ class Encoder(nn.Module):
 class SentenceEncoder:
     """Sentence embeddings by mean pooling, as sentence-transformers computes all-MiniLM-L6-v2's."""
 
-    def __init__(self, encoder: Encoder, tokenizer: Any):
+    def __init__(self, encoder: Encoder, tokenizer: Any, digest: str = ""):
         self.encoder = encoder.eval()
         self.tokenizer = tokenizer
+        #: Of the files that it was loaded from: equal ones embed alike.
+        self.digest = digest
 
     @classmethod
     def load(cls, name: Union[str, Path] = "all-MiniLM-L6-v2") -> SentenceEncoder:
         """The sentence encoder called `name`. Raises CheckpointError."""
         from tokenizers import Tokenizer
 
-        tokenizer = Tokenizer.from_file(str(resolve_encoder(name) / "tokenizer.json"))
+        folder = resolve_encoder(name)
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         tokenizer.enable_truncation(128)
         tokenizer.enable_padding()
-        return cls(Encoder.load(name), tokenizer)
+        digest = hashlib.sha256()
+        for file in ("tokenizer.json", "model.safetensors"):
+            digest.update((folder / file).read_bytes())
+        return cls(Encoder.load(name), tokenizer, digest.hexdigest())
 
     @torch.no_grad()
     def embed(self, texts: Sequence[str], batch_size: int = 64) -> Tensor:
         """L2-normalised embeddings of `texts`, (texts, hidden), float32 on the CPU."""
         rows = []
+        # those of like length together: what is padded is computed too
+        order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
         for start in range(0, len(texts), batch_size):
-            encoded = self.tokenizer.encode_batch(list(texts[start : start + batch_size]))
+            some = [texts[number] for number in order[start : start + batch_size]]
+            encoded = self.tokenizer.encode_batch(some)
             ids = torch.tensor([e.ids for e in encoded])
             valid = torch.tensor([e.attention_mask for e in encoded], dtype=torch.bool)
             positions = torch.arange(ids.shape[1]).expand_as(ids)
@@ -238,4 +252,6 @@ class SentenceEncoder:
             hidden, _ = self.encoder(self.encoder.word_embed(ids), positions, mask)
             weight = valid[..., None].float()
             rows.append(F.normalize((hidden * weight).sum(1) / weight.sum(1), dim=-1))
-        return torch.cat(rows) if rows else torch.zeros(0, self.encoder.config.hidden_size)
+        if not rows:
+            return torch.zeros(0, self.encoder.config.hidden_size)
+        return torch.cat(rows)[torch.tensor(order).argsort()]

@@ -23,7 +23,8 @@ from rasa_onramp.tracker.tokens import Special, Tokens
 
 __all__ = ["Memory", "Scores", "StateTracker", "Weights", "initial_heads"]
 
-#: What adapts: pointers, special tokens and low-rank updates by name.
+#: What adapts: pointers, special tokens and low-rank updates by name; with a leading dimension
+#: where each row of a batch has its own.
 Weights = Mapping[str, Tensor]
 
 POINTER_SIZE = 192
@@ -172,7 +173,7 @@ class StateTracker:
         vocabulary = self.tokens.vocab_size
         special = batch.ids >= vocabulary
         words = self.encoder.word_embed(batch.ids.masked_fill(special, 0))
-        ours = F.embedding((batch.ids - vocabulary).clamp(min=0), weights["special.weight"])
+        ours = _rows(weights["special.weight"], (batch.ids - vocabulary).clamp(min=0))
         words = torch.where(special[..., None], ours, words)
         if bag is None:
             count = int(batch.segment.max()) + 1
@@ -185,14 +186,21 @@ class StateTracker:
             batch.role >= Role.QUERY_FREE, batch.segment, torch.zeros_like(batch.segment)
         )
         words = words + _pick(bag, own)
-        words = words + _pick(bag, batch.offer) * weights["offer.weight"]
+        words = words + _pick(bag, batch.offer) * weights["offer.weight"].unsqueeze(-2)
         asks = (batch.role == Role.QUERY_FREE) | (batch.role == Role.QUERY_LISTED)
-        flags = F.embedding(batch.flag, weights["flag.weight"])
+        flags = _rows(weights["flag.weight"], batch.flag)
         return words + flags * asks[..., None], bag
 
 
 def _pick(bag: Tensor, index: Tensor) -> Tensor:
     return bag.gather(1, index[..., None].expand(-1, -1, bag.shape[-1]))
+
+
+def _rows(table: Tensor, index: Tensor) -> Tensor:
+    """The rows of a table (rows, width) at `index` (batch, tokens), or of a table a batch row."""
+    if table.dim() == 2:
+        return F.embedding(index, table)
+    return table[torch.arange(len(table), device=table.device)[:, None], index]
 
 
 def _take(batch: Batch, index: Tensor) -> Batch:
@@ -224,10 +232,12 @@ def _point(asked: Tensor, hidden: Tensor, query: Batch, key: Batch, weights: Wei
     bonus = None
     if "mention.weight" in weights:
         by_user, by_bot = mention_masks(query, key)
-        bonus = by_user * weights["mention.weight"][0] + by_bot * weights["mention.weight"][1]
+        worth = weights["mention.weight"][..., None, None]
+        bonus = by_user * worth[..., 0, :, :] + by_bot * worth[..., 1, :, :]
 
     def project(x: Tensor, name: str) -> Tensor:
-        return F.linear(x, weights[f"{name}.weight"], weights[f"{name}.bias"])
+        weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
+        return F.linear(x, weight, bias) if weight.dim() == 2 else x @ weight.mT + bias[:, None]
 
     def match(kind: str) -> Tensor:
         vectors, keys = project(asked, f"{kind}_query"), project(hidden, f"{kind}_key")

@@ -1,0 +1,66 @@
+"""Turns of all conversations through one tracker: those that wait meanwhile are read together."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from concurrent.futures import Future
+from typing import List, Tuple
+
+from rasa_onramp.tracker.decoding import TurnPrediction
+from rasa_onramp.tracker.model import StateTracker
+from rasa_onramp.tracker.together import AskedTurn, track_together
+
+__all__ = ["TurnReader"]
+
+logger = logging.getLogger(__name__)
+
+
+class TurnReader:
+    """Reads turns for any number of threads. One of them reads for all that wait, so a turn that
+    comes alone waits for nobody, and no thread of its own is needed.
+
+    `together`: turns of a pass at most.
+    """
+
+    def __init__(self, tracker: StateTracker, together: int = 16):
+        self._tracker = tracker
+        self._together = together
+        self._waiting: List[Tuple[AskedTurn, Future[TurnPrediction]]] = []
+        self._queue = threading.Lock()
+        self._reading = threading.Lock()
+
+    def read(self, asked: AskedTurn) -> TurnPrediction:
+        """What the tracker makes of a turn. Raises what reading it raises."""
+        result: Future[TurnPrediction] = Future()
+        with self._queue:
+            self._waiting.append((asked, result))
+        while not result.done():
+            with self._reading:
+                if not result.done():
+                    self._read_some()
+        return result.result()
+
+    def _read_some(self) -> None:
+        with self._queue:
+            batch = self._waiting[: self._together]
+            del self._waiting[: self._together]
+        try:
+            found = track_together(self._tracker, [asked for asked, _ in batch])
+        except Exception as error:
+            if len(batch) == 1:
+                batch[0][1].set_exception(error)
+                return
+            # one of them may be at fault
+            logger.warning("%s turns are read one by one (%s)", len(batch), error)
+            for asked, result in batch:
+                self._alone(asked, result)
+            return
+        for (_, result), prediction in zip(batch, found):
+            result.set_result(prediction)
+
+    def _alone(self, asked: AskedTurn, result: Future[TurnPrediction]) -> None:
+        try:
+            result.set_result(track_together(self._tracker, [asked])[0])
+        except Exception as error:
+            result.set_exception(error)
