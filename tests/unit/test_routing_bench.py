@@ -1,18 +1,22 @@
-"""bench/routing_many.py: what it draws, and its figures of messages counted by hand."""
+"""bench/routing_many.py and bench/routing.py: what they ask, and figures counted by hand."""
 
 from __future__ import annotations
 
 import importlib.util
-import json
 import random
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Iterator
 
 import pytest
 
-from tiny_tracker import corpus
+import routing
+from rasa_onramp.dialogue import Corpus, Dialogue
+from result_tables import Grid
+from result_tables.routing import many, own
+from tiny_tracker import booking, corpus, user
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +68,49 @@ def test_a_difference_is_taken_draw_by_draw(bench: ModuleType) -> None:
     assert bench.interval(ours, "right", theirs) == pytest.approx((0.1, 0.1, 0.1))
 
 
-def test_the_docs_show_what_was_measured(bench: ModuleType, repository: Path) -> None:
-    """After new results: put the table that the bench prints into docs/components/router.md."""
-    results = repository / "bench" / "results" / "routing_many.json"
-    found = json.loads(results.read_text(encoding="utf-8"))
-    page = (repository / "docs" / "components" / "router.md").read_text(encoding="utf-8")
-    assert bench.table(found["summary"]) in page
+def test_held_out_messages_are_asked_and_support_is_not() -> None:
+    (schema,) = corpus(services=1).schemas.values()
+    stranger = user("what is the weather like", None)
+    dialogues = [
+        replace(booking(1), split="support"),
+        replace(booking(2), split="held-out"),
+        Dialogue("three", schema.name, (user("a table", {}), stranger), split="held-out"),
+    ]
+    asked = routing.messages([Corpus({schema.name: schema}, tuple(dialogues))], None)
+    said = [turn.text for turn in dialogues[1].turns if turn.is_user]
+    assert [text for _, text in asked.openings] == [said[0], "a table"]
+    assert [text for _, text in asked.later] == said[1:]
+    assert (asked.strangers, asked.foreign) == (("what is the weather like",), ())
+
+
+def test_tables_by_hand() -> None:
+    figures = {
+        "right": [0.5, 0, 1],
+        "best": [0.75, 0, 1],
+        "taken": [0.25, 0, 1],
+        "auroc": [1, 1, 1],
+    }
+    minus = {key: [0.0, -0.125, 0.25] for key in figures}
+    found = {
+        "settings": {"seeds": 2, "pool": {"ours": ["a", "b"], "SGD": ["c"]}},
+        "summary": [
+            {"domains": 5, "method": "plain", **figures},
+            {"domains": 5, "method": "matching", **figures, "minus plain": minus},
+        ],
+    }
+    assert many([found]) == Grid(
+        ("domains", "space", "right", "best", "taken", "AUROC"),
+        (
+            ("5", "plain", "0.500", "0.750", "0.250", "1.000"),
+            (
+                "5",
+                "matching",
+                *(f"{v} [-0.125, +0.250]" for v in ("0.500", "0.750", "0.250", "1.000")),
+            ),
+        ),
+        "(2 draws of 3 domains: 2 of ours, 1 of SGD)",
+    )
+    kinds = {"openings": {"messages": 4, "right": 0.5}, "switches": {"messages": 2, "right": 1.0}}
+    assert own([{"summary": [{"method": "plain", "kinds": kinds}]}]) == Grid(
+        ("right on", "openings (4)", "switches (2)"), (("plain", "0.500", "1.000"),)
+    )
