@@ -5,22 +5,22 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from dataclasses import fields, is_dataclass, replace
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Sequence, Tuple
-
-from torch import Tensor
+from dataclasses import replace
+from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple
 
 from rasa_onramp.dialogue import Corpus, Dialogue, Schema
+from rasa_onramp.memory import MEGABYTE, bytes_of
 from rasa_onramp.metalearning.lora import adapter_to_bytes
 from rasa_onramp.runtime.adapter_cache import AdapterCache
 from rasa_onramp.runtime.background import load_background
-from rasa_onramp.runtime.domain_index import DomainIndex
+from rasa_onramp.runtime.conversation import EngineSettings
+from rasa_onramp.runtime.domain_index import Crowd, DomainIndex
 from rasa_onramp.runtime.embedding import CachedEmbed, Embed
 from rasa_onramp.runtime.router import Router
 from rasa_onramp.store import open_store
 from rasa_onramp.tracker.model import StateTracker
 
-__all__ = ["DOMAINS", "Domain", "held_bytes", "many_domains", "seconds_of"]
+__all__ = ["DOMAINS", "Domain", "many_domains", "seconds_of"]
 
 DOMAINS = (1, 10, 100, 1000)
 #: Domains that are visited to fill the cache of adapters.
@@ -49,7 +49,7 @@ def many_domains(
     tracker: StateTracker, embed: Embed, domains: Sequence[Domain], told: Callable[[], Any]
 ) -> List[Figures]:
     """Routing among so many domains, and the adapters that are kept of them."""
-    cached, background = CachedEmbed(embed, size=100_000), load_background()
+    cached, background = CachedEmbed(embed, limit=2**31), load_background()
     router = Router(cached, background)
     others = [d for _, dialogues in domains for d in dialogues[SUPPORT : SUPPORT + 3]]
     asked = [dialogue.turns[0].text for dialogue in others]
@@ -63,13 +63,14 @@ def many_domains(
             schema.name: DomainIndex.build(schema, dialogues[:SUPPORT], cached, background)
             for schema, dialogues in some
         }
-        routing = [seconds_of(lambda t=text, i=indexes: router.route(t, i)) for text in asked]
+        crowd = Crowd(indexes)
+        routing = [seconds_of(lambda t=text, c=crowd: router.route(t, c)) for text in asked]
         found.append(
             {
                 "domains": count,
                 "embed_ms": round(1000 * statistics.median(embedding), 2),
                 "route_p50_ms": round(1000 * statistics.median(routing), 2),
-                "index_mb": round(held_bytes([vars(i) for i in indexes.values()]) / 2**20, 2),
+                "index_mb": round(bytes_of([vars(i) for i in indexes.values()]) / MEGABYTE, 2),
                 **cache_figures(tracker, some, weights),
             }
         )
@@ -90,32 +91,12 @@ def cache_figures(tracker: StateTracker, domains: Sequence[Domain], weights: byt
                 checkpoint_digest=tracker.digest,
                 figures={},
             )
-        cache = AdapterCache(store, tracker)
-        kept: List[Any] = []
+        cache = AdapterCache(store, tracker, EngineSettings().cache_mb * MEGABYTE)
         missed: List[float] = []
         for schema, _ in domains[-VISITED:]:
-            missed.append(seconds_of(lambda s=schema: kept.append(cache.get(s, s.name, 1, s.name))))
-            del kept[: -len(cache)]  # what the cache let go
+            missed.append(seconds_of(lambda s=schema: cache.get(s, s.name, 1, s.name)))
         return {
-            "cached_domains": len(cache),
-            "cache_mb": round(held_bytes(kept) / 2**20, 1),
+            "cached_domains": len(cache.kept),
+            "cache_mb": round(cache.kept.bytes / MEGABYTE, 1),
             "miss_p50_ms": round(1000 * statistics.median(missed), 1),
         }
-
-
-def held_bytes(value: Any) -> int:
-    """Bytes of the tensors that `value` holds, each memory counted once."""
-    found: Dict[int, int] = {}
-    waiting = [value]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, Tensor):
-            storage = one.untyped_storage()
-            found[storage.data_ptr()] = storage.nbytes()
-        elif isinstance(one, Mapping):
-            waiting += one.values()
-        elif isinstance(one, (list, tuple)):
-            waiting += one
-        elif is_dataclass(one):
-            waiting += [getattr(one, f.name) for f in fields(one)]
-    return sum(found.values())

@@ -52,7 +52,7 @@ def main() -> None:
     options = parser.parse_args()
     metrics = [load_metric(folder, "replies") for folder in options.metric]
     trained = [name for metric in metrics for name in metric.training_services]
-    plain = CachedEmbed(SentenceEncoder.load().embed, size=1_000_000)
+    plain = CachedEmbed(SentenceEncoder.load().embed, limit=2**31)
     spaces: Dict[str, Embed] = {PLAIN: plain}
     spaces.update({metric.method: embedded_by(metric, plain) for metric in metrics})
     protocol = Protocol((SHOTS,), options.seeds, ("retrieval",), limit=options.limit)

@@ -24,7 +24,7 @@ from rasa_onramp.dialogue import Corpus
 from rasa_onramp.formats import read
 from rasa_onramp.metalearning.metric.checkpoint import load_metric
 from rasa_onramp.runtime.background import Background, load_background
-from rasa_onramp.runtime.domain_index import DomainIndex
+from rasa_onramp.runtime.domain_index import Crowd, DomainIndex
 from rasa_onramp.runtime.embedding import CachedEmbed
 from rasa_onramp.runtime.router import Router
 from rasa_onramp.tracker.encoder import SentenceEncoder
@@ -114,10 +114,12 @@ def figures(
         for name, schema in corpus.schemas.items()
     }
 
+    crowd = Crowd(indexes)
+
     def rate(rows: Sequence[Tuple[str, str, Optional[str]]]) -> Dict[str, Any]:
         right = wrong = 0
         for wanted, text, active in rows:
-            found = router.route(text, indexes, active=active)
+            found = router.route(text, crowd, active=active)
             right += found.domain == wanted
             wrong += found.domain not in (wanted, None)
             if show_wrong and found.domain != wanted:
@@ -133,7 +135,7 @@ def figures(
     }
     for name, texts in (("out of scope", asked.strangers), ("other services", asked.foreign)):
         if texts:
-            taken = [router.route(text, indexes).domain is not None for text in texts]
+            taken = [router.route(text, crowd).domain is not None for text in texts]
             found[name] = {"messages": len(taken), "right": 1 - sum(taken) / len(taken)}
     return found
 

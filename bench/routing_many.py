@@ -35,7 +35,7 @@ from rasa_onramp.metalearning.corpus import tasks_of
 from rasa_onramp.metalearning.metric.checkpoint import load_metric
 from rasa_onramp.metalearning.metric.kinds import opening
 from rasa_onramp.runtime.background import Background, load_background
-from rasa_onramp.runtime.domain_index import DomainIndex
+from rasa_onramp.runtime.domain_index import Crowd, DomainIndex
 from rasa_onramp.runtime.embedding import CachedEmbed
 from rasa_onramp.runtime.router import Router
 from rasa_onramp.tracker.checkpoint import load_tracker
@@ -90,7 +90,7 @@ def main() -> None:
     ways: Dict[str, Background] = {PLAIN: plain}
     ways.update({metric.method: plain.seen_by(metric) for metric in metrics})
     counts = [int(count) for count in options.domains.split(",")]
-    embed = CachedEmbed(SentenceEncoder.load().embed, size=1_000_000)
+    embed = CachedEmbed(SentenceEncoder.load().embed, limit=2**31)
     rows: List[Dict[str, Any]] = []
     with tqdm(total=len(counts) * options.seeds * len(ways), unit="run") as bar:
         for count in counts:
@@ -171,12 +171,12 @@ def route(draw: Draw, embed: CachedEmbed, background: Background) -> Tuple[List[
     indexes = {
         s.name: DomainIndex.build(s, support, embed, background) for s, support in draw.support
     }
-    router = Router(embed, background)
+    router, crowd = Router(embed, background), Crowd(indexes)
     embed([text for _, text in draw.asked])
     messages = []
     began = time.perf_counter()
     for wanted, text in draw.asked:
-        found = router.route(text, indexes)
+        found = router.route(text, crowd)
         best = max(found.scores, key=lambda name: found.scores[name])
         messages.append(Message(wanted, found.domain, best, found.scores[best]))
     return messages, (time.perf_counter() - began) / len(messages)

@@ -259,7 +259,8 @@ def _migrate(url: str, direction: Callable[[Config, str], None], revision: str) 
 
 
 #: The tables that version 0001 hasn't.
-_LATER = ("activations", "feedback", "jobs", "judgements", "labels", "pins")
+_LATER = ("activations", "changes", "embeddings", "feedback", "jobs")
+_LATER += ("judgements", "labels", "pins")
 #: The columns that it has.
 _OLD = {
     table: [c for c in table.columns if c.name not in (*REPLY_COLUMNS, "review")]

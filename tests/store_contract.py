@@ -34,6 +34,7 @@ from rasa_onramp.errors import (
     StoreUnavailable,
 )
 from rasa_onramp.store import (
+    Embeddings,
     ImportReport,
     Intake,
     Label,
@@ -459,9 +460,62 @@ class StoreContract:
         assert store.revision() > revision
         assert store.dialogues.domains() == ("letters",)
         rows = self._rows(store)
-        assert {name for name, found in rows.items() if found} == {"domains"}
+        # that it was deleted is known of it
+        assert {name for name, found in rows.items() if found} == {"changes", "domains"}
         store.dialogues.import_corpus(corpus(dialogue("a")))
         assert store.adapters.active("parcels") is None
+
+    def test_what_changed_since_is_known(self, store: Store) -> None:
+        letters = replace(PARCELS, name="letters")
+        both = Corpus({"p": PARCELS, "l": letters}, (dialogue("a"),))
+        begin = store.revision()
+        store.dialogues.import_corpus(both)
+        seen = [store.revision()]
+        assert set(store.dialogues.changed_since(begin)) == {"parcels", "letters"}
+        steps = [
+            lambda: store.dialogues.import_corpus(replace(both, dialogues=(dialogue("b"),))),
+            lambda: self._add(store, b"one"),
+            lambda: store.adapters.activate("parcels", None),
+            lambda: store.dialogues.delete_domain("parcels"),
+        ]
+        for step in steps:
+            step()
+            assert store.dialogues.changed_since(seen[-1]) == ("parcels",)
+            seen.append(store.revision())
+        assert store.dialogues.changed_since(seen[-1]) == ()
+        assert set(store.dialogues.changed_since(begin)) == {"parcels", "letters"}
+        store.dialogues.import_corpus(replace(both, dialogues=()))  # letters stays as it is
+        assert store.dialogues.changed_since(seen[-1]) == ("parcels",)
+
+    def test_some_domains_at_a_glance_are_those_of_all(self, store: Store) -> None:
+        names = [f"domain-{number}" for number in range(5)]
+        schemas = {name: replace(PARCELS, name=name) for name in names}
+        found = tuple(replace(dialogue("a"), domain=name) for name in names)
+        store.dialogues.import_corpus(Corpus(schemas, found))
+        every = store.dialogues.summary()
+        assert store.dialogues.summary(["domain-3", "gone", "domain-1"]) == (every[1], every[3])
+        assert store.dialogues.summary([]) == ()
+        assert store.dialogues.summary([*names, *map(str, range(1000))]) == every
+
+    def test_support_comes_without_what_is_held_out(self, store: Store) -> None:
+        support, loose = dialogue("a", split="support"), dialogue("b", split=None)
+        store.dialogues.import_corpus(corpus(support, loose, dialogue("c", split="held-out")))
+        whole, part = store.support("parcels"), store.support("parcels", held_out=False)
+        assert part.dialogues == whole.dialogues == (support, loose)
+        assert (len(whole.held_out), part.held_out) == (1, ())
+        assert part.digest == whole.digest
+
+    def test_embeddings_are_kept_and_are_no_change(self, store: Store) -> None:
+        store.dialogues.import_corpus(corpus(dialogue("a")))
+        revision = store.revision()
+        assert store.embeddings.read(["parcels", "gone"]) == {}
+        one, two = Embeddings("1" * 64, b"rows"), Embeddings("2" * 64, b"\0others")
+        store.embeddings.keep({"parcels": one, "gone": one})
+        store.embeddings.keep({"parcels": two})
+        assert store.embeddings.read(["parcels", "gone"]) == {"parcels": two}
+        assert store.revision() == revision
+        store.dialogues.delete_domain("parcels")
+        assert store.embeddings.read(["parcels"]) == {}
 
     def test_what_is_not_there_is_named(self, store: Store) -> None:
         store.dialogues.import_corpus(corpus())

@@ -18,7 +18,7 @@ from rasa_onramp.dialogue import Corpus, Dialogue, State
 from rasa_onramp.metalearning.lora import adapter_from_bytes
 from rasa_onramp.onboarding import adapt
 from rasa_onramp.runtime.background import Background
-from rasa_onramp.runtime.domain_index import DomainIndex
+from rasa_onramp.runtime.domain_index import Crowd, DomainIndex
 from rasa_onramp.runtime.embedding import Embed
 from rasa_onramp.runtime.router import Router
 from rasa_onramp.store import Store, open_store
@@ -157,11 +157,12 @@ def routing(
         before: Dict[str, float] = {}
         for study in order:
             there[study.schema.name] = indexes[study.schema.name]
+            crowd = Crowd(there)
             right: Dict[bool, List[bool]] = {True: [], False: []}
             for name in there:
                 own = []
                 for place, (text, opening) in enumerate(messages[name]):
-                    found = router.route(text, there, active=None if opening else name).domain
+                    found = router.route(text, crowd, active=None if opening else name).domain
                     own.append(found == name)
                     right[opening].append(found == name)
                     final = len(there) == len(studies)

@@ -112,11 +112,11 @@ def add_adapter(url: str, weights: bytes, checkpoint_digest: str) -> None:
 
 
 def test_all_settings_are_checked_at_once(components: Components) -> None:
-    lines = refusal(components, treshold=0.5, threshold=3, cache_size=0, checkpoint="")
+    lines = refusal(components, treshold=0.5, threshold=3, cache_mb=0, checkpoint="")
     assert [line.split(";")[0] for line in lines] == [
         "OnrampModel: checkpoint is ''",
         "OnrampModel: threshold is 3",
-        "OnrampModel: cache_size is 0",
+        "OnrampModel: cache_mb is 0",
         "OnrampModel: there is no setting 'treshold'",
     ]
 

@@ -51,7 +51,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def engine(store: Store, tracker: StateTracker, encoder: SentenceEncoder) -> Engine:
-    return Engine(store, tracker, encoder.embed, EngineSettings(cache_size=2, retry_after=0.1))
+    return Engine(store, tracker, encoder.embed, EngineSettings(cache_mb=2, retry_after=0.1))
 
 
 class Api:
@@ -276,8 +276,8 @@ def test_few_domains_are_kept_in_memory(engine: Engine, store: Store) -> None:
         store.dialogues.import_corpus(Corpus({name: schema}, found))
     for name, live in engine.catalogue.domains().items():
         engine.adapters.get(live.schema, live.content, live.version, live.digest)
-        assert len(engine.adapters) <= 2
         assert name == live.name
+        assert engine.adapters.kept.bytes <= 2 * 2**20 or len(engine.adapters.kept) == 1
 
 
 def test_a_store_that_is_down_is_an_error_and_comes_back_by_itself(

@@ -70,20 +70,17 @@ def test_a_ceiling_is_some_rate(cost: ModuleType) -> None:
     assert 1e6 < cost.ceiling(torch.float32, size=64, repeats=2) < 1e15
 
 
-def test_memory_that_is_shared_counts_once(cost_domains: ModuleType) -> None:
-    rows = torch.zeros(10, 4)
-    assert cost_domains.held_bytes({"a": rows, "b": [rows[0], (rows[1:],)]}) == 160
-    assert cost_domains.held_bytes([rows, torch.zeros(3, dtype=torch.int64)]) == 184
-
-
-def test_the_cache_of_adapters_is_bounded(cost_domains: ModuleType) -> None:
+def test_the_cache_of_adapters_is_bounded(
+    cost_domains: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cost_domains, "MEGABYTE", 2**13)  # so that the tiny ones don't all fit
     tracker = tiny_tracker(rank=2)
     weights = adapter_to_bytes(tracker.weights)
     domains = list(cost_domains.copies([(CAFE, bookings(6))], 20))
     assert len({schema.name for schema, _ in domains}) == 20
-    few, many = (cost_domains.cache_figures(tracker, domains[:n], weights) for n in (8, 20))
-    assert (few["cached_domains"], many["cached_domains"]) == (8, 16)
-    assert 0 < few["cache_mb"] < many["cache_mb"] == pytest.approx(2 * few["cache_mb"], rel=0.2)
+    few, many = (cost_domains.cache_figures(tracker, domains[:n], weights) for n in (4, 20))
+    assert few["cached_domains"] == 4 < many["cached_domains"] < 20
+    assert 0 < few["cache_mb"] < many["cache_mb"] <= 256
 
 
 def test_tables_by_hand() -> None:

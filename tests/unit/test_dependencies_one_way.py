@@ -21,7 +21,10 @@ PACKAGE = "rasa_onramp"
 #: line don't know each other. Evaluation stands in several lines: metrics know at most dialogues.
 LAYERS: Tuple[Tuple[str, ...], ...] = (
     ("errors",),
-    ("dialogue", "home", "logs", "provenance", "evaluation.bleu", "evaluation.bootstrap"),
+    (
+        *("dialogue", "home", "logs", "memory", "provenance"),
+        *("evaluation.bleu", "evaluation.bootstrap"),
+    ),
     ("weights", "yaml_edit", "evaluation.metrics", "evaluation.reply_metrics"),
     ("checkpoint_files",),
     ("formats", "store", "tracker", "generator", "botfiles"),

@@ -121,6 +121,7 @@ def test_what_happens_is_told(world: World) -> None:
     assert told["rasa_onramp_adapter_version", TABLES.name] == 1
     assert told["rasa_onramp_domains",] == told["rasa_onramp_ready",] == 1
     assert told["rasa_onramp_adapter_cache_domains",] == 1
+    assert told["rasa_onramp_adapter_cache_bytes",] > 1000
     cache = [told["rasa_onramp_adapter_cache_requests_total", r] for r in ("miss", "hit")]
     assert cache == [1, 1]
     (build,) = [key for key in told if key[0] == "rasa_onramp_build_info"]

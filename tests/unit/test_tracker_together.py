@@ -121,7 +121,8 @@ def test_turns_that_wait_are_read_together(
 
 def test_a_turn_that_cant_be_read_spoils_no_other(tracker: StateTracker) -> None:
     good, broken = asked(tracker)[0], replace(asked(tracker)[1], turns=())
-    reader = TurnReader(tracker)
+    assert_alike(TurnReader(tracker).read(good), alone(tracker, good))  # by itself, on a CPU
+    reader = TurnReader(tracker, together=4)
     caught: List[Optional[BaseException]] = [None, None]
     found: Dict[int, TurnPrediction] = {}
     reader._reading.acquire()

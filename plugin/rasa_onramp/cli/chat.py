@@ -19,7 +19,7 @@ from rasa_onramp.cli.options import (
 from rasa_onramp.cli.terminal import read_line
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.runtime.conversation import Engine
-from rasa_onramp.runtime.domain_index import DomainIndex
+from rasa_onramp.runtime.domain_index import Crowd
 from rasa_onramp.runtime.router import Route, Router
 from rasa_onramp.runtime.session import Session
 from rasa_onramp.store import open_store
@@ -135,8 +135,7 @@ class _OneDomain(Router):
         self._router = router
         self._domain = domain
 
-    def route(self, text: str, domains: Mapping[str, DomainIndex], **context: Any) -> Route:
-        index = domains.get(self._domain)
-        if index is None:  # deleted meanwhile
+    def route(self, text: str, domains: Crowd, **context: Any) -> Route:
+        if self._domain not in domains:  # deleted meanwhile
             return Route(None, reason="none")
-        return self._router.route(text, {self._domain: index}, active=self._domain)
+        return self._router.route(text, domains.only(self._domain), active=self._domain)

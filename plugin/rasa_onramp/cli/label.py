@@ -65,7 +65,7 @@ def command(
             return
         tracker = load(checkpoint, "cpu", threads)
         summary = next(s for s in store.dialogues.summary() if s.name == domain)
-        ready = AdapterCache(store, tracker, 1).get(
+        ready = AdapterCache(store, tracker, 0).get(
             schema, summary.support_digest, summary.active_version, summary.active_digest
         )
         click.echo(_HELP)

@@ -83,7 +83,7 @@ def command(
             return encoder.embed(texts).float()
 
     made = []
-    cached = CachedEmbed(embed, size=1_000_000)
+    cached = CachedEmbed(embed, limit=2**31)
     drawn = chain(
         make_episodes(tokens, tasks, episodes, seed, cached),
         make_rephrasings(tokens, tasks, rephrasings, seed, cached),

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from rasa_onramp.generator.model import ReplyModel, Weights
 from rasa_onramp.generator.packing import Packed
+from rasa_onramp.memory import MEGABYTE, LastUsed, bytes_of
 
 __all__ = ["MOST_NEW_TOKENS", "Updates", "Writer", "write"]
 
@@ -44,16 +44,16 @@ class Updates:
 class Writer:
     """Writes with one model. Not thread-safe: the model takes one set of updates at a time.
 
-    Keeps the merged weights of the `merged` domains used last (as large as the language model
-    each), and the read prompts of the last `conversations`.
+    Keeps the merged weights of the domains used last, up to `merged` bytes (those of one domain are
+    as large as the language model, and are kept in any case), and up to `read` bytes of the prompts
+    read last.
     """
 
-    def __init__(self, model: ReplyModel, *, merged: int = 1, conversations: int = 16):
+    def __init__(self, model: ReplyModel, *, merged: int = 0, read: int = 256 * MEGABYTE):
         self.model = model
-        self._merged: OrderedDict[str, Dict[str, Tensor]] = OrderedDict()
-        self._most_merged = merged
-        self._read: OrderedDict[Tuple[str, bytes], Tuple[numpy.ndarray, Any]] = OrderedDict()
-        self._most_read = conversations
+        self._merged: LastUsed[str, Dict[str, Tensor]] = LastUsed(merged)
+        self._merged_bytes = 0
+        self._read: LastUsed[Tuple[str, bytes], Any] = LastUsed(read)
 
     def write(
         self,
@@ -118,39 +118,38 @@ class Writer:
         return list(dict.fromkeys(text for text in found if text))
 
     def _merged_of(self, updates: Updates) -> Dict[str, Tensor]:
-        if updates.digest not in self._merged:
-            while len(self._merged) >= self._most_merged:  # before, so that no more are held
-                self._merged.popitem(last=False)
-            self._merged[updates.digest] = self.model.merged(updates.weights)
-        self._merged.move_to_end(updates.digest)
-        return self._merged[updates.digest]
+        found = self._merged.get(updates.digest)
+        if found is None:
+            self._merged.make_room(self._merged_bytes)  # before, so that no more are held
+            found = self.model.merged(updates.weights)
+            self._merged_bytes = bytes_of(found)
+            self._merged.put(updates.digest, found, self._merged_bytes)
+        return found
 
     def _recall(self, digest: str, ids: numpy.ndarray) -> Any:
         """A cache that holds the longest known beginning of `ids`, and nothing after it."""
         from transformers import DynamicCache
 
         best, longest = None, 0
-        for key, (known, _) in self._read.items():
+        for key in self._read.recent():
             if key[0] == digest:
+                known = numpy.frombuffer(key[1], ids.dtype)
                 size = min(len(known), len(ids))
                 same = int((known[:size] == ids[:size]).cumprod().sum())
                 if same > longest:
                     best, longest = key, same
-        if best is None:
+        cache = None if best is None else self._read.pop(best)
+        if best is None or cache is None:
             return DynamicCache()
-        known, cache = self._read[best]
-        if longest == len(known):
-            del self._read[best]
-        else:  # another conversation of the domain, which goes on too
+        if longest < len(best[1]) // ids.itemsize:  # another conversation, which goes on too
+            self._read.put(best, cache, bytes_of(cache))
             cache = copy.deepcopy(cache)
         cache.crop(min(longest, len(ids) - _READ_AGAIN))
         return cache
 
     def _remember(self, digest: str, ids: numpy.ndarray, cache: Any) -> None:
         cache.crop(len(ids))
-        self._read[digest, ids.tobytes()] = (ids, cache)
-        while len(self._read) > self._most_read:
-            self._read.popitem(last=False)
+        self._read.put((digest, ids.tobytes()), cache, bytes_of(cache))
 
 
 def write(

@@ -1,13 +1,12 @@
-"""The domains whose weights are in memory: the ones used last, up to a number."""
+"""The domains whose weights are in memory: the ones used last, up to a number of bytes."""
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from typing import Optional, Tuple
 
 from rasa_onramp.dialogue import Schema
 from rasa_onramp.errors import CheckpointError
+from rasa_onramp.memory import LastUsed, bytes_of
 from rasa_onramp.metalearning.lora import adapter_from_bytes
 from rasa_onramp.runtime.telemetry import count_read
 from rasa_onramp.store import Store
@@ -18,21 +17,17 @@ __all__ = ["AdapterCache", "read_adapter"]
 
 
 class AdapterCache:
-    """Reads adapter versions from the store and encodes schemas under them; keeps the `size`
-    domains used last. Thread-safe.
+    """Reads adapter versions from the store and encodes schemas under them; keeps the
+    domains used last, up to `limit` bytes. Thread-safe.
 
     Versions are immutable, and a schema's digest is part of the key, so nothing cached goes stale.
     """
 
-    def __init__(self, store: Store, tracker: StateTracker, size: int = 16):
+    def __init__(self, store: Store, tracker: StateTracker, limit: int):
         self._store = store
         self._tracker = tracker
-        self._size = size
-        self._ready: OrderedDict[Tuple[str, str, Optional[str]], Prepared] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def __len__(self) -> int:
-        return len(self._ready)
+        #: By name and content of the domain, and the digest of its adapter.
+        self.kept: LastUsed[Tuple[str, str, Optional[str]], Prepared] = LastUsed(limit)
 
     def get(
         self, schema: Schema, content: str, version: Optional[int], digest: Optional[str]
@@ -46,20 +41,15 @@ class AdapterCache:
         StoreError, StoreUnavailable.
         """
         key = (schema.name, content, digest)
-        with self._lock:
-            if key in self._ready:
-                self._ready.move_to_end(key)
-                count_read(hit=True)
-                return self._ready[key]
-        count_read(hit=False)
+        ready = self.kept.get(key)
+        count_read(hit=ready is not None)
+        if ready is not None:
+            return ready
         adapter = None
         if version is not None:
             adapter = read_adapter(self._store, schema.name, version, self._tracker.digest)
         ready = prepare(self._tracker, schema, adapter)
-        with self._lock:
-            self._ready[key] = ready
-            while len(self._ready) > self._size:
-                self._ready.popitem(last=False)
+        self.kept.put(key, ready, bytes_of(ready))
         return ready
 
 

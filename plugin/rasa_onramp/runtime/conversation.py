@@ -12,6 +12,7 @@ from rasa_onramp.generator import Reply, RetrievalGenerator
 from rasa_onramp.generator.model import ReplyModel
 from rasa_onramp.generator.neural import SURE, NeuralGenerator
 from rasa_onramp.generator.spotting import find_sources, longest, sources_of
+from rasa_onramp.memory import MEGABYTE
 from rasa_onramp.metalearning.metric.checkpoint import Metric, load_metric
 from rasa_onramp.runtime.adapter_cache import AdapterCache
 from rasa_onramp.runtime.background import load_background
@@ -19,15 +20,17 @@ from rasa_onramp.runtime.domain_index import DomainIndex
 from rasa_onramp.runtime.domain_writer import DomainWriter
 from rasa_onramp.runtime.domains import Catalogue
 from rasa_onramp.runtime.embedding import CachedEmbed, Embed, embedded_by
+from rasa_onramp.runtime.generators import Generators
 from rasa_onramp.runtime.router import NO_BOT, BotView, Router
 from rasa_onramp.runtime.session import Session
 from rasa_onramp.runtime.telemetry import Stopwatch
+from rasa_onramp.runtime.turn_reader import TurnReader
 from rasa_onramp.runtime.understanding import Understanding, says_nothing, with_call
 from rasa_onramp.store import Store
 from rasa_onramp.tracker.checkpoint import load_tracker
-from rasa_onramp.tracker.decoding import track
 from rasa_onramp.tracker.encoder import SentenceEncoder
 from rasa_onramp.tracker.model import StateTracker
+from rasa_onramp.tracker.together import AskedTurn
 
 __all__ = ["FAILED", "Caller", "Engine", "EngineSettings", "TurnOutcome"]
 
@@ -50,16 +53,19 @@ class EngineSettings:
     `threshold`: how sure the router must be that a message is a domain's, and `switch_threshold`:
     that it opens another domain's conversation than the active one. `bot_confidence`: from which on
     a host bot's own NLU counts as sure. `action_threshold`: how sure the tracker must be of an API
-    call. `cache_size`: domains kept in memory. `retry_after`: seconds between attempts to reach a
-    store that is down. `reply_seconds`: how long the language model may take for a reply.
-    `reply_threshold`: from which confidence on a support reply is said as it is instead.
+    call. `cache_mb`: megabytes for adapters that stay in memory with their encoded schemas, and as
+    many for support replies that are ready; `reply_cache_mb`: for adapters' reply parts, and as
+    many for conversations that the language model has read. `retry_after`: seconds between attempts
+    to reach a store that is down. `reply_seconds`: how long the language model may take for a
+    reply. `reply_threshold`: from which confidence on a support reply is said as it is instead.
     """
 
     threshold: float = 0.5
     switch_threshold: float = 0.85
     bot_confidence: float = 0.8
     action_threshold: float = 0.5
-    cache_size: int = 16
+    cache_mb: int = 256
+    reply_cache_mb: int = 256
     retry_after: float = 2.0
     reply_seconds: float = 4.0
     reply_threshold: float = SURE
@@ -84,8 +90,8 @@ class Engine:
 
     A domain that is imported or adapted while the engine runs is live at the next message. With a
     language model (`replies`) the domains whose version was adapted for it answer by it; without,
-    and wherever it has nothing that may be said, the support dialogues' replies answer. Raises
-    CheckpointError for a metric of embeddings of another size.
+    and wherever it has nothing that may be said, the support dialogues' replies answer. `encoder`
+    is Catalogue's. Raises CheckpointError for a metric of embeddings of another size.
     """
 
     def __init__(
@@ -98,6 +104,7 @@ class Engine:
         *,
         router_metric: Optional[Metric] = None,
         reply_metric: Optional[Metric] = None,
+        encoder: Optional[str] = None,
     ):
         self.store = store
         self.tracker = tracker
@@ -107,8 +114,17 @@ class Engine:
         if router_metric is not None:
             self.background = self.background.seen_by(router_metric)
         alike = None if reply_metric is None else embedded_by(reply_metric, self.embed)
-        self.catalogue = Catalogue(store, self.embed, self.background, settings.retry_after, alike)
-        self.adapters = AdapterCache(store, tracker, settings.cache_size)
+        limit = settings.cache_mb * MEGABYTE
+        self.catalogue = Catalogue(
+            store,
+            self.embed,
+            self.background,
+            Generators(self.embed, alike, limit=limit),
+            retry_after=settings.retry_after,
+            encoder=encoder,
+        )
+        self.adapters = AdapterCache(store, tracker, limit)
+        self.reader = TurnReader(tracker)
         self.writer: Optional[DomainWriter] = None
         if replies is not None:
             self.writer = DomainWriter(
@@ -117,6 +133,7 @@ class Engine:
                 self.embed,
                 seconds=settings.reply_seconds,
                 sure=settings.reply_threshold,
+                limit=settings.reply_cache_mb * MEGABYTE,
             )
         self.router = Router(
             self.embed,
@@ -142,12 +159,14 @@ class Engine:
         encoder, and learned metrics to route and to retrieve replies by (None: embeddings as they
         are). Raises CheckpointError.
         """
+        sentences = SentenceEncoder.load(encoder)
         return cls(
             store,
             load_tracker(checkpoint),
-            SentenceEncoder.load(encoder).embed,
+            sentences.embed,
             settings,
             replies,
+            encoder=sentences.digest,
             router_metric=None if router_metric is None else load_metric(router_metric, "domains"),
             reply_metric=None if reply_metric is None else load_metric(reply_metric, "replies"),
         )
@@ -163,18 +182,16 @@ class Engine:
         domain's is routed to none. Raises StoreError, StoreUnavailable.
         """
         watch = Stopwatch()
-        domains = self.catalogue.domains()
-        indexes = {name: domain.index for name, domain in domains.items()}
-        active = session.domain if session.domain in domains else None
-        route = self.router.route(text, indexes, active=active, bot=bot)
+        live = self.catalogue.live()
+        route = self.router.route(text, live.crowd, active=session.domain, bot=bot)
         watch.lap("routing")
         if route.domain is None:
             return Understanding(route)
-        domain = domains[route.domain]
+        domain = live.domains[route.domain]
         before = session.states.get(domain.name, State())
         turns = [*session.history(domain.name)[-_HISTORY:], Turn("user", text)]
         ready = self.adapters.get(domain.schema, domain.content, domain.version, domain.digest)
-        prediction = track(self.tracker, ready, turns, before, offers=True)
+        prediction = self.reader.read(AskedTurn(ready, turns, before, offers=True))
         watch.lap("tracking")
         understood = Understanding(
             route=route,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -14,8 +14,9 @@ from torch.nn import functional as F
 from rasa_onramp.dialogue import Dialogue, Schema
 from rasa_onramp.runtime.background import Background
 from rasa_onramp.runtime.embedding import Embed
+from rasa_onramp.runtime.shortlist import Shortlist
 
-__all__ = ["Crowd", "DomainIndex", "Likeness"]
+__all__ = ["COMPARED", "Crowd", "DomainIndex", "Likeness"]
 
 #: Of how many of a domain's messages that are nearest to one the likenesses are averaged.
 _NEAREST = 3
@@ -23,6 +24,9 @@ _NEAREST = 3
 #: What likeness as any message, and as an opening one, is made of: the nearest messages, the
 #: nearest opening, the openings' mean, the topic.
 _WEIGHTS = torch.tensor([[0.4, 0.3, 0.0, 0.3], [0.0, 0.4, 0.3, 0.3]])
+
+#: Up to how many domains a message is compared with each of them.
+COMPARED = 128
 
 
 @dataclass(frozen=True)
@@ -90,8 +94,17 @@ class DomainIndex:
         return self._alone.likenesses(row)[0]
 
     @cached_property
-    def _alone(self) -> Crowd:
-        return Crowd([self])
+    def _alone(self) -> _Stack:
+        return _Stack([self])
+
+    def stand_ins(self) -> Tensor:
+        """Vectors whose product with (row, 1) is near the deviations as a message and as an
+        opening, (2, dimensions + 1): as if all of a domain's messages were their mean.
+        """
+        middle = F.normalize(self.messages.mean(0), dim=0)
+        parts = torch.stack([middle, self.opening, self.opening, self.topic])
+        scaled = torch.cat([_WEIGHTS @ parts, -self.mean[:, None]], 1)
+        return scaled / self.spread[:, None]
 
     def _raw(self, rows: Tensor) -> Tensor:
         """Likeness as a message and as an opening, (rows, 2)."""
@@ -102,10 +115,65 @@ class DomainIndex:
 
 
 class Crowd:
-    """Many domains at once: one product of matrices for them all, whatever their number."""
+    """Domains to choose among. Where they are more than `compared`, a message is compared with
+    those of a shortlist only. `before` is a crowd of nearly the same domains, if there is one.
+    """
+
+    def __init__(
+        self,
+        indexes: Mapping[str, DomainIndex],
+        before: Optional[Crowd] = None,
+        *,
+        compared: int = COMPARED,
+    ):
+        self._indexes = dict(indexes)
+        self._names = tuple(indexes)
+        self._all: Optional[_Stack] = None
+        self._shortlist: Optional[Shortlist] = None
+        #: Each domain's index with its stand-ins, which are computed once.
+        self._stand_ins: Dict[str, Tuple[DomainIndex, Tensor]] = {}
+        if not indexes:
+            return
+        if len(indexes) <= compared:
+            self._all = _Stack(list(indexes.values()))
+            return
+        known = {} if before is None else before._stand_ins
+        for name, index in self._indexes.items():
+            there = known.get(name)
+            kept = there if there is not None and there[0] is index else (index, index.stand_ins())
+            self._stand_ins[name] = kept
+        vectors = torch.stack([rows for _, rows in self._stand_ins.values()])
+        self._shortlist = Shortlist(vectors, None if before is None else before._shortlist)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._indexes
+
+    def only(self, name: str) -> Crowd:
+        """A crowd of one of them."""
+        return Crowd({name: self._indexes[name]})
+
+    def likenesses(self, row: Tensor, active: Optional[str] = None) -> Dict[str, Likeness]:
+        """Of a message's centred embedding, (dimensions,), to the domains that may be the likest,
+        and to the `active` one.
+        """
+        if self._all is not None:
+            return dict(zip(self._names, self._all.likenesses(row)))
+        if self._shortlist is None:
+            return {}
+        chosen = [self._names[n] for n in self._shortlist.of(torch.cat([row, row.new_ones(1)]))]
+        if active is not None and active not in chosen:
+            chosen.append(active)
+        stack = _Stack([self._indexes[name] for name in chosen])
+        return dict(zip(chosen, stack.likenesses(row)))
+
+
+class _Stack:
+    """Several domains at once: one product of matrices for them all."""
 
     def __init__(self, indexes: Sequence[DomainIndex]):
-        self.indexes = tuple(indexes)
         self._messages, self._message_at = _stacked([each.messages for each in indexes])
         self._openings, self._opening_at = _stacked([each.openings for each in indexes])
         self._opening = torch.stack([each.opening for each in indexes])
@@ -133,12 +201,10 @@ def _stacked(parts: Sequence[Tensor]) -> Tuple[Tensor, Tensor]:
     those of a part the number of all rows stands.
     """
     rows = torch.cat(list(parts))
-    places = torch.full((len(parts), max(map(len, parts))), len(rows))
-    start = 0
-    for place, part in zip(places, parts):
-        place[: len(part)] = torch.arange(start, start + len(part))
-        start += len(part)
-    return rows, places
+    lengths = torch.tensor([len(part) for part in parts])[:, None]
+    along = torch.arange(int(lengths.max()))[None]
+    places = lengths.cumsum(0) - lengths + along
+    return rows, places.masked_fill(along >= lengths, len(rows))
 
 
 def _spread_out(values: Tensor, places: Tensor) -> Tensor:

@@ -30,17 +30,25 @@ logger = logger_for(__name__)
 
 class DomainWriter:
     """Gives each domain its generator. Thread-safe; a reply takes at most `seconds` of writing, and
-    none where a support reply is `sure` enough.
+    none where a support reply is `sure` enough. Up to `limit` bytes of reply adapters are kept, and
+    as many of read conversations.
     """
 
     def __init__(
-        self, store: Store, model: ReplyModel, embed: Embed, *, seconds: float, sure: float
+        self,
+        store: Store,
+        model: ReplyModel,
+        embed: Embed,
+        *,
+        seconds: float,
+        sure: float,
+        limit: int,
     ):
         self._model = model
         self._sure = sure
-        self._adapters = ReplyAdapters(store, model.digest, model.dtype, model.device)
+        self._adapters = ReplyAdapters(store, model.digest, model.dtype, model.device, limit=limit)
         self._said: Dict[str, str] = {}
-        self._worker = ReplyWorker(Writer(model), seconds=seconds)
+        self._worker = ReplyWorker(Writer(model, read=limit), seconds=seconds)
         start = {name: value.to(model.dtype) for name, value in model.weights.items()}
         initial = Updates(model.digest, start)
         self._rephraser = Rephraser(

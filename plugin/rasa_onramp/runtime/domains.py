@@ -5,20 +5,25 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field, replace
-from typing import Dict, FrozenSet, Mapping, Optional, Tuple
+from typing import Collection, Dict, FrozenSet, List, Mapping, Optional, Tuple
 
 from rasa_onramp.dialogue import Dialogue, Schema
 from rasa_onramp.errors import OnrampError, StoreUnavailable
 from rasa_onramp.generator import RetrievalGenerator
 from rasa_onramp.logs import logger_for
 from rasa_onramp.runtime.background import Background
-from rasa_onramp.runtime.domain_index import DomainIndex
+from rasa_onramp.runtime.domain_index import Crowd, DomainIndex
 from rasa_onramp.runtime.embedding import Embed
-from rasa_onramp.store import DomainSummary, Store
+from rasa_onramp.runtime.generators import Generators
+from rasa_onramp.runtime.known_embeddings import KnownEmbeddings
+from rasa_onramp.store import DomainSummary, Store, SupportSet
 
-__all__ = ["Catalogue", "LiveDomain"]
+__all__ = ["Catalogue", "Live", "LiveDomain"]
 
 logger = logger_for(__name__)
+
+#: Domains that are read together: what is new of them is kept in one transaction.
+_TOGETHER = 64
 
 
 @dataclass(frozen=True)
@@ -26,14 +31,16 @@ class LiveDomain:
     """A domain ready to be routed to, tracked and answered in.
 
     `parameters` says of each action which slots it is called with, as far as schema and support
-    dialogues tell; an action that isn't in it is called with all that is known. `content` is the
+    dialogues tell; an action that isn't in it is called with all that is known. `support` is
+    without the dialogues that are held out, and `generators` makes of it what answers, when it is
+    needed. `content` is the
     digest of schema, support dialogues and feedback, `digest` that of the active adapter `version`,
     and `reply_digest` that of its reply part, if it has one.
     """
 
-    schema: Schema
+    support: SupportSet
     index: DomainIndex
-    generator: RetrievalGenerator
+    generators: Generators
     parameters: Mapping[str, FrozenSet[str]]
     content: str
     version: Optional[int]
@@ -45,19 +52,33 @@ class LiveDomain:
         """The domain's name."""
         return self.schema.name
 
+    @property
+    def schema(self) -> Schema:
+        """The domain's schema."""
+        return self.support.schema
+
+    @property
+    def generator(self) -> RetrievalGenerator:
+        """What answers in the domain from its support dialogues."""
+        return self.generators.get(self.support)
+
 
 @dataclass(frozen=True)
-class _Snapshot:
+class Live:
+    """The live domains by name as of a revision of the store, and what the router chooses from."""
+
     revision: Optional[int] = None
     domains: Mapping[str, LiveDomain] = field(default_factory=dict)
+    crowd: Crowd = field(default_factory=lambda: Crowd({}))
 
 
 class Catalogue:
-    """All live domains. Thread-safe; one cheap query a call while nothing changes.
+    """All live domains. Thread-safe; one cheap query a call while nothing changes, and where
+    something did, only the domains that changed are read again.
 
     After the store couldn't be reached, it is asked again `retry_after` seconds later at the
-    earliest, so that messages aren't held up by one time-out after the other. `alike` is
-    RetrievalGenerator's.
+    earliest, so that messages aren't held up by one time-out after the other. `encoder` is the
+    digest of what `embed` embeds with, by which the store keeps embeddings; None: it keeps none.
     """
 
     def __init__(
@@ -65,20 +86,23 @@ class Catalogue:
         store: Store,
         embed: Embed,
         background: Background,
+        generators: Generators,
+        *,
         retry_after: float = 2.0,
-        alike: Optional[Embed] = None,
+        encoder: Optional[str] = None,
     ):
         self._store = store
         self._embed = embed
-        self._alike = alike
         self._background = background
+        self._generators = generators
         self._retry_after = retry_after
-        self._snapshot = _Snapshot()
+        self._encoder = encoder
+        self._live = Live()
         self._lock = threading.Lock()
         self._down: Optional[Tuple[float, StoreUnavailable]] = None
 
-    def domains(self) -> Mapping[str, LiveDomain]:
-        """The live domains by name, up to date with the store. Raises StoreUnavailable."""
+    def live(self) -> Live:
+        """The live domains, up to date with the store. Raises StoreUnavailable."""
         with self._lock:
             if self._down is not None:
                 since, error = self._down
@@ -86,8 +110,10 @@ class Catalogue:
                     raise error
             try:
                 revision = self._store.revision()
-                if revision != self._snapshot.revision:
-                    self._snapshot = _Snapshot(revision, self._read())
+                if revision != self._live.revision:
+                    domains = self._read(self._live)
+                    indexes = {name: domain.index for name, domain in domains.items()}
+                    self._live = Live(revision, domains, Crowd(indexes, self._live.crowd))
             except StoreUnavailable as error:
                 self._down = (time.monotonic(), error)
                 raise
@@ -96,63 +122,93 @@ class Catalogue:
                 said = f"the store {self._store.name} is reachable again"
                 logger.warning("onramp.store.reachable", event_info=said)
                 self._down = None
-            return self._snapshot.domains
+            return self._live
+
+    def domains(self) -> Mapping[str, LiveDomain]:
+        """The live domains by name, up to date with the store. Raises StoreUnavailable."""
+        return self.live().domains
 
     def known(self, name: str) -> Optional[LiveDomain]:
         """The live domain `name`, or None. The store is asked only if nothing was read yet.
 
         Raises StoreUnavailable.
         """
-        found = self._snapshot.domains.get(name)
+        found = self._live.domains.get(name)
         return found if found is not None else self.domains().get(name)
 
     @property
     def last(self) -> Mapping[str, LiveDomain]:
         """The domains as they were read last; the store isn't asked."""
-        return self._snapshot.domains
+        return self._live.domains
 
     @property
     def reachable(self) -> bool:
         """Whether the store answered when it was asked last."""
         return self._down is None
 
-    def _read(self) -> Dict[str, LiveDomain]:
+    def _read(self, before: Live) -> Dict[str, LiveDomain]:
+        changed: Optional[Tuple[str, ...]] = None
         live: Dict[str, LiveDomain] = {}
-        for summary in self._store.dialogues.summary():
-            known = self._snapshot.domains.get(summary.name)
+        if before.revision is not None:
+            changed = self._store.dialogues.changed_since(before.revision)
+            gone = set(changed)
+            live = {name: each for name, each in before.domains.items() if name not in gone}
+        summaries = self._store.dialogues.summary(changed)
+        for start in range(0, len(summaries), _TOGETHER):
+            self._take(live, before, summaries[start : start + _TOGETHER])
+        return live
+
+    def _take(
+        self, live: Dict[str, LiveDomain], before: Live, summaries: Collection[DomainSummary]
+    ) -> None:
+        """Bring some domains up to date."""
+        new: List[str] = []
+        for summary in summaries:
+            known = before.domains.get(summary.name)
+            if known is not None and known.content == summary.support_digest:
+                live[summary.name] = _switched(known, summary)
+            else:
+                new.append(summary.name)
+        if not new:
+            return
+        embeddings = KnownEmbeddings(self._store, self._embed, self._encoder, new)
+        for summary in summaries:
+            if summary.name not in new:
+                continue
             try:
-                live[summary.name] = self._updated(known, summary)
+                live[summary.name] = self._made(summary, embeddings.of(summary.name))
             except StoreUnavailable:
                 raise
             except OnrampError as error:
                 said = f"domain {summary.name} is left out: {error}"
                 logger.error("onramp.domain.left_out", event_info=said, domain=summary.name)
-        return live
+        embeddings.close()
 
-    def _updated(self, known: Optional[LiveDomain], summary: DomainSummary) -> LiveDomain:
-        version, digest = summary.active_version, summary.active_digest
-        reply = summary.active_reply_digest
-        content = summary.support_digest
-        if known is not None and known.content == content:
-            if (known.version, known.digest, known.reply_digest) == (version, digest, reply):
-                return known
-            logger.info("onramp.domain.switched", domain=summary.name, version=version)
-            return replace(known, version=version, digest=digest, reply_digest=reply)
-        support = self._store.support(summary.name)
+    def _made(self, summary: DomainSummary, embed: Embed) -> LiveDomain:
+        support = self._store.support(summary.name, held_out=False)
         schema, dialogues = support.schema, support.dialogues
+        version = summary.active_version
         logger.info("onramp.domain.live", domain=summary.name, version=version)
         return LiveDomain(
-            schema=schema,
-            index=DomainIndex.build(schema, dialogues, self._embed, self._background),
-            generator=RetrievalGenerator(
-                schema, dialogues, self._embed, support.blocked, self._alike
-            ),
+            support=support,
+            index=DomainIndex.build(schema, dialogues, embed, self._background),
+            generators=self._generators,
             parameters=_parameters(schema, dialogues),
-            content=content,
-            version=version,
-            digest=digest,
-            reply_digest=reply,
+            content=summary.support_digest,
+            version=summary.active_version,
+            digest=summary.active_digest,
+            reply_digest=summary.active_reply_digest,
         )
+
+
+def _switched(known: LiveDomain, summary: DomainSummary) -> LiveDomain:
+    """A domain of which nothing but the active version may have changed."""
+    version, digest = summary.active_version, summary.active_digest
+    reply = summary.active_reply_digest
+    if (known.version, known.digest, known.reply_digest) == (version, digest, reply):
+        return known
+    logger.info("onramp.domain.switched", domain=summary.name, version=version)
+    return replace(known, version=version, digest=digest, reply_digest=reply)
 
 
 def _parameters(schema: Schema, support: Tuple[Dialogue, ...]) -> Dict[str, FrozenSet[str]]:

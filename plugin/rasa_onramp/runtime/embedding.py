@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
+from sys import getsizeof
 from typing import Callable, List, Sequence
 
 import torch
 from torch import Tensor
 
+from rasa_onramp.memory import MEGABYTE, LastUsed
 from rasa_onramp.metalearning.metric.checkpoint import Metric
 
 __all__ = ["CachedEmbed", "Embed", "embedded_by"]
@@ -18,29 +18,23 @@ Embed = Callable[[Sequence[str]], Tensor]
 
 
 class CachedEmbed:
-    """An `Embed` that keeps the rows of the `size` texts used last. Thread-safe."""
+    """An `Embed` that keeps the rows of the texts used last, up to `limit` bytes. Thread-safe."""
 
-    def __init__(self, embed: Embed, size: int = 2048):
+    def __init__(self, embed: Embed, limit: int = 8 * MEGABYTE):
         self._embed = embed
-        self._size = size
-        self._rows: OrderedDict[str, Tensor] = OrderedDict()
-        self._lock = threading.Lock()
+        self._rows: LastUsed[str, Tensor] = LastUsed(limit)
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
         if not texts:
             return self._embed(texts)
-        with self._lock:
-            known = {text: self._rows[text] for text in texts if text in self._rows}
+        found = {text: self._rows.get(text) for text in texts}
+        known = {text: row for text, row in found.items() if row is not None}
         new: List[str] = [text for text in dict.fromkeys(texts) if text not in known]
         if new:
             # a copy each: a row that is a view would keep all the others in memory
-            known.update((text, row.clone()) for text, row in zip(new, self._embed(new)))
-        with self._lock:
-            for text in texts:
-                self._rows[text] = known[text]
-                self._rows.move_to_end(text)
-            while len(self._rows) > self._size:
-                self._rows.popitem(last=False)
+            for text, row in zip(new, self._embed(new)):
+                known[text] = row.clone()
+                self._rows.put(text, known[text], getsizeof(text) + row.nbytes)
         return torch.stack([known[text] for text in texts])
 
 

@@ -48,5 +48,10 @@ def engine_gauges(engine: Optional[Engine]) -> Iterator[Any]:
     yield Gauge(
         "rasa_onramp_adapter_cache_domains",
         "Domains whose weights are in memory.",
-        value=len(engine.adapters),
+        value=len(engine.adapters.kept),
+    )
+    yield Gauge(
+        "rasa_onramp_adapter_cache_bytes",
+        "What these take, with their encoded schemas.",
+        value=engine.adapters.kept.bytes,
     )

@@ -1,15 +1,14 @@
-"""The domains whose reply updates are in memory: the ones used last, up to a number."""
+"""The domains whose reply updates are in memory: the ones used last, up to a number of bytes."""
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from typing import Optional, Tuple, Union
 
 import torch
 
 from rasa_onramp.errors import CheckpointError
 from rasa_onramp.generator.writing import Updates
+from rasa_onramp.memory import LastUsed, bytes_of
 from rasa_onramp.metalearning.lora import adapter_from_bytes
 from rasa_onramp.store import ReplyAdapter, Store
 
@@ -17,7 +16,8 @@ __all__ = ["ReplyAdapters"]
 
 
 class ReplyAdapters:
-    """Reads the reply part of adapter versions from the store. Thread-safe.
+    """Reads the reply part of adapter versions from the store; keeps those used last, up to
+    `limit` bytes. Thread-safe.
 
     Versions are immutable, and the digest of the weights is part of the key, so nothing cached
     goes stale; nor does the reason why some can't be used.
@@ -29,15 +29,15 @@ class ReplyAdapters:
         checkpoint: str,
         dtype: torch.dtype,
         device: Union[str, torch.device] = "cpu",
-        size: int = 8,
+        *,
+        limit: int,
     ):
         self._store = store
         self._checkpoint = checkpoint
         self._dtype = dtype
         self._device = device
-        self._size = size
-        self._known: OrderedDict[Tuple[str, str], Union[Updates, CheckpointError]] = OrderedDict()
-        self._lock = threading.Lock()
+        #: By the domain's name and the digest of the weights.
+        self.kept: LastUsed[Tuple[str, str], Union[Updates, CheckpointError]] = LastUsed(limit)
 
     def get(self, domain: str, version: Optional[int], digest: Optional[str]) -> Optional[Updates]:
         """The updates of a version, None if it has none; `digest` is that of its reply part.
@@ -48,19 +48,13 @@ class ReplyAdapters:
         if version is None or digest is None:
             return None
         key = (domain, digest)
-        with self._lock:
-            found = self._known.get(key)
-            if found is not None:
-                self._known.move_to_end(key)
+        found = self.kept.get(key)
         if found is None:
             stored = self._store.adapters.reply(domain, version)
             if stored is None:
                 return None
             found = self._made(domain, version, stored)
-            with self._lock:
-                self._known[key] = found
-                while len(self._known) > self._size:
-                    self._known.popitem(last=False)
+            self.kept.put(key, found, bytes_of(found))
         if isinstance(found, CheckpointError):
             raise found
         return found

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Collection, Dict, Mapping, Optional
+from typing import Dict, Mapping, Optional
 
 from torch import Tensor
 
@@ -63,11 +63,11 @@ class Route:
     """Where a message goes: a `domain`, or None.
 
     `score` is the probability that the message is the domain's (that of the best one, if None; by
-    context, that it opens no other domain's conversation), and `scores` every domain's by the
-    message alone. `reason` is one of "match" (it is like the domain's openings and
-    messages), "context" (the domain is active and nothing else claims the message), "none" (out of
-    scope), "bot" (rather the host bot's own). `doubtful`: routed by context, and unlike anything
-    said in the domain's support dialogues.
+    context, that it opens no other domain's conversation), and `scores` those by the message alone,
+    of the domains that it was compared with: all, unless they are many. `reason` is one of "match"
+    (it is like the domain's openings and messages), "context" (the domain is active and nothing
+    else claims the message), "none" (out of scope), "bot" (rather the host bot's own). `doubtful`:
+    routed by context, and unlike anything said in the domain's support dialogues.
     """
 
     domain: Optional[str]
@@ -122,12 +122,11 @@ class Router:
             )
         self._anywhere = background.centred(answers)
         self._answers = self._anywhere[: len(_ANSWERS)]
-        self._crowd: Optional[Crowd] = None
 
     def route(
         self,
         text: str,
-        domains: Mapping[str, DomainIndex],
+        domains: Crowd,
         *,
         active: Optional[str] = None,
         bot: BotView = NO_BOT,
@@ -140,11 +139,13 @@ class Router:
         if not domains:
             return Route(None, reason="none")
         row = self._background.centred(self._embed([text]))[0]
-        found = dict(zip(domains, self._crowd_of(domains.values()).likenesses(row)))
+        if active is not None and active not in domains:
+            active = None
+        found = domains.likenesses(row, active)
         scores = {name: _probability(likeness.message) for name, likeness in found.items()}
         own = bot.examples.likeness(row) if bot.examples is not None else None
         sure = bot.confidence >= self._bot_confidence
-        if active is not None and active in found:
+        if active is not None:
             return self._in_context(text, row, found, scores, active, own, sure)
         best = max(found, key=lambda name: found[name].message)
         score = scores[best]
@@ -159,13 +160,6 @@ class Router:
         if own is not None and own.message >= found[best].message - (0.5 if sure else 0.0):
             return Route(None, score, scores, "bot")
         return Route(best, score, scores, "match")
-
-    def _crowd_of(self, indexes: Collection[DomainIndex]) -> Crowd:
-        """The domains together, as long as they are the same ones."""
-        crowd, chosen = self._crowd, tuple(indexes)
-        if crowd is None or crowd.indexes != chosen:  # an index is equal to itself only
-            self._crowd = crowd = Crowd(chosen)
-        return crowd
 
     def _in_context(
         self,

@@ -21,6 +21,7 @@ from rasa_onramp.store.connect import default_url
 from rasa_onramp.store.database import Database
 from rasa_onramp.store.dialogues import DialogueStore, DomainSummary
 from rasa_onramp.store.digest import support_digest
+from rasa_onramp.store.embeddings import Embeddings, EmbeddingStore
 from rasa_onramp.store.feedback import THUMBS, Feedback, FeedbackStore
 from rasa_onramp.store.intake import ImportReport, Intake
 from rasa_onramp.store.job_rows import Job, Lease
@@ -39,6 +40,8 @@ __all__ = [
     "AdapterVersion",
     "DialogueStore",
     "DomainSummary",
+    "EmbeddingStore",
+    "Embeddings",
     "Feedback",
     "FeedbackStore",
     "ImportReport",
@@ -72,6 +75,7 @@ class Store:
         self.judgements = JudgementStore(self._database)
         self.feedback = FeedbackStore(self._database)
         self.labels = LabelStore(self._database)
+        self.embeddings = EmbeddingStore(self._database)
 
     @property
     def name(self) -> str:
@@ -82,12 +86,11 @@ class Store:
         """Create the tables, or bring older ones up to date. Raises StoreUnavailable."""
         self._database.upgrade()
 
-    def support(self, domain: str) -> SupportSet:
-        """What `domain` is adapted on and answers from, at one moment.
-
-        Raises NotFound, StoreError, StoreUnavailable.
+    def support(self, domain: str, *, held_out: bool = True) -> SupportSet:
+        """What `domain` is adapted on and answers from, at one moment; without the dialogues that
+        are held out if they aren't wanted. Raises NotFound, StoreError, StoreUnavailable.
         """
-        return read_support(self._database, domain)
+        return read_support(self._database, domain, held_out)
 
     def revision(self) -> int:
         """As DialogueStore.revision. Raises StoreUnavailable."""

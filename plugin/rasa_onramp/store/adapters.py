@@ -107,7 +107,7 @@ class AdapterStore:
             )
             if activate and not is_pinned(connection, domain, active_version(connection, domain)):
                 switch(connection, domain, version)
-                self._database.changed(connection)
+                self._database.changed(connection, [domain])
             if lease is not None:
                 finish_job(connection, lease, version=version, outcome=outcome)
         return version
@@ -129,7 +129,7 @@ class AdapterStore:
                 require_version(connection, domain, version)
             if active_version(connection, domain) != version:
                 switch(connection, domain, version)
-                self._database.changed(connection)
+                self._database.changed(connection, [domain])
 
     def rollback(self, domain: str) -> int:
         """Switch back to the newest version before the active one that was active once.

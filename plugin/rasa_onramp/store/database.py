@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
+from typing import Iterable, Iterator
 
 import sqlalchemy as sa
 from sqlalchemy import exc
@@ -74,12 +74,21 @@ class Database:
     def try_writing(self) -> None:
         """Begin a change, and take it back. Raises StoreUnavailable if none can be made."""
         with self.writing() as connection:
-            self.changed(connection)
+            self.changed(connection, ())
             connection.rollback()
 
-    def changed(self, connection: Connection) -> None:
-        """Raise the revision, in the writing transaction that made the change."""
-        connection.execute(sa.update(tables.revision).values(value=tables.revision.c.value + 1))
+    def changed(self, connection: Connection, domains: Iterable[str]) -> None:
+        """Raise the revision, in the writing transaction that changed these domains."""
+        now, changes = tables.revision.c.value, tables.changes
+        connection.execute(sa.update(tables.revision).values(value=now + 1))
+        value = connection.execute(sa.select(now)).scalar_one()
+        rows = [{"domain": name, "revision": value} for name in sorted(set(domains))]
+        if rows:
+            connection.execute(
+                sa.delete(changes).where(changes.c.domain == sa.bindparam("the_domain")),
+                [{"the_domain": row["domain"]} for row in rows],
+            )
+            connection.execute(sa.insert(changes), rows)
 
     def revision(self) -> int:
         """How often the store's content has changed: one query. Raises StoreUnavailable."""

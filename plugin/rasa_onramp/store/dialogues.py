@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
+from dataclasses import dataclass
+from typing import Any, Collection, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 import sqlalchemy as sa
 
@@ -20,6 +20,9 @@ from rasa_onramp.store.serialise import schema_from_json
 __all__ = ["DialogueStore", "DomainSummary"]
 
 _AS_THEY_ARE = Intake()
+
+#: Up to how many domains are named in a query.
+_NAMED = 256
 
 
 @dataclass(frozen=True)
@@ -92,12 +95,18 @@ class DialogueStore:
             taken = take_in(connection, given, dialogues, how, progress, total)
             for old in before:
                 conflict(old, given[old.name], read_dialogues(connection, old.name))
-            if new or before or taken.added or taken.replaced:
-                self._database.changed(connection)
+            updated = tuple(schema.name for schema in before)
+            changed = {*new, *updated, *taken.domains}
+            if changed:
+                self._database.changed(connection, changed)
         return ImportReport(
             domains=tuple(given),
-            updated=tuple(schema.name for schema in before),
-            **asdict(taken),
+            updated=updated,
+            added=taken.added,
+            replaced=taken.replaced,
+            unchanged=taken.unchanged,
+            kept=taken.kept,
+            waiting=taken.waiting,
         )
 
     def domains(self) -> Tuple[str, ...]:
@@ -105,8 +114,13 @@ class DialogueStore:
         with self._database.reading() as connection:
             return domain_names(connection)
 
-    def summary(self) -> Tuple[DomainSummary, ...]:
-        """Every domain at a glance, sorted by name. Raises StoreError, StoreUnavailable."""
+    def summary(self, names: Optional[Collection[str]] = None) -> Tuple[DomainSummary, ...]:
+        """Every domain at a glance, sorted by name; only those of `names` that there are, if given.
+        Raises StoreError, StoreUnavailable.
+        """
+        if names is not None and len(names) > _NAMED:  # all at once is quicker, and one query
+            chosen = set(names)
+            return tuple(summary for summary in self.summary() if summary.name in chosen)
         domains, dialogues = tables.domains.c, tables.dialogues.c
         adapters, active = tables.adapters.c, tables.active_adapters.c
         feedback = tables.feedback.c
@@ -116,28 +130,29 @@ class DialogueStore:
             tables.adapters,
             sa.and_(adapters.domain == active.domain, adapters.version == active.version),
         )
+
+        def among(query: Any, column: Any) -> Any:
+            return query if names is None else query.where(column.in_(names))
+
         with self._database.reading() as connection:
             members: Dict[str, List[_Member]] = {}
-            for domain, *member in connection.execute(
-                sa.select(dialogues.domain, dialogues.split, dialogues.digest, dialogues.review)
-            ):
+            query = sa.select(dialogues.domain, dialogues.split, dialogues.digest, dialogues.review)
+            for domain, *member in connection.execute(among(query, dialogues.domain)):
                 members.setdefault(domain, []).append(_Member(*member))
             said: Dict[str, List[str]] = {}
-            for domain, digest in connection.execute(
-                sa.select(feedback.domain, feedback.digest).where(feedback.digest.isnot(None))
-            ):
+            query = sa.select(feedback.domain, feedback.digest).where(feedback.digest.isnot(None))
+            for domain, digest in connection.execute(among(query, feedback.domain)):
                 said.setdefault(domain, []).append(digest)
-            rows = connection.execute(
-                sa.select(
-                    domains.name,
-                    domains.schema,
-                    domains.digest,
-                    adapters.version,
-                    adapters.digest.label("adapter_digest"),
-                    adapters.support_digest,
-                    adapters.reply_digest,
-                ).select_from(join)
-            ).all()
+            query = sa.select(
+                domains.name,
+                domains.schema,
+                domains.digest,
+                adapters.version,
+                adapters.digest.label("adapter_digest"),
+                adapters.support_digest,
+                adapters.reply_digest,
+            ).select_from(join)
+            rows = connection.execute(among(query, domains.name)).all()
         return tuple(
             sorted(
                 (_summary(row, members.get(row.name, []), said.get(row.name, [])) for row in rows),
@@ -178,7 +193,7 @@ class DialogueStore:
         with self._database.writing() as connection:
             require_domain(connection, domain)
             connection.execute(sa.delete(tables.domains).where(tables.domains.c.name == domain))
-            self._database.changed(connection)
+            self._database.changed(connection, [domain])
 
     def revision(self) -> int:
         """A number that rises with every change of a schema, a dialogue, an active version, or
@@ -187,6 +202,16 @@ class DialogueStore:
         One cheap query, fit for every message of a chat. Raises StoreUnavailable.
         """
         return self._database.revision()
+
+    def changed_since(self, revision: int) -> Tuple[str, ...]:
+        """The domains that changed after `revision`, those that were deleted among them.
+
+        Raises StoreUnavailable.
+        """
+        changes = tables.changes.c
+        with self._database.reading() as connection:
+            query = sa.select(changes.domain).where(changes.revision > revision)
+            return tuple(connection.execute(query).scalars())
 
 
 class _Member(NamedTuple):

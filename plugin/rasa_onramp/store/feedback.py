@@ -82,7 +82,7 @@ class FeedbackStore:
             connection.execute(sa.delete(table).where(same))
             connection.execute(sa.insert(table).values(**row))
             if before != row["digest"]:
-                self._database.changed(connection)
+                self._database.changed(connection, [feedback.domain])
         return feedback.id
 
     def list(self, domain: str) -> Tuple[Feedback, ...]:
@@ -105,7 +105,7 @@ class FeedbackStore:
                 )
             connection.execute(sa.delete(table).where(same))
             if row.digest is not None:
-                self._database.changed(connection)
+                self._database.changed(connection, [domain])
 
 
 def read_feedback(connection: Connection, domain: str) -> Tuple[Feedback, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from itertools import islice
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Set, Tuple
@@ -56,13 +56,14 @@ class Intake:
 
 @dataclass
 class Taken:
-    """Counts of dialogues, see ImportReport."""
+    """Counts of dialogues, see ImportReport, and the domains that got or changed some."""
 
     added: int = 0
     replaced: int = 0
     unchanged: int = 0
     kept: int = 0
     waiting: int = 0
+    domains: Set[str] = field(default_factory=set)
 
     @property
     def all(self) -> int:
@@ -124,6 +125,7 @@ def _sorted_out(
             taken.kept += 1
             continue
         taken.waiting += review is not None
+        taken.domains.add(dialogue.domain)
         row = {
             "domain": dialogue.domain,
             "id": dialogue.id,

@@ -87,7 +87,7 @@ class LabelStore:
             ]
             if rows:
                 connection.execute(sa.insert(tables.labels), rows)
-            self._database.changed(connection)
+            self._database.changed(connection, [before.domain])
 
     def of(self, domain: str) -> Tuple[Label, ...]:
         """All labels of `domain`, by dialogue and place. Raises NotFound, StoreError,

@@ -33,9 +33,10 @@ __all__ = [
 
 def require_domain(connection: Connection, domain: str) -> None:
     """Raise NotFound if there is no such domain."""
-    names = domain_names(connection)
-    if domain in names:
+    name = tables.domains.c.name
+    if connection.execute(sa.select(name).where(name == domain)).first() is not None:
         return
+    names = domain_names(connection)
     near = difflib.get_close_matches(domain, names, n=1)
     mend = (
         f"did you mean {near[0]!r}?"
@@ -135,9 +136,11 @@ def read_dialogues(
     domain: str,
     split: Optional[str] = None,
     waiting: Optional[bool] = None,
+    held_out: bool = True,
 ) -> Tuple[Dialogue, ...]:
     """The dialogues of a domain, in order of import; none if there is no such domain. Of one split
-    only if given, and only those that wait for labels or only the others.
+    only if given, only those that wait for labels or only the others, and only those that aren't
+    `held_out` unless they are wanted.
     """
     dialogues, turns = tables.dialogues.c, tables.turns.c
     # An outer join, because a dialogue without turns is one too.
@@ -152,6 +155,8 @@ def read_dialogues(
     )
     if split is not None:
         query = query.where(dialogues.split == split)
+    if not held_out:
+        query = query.where(sa.func.coalesce(dialogues.split, "") != "held-out")
     if waiting is not None:
         waits = sa.func.coalesce(dialogues.review, "") == tables.WAITING
         query = query.where(waits if waiting else sa.not_(waits))

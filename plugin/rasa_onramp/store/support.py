@@ -34,14 +34,16 @@ class SupportSet:
     digest: str
 
 
-def read_support(database: Database, domain: str) -> SupportSet:
-    """A domain's support set at one moment. Raises NotFound, StoreError, StoreUnavailable."""
+def read_support(database: Database, domain: str, held_out: bool = True) -> SupportSet:
+    """A domain's support set at one moment; without the dialogues that are held out, which are most
+    of them, unless they are wanted. Raises NotFound, StoreError, StoreUnavailable.
+    """
     table = tables.domains.c
     with database.reading() as connection:
         row = connection.execute(sa.select(table.schema).where(table.name == domain)).first()
         if row is None:
             require_domain(connection, domain)
-        dialogues = read_dialogues(connection, domain, waiting=False)
+        dialogues = read_dialogues(connection, domain, waiting=False, held_out=held_out)
         feedback = read_feedback(connection, domain)
         counting = sa.select(tables.feedback.c.digest).where(
             tables.feedback.c.domain == domain, tables.feedback.c.digest.isnot(None)

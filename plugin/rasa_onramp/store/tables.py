@@ -20,8 +20,10 @@ __all__ = [
     "activations",
     "active_adapters",
     "adapters",
+    "changes",
     "dialogues",
     "domains",
+    "embeddings",
     "feedback",
     "jobs",
     "judgements",
@@ -34,7 +36,7 @@ __all__ = [
 ]
 
 #: The migrations this code knows, oldest first (alembic isn't imported to find out).
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 #: What `dialogues.review` may say: the dialogue waits for a person to label or check its states
 #: and isn't learned from until then; or a person did.
 WAITING, LABELLED = "waiting", "labelled"
@@ -291,6 +293,30 @@ revision = sa.Table(
     sa.Column("value", sa.BigInteger, nullable=False),
     sa.PrimaryKeyConstraint("id", name="pk_revision"),
     sa.CheckConstraint("id = 1", name="ck_revision_one_row"),
+)
+
+# At which revision each domain changed last; a row stays when its domain is deleted, which is a
+# change too.
+changes = sa.Table(
+    "changes",
+    metadata,
+    sa.Column("domain", sa.String, nullable=False),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint("domain", name="pk_changes"),
+    sa.Index("ix_changes_revision", "revision"),
+)
+
+# One row a domain that a bot has embedded: see embeddings.py.
+embeddings = sa.Table(
+    "embeddings",
+    metadata,
+    sa.Column("domain", sa.String, nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("rows", sa.LargeBinary, nullable=False),
+    sa.PrimaryKeyConstraint("domain", name="pk_embeddings"),
+    sa.ForeignKeyConstraint(
+        ["domain"], ["domains.name"], name="fk_embeddings_domain", ondelete="CASCADE"
+    ),
 )
 
 # Alembic's; not part of `metadata`, because no migration of ours makes it.

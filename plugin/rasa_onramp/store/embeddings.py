@@ -1,0 +1,49 @@
+"""Embeddings of what a domain's users say, kept so that no process computes them a second time."""
+
+from __future__ import annotations
+
+from typing import Collection, Dict, Mapping, NamedTuple
+
+import sqlalchemy as sa
+
+from rasa_onramp.store import tables
+from rasa_onramp.store.database import Database
+
+__all__ = ["EmbeddingStore", "Embeddings"]
+
+
+class Embeddings(NamedTuple):
+    """`rows` is the bytes of a file; `digest` says what of, by which encoder."""
+
+    digest: str
+    rows: bytes
+
+
+class EmbeddingStore:
+    """The embeddings in the database, one file a domain. They count as no change."""
+
+    def __init__(self, database: Database):
+        self._database = database
+
+    def read(self, domains: Collection[str]) -> Dict[str, Embeddings]:
+        """Those that there are of these domains. Raises StoreUnavailable."""
+        columns = tables.embeddings.c
+        query = sa.select(columns.domain, columns.digest, columns.rows)
+        with self._database.reading() as connection:
+            found = connection.execute(query.where(columns.domain.in_(domains)))
+            return {row.domain: Embeddings(row.digest, row.rows) for row in found}
+
+    def keep(self, found: Mapping[str, Embeddings]) -> None:
+        """Keep these in place of those before; none of domains that were deleted meanwhile.
+
+        Raises StoreUnavailable.
+        """
+        table, names = tables.embeddings, tables.domains.c.name
+        with self._database.writing() as connection:
+            there = set(
+                connection.execute(sa.select(names).where(names.in_(list(found)))).scalars()
+            )
+            rows = [{"domain": d, **e._asdict()} for d, e in found.items() if d in there]
+            if rows:
+                connection.execute(sa.delete(table).where(table.c.domain.in_(there)))
+                connection.execute(sa.insert(table), rows)

@@ -1,0 +1,237 @@
+"""Many domains: a message is compared with few, and what didn't change isn't read again."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import Dict, Iterator, List, Sequence, Tuple
+
+import pytest
+import sqlalchemy as sa
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from rasa_onramp.dialogue import Corpus
+from rasa_onramp.runtime.background import load_background
+from rasa_onramp.runtime.domain_index import Crowd, DomainIndex
+from rasa_onramp.runtime.domains import Catalogue
+from rasa_onramp.runtime.generators import Generators
+from rasa_onramp.runtime.shortlist import Shortlist
+from rasa_onramp.store import Embeddings, Store, open_store
+from small_bot import TABLES, dialogues
+
+WIDTH = 48
+
+
+def near(centre: Tensor, count: int, spread: float, draw: torch.Generator) -> Tensor:
+    """Directions about a direction."""
+    noise = torch.randn(count, len(centre), generator=draw) / len(centre) ** 0.5
+    return F.normalize(F.normalize(centre, dim=0) + spread * noise, dim=1)
+
+
+@pytest.fixture(scope="module")
+def many() -> Tuple[Dict[str, DomainIndex], Tensor]:
+    """300 domains of five openings, ten messages and a topic; and messages to them."""
+    draw = torch.Generator().manual_seed(1)
+    themes = torch.randn(30, WIDTH, generator=draw)
+    background = near(torch.ones(WIDTH), 40, 3.0, draw)
+    indexes, asked = {}, []
+    for number in range(300):
+        (centre,) = near(themes[number % 30], 1, 1.0, draw)
+        openings, others = near(centre, 6, 0.7, draw), near(centre, 10, 1.2, draw)
+        topics = near(centre, 2, 0.5, draw)
+        messages = torch.cat([openings[:5], others])
+        indexes[f"domain-{number}"] = DomainIndex(messages, openings[:5], topics, background)
+        asked.append(openings[5])
+    return indexes, torch.stack(asked)
+
+
+def test_the_likeliest_domains_are_on_the_shortlist(
+    many: Tuple[Dict[str, DomainIndex], Tensor],
+) -> None:
+    indexes, asked = many
+    every, few = Crowd(indexes, compared=1000), Crowd(indexes, compared=100)
+    missed = {"message": 0, "opening": 0}
+    for row in asked:
+        wanted, found = every.likenesses(row), few.likenesses(row, active="domain-7")
+        assert len(wanted) == 300 and len(found) <= 129 and "domain-7" in found
+        for name, likeness in found.items():
+            assert dataclasses.astuple(likeness) == pytest.approx(
+                dataclasses.astuple(wanted[name]), abs=1e-3
+            )
+        for kind in missed:
+            best = max(wanted, key=lambda name: getattr(wanted[name], kind))
+            missed[kind] += best not in found
+    assert max(missed.values()) <= 3  # of 300
+
+
+def test_stand_ins_are_likenesses_where_all_messages_are_one() -> None:
+    draw = torch.Generator().manual_seed(2)
+    (row,) = near(torch.ones(WIDTH), 1, 1.0, draw)
+    (said,) = near(torch.ones(WIDTH), 1, 1.0, draw)
+    index = DomainIndex(said[None], said[None], said[None], near(torch.ones(WIDTH), 9, 2.0, draw))
+    found = index.stand_ins() @ torch.cat([row, torch.ones(1)])
+    likeness = index.likeness(row)
+    assert found.tolist() == pytest.approx([likeness.message, likeness.opening], abs=1e-3)
+
+
+def test_groups_find_what_one_product_finds() -> None:
+    draw = torch.Generator().manual_seed(3)
+    themes = torch.randn(60, WIDTH, generator=draw)
+    vectors = torch.stack([near(themes[n % 60], 2, 0.8, draw) for n in range(3000)])
+    flat = Shortlist(vectors, grouped_from=10_000)
+    grouped = Shortlist(vectors, grouped_from=1000)
+    rows = torch.stack([near(vectors[n, 0], 1, 0.5, draw)[0] for n in range(0, 3000, 15)])
+    best = [(vectors[:, kind] @ row).argmax().item() for row in rows for kind in (0, 1)]
+    assert all(number in flat.of(rows[n // 2]) for n, number in enumerate(best))
+    found = sum(number in grouped.of(rows[n // 2]) for n, number in enumerate(best))
+    assert found >= 0.98 * len(best)
+    # a few domains more: the groups' centres stay, and so do the answers
+    more = torch.cat([vectors, vectors[:5] + 0.01])
+    later = Shortlist(more, grouped, grouped_from=1000)
+    assert later._centres is grouped._centres
+    assert set(grouped.of(rows[0])) & set(later.of(rows[0]))
+    # with another number of them by far, there are new ones
+    fewer = Shortlist(vectors[:1100], grouped, grouped_from=1000)
+    assert fewer._centres is not None and len(fewer._centres) == 33
+
+
+def test_few_domains_are_all_compared(many: Tuple[Dict[str, DomainIndex], Tensor]) -> None:
+    indexes, asked = many
+    some = dict(list(indexes.items())[:5])
+    crowd = Crowd(some)
+    assert list(crowd.likenesses(asked[0])) == list(some)
+    assert len(crowd) == 5 and "domain-3" in crowd and "domain-30" not in crowd
+    assert list(crowd.only("domain-3").likenesses(asked[0])) == ["domain-3"]
+    assert Crowd({}).likenesses(asked[0]) == {}
+
+
+class CountedEmbed:
+    """Embeds any text, and remembers which it was given."""
+
+    def __init__(self) -> None:
+        self.asked: List[str] = []
+
+    def __call__(self, texts: Sequence[str]) -> Tensor:
+        self.asked += texts
+        seeds = [int(hashlib.sha256(text.encode()).hexdigest()[:12], 16) for text in texts]
+        rows = [torch.randn(384, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+        return F.normalize(torch.stack(rows), dim=1)
+
+
+def domains(count: int) -> Corpus:
+    names = [f"tables_{number}" for number in range(count)]
+    schemas = {name: dataclasses.replace(TABLES, name=name) for name in names}
+    found = [dataclasses.replace(d, domain=n) for n in names for d in dialogues(TABLES, 2)]
+    return Corpus(schemas, tuple(found))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(f"sqlite:///{tmp_path / 'onramp.db'}") as store:
+        store.upgrade()
+        store.dialogues.import_corpus(domains(5))
+        yield store
+
+
+def catalogue(store: Store, embed: CountedEmbed, encoder: str = "one") -> Catalogue:
+    generators = Generators(embed, limit=2**20)
+    return Catalogue(store, embed, load_background(), generators, encoder=encoder)
+
+
+def test_only_what_changed_is_read_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    live, embed = None, CountedEmbed()
+    found = catalogue(store, embed)
+    before = dict(found.domains())
+    assert len(before) == 5
+    read: List[str] = []
+    support = store.support
+
+    def counted(domain: str, *, held_out: bool = True):
+        assert not held_out
+        read.append(domain)
+        return support(domain, held_out=held_out)
+
+    monkeypatch.setattr(store, "support", counted)
+    embed.asked.clear()
+    changed = dataclasses.replace(TABLES, name="tables_3", description="Tables on a boat")
+    store.dialogues.import_corpus(Corpus({"tables_3": changed}, ()))
+    live = found.live()
+    assert read == ["tables_3"] and "Tables on a boat" in embed.asked
+    assert live.domains["tables_3"].schema.description == "Tables on a boat"
+    assert all(live.domains[n] is before[n] for n in before if n != "tables_3")
+
+    store.adapters.add(
+        "tables_1", b"w", support_digest="s", checkpoint_digest="c", figures={}
+    )  # another version is no reason to read the domain
+    assert found.domains()["tables_1"].version == 1
+    assert found.domains()["tables_1"].index is before["tables_1"].index
+    store.dialogues.delete_domain("tables_0")
+    assert set(found.domains()) == set(before) - {"tables_0"}
+    assert "tables_0" not in found.live().crowd
+    store.dialogues.import_corpus(domains(6))  # one is back, one is new, one is as it was at first
+    assert sorted(read) == ["tables_3"]
+    assert len(found.domains()) == 6
+    assert sorted(read[1:]) == ["tables_0", "tables_3", "tables_5"]
+
+
+def test_what_one_process_embedded_another_reads(store: Store) -> None:
+    first, second = CountedEmbed(), CountedEmbed()
+    one = catalogue(store, first).domains()
+    two = catalogue(store, second).domains()
+    assert first.asked and not second.asked
+    for name in one:
+        assert torch.equal(one[name].index.messages, two[name].index.messages)
+    third = CountedEmbed()  # another encoder's are of no use
+    catalogue(store, third, "another").domains()
+    assert sorted(third.asked) == sorted(first.asked)
+
+
+def test_embeddings_that_are_damaged_are_computed_anew(store: Store) -> None:
+    first, second = CountedEmbed(), CountedEmbed()
+    one = catalogue(store, first).domains()
+    kept = store.embeddings.read(list(one))
+    broken = {
+        "tables_1": Embeddings(kept["tables_1"].digest, kept["tables_1"].rows[:100]),
+        "tables_2": Embeddings(kept["tables_2"].digest, b""),
+        "tables_3": Embeddings("0" * 64, kept["tables_3"].rows),
+    }
+    store.embeddings.keep(broken)
+    two = catalogue(store, second).domains()
+    assert len(second.asked) == 3 * len(first.asked) / 5
+    assert all(torch.equal(one[n].index.topic, two[n].index.topic) for n in one)
+    assert store.embeddings.read(list(one)) == kept
+
+
+def test_a_store_that_takes_no_embeddings_is_no_obstacle(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    with store._database.writing() as connection:
+        connection.execute(
+            sa.text(
+                "CREATE TRIGGER readonly BEFORE INSERT ON embeddings "
+                "BEGIN SELECT RAISE(ABORT, 'no writing here'); END"
+            )
+        )
+    assert len(catalogue(store, CountedEmbed()).domains()) == 5
+    assert "weren't kept" in caplog.text
+
+
+def test_a_generator_is_made_when_it_is_needed_and_kept_as_long_as_there_is_room(
+    store: Store,
+) -> None:
+    embed = CountedEmbed()
+    generators = Generators(embed, limit=2**30)
+    live = Catalogue(store, embed, load_background(), generators).domains()
+    assert len(generators.kept) == 0
+    first = live["tables_1"].generator
+    assert live["tables_1"].generator is first and len(generators.kept) == 1
+    size = generators.kept.bytes
+    assert first.pool.replies and size > 1000
+    generators = Generators(embed, limit=3 * size)
+    live = Catalogue(store, embed, load_background(), generators).domains()
+    for domain in live.values():
+        assert domain.generator.schema.name == domain.name
+    assert 1 <= len(generators.kept) < 5 and generators.kept.bytes <= 3 * size
