@@ -23,7 +23,7 @@ from typing import Any, Iterator, Optional, Tuple
 
 import pytest
 
-__all__ = ["PASSWORD", "PostgresServer", "postgres_server", "postgres_url"]
+__all__ = ["PASSWORD", "PostgresServer", "binaries", "postgres_server", "postgres_url"]
 
 USER = "onramp"
 PASSWORD = "s3cret-and-never-shown"
@@ -139,14 +139,14 @@ class PostgresServer:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """A running server, shared by the session's tests."""
-    binaries = _binaries()
-    if binaries is None or importlib.util.find_spec("psycopg2") is None:
-        what = "server (`postgres` and `initdb`)" if binaries is None else "driver (psycopg2)"
+    where = binaries()
+    if where is None or importlib.util.find_spec("psycopg2") is None:
+        what = "server (`postgres` and `initdb`)" if where is None else "driver (psycopg2)"
         reason = f"no PostgreSQL {what} on this machine; install one"
         if os.environ.get("CI", "").lower() in ("1", "true", "yes"):
             pytest.fail(reason)
         pytest.skip(reason)
-    server = PostgresServer(binaries)
+    server = PostgresServer(where)
     try:
         server.start()
         yield server
@@ -162,7 +162,7 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     postgres_server.drop_database(url)
 
 
-def _binaries() -> Optional[Path]:
+def binaries() -> Optional[Path]:
     """The folder of the server's programs: the path's, else the newest version's."""
     on_path = shutil.which("postgres")
     folders = [Path(on_path).resolve().parent] if on_path else []

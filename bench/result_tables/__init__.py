@@ -17,6 +17,7 @@ from result_tables import (
     replies,
     robustness,
     routing,
+    scaling,
     speed,
     tracker,
 )
@@ -34,5 +35,6 @@ TABLES: Tuple[Table, ...] = (
     robustness.TABLE,
     ablations.TABLE,
     *routing.TABLES,
+    *scaling.TABLES,
     *rates.TABLES,
 )

@@ -1,0 +1,429 @@
+"""A bot with 10, 100 and 1,000 domains and up to 100,000 dialogues in a real PostgreSQL.
+
+    python bench/many_domains.py --json bench/results/many_domains.json
+
+Domains are a hundred of dialogue_data's and training_data's, told apart by an invented company's
+name behind every message; each has five support dialogues and 95 that are held out, and an adapter.
+Half a dozen of its dialogues go through the import, the rest are copied inside the database.
+
+`import`: dialogues a second. `start`: of a bot, in a process of its own: the first, which has to
+embed what users say, and a later one. `message`: what a message costs, routed and tracked, taken
+in turns with every number of domains, on the same messages to the same domains; and its parts.
+`refresh`: the first message after a domain got a dialogue, or another adapter version, but for what
+any message costs. `plans`: the queries of all that, on the largest database; none may read a large
+table from end to end. `together`: turns of as many domains in one pass.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import re
+import statistics
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+
+import sqlalchemy as sa
+import torch
+from tqdm import tqdm
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+from cost import Counting  # noqa: E402
+from postgres import PostgresServer, binaries  # noqa: E402
+from rasa_onramp.dialogue import Corpus, Dialogue, Schema  # noqa: E402
+from rasa_onramp.formats import read  # noqa: E402
+from rasa_onramp.memory import MEGABYTE  # noqa: E402
+from rasa_onramp.metalearning.corpus import tasks_of  # noqa: E402
+from rasa_onramp.metalearning.lora import adapter_to_bytes  # noqa: E402
+from rasa_onramp.runtime.conversation import Engine  # noqa: E402
+from rasa_onramp.runtime.session import Session  # noqa: E402
+from rasa_onramp.store import Store, open_store  # noqa: E402
+from rasa_onramp.store.connect import make_engine, parse_url  # noqa: E402
+from rasa_onramp.tracker.checkpoint import load_tracker  # noqa: E402
+from rasa_onramp.tracker.decoding import track  # noqa: E402
+from rasa_onramp.tracker.together import AskedTurn, track_together  # noqa: E402
+
+__all__ = ["companies", "copied", "main", "variants"]
+
+SUPPORT, IMPORTED, DIALOGUES = 5, 6, 100
+DOMAINS = (10, 100, 1000)
+
+#: Domains of ours that all of them are made of.
+BASE = 100
+
+#: The smallest table of which a plan may not read all, in rows.
+LARGE = 500
+
+Figures = Dict[str, Any]
+Domain = Tuple[Schema, Tuple[Dialogue, ...]]
+
+
+def main() -> None:
+    """Fill, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--domains", default=",".join(map(str, DOMAINS)))
+    parser.add_argument("--messages", type=int, default=60)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--json", type=Path, default=None)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    counts = sorted(int(count) for count in options.domains.split(","))
+    where = binaries()
+    if where is None:
+        raise SystemExit("no PostgreSQL server on this machine; install one")
+    server = PostgresServer(where)
+    try:
+        server.start()
+        base = base_domains(min(BASE, counts[-1]))
+        found = measure(server, base, counts, options.messages)
+    finally:
+        server.remove()
+    found["machine"] = {"threads": options.threads, "torch": torch.__version__}
+    print(json.dumps(found, indent=1))
+    if options.json is not None:
+        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def base_domains(most: Optional[int] = None) -> List[Domain]:
+    """Our own domains with seven dialogues or more: the first `most`, or all."""
+    found: List[Domain] = []
+    folders = ("dialogue_data", "training_data/dev", "training_data/dialogues")
+    paths = [path for folder in folders for path in sorted((ROOT / folder).glob("*.yml"))]
+    for path in tqdm(paths[:most], desc="read", unit="file"):
+        tasks = tasks_of(read(path))
+        found += [(task.schema, task.alone) for task in tasks if len(task.alone) > IMPORTED]
+    return found
+
+
+def companies() -> Iterator[str]:
+    """Names of companies that there aren't."""
+    heads = ("Alder", "Brisk", "Cinder", "Dorn", "Ember", "Fallow", "Gannet", "Heron", "Isolde")
+    tails = ("worth", "ley", "gate", "mere", "stone", "brook", "field", "wick", "ton")
+    for tail in tails:
+        for head in heads:
+            yield f"{head}{tail}"
+
+
+def variants(domains: Sequence[Domain], count: int) -> List[Domain]:
+    """`count` domains of different names, each variant with a company of its own."""
+    names, found = list(companies()), []
+    for number in range(count):
+        schema, dialogues = domains[number % len(domains)]
+        company = names[number // len(domains) % len(names)]
+        name = f"{schema.name}_{number:07}"
+        made = tuple(
+            replace(
+                dialogue,
+                id=f"d{place}",
+                domain=name,
+                split="support" if place < SUPPORT else "held-out",
+                turns=tuple(
+                    # behind the text, so that marks stay where they are
+                    replace(turn, text=f"{turn.text} - {company}") if turn.is_user else turn
+                    for turn in dialogue.turns
+                ),
+            )
+            for place, dialogue in enumerate(dialogues[:IMPORTED])
+        )
+        found.append((replace(schema, name=name), made))
+    return found
+
+
+def copied(store: Store, most: int) -> None:
+    """Copy the held-out dialogues of every domain inside the database, up to `most` dialogues."""
+    copies = f"FROM generate_series(1, {most - IMPORTED}) AS k, "
+    with store._database.writing() as connection:
+        connection.execute(
+            sa.text(
+                "INSERT INTO dialogues (domain, id, split, position, digest, updated_at) "
+                f"SELECT domain, id || '-' || k, split, position + k, md5(domain || k) || "
+                f"md5(id || k), updated_at {copies} dialogues AS d WHERE d.split = 'held-out'"
+            )
+        )
+        columns = "speaker, text, state, action, parameters, results, spans"
+        connection.execute(
+            sa.text(
+                f"INSERT INTO turns (domain, dialogue, position, {columns}) "
+                f"SELECT t.domain, t.dialogue || '-' || k, t.position, {columns} {copies} "
+                f"turns AS t WHERE t.dialogue = 'd{IMPORTED - 1}'"
+            )
+        )
+
+
+def adapters(store: Store, domain: str, weights: bytes, checkpoint: str) -> None:
+    """An active adapter version for every domain: `weights`, which are all of a kind."""
+    store.adapters.add(domain, weights, support_digest="", checkpoint_digest=checkpoint, figures={})
+    with store._database.writing() as connection:
+        names = ("version", "weights", "digest", "support_digest", "checkpoint_digest", "figures")
+        columns = ", ".join([*names, "created_at"])
+        given = ", ".join(f"a.{name}" for name in [*names, "created_at"])
+        connection.execute(
+            sa.text(
+                f"INSERT INTO adapters (domain, {columns}) SELECT d.name, {given} FROM domains AS "
+                "d, adapters AS a WHERE d.name <> a.domain"
+            )
+        )
+        connection.execute(
+            sa.text(
+                "INSERT INTO active_adapters (domain, version) SELECT name, 1 FROM domains WHERE "
+                "name NOT IN (SELECT domain FROM active_adapters)"
+            )
+        )
+
+
+def measure(
+    server: PostgresServer, base: Sequence[Domain], counts: Sequence[int], messages: int
+) -> Figures:
+    """All figures."""
+    tracker = load_tracker()
+    weights = adapter_to_bytes(tracker.weights)
+    rows: List[Figures] = []
+    engines: Dict[int, Engine] = {}
+    urls: Dict[int, str] = {}
+    for count in tqdm(counts, desc="fill and start", unit="store"):
+        urls[count] = server.create_database()
+        row = filled(urls[count], variants(base, count), weights, tracker.digest)
+        for name in ("first_start", "start"):
+            row.update({f"{name}_{k}": v for k, v in in_own_process(urls[count]).items()})
+        rows.append(row)
+    for count in counts:
+        engines[count] = Engine.open(open_store(urls[count]))
+        engines[count].catalogue.live()
+    asked = messages_to(variants(base, counts[0]), messages)
+    for row, found in zip(rows, alternately(list(engines.values()), asked)):
+        row.update(found)
+    for row, engine in zip(rows, engines.values()):
+        row.update(refreshed(engine))
+    largest = engines[counts[-1]]
+    found: Figures = {"stores": rows, "plans": plans(urls[counts[-1]], largest)}
+    found["miss_p50_ms"] = miss_ms(largest)
+    found["adapter_mb"] = round(len(weights) / MEGABYTE, 2)
+    found["turn_gflop"] = gflop(largest, asked[0])
+    found["together"] = together(largest, variants(base, counts[-1]))
+    for engine in engines.values():
+        engine.store.close()
+    return found
+
+
+def filled(url: str, domains: Sequence[Domain], weights: bytes, checkpoint: str) -> Figures:
+    """A store with these domains; how long the import took."""
+    corpus = Corpus({s.name: s for s, _ in domains}, tuple(d for _, ds in domains for d in ds))
+    with open_store(url) as store:
+        store.upgrade()
+        seconds = seconds_of(lambda: store.dialogues.import_corpus(corpus))
+        copied(store, DIALOGUES)
+        adapters(store, domains[0][0].name, weights, checkpoint)
+    engine = make_engine(parse_url(url)).execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text("VACUUM ANALYZE"))
+        counted = {
+            table: connection.execute(sa.text(f"SELECT count(*) FROM {table}")).scalar()
+            for table in ("domains", "dialogues", "turns")
+        }
+        size = connection.execute(sa.text("SELECT pg_database_size(current_database())")).scalar()
+    engine.dispose()
+    return {
+        **counted,
+        "database_mb": round((size or 0) / MEGABYTE),
+        "imported_a_second": round(len(corpus.dialogues) / seconds),
+    }
+
+
+def in_own_process(url: str) -> Figures:
+    """Start a bot in a new process."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_started, url, torch.get_num_threads()).result()
+
+
+def _started(url: str, threads: int) -> Figures:
+    torch.set_num_threads(threads)
+    with open_store(url) as store:
+        engine = Engine.open(store)
+        before = resident()
+        seconds = seconds_of(lambda: engine.catalogue.live())
+        return {"s": round(seconds, 2), "mb": round(resident() - before, 1)}
+
+
+def resident() -> float:
+    """Megabytes that this process holds in memory."""
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"))
+    assert found is not None
+    return int(found[1]) / 1024
+
+
+def seconds_of(work: Callable[[], Any]) -> float:
+    """Seconds that `work` takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def messages_to(domains: Sequence[Domain], count: int) -> List[str]:
+    """First messages of held-out dialogues, each worded a little differently."""
+    held = [ds[-1].turns[0].text for _, ds in domains]
+    return [f"{held[n % len(held)]} ({n})" for n in range(count)]
+
+
+def alternately(engines: Sequence[Engine], asked: Sequence[str]) -> List[Figures]:
+    """What a message costs in each engine, and its parts; they take turns, message by message."""
+    parts = ("message", "revision", "route", "embed")
+    taken: List[Dict[str, List[float]]] = [{part: [] for part in parts} for _ in engines]
+    for engine in engines:  # the domains' adapters are in memory then
+        for text in dict.fromkeys(text.rpartition(" (")[0] for text in asked):
+            engine.understand(Session(), text)
+    for text in tqdm(asked, desc="messages", unit="message"):
+        for engine, times in zip(engines, taken):
+            times["message"].append(seconds_of(partial(engine.understand, Session(), text)))
+            times["revision"].append(seconds_of(engine.catalogue.live))
+            crowd = engine.catalogue.live().crowd
+            # its embedding is known by now
+            times["route"].append(seconds_of(partial(engine.router.route, text, crowd)))
+            times["embed"].append(seconds_of(partial(engine.embed, [text + " "])))
+    found = []
+    for times in taken:
+        row = {f"{p}_p50_ms": round(1000 * statistics.median(t), 2) for p, t in times.items()}
+        ratios = [a / b for a, b in zip(times["message"], taken[0]["message"])]
+        found.append({**row, "message_ratio": round(statistics.median(ratios), 3)})
+    return found
+
+
+def refreshed(engine: Engine) -> Figures:
+    """The first message after a change, but for what any message costs."""
+    store, name = engine.store, next(iter(engine.catalogue.domains()))
+    support = store.support(name, held_out=False)
+    dialogues, switches = [], []
+    for number in range(5):
+        new = replace(support.dialogues[0], id=f"new{number}")
+        store.dialogues.import_corpus(Corpus({name: support.schema}, (new,)))
+        dialogues.append(seconds_of(engine.catalogue.live))
+        store.adapters.activate(name, None if number % 2 == 0 else 1)
+        switches.append(seconds_of(engine.catalogue.live))
+    return {
+        "dialogue_refresh_ms": round(1000 * statistics.median(dialogues), 1),
+        "version_refresh_ms": round(1000 * statistics.median(switches), 1),
+    }
+
+
+def plans(url: str, engine: Engine) -> List[Figures]:
+    """How PostgreSQL runs the queries of a message, a refresh, a miss and an import."""
+    store, name = engine.store, next(iter(engine.catalogue.domains()))
+    some = store.dialogues.dialogues(name, "support")[0]
+    revision = store.revision()
+    steps: Dict[str, Callable[[], Any]] = {
+        "message": store.revision,
+        "what changed": lambda: store.dialogues.changed_since(revision - 1),
+        "a changed domain": lambda: store.dialogues.summary([name]),
+        "its support": lambda: store.support(name, held_out=False),
+        "its embeddings": lambda: store.embeddings.read([name]),
+        "its adapter": lambda: store.adapters.get(name, 1),
+        "importing a dialogue": lambda: store.dialogues.import_corpus(
+            Corpus({name: store.dialogues.schema(name)}, (replace(some, id="planned"),))
+        ),
+    }
+    said: List[Tuple[str, Any]] = []
+
+    def note(connection: Any, cursor: Any, statement: str, parameters: Any, *rest: Any) -> None:
+        said.append((statement, parameters))
+
+    found = []
+    sql = make_engine(parse_url(url))
+    with sql.connect() as connection:
+        rows = dict(
+            connection.execute(
+                sa.text("SELECT relname, reltuples FROM pg_class WHERE relkind = 'r'")
+            ).all()
+        )
+        for step, work in steps.items():
+            said.clear()
+            sa.event.listen(sa.engine.Engine, "before_cursor_execute", note)
+            seconds = seconds_of(work)
+            sa.event.remove(sa.engine.Engine, "before_cursor_execute", note)
+            asked = [each for each in said if each[0].lstrip().startswith("SELECT")]
+            scans = [
+                scan
+                for statement, parameters in asked
+                for scan in _scans(connection.connection.cursor(), statement, parameters)
+            ]
+            long = sorted({s for s in scans if rows.get(s, 0) >= LARGE})
+            found.append(
+                {
+                    "step": step,
+                    "queries": len(asked),
+                    "ms": round(1000 * seconds, 1),
+                    "read_from_end_to_end": long,
+                }
+            )
+    sql.dispose()
+    return found
+
+
+def _scans(cursor: Any, statement: str, parameters: Any) -> List[str]:
+    """Tables that a query reads from end to end."""
+    cursor.execute("EXPLAIN (FORMAT JSON) " + statement, parameters)
+    waiting, found = [cursor.fetchone()[0][0]["Plan"]], []
+    while waiting:
+        node = waiting.pop()
+        if node["Node Type"] == "Seq Scan":
+            found.append(node["Relation Name"])
+        waiting += node.get("Plans", [])
+    return found
+
+
+def miss_ms(engine: Engine, count: int = 20) -> float:
+    """Milliseconds until an adapter that isn't in memory is read and its schema encoded."""
+    domains = list(engine.catalogue.domains().values())[-count:]
+    taken = [
+        seconds_of(partial(engine.adapters.get, d.schema, d.content, d.version, d.digest))
+        for d in domains
+    ]
+    return round(1000 * statistics.median(taken), 1)
+
+
+def gflop(engine: Engine, text: str) -> float:
+    """Arithmetic of a message, embedded, routed and tracked, in 10⁹ operations."""
+    with Counting() as counter:
+        engine.understand(Session(), f"{text} once more")
+    return round(counter.operations / 1e9, 3)
+
+
+def together(engine: Engine, domains: Sequence[Domain]) -> List[Figures]:
+    """Turns of as many domains in one pass, beside one after the other; alternately."""
+    live, rows = engine.catalogue.domains(), []
+    for count in (1, 2, 4, 8, 16):
+        asked = []
+        for schema, dialogues in domains[:count]:
+            domain = live[schema.name]
+            ready = engine.adapters.get(
+                domain.schema, domain.content, domain.version, domain.digest
+            )
+            turns = dialogues[-1].turns[:3]
+            before = turns[0].state
+            assert before is not None
+            asked.append(AskedTurn(ready, turns, before, offers=True))
+        alone, at_once = [], []
+        for _ in range(7):
+            alone.append(seconds_of(lambda some=asked: [_alone(engine, one) for one in some]))
+            at_once.append(seconds_of(lambda some=asked: track_together(engine.tracker, some)))
+        one, many = statistics.median(alone) / count, statistics.median(at_once) / count
+        rows.append(
+            {"domains": count, "alone_ms": round(1000 * one, 1), "ms": round(1000 * many, 1)}
+        )
+    return rows
+
+
+def _alone(engine: Engine, one: AskedTurn) -> None:
+    track(engine.tracker, one.domain, one.turns, one.previous, offers=one.offers)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    main()
