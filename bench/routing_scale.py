@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from cost_domains import seconds_of
-from many_domains import Domain, base_domains
+from many_stores import Domain, base_domains
 from rasa_onramp.runtime.background import Background, load_background
 from rasa_onramp.runtime.domain_index import COMPARED, Crowd, DomainIndex
 from rasa_onramp.runtime.embedding import CachedEmbed, Embed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, List, Sequence, Tuple
 
-from result_tables.table import Grid, Results, Table
+from result_tables.table import Grid, Part, Results, Table
 
 __all__ = ["TABLES"]
 
@@ -178,9 +178,7 @@ def needs(results: Sequence[Results]) -> Grid:
     return Grid(("", "needed", "from"), tuple(rows))
 
 
-_MANY = "python bench/many_domains.py --json bench/results/many_domains.json"
-_SCALE = "python bench/routing_scale.py --json bench/results/routing_scale.json"
-_CAPACITY = "python bench/capacity.py --json bench/results/capacity.json"
+_PAGE = "docs/scaling.md"
 
 TABLES: Tuple[Table, ...] = (
     Table(
@@ -188,57 +186,58 @@ TABLES: Tuple[Table, ...] = (
         "Many domains in one PostgreSQL",
         "The same messages to the same domains, every number of domains in turns; one thread.",
         ("many_domains.json",),
-        _MANY,
+        "python bench/many_domains.py --json bench/results/many_domains.json",
         stores,
-    ),
-    Table(
-        "scaling-queries",
-        "What the database is asked",
-        "On the largest of these stores, and whether PostgreSQL's plan reads any table of 500 rows "
-        "or more from end to end.",
-        ("many_domains.json",),
-        _MANY,
-        queries,
-    ),
-    Table(
-        "scaling-together",
-        "Turns of several domains in one pass",
-        "Each turn under its own adapter, beside one after the other; one thread.",
-        ("many_domains.json",),
-        _MANY,
-        together,
+        parts=(
+            Part(
+                "scaling-queries",
+                "What the database is asked",
+                queries,
+                "On the largest of these stores, and whether PostgreSQL's plan reads any table of "
+                "500 rows or more from end to end.",
+            ),
+            Part(
+                "scaling-together",
+                "Turns of several domains in one pass",
+                together,
+                "Each turn under its own adapter, beside one after the other; one thread.",
+            ),
+        ),
+        page=_PAGE,
     ),
     Table(
         "scaling-missed",
         "What a shortlist of domains misses",
         "First messages of our own domains' dialogues, compared with a shortlist and with all.",
         ("routing_scale.json",),
-        _SCALE,
+        "python bench/routing_scale.py --json bench/results/routing_scale.json",
         missed,
-    ),
-    Table(
-        "scaling-shortlist",
-        "Finding the shortlist",
-        "By one product of matrices and by groups, among mixtures of our own domains; found: how "
-        "often the groups have what the product ranks first.",
-        ("routing_scale.json",),
-        _SCALE,
-        shortlist,
-    ),
-    Table(
-        "scaling-caches",
-        "Adapters in memory at a million domains",
-        "Simulated: traffic by Zipf's law through the bot's cache, 10,000 turns a second.",
-        ("capacity.json",),
-        _CAPACITY,
-        caches,
+        parts=(
+            Part(
+                "scaling-shortlist",
+                "Finding the shortlist",
+                shortlist,
+                "By one product of matrices and by groups, among mixtures of our own domains; "
+                "found: how often the groups have what the product ranks first.",
+            ),
+        ),
+        page=_PAGE,
     ),
     Table(
         "scaling-needs",
         "A million domains and 10,000 turns a second",
         "Computed from what was measured.",
         ("capacity.json",),
-        _CAPACITY,
+        "python bench/capacity.py --json bench/results/capacity.json",
         needs,
+        parts=(
+            Part(
+                "scaling-caches",
+                "Adapters in memory at a million domains",
+                caches,
+                "Simulated: traffic by Zipf's law through the bot's cache.",
+            ),
+        ),
+        page=_PAGE,
     ),
 )

@@ -1,4 +1,4 @@
-"""bench/many_domains.py, routing_scale.py and capacity.py: what they draw and count, by hand."""
+"""bench/many_stores.py, routing_scale.py and capacity.py: what they draw and count, by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional as F
 
 import capacity
-import many_domains
+import many_stores
 import routing_scale
 from rasa_onramp.runtime.domain_index import DomainIndex
 from tiny_tracker import CAFE, bookings
@@ -19,7 +19,7 @@ from tiny_tracker import CAFE, bookings
 
 def test_variants_differ_and_their_marks_hold() -> None:
     base = [(CAFE, bookings(7)), (replace(CAFE, name="other"), bookings(7, "other"))]
-    found = many_domains.variants(base, 5)
+    found = many_stores.variants(base, 5)
     assert len({schema.name for schema, _ in found}) == 5
     assert len({dialogues[0].turns[0].text for _, dialogues in found}) == 3  # two domains a company
     for schema, dialogues in found:
@@ -31,7 +31,7 @@ def test_variants_differ_and_their_marks_hold() -> None:
                 assert [turn.text[s.start : s.end] for s in turn.spans] == [
                     before.text[s.start : s.end] for s in before.spans
                 ]
-    assert len(set(many_domains.companies())) == 81
+    assert len(set(many_stores.companies())) == 81
 
 
 def test_traffic_follows_zipfs_law() -> None:
