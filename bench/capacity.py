@@ -5,9 +5,10 @@
 Costs are read from what other benches wrote into bench/results. Which domain a turn is for is drawn
 by Zipf's law (the domain of rank r gets a share of 1/r^s) and goes through the cache of adapters
 that a bot has (rasa_onramp.memory), on as many machines as the cores need, each with its part of
-the domains (a domain's turns all go to one machine). Traffic alone is simulated; no such fleet was
-run. Figures for GPUs are arithmetic: operations of a turn, counted by torch, over a
-card's peak times the share of its ceiling that the CPU reaches on the same work.
+the domains: a domain's turns all go to one machine, or, where that can't do it, to several. Traffic
+alone is simulated, on a few of the machines; no such fleet was run. Figures for GPUs are
+arithmetic: operations of a turn, counted by torch, over a card's peak times the share of its
+ceiling that the CPU reaches on the same work.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Sequence
+from typing import Any, Dict, List, Sequence
 
 import numpy
 from tqdm import tqdm
@@ -32,6 +33,9 @@ GIGABYTE = 1024 * MEGABYTE
 #: Zipf's exponents: traffic that is spread out, and that few domains have most of.
 EXPONENTS = (0.8, 1.0, 1.2)
 CACHES_GB = (16, 64, 256, 1024)
+
+#: Machines that are simulated.
+WATCHED = 8
 
 Figures = Dict[str, Any]
 
@@ -125,17 +129,22 @@ def plan(costs: Costs, options: argparse.Namespace) -> Figures:
     }
     machines = max(1, math.ceil(sum(cores.values()) / options.cores))
     own = max(1, options.domains // machines)
-    each = max(1, wanted // machines)
     caches = []
     with tqdm(total=len(EXPONENTS) * len(CACHES_GB), desc="caches", unit="run") as bar:
         for exponent in EXPONENTS:
-            asked = list(zipf(own, exponent, each * options.seconds))
+            asked = zipf(options.domains, exponent, wanted * options.seconds)
+            hottest = float(numpy.mean(asked == 0)) * wanted
+            shares = shared_out(asked, machines)
             for size in CACHES_GB:
-                rate = hit_rate(asked, size * GIGABYTE / machines, costs.ready_mb * MEGABYTE)
+                limit, ready = size * GIGABYTE / machines, costs.ready_mb * MEGABYTE
+                # of misses, because the few domains that most turns are for aren't on all machines
+                missed = sum((1 - hit_rate(share, limit, ready)) * len(share) for share in shares)
+                rate = 1 - missed * machines / len(shares) / len(asked)
                 misses = wanted * (1 - rate)
                 caches.append(
                     {
                         "exponent": exponent,
+                        "hottest_turns_a_second": round(hottest),
                         "cache_gb": size,
                         "domains_in_memory": int(size * 1024 / costs.ready_mb),
                         "hit_rate": round(rate, 4),
@@ -153,7 +162,7 @@ def plan(costs: Costs, options: argparse.Namespace) -> Figures:
             "turns_a_second": wanted,
             "cores_a_machine": options.cores,
             "busy": busy,
-            "simulated_turns_a_machine": each * options.seconds,
+            "simulated_seconds": options.seconds,
         },
         "costs": {name: round(value, 4) for name, value in asdict(costs).items()},
         "cores": {name: math.ceil(count) for name, count in cores.items()},
@@ -177,12 +186,19 @@ def plan(costs: Costs, options: argparse.Namespace) -> Figures:
     }
 
 
-def zipf(domains: int, exponent: float, count: int, seed: int = 0) -> Iterator[int]:
-    """The ranks of `count` turns' domains."""
+def zipf(domains: int, exponent: float, count: int, seed: int = 0) -> numpy.ndarray:
+    """The ranks of `count` turns' domains, from 0."""
     weights = numpy.arange(1, domains + 1, dtype=numpy.float64) ** -exponent
     below = numpy.cumsum(weights)
     draw = numpy.random.default_rng(seed).random(count) * below[-1]
-    yield from numpy.searchsorted(below, draw).tolist()
+    return numpy.searchsorted(below, draw)
+
+
+def shared_out(asked: numpy.ndarray, machines: int) -> List[List[int]]:
+    """The turns of a few machines, among which the domains are spread as if by chance."""
+    # Knuth's multiplicative hash
+    places = (asked.astype(numpy.uint64) * numpy.uint64(2654435761) >> numpy.uint64(12)) % machines
+    return [asked[places == place].tolist() for place in range(min(WATCHED, machines))]
 
 
 def hit_rate(asked: Sequence[int], limit: float, size: float) -> float:

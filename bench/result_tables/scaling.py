@@ -109,6 +109,7 @@ def caches(results: Sequence[Results]) -> Grid:
     rows = [
         (
             f"{row['exponent']}",
+            f"{row['hottest_turns_a_second']:,}",
             f"{row['cache_gb']:,}",
             f"{row['domains_in_memory']:,}",
             f"{100 * row['hit_rate']:.1f}%",
@@ -118,8 +119,9 @@ def caches(results: Sequence[Results]) -> Grid:
         )
         for row in found["caches"]
     ]
-    header = ("Zipf's s", "memory for adapters, GB", "domains in it", "hits", "misses a second")
-    return Grid((*header, "read, MB a second", "cores for misses"), tuple(rows))
+    header = ("Zipf's s", "the most used domain, turns a second", "memory for adapters, GB")
+    more = ("domains in it", "hits", "misses a second", "read, MB a second", "cores for misses")
+    return Grid((*header, *more), tuple(rows))
 
 
 def needs(results: Sequence[Results]) -> Grid:

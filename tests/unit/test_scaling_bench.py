@@ -35,17 +35,20 @@ def test_variants_differ_and_their_marks_hold() -> None:
 
 
 def test_traffic_follows_zipfs_law() -> None:
-    asked = list(capacity.zipf(1000, 1.0, 200_000))
+    asked = capacity.zipf(1000, 1.0, 200_000).tolist()
     harmonic = sum(1 / rank for rank in range(1, 1001))
     for rank in (1, 2, 10):
         assert asked.count(rank - 1) / len(asked) == pytest.approx(1 / rank / harmonic, rel=0.06)
     assert max(asked) < 1000
-    even = list(capacity.zipf(4, 0.0, 40_000))
-    assert all(even.count(rank) == pytest.approx(10_000, rel=0.05) for rank in range(4))
+    even = capacity.zipf(1000, 0.0, 100_000)
+    shares = capacity.shared_out(even, 5)
+    assert sum(map(len, shares)) == len(even)
+    assert all(len(share) == pytest.approx(20_000, rel=0.1) for share in shares)
+    assert not set(shares[0]) & set(shares[1])
 
 
 def test_hits_are_those_of_the_domains_that_fit() -> None:
-    asked = list(capacity.zipf(10, 0.0, 20_000))
+    asked = capacity.zipf(10, 0.0, 20_000).tolist()
     assert capacity.hit_rate(asked, limit=100, size=10) == 1.0
     # of domains that are drawn evenly, as many are met as are in memory
     assert capacity.hit_rate(asked, limit=49, size=10) == pytest.approx(0.4, abs=0.02)
