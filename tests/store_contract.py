@@ -517,6 +517,19 @@ class StoreContract:
         store.dialogues.delete_domain("parcels")
         assert store.embeddings.read(["parcels"]) == {}
 
+    def test_embeddings_arent_kept_while_somebody_writes(self, url: str, store: Store) -> None:
+        store.dialogues.import_corpus(corpus(dialogue("a")))
+        kept = {"parcels": Embeddings("1" * 64, b"rows")}
+        with open_store(url) as other, other._database.writing() as connection:
+            connection.execute(sa.delete(tables.domains))
+            began = time.monotonic()
+            with pytest.raises(StoreUnavailable):
+                store.embeddings.keep(kept)
+            assert time.monotonic() - began < 10
+            connection.rollback()
+        store.embeddings.keep(kept)
+        assert store.embeddings.read(["parcels"]) == kept
+
     def test_what_is_not_there_is_named(self, store: Store) -> None:
         store.dialogues.import_corpus(corpus())
         calls: Iterable[Callable[[], Any]] = (

@@ -182,6 +182,8 @@ def _sqlite(url: URL, options: Any) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: sa.engine.Connection) -> None:
         write = connection.get_execution_options().get("onramp_write", False)
+        if connection.get_execution_options().get("onramp_hurry", False):
+            connection.exec_driver_sql("PRAGMA busy_timeout = 0")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine

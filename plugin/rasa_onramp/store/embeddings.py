@@ -36,10 +36,11 @@ class EmbeddingStore:
     def keep(self, found: Mapping[str, Embeddings]) -> None:
         """Keep these in place of those before; none of domains that were deleted meanwhile.
 
-        Raises StoreUnavailable.
+        A bot's messages wait for this, so it doesn't wait for other writers. Raises
+        StoreUnavailable, where there are others too.
         """
         table, names = tables.embeddings, tables.domains.c.name
-        with self._database.writing() as connection:
+        with self._database.sparing() as connection:
             there = set(
                 connection.execute(sa.select(names).where(names.in_(list(found)))).scalars()
             )
