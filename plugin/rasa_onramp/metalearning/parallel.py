@@ -78,9 +78,14 @@ ALONE = Workers()
 
 
 def join_workers(device: torch.device) -> Workers:
-    """Meet the other processes that torchrun started; without torchrun there is one worker."""
+    """Meet the other processes that torchrun started; without torchrun there is one worker.
+
+    On GPUs each takes one of its own, which is then what "cuda" means.
+    """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         return ALONE
+    if device.type == "cuda" and device.index is None:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     return Workers(distributed.get_rank(), count)
