@@ -156,7 +156,7 @@ class Crowd:
         return Crowd({name: self._indexes[name]})
 
     def likenesses(self, row: Tensor, active: Optional[str] = None) -> Dict[str, Likeness]:
-        """Of a message's centred embedding, (dimensions,), to the domains that may be the likeliest,
+        """Of a message's centred embedding, (dimensions,), to the domains that may be the likeliest
         and to the `active` one.
         """
         if self._all is not None:
