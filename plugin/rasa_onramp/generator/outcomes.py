@@ -12,18 +12,18 @@ from typing import Optional, Sequence, Tuple
 import numpy
 
 from rasa_onramp.dialogue import Schema
+from rasa_onramp.generator.placeholders import in_words, replaced
 from rasa_onramp.generator.pool import Embed, rows_of
 from rasa_onramp.generator.replies import SupportReply
 from rasa_onramp.generator.situation import Situation
 from rasa_onramp.generator.spotting import tokens
 
-__all__ = ["Outcomes", "denies", "plain"]
+__all__ = ["Outcomes", "denies"]
 
 #: How alike (cosine) a text must be to a reply of another outcome, and how much more than to any
 #: of this one, to claim the other.
 _ALIKE, _MORE = 0.7, 0.1
 
-_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _DENIALS = re.compile(
     r"no|not|n['’]?t|never|none|nothing|nobody|nowhere|neither|nor|cannot|without|unable|sorry|afraid|"
     r"unfortunately|fail(ed|s)?|invalid|unavailable|unsuccessful|impossible"
@@ -43,7 +43,7 @@ class Outcomes:
         self._telling = {action.name for action in schema.actions if action.result_slots}
         self._embed = embed
         self._outcomes = [_outcome(reply.situation) for reply in replies]
-        self._rows = rows_of(embed, [plain(reply.template.text) for reply in replies])
+        self._rows = rows_of(embed, [in_words(reply.template.text) for reply in replies])
 
     def claims_another(self, text: str, now: Situation) -> bool:
         """Whether a template says what isn't so after the call that was made, or wasn't.
@@ -56,7 +56,7 @@ class Outcomes:
             return True
         if not self._outcomes:
             return False
-        alike = self._rows @ rows_of(self._embed, [plain(text)])[0]
+        alike = self._rows @ rows_of(self._embed, [in_words(text)])[0]
         same = numpy.array([each == _outcome(now) for each in self._outcomes])
         other = alike[~same].max(initial=0.0)
         return bool(other >= _ALIKE and other - alike[same].max(initial=0.0) >= _MORE)
@@ -64,13 +64,8 @@ class Outcomes:
 
 def denies(text: str) -> bool:
     """Whether a text says that something isn't so, can't be, or failed."""
-    literal = _POLITE.sub("", _PLACEHOLDER.sub("it", text))
+    literal = _POLITE.sub("", replaced(text, by="it"))
     return any(_DENIALS.fullmatch(token.lower_) for token in tokens(literal))
-
-
-def plain(template: str) -> str:
-    """A template as words, for comparing: placeholders become their names."""
-    return _PLACEHOLDER.sub(lambda match: match.group(1).replace("_", " "), template)
 
 
 def _outcome(situation: Situation) -> Tuple[bool, Optional[str], Optional[bool]]:

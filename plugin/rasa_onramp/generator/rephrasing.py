@@ -16,13 +16,14 @@ from collections import Counter
 from typing import Callable, List, Optional, Sequence, Set, Tuple
 
 from rasa_onramp.dialogue import Schema
-from rasa_onramp.generator.outcomes import denies, plain
+from rasa_onramp.generator.outcomes import denies
 from rasa_onramp.generator.packing import Packed, ReplyTokens, pack
+from rasa_onramp.generator.placeholders import in_words, placeholder_names, replaced
 from rasa_onramp.generator.pool import Embed, rows_of
 from rasa_onramp.generator.prompt import Exchange, one_line
 from rasa_onramp.generator.spotting import names, tokens
 
-__all__ = ["REPHRASING", "Rephraser", "keeps", "placeholders", "said", "saying"]
+__all__ = ["REPHRASING", "Rephraser", "keeps", "said", "saying"]
 
 #: Stands in the place of a domain's schema, so that the model knows what is wanted.
 REPHRASING = Schema("customer service", "what the bot has to say, in other words")
@@ -37,7 +38,6 @@ _PRONOUNS = {
     "bot": {"i", "me", "my", "mine", "we", "us", "our", "ours"},
     "user": {"you", "your", "yours"},
 }
-_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _LINKS = re.compile(r"\S+://\S+|www\.\S+|\S+@\S+")
 
 
@@ -86,15 +86,10 @@ class Rephraser:
         texts = [t for t in self._write(prompt) if keeps(template, t) and persons <= _persons(t)]
         if not texts:
             return None
-        rows = rows_of(self._embed, [plain(text) for text in (template, *texts)])
+        rows = rows_of(self._embed, [in_words(text) for text in (template, *texts)])
         alike = (rows[1:] @ rows[0]).tolist()
         best = max(range(len(texts)), key=alike.__getitem__)
         return texts[best] if alike[best] >= self._alike else None
-
-
-def placeholders(text: str) -> List[str]:
-    """The placeholders of a text, sorted."""
-    return sorted(_PLACEHOLDER.findall(text))
 
 
 def keeps(template: str, written: str) -> bool:
@@ -103,13 +98,13 @@ def keeps(template: str, written: str) -> bool:
     """
     if not written.strip() or _words(template) == _words(written):
         return False
-    if placeholders(template) != placeholders(written):
+    if placeholder_names(template) != placeholder_names(written):
         return False
     if not len(template) / 3 <= len(written) <= 40 + 2 * len(template):
         return False
     if template.count("?") != written.count("?"):
         return False
-    literal = _PLACEHOLDER.sub(" ", template + written)
+    literal = replaced(template + written, by=" ")
     if "{" in literal or "}" in literal or "{{" in template:  # torn, or Rasa's literal braces
         return False
     return denies(template) == denies(written) and _claims(template) == _claims(written)
@@ -129,7 +124,7 @@ def _claims(text: str) -> Counter[str]:
     """Numbers, links and names: words with a digit, spelt numbers, capitalised ones within a
     sentence.
     """
-    literal = _PLACEHOLDER.sub("it", text)
+    literal = replaced(text, by="it")
     found = Counter(link.rstrip(".,;:!?)") for link in _LINKS.findall(literal))
     linkless = _LINKS.sub(" ", literal)
     named = {token.i for token in names(linkless)}

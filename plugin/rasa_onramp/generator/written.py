@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from typing import AbstractSet, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from rasa_onramp.dialogue import Schema
 from rasa_onramp.generator.delexicalise import COUNT, Placeholder, Template
+from rasa_onramp.generator.placeholders import PLACEHOLDER
 from rasa_onramp.generator.replies import SupportReply
 from rasa_onramp.generator.situation import Situation
 from rasa_onramp.generator.spotting import plain_values
@@ -16,8 +16,6 @@ __all__ = ["forms_of", "template_of"]
 
 #: How a value is written whose slot no support reply states.
 _UNKNOWN = "told"
-
-_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
 def forms_of(replies: Sequence[SupportReply]) -> Dict[str, str]:
@@ -42,7 +40,7 @@ def template_of(
     slots.update(slot for row in now.rows for slot in row)
     parts: List[Union[str, Placeholder]] = []
     position = 0
-    for match in _PLACEHOLDER.finditer(text):
+    for match in PLACEHOLDER.finditer(text):
         slot, row = _slot_and_row(match.group(1), slots)
         if slot is None:
             return None

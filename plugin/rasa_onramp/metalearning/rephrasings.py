@@ -12,11 +12,11 @@ from itertools import islice
 from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 from rasa_onramp.errors import ConfigError
-from rasa_onramp.generator.outcomes import plain
 from rasa_onramp.generator.packing import ReplyTokens, pack
+from rasa_onramp.generator.placeholders import in_words, placeholder_names
 from rasa_onramp.generator.pool import Embed, rows_of
 from rasa_onramp.generator.prompt import Exchange
-from rasa_onramp.generator.rephrasing import REPHRASING, keeps, placeholders, said, saying
+from rasa_onramp.generator.rephrasing import REPHRASING, keeps, said, saying
 from rasa_onramp.generator.replies import SupportReply, support_replies
 from rasa_onramp.metalearning.corpus import Task, draw, stream
 from rasa_onramp.metalearning.reply_episodes import ReplyEpisode
@@ -67,12 +67,12 @@ def wordings(replies: Sequence[SupportReply], embed: Embed) -> Dict[str, List[st
     for reply in replies:
         if all(each.origin != "own" for each in reply.template.placeholders):
             called = reply.situation.action
-            key = (*placeholders(reply.template.text), reply.asks, called)
+            key = (*placeholder_names(reply.template.text), reply.asks, called)
             groups.setdefault(key, []).append(reply)
     found: Dict[str, List[str]] = {}
     for group in (group for group in groups.values() if len(group) > 1):
         texts = list(dict.fromkeys(reply.template.text for reply in group))
-        vectors = dict(zip(texts, rows_of(embed, [plain(text) for text in texts])))
+        vectors = dict(zip(texts, rows_of(embed, [in_words(text) for text in texts])))
         for reply in group:
             own = reply.template.text
             others = [
