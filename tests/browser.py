@@ -18,7 +18,7 @@ from typing import Any, Dict, Iterator, Optional
 
 import pytest
 
-from rasa_programs import free_port
+from servers import free_port
 
 __all__ = ["Browser", "browser"]
 

@@ -13,7 +13,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,8 @@ from pathlib import Path
 from typing import Any, Iterator, Optional, Tuple
 
 import pytest
+
+from servers import free_port
 
 __all__ = ["PASSWORD", "PostgresServer", "binaries", "postgres_server", "postgres_url"]
 
@@ -40,7 +41,7 @@ class PostgresServer:
         self._folder = Path(tempfile.mkdtemp(prefix="onramp-postgres-"))
         self._process: Optional[subprocess.Popen] = None
         self._log = self._folder / "log"
-        self.port = _free_port()
+        self.port = free_port()
         password_file = self._folder / "password"
         password_file.write_text(PASSWORD)
         if self._user is not None:
@@ -185,9 +186,3 @@ def _unprivileged_user() -> Optional[Tuple[int, int]]:
             continue
         return entry.pw_uid, entry.pw_gid
     raise RuntimeError("PostgreSQL can't run as root, and there is no user postgres or nobody")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -10,10 +10,8 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +20,12 @@ from urllib.error import URLError
 from urllib.request import ProxyHandler, Request, build_opener
 
 from command_line import SOURCE
+from servers import free_port, wait_for
 
-__all__ = ["ActionServer", "Bot", "Outcome", "RasaServer", "ask", "free_port", "wait_for"]
+__all__ = ["ActionServer", "Bot", "Outcome", "RasaServer", "ask", "end"]
 
-#: Seconds that a program may take, on a slow machine.
-PATIENCE = 240.0
+#: Seconds that a program may take, on a slow machine that does other things as well.
+PATIENCE = 600.0
 _PR_SET_PDEATHSIG = 1  # from Linux's prctl.h
 
 _opener = build_opener(ProxyHandler({}))  # loopback only, whatever proxy is set
@@ -196,21 +195,6 @@ def ask(url: str, body: Any = None, *, seconds: float = 2.0) -> Any:
             return json.load(response)
     except (URLError, OSError, ValueError):
         return None
-
-
-def free_port() -> int:
-    """A port of the loopback interface that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_for(happened: Callable[[], bool], *, seconds: float = 10.0) -> None:
-    """Return as soon as `happened()`; fail if that takes too long."""
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline, f"hasn't happened within {seconds:g} s"
-        time.sleep(0.1)
 
 
 def _environment(changes: Mapping[str, str]) -> Dict[str, str]:

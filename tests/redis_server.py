@@ -16,7 +16,7 @@ from typing import Iterator
 
 import pytest
 
-from rasa_programs import free_port
+from servers import free_port
 
 __all__ = ["redis_url"]
 

@@ -44,6 +44,7 @@ from rasa_onramp.store import (
     tables,
 )
 from rasa_onramp.store.connect import make_engine, parse_url
+from servers import wait_for
 
 __all__ = ["PARCELS", "StoreContract", "corpus", "dialogue"]
 
@@ -384,7 +385,7 @@ class StoreContract:
         signal = tmp_path / "half-way"
         process = _SPAWN.Process(target=_import_and_hang, args=(url, str(signal)))
         process.start()
-        _wait_for(signal.exists)
+        wait_for(signal.exists)
         process.kill()
         process.join()
         assert process.exitcode == -9
@@ -588,7 +589,7 @@ class StoreContract:
         process = _SPAWN.Process(target=_import_and_hang, args=(url, str(signal)))
         process.start()
         try:
-            _wait_for(signal.exists)
+            wait_for(signal.exists)
             began = time.monotonic()
             assert store.revision() == 1
             assert store.dialogues.dialogues("parcels") == before
@@ -614,7 +615,7 @@ class StoreContract:
         process = _SPAWN.Process(target=_import_and_hang, args=(url, str(signal)))
         process.start()
         try:
-            _wait_for(signal.exists)
+            wait_for(signal.exists)
             with open_store(url) as impatient, pytest.raises(
                 StoreUnavailable, match=r"another process has been writing .* for 1 s; try again"
             ):
@@ -814,13 +815,6 @@ def _constraints(table: sa.Table) -> set:
         elif isinstance(constraint, sa.CheckConstraint):
             found.add(("check", constraint.name))
     return found | {(column.name, column.nullable) for column in table.columns}
-
-
-def _wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 # What other processes do.

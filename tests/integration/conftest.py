@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple
 
@@ -15,6 +14,7 @@ from language_model import lend_language_model
 from rasa_onramp.formats import read
 from rasa_onramp.store import open_store
 from rasa_programs import ActionServer, Bot, RasaServer, end
+from servers import LocalServer
 from small_bot import TABLES, corpus_of, save_small_tracker
 
 BOTS = Path(__file__).resolve().parents[1] / "bots"
@@ -141,17 +141,8 @@ class Api:
             def log_message(self, format: str, *args: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}/calls"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop answering."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        server = LocalServer(Handler)
+        self.url, self.close = f"{server.url}/calls", server.close
 
 
 @pytest.fixture

@@ -29,7 +29,8 @@ from rasa_onramp.components import (
 from rasa_onramp.metalearning.lora import adapter_to_bytes
 from rasa_onramp.store import open_store
 from rasa_onramp.tracker.checkpoint import load_tracker, save_tracker
-from rasa_programs import Bot, free_port
+from rasa_programs import Bot
+from servers import free_port
 from small_bot import TABLES, corpus_of
 from tiny_tracker import tiny_tracker, tokenizer_json
 

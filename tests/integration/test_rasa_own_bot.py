@@ -18,7 +18,8 @@ from rasa_onramp.generator.rephrasing import keeps
 from rasa_onramp.metalearning.lora import adapter_to_bytes
 from rasa_onramp.store import open_store
 from rasa_onramp.tracker.checkpoint import load_tracker
-from rasa_programs import Bot, Outcome, RasaServer, end, free_port, wait_for
+from rasa_programs import Bot, Outcome, RasaServer, end
+from servers import free_port, wait_for
 
 PARCEL = "hi, where is my parcel?"
 

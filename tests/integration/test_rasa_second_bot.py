@@ -17,7 +17,8 @@ import pytest
 from postgres import PostgresServer
 from rasa_onramp.dialogue import Corpus
 from rasa_onramp.store import Store, open_store
-from rasa_programs import RasaServer, wait_for
+from rasa_programs import RasaServer
+from servers import wait_for
 from small_bot import BIKES, corpus_of, dialogues
 
 TABLE, BIKE = "can i book a table on friday", "my bike needs a repair, is tuesday possible"

@@ -42,7 +42,7 @@ from rasa_onramp.metalearning.lora import adapter_to_bytes
 from rasa_onramp.provenance import STAMP, code_digest
 from rasa_onramp.store import Store, open_store
 from rasa_onramp.tracker.checkpoint import load_tracker, save_tracker
-from rasa_programs import free_port
+from servers import free_port
 from small_bot import BIKES, TABLES, corpus_of
 from tiny_tracker import tiny_tracker, tokenizer_json
 

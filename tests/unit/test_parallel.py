@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -22,6 +21,7 @@ from rasa_onramp.metalearning.parallel import ALONE, Workers, join_workers
 from rasa_onramp.metalearning.runs import Run
 from rasa_onramp.metalearning.training import MetaConfig, meta_train
 from rasa_onramp.tracker.model import StateTracker
+from servers import free_port
 from tiny_tracker import corpus, tiny_tracker
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -87,9 +87,7 @@ def tensors_of(tracker: StateTracker) -> Dict[str, Tensor]:
 
 
 def test_workers_step_together_and_one_reports(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     started: List[subprocess.Popen] = []
     for rank in range(2):
         environment = {
@@ -103,9 +101,8 @@ def test_workers_step_together_and_one_reports(tmp_path: Path) -> None:
         }
         command = [sys.executable, "-W", "ignore", "-c", WORKER, str(tmp_path)]
         started.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE))
-    for process in started:
-        _, errors = process.communicate(timeout=300)
-        assert process.returncode == 0, errors.decode()[-2000:]
+    said = [process.communicate(timeout=300)[1].decode() for process in started]
+    assert [process.returncode for process in started] == [0, 0], said
     told = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)]
     assert [t["rank"] for t in told] == [0, 1]
     assert [t["count"] for t in told] == [2, 2]
