@@ -6,8 +6,8 @@ import dataclasses
 import json
 import shutil
 import threading
-import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import pytest
@@ -281,8 +281,11 @@ def test_few_domains_are_kept_in_memory(engine: Engine, store: Store) -> None:
 
 
 def test_a_store_that_is_down_is_an_error_and_comes_back_by_itself(
-    tmp_path: Path, tracker: StateTracker, encoder: SentenceEncoder
+    tmp_path: Path, tracker: StateTracker, encoder: SentenceEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    now = [100.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0])
+    monkeypatch.setattr("rasa_onramp.runtime.domains.time", clock)
     path, ready = tmp_path / "later.db", tmp_path / "ready.db"
     with open_store(f"sqlite:///{ready}") as other:
         other.upgrade()
@@ -297,7 +300,7 @@ def test_a_store_that_is_down_is_an_error_and_comes_back_by_itself(
         shutil.copy(ready, path)
         with pytest.raises(StoreUnavailable):  # not asked again so soon
             engine.turn(session, "can i book a table on friday")
-        time.sleep(1.05)
+        now[0] += 1.0
         outcome = engine.turn(session, "can i book a table on friday")
         assert outcome.understanding.domain == "table_booking"
 

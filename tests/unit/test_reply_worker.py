@@ -2,58 +2,70 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, List
+from typing import Any, List, Optional, Tuple
 
 import pytest
 
+from rasa_onramp.generator.packing import Packed
 from rasa_onramp.generator.writing import Updates, Writer
 from rasa_onramp.runtime.reply_worker import ReplyWorker, _Job
+from servers import wait_for
 from tiny_replies import prompts, random_updates, tiny_model
 
 pytest.importorskip("transformers")
 
 
-class Slow(Writer):
-    """A writer that notes its batches and takes its time."""
+class Held(Writer):
+    """A writer that notes its batches; it holds the first one back until it is let go."""
 
-    def __init__(self, *args: Any, pause: float = 0.0, **kwargs: Any):
+    def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self.pause = pause
+        self.let_go = threading.Event()
         self.batches: List[int] = []
         self.seconds: List[float] = []
 
     def write(self, prompts: Any, updates: Any, **kwargs: Any) -> Any:
         self.batches.append(len(prompts))
         self.seconds.append(kwargs["seconds"])
-        time.sleep(self.pause)
+        assert self.let_go.wait(60)
         return super().write(prompts, updates, **kwargs)
+
+
+def written_behind(
+    writer: Held, first: Tuple[Packed, Updates], others: List[Tuple[Packed, Updates]]
+) -> List[Optional[str]]:
+    """Texts of conversations of which all but the first came while the first was being written."""
+    worker = ReplyWorker(writer, seconds=60)
+    with ThreadPoolExecutor(1 + len(others)) as pool:
+        waiting = [pool.submit(worker.write, *first)]
+        wait_for(lambda: writer.batches == [1])
+        waiting += [pool.submit(worker.write, *other) for other in others]
+        wait_for(lambda: worker._jobs.qsize() == len(others))
+        writer.let_go.set()
+        return [each.result() for each in waiting]
 
 
 def test_conversations_that_wait_are_written_together() -> None:
     model = tiny_model()
-    writer = Slow(model, pause=0.3)
-    worker = ReplyWorker(writer, seconds=20)
+    writer = Held(model)
     updates = [Updates(str(n), random_updates(model, seed=n)) for n in range(2)]
-    some = prompts(6)
-    with ThreadPoolExecutor(6) as pool:
-        found = list(pool.map(lambda n: worker.write(some[n], updates[n % 2]), range(6)))
-    assert sum(writer.batches) == 6 and len(writer.batches) < 4
-    assert found == [Writer(model).write([some[n]], [updates[n % 2]])[0] for n in range(6)]
+    asked = [(prompt, updates[n % 2]) for n, prompt in enumerate(prompts(6))]
+    found = written_behind(writer, asked[0], asked[1:])
+    assert writer.batches == [1, 5]
+    assert found == [Writer(model).write([prompt], [mine])[0] for prompt, mine in asked]
 
 
 def test_who_waits_too_long_gets_nothing_and_the_next_one_is_served() -> None:
     model = tiny_model()
-    writer = Slow(model, pause=1.5)
-    worker = ReplyWorker(writer, seconds=0.2)
+    writer = Held(model)
+    worker = ReplyWorker(writer, seconds=0.1)
     updates = Updates("a", random_updates(model))
-    began = time.monotonic()
-    assert worker.write(prompts(1)[0], updates) is None
-    assert time.monotonic() - began < 4
-    time.sleep(1.6)
-    writer.pause = 0.0
-    worker = ReplyWorker(writer, seconds=20)
+    assert worker.write(prompts(1)[0], updates) is None  # the writer is held, so it did give up
+    writer.let_go.set()
+    worker._seconds = 60.0
     assert worker.write(prompts(1)[0], updates) == Writer(model).write(prompts(1), [updates])[0]
 
 
@@ -61,29 +73,25 @@ def test_what_cannot_be_written_together_is_written_one_by_one() -> None:
     model = tiny_model()
     whole = random_updates(model)
     half = {name: value for name, value in whole.items() if ".lora_A." in name}
-    writer = Slow(model, pause=0.3)
-    worker = ReplyWorker(writer, seconds=20)
+    writer = Held(model)
     updates = [Updates("whole", whole), Updates("half", half), Updates("whole", whole)]
-    some = prompts(3)
-    with ThreadPoolExecutor(4) as pool:
-        first = pool.submit(worker.write, some[0], updates[0])  # while it is, the others wait
-        time.sleep(0.1)
-        found = list(pool.map(lambda n: worker.write(some[n], updates[n]), range(3)))
-    wanted = Writer(model).write([some[0]], [updates[0]])[0]
-    assert first.result() == wanted
-    assert max(writer.batches) > 1
-    assert found == [wanted, None, Writer(model).write([some[2]], [updates[2]])[0]]
+    asked = list(zip(prompts(3), updates))
+    found = written_behind(writer, asked[0], asked)
+    first, _, third = (Writer(model).write([prompt], [updates[0]])[0] for prompt in prompts(3))
+    assert found == [first, first, None, third]
+    assert writer.batches == [1, 3, 1, 1, 1]
 
 
 def test_one_that_has_waited_long_leaves_the_others_their_time() -> None:
     model = tiny_model()
-    writer = Slow(model)
+    writer = Held(model)
+    writer.let_go.set()
     updates = Updates("a", random_updates(model))
     now = time.monotonic()
-    jobs = [_Job(prompt, updates, now + left) for prompt, left in zip(prompts(3), (-1, 5, 100))]
+    jobs = [_Job(prompt, updates, now + left) for prompt, left in zip(prompts(3), (-1, 60, 500))]
     ReplyWorker(writer)._write(jobs)
     assert jobs[0].result.result() is None
-    assert writer.batches == [2] and 50 < writer.seconds[0] < 101
+    assert writer.batches == [2] and 60 < writer.seconds[0] <= 500
 
 
 def test_a_writer_that_fails_fails_alone(caplog: pytest.LogCaptureFixture) -> None:
