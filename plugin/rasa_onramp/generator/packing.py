@@ -12,7 +12,7 @@ from rasa_onramp.dialogue import Schema
 from rasa_onramp.errors import CheckpointError
 from rasa_onramp.generator.prompt import END, Exchange, opening
 
-__all__ = ["MOST_TOKENS", "Packed", "ReplyTokens", "pack"]
+__all__ = ["MOST_TOKENS", "Packed", "ReplyTokens", "pack", "reply_places"]
 
 #: Longer conversations lose their first exchanges.
 MOST_TOKENS = 1024
