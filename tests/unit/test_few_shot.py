@@ -36,10 +36,7 @@ PROTOCOL = Protocol(
 @pytest.fixture(scope="module")
 def results(tracker: StateTracker) -> List[Result]:
     data = corpus(services=2, dialogues=6)
-    told: List[Result] = []
-    found = list(evaluate(tracker, data, list(data.schemas), PROTOCOL, told.append))
-    assert told == found
-    return found
+    return list(evaluate(tracker, data, list(data.schemas), PROTOCOL))
 
 
 def test_every_combination_is_measured_once(results: List[Result]) -> None:

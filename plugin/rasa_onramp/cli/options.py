@@ -37,8 +37,6 @@ __all__ = [
     "writable",
 ]
 
-Decorated = Callable[..., Any]
-
 checkpoint_option = click.option(
     "--checkpoint",
     type=click.Path(),

@@ -4,18 +4,7 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import asdict, dataclass
-from typing import (
-    Callable,
-    Collection,
-    Dict,
-    Generator,
-    Iterator,
-    List,
-    Mapping,
-    Optional,
-    Sequence,
-    Tuple,
-)
+from typing import Collection, Dict, Generator, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from rasa_onramp.dialogue import Corpus, State
 from rasa_onramp.evaluation.methods import Learned, learn
@@ -24,15 +13,7 @@ from rasa_onramp.evaluation.protocol import Protocol, Split, SplitName, splits
 from rasa_onramp.tracker.decoding import track_dialogues
 from rasa_onramp.tracker.model import StateTracker
 
-__all__ = [
-    "Result",
-    "evaluate",
-    "measure",
-    "summarise",
-]
-
-#: Told of each (service, shots, seed, method) when it is done.
-Progress = Callable[["Result"], None]
+__all__ = ["Result", "evaluate", "measure", "summarise"]
 
 
 @dataclass(frozen=True)
@@ -75,7 +56,6 @@ def evaluate(
     corpus: Corpus,
     services: Sequence[str],
     protocol: Protocol,
-    progress: Optional[Progress] = None,
     *,
     done: Collection[SplitName] = (),
 ) -> Generator[Result, None, None]:
@@ -84,12 +64,8 @@ def evaluate(
     Splits that are `done` are left out.
     """
     for one in splits(corpus, services, protocol):
-        if one.name in done:
-            continue
-        for result in measure(tracker, one, protocol):
-            if progress is not None:
-                progress(result)
-            yield result
+        if one.name not in done:
+            yield from measure(tracker, one, protocol)
 
 
 def measure(tracker: StateTracker, split: Split, protocol: Protocol) -> Iterator[Result]:

@@ -21,7 +21,6 @@ CHOICES = ("left", "right", "tie")
 
 _LIMIT = 16 * 2**20
 _LONGEST_NAME = 200
-_SAVE_AGAIN = "save the picks from the page again"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from rasa_onramp.memory import MEGABYTE
 from rasa_onramp.metalearning.metric.checkpoint import Metric, load_metric
 from rasa_onramp.runtime.adapter_cache import AdapterCache
 from rasa_onramp.runtime.background import load_background
-from rasa_onramp.runtime.domain_index import DomainIndex
 from rasa_onramp.runtime.domain_writer import DomainWriter
 from rasa_onramp.runtime.domains import Catalogue
 from rasa_onramp.runtime.embedding import CachedEmbed, Embed, embedded_by
@@ -170,10 +169,6 @@ class Engine:
             router_metric=None if router_metric is None else load_metric(router_metric, "domains"),
             reply_metric=None if reply_metric is None else load_metric(reply_metric, "replies"),
         )
-
-    def index_of_bot(self, examples: Mapping[str, Sequence[str]]) -> Optional[DomainIndex]:
-        """What a host bot's own intents are trained on, for the router; None if that is nothing."""
-        return DomainIndex.of_bot(examples, self.embed, self.background)
 
     def understand(self, session: Session, text: str, *, bot: BotView = NO_BOT) -> Understanding:
         """What `text`, said next in `session`, means. The session stays as it is.
