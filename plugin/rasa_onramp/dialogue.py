@@ -7,7 +7,7 @@ treated as read-only.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import FrozenSet, Mapping, Optional, Tuple
+from typing import FrozenSet, Mapping, Optional, Tuple, TypeVar
 
 __all__ = [
     "DONTCARE",
@@ -43,7 +43,11 @@ class Slot:
 
 @dataclass(frozen=True)
 class Intent:
-    """What a user can want in a domain."""
+    """What a user can want in a domain.
+
+    `required_slots` are needed for it; `optional_slots` maps those that may be given to the value
+    that is taken where the user names none (DONTCARE: any will do).
+    """
 
     name: str
     description: str = ""
@@ -64,6 +68,9 @@ class Action:
     required_slots: Tuple[str, ...] = ()
     result_slots: Tuple[str, ...] = ()
     url: Optional[str] = None
+
+
+_Named = TypeVar("_Named", Slot, Intent, Action)
 
 
 @dataclass(frozen=True)
@@ -188,7 +195,7 @@ def _state_of_both(first: Optional[State], second: Optional[State]) -> Optional[
     return replace(second, requested_slots=tuple(requested))
 
 
-def _by_name(items, name):
+def _by_name(items: Tuple[_Named, ...], name: str) -> _Named:
     for item in items:
         if item.name == name:
             return item

@@ -7,7 +7,7 @@ import sys
 from importlib import import_module
 from typing import Any, List, Optional, Sequence
 
-# what imports transformers' tokenizers or torch after us must not fetch TensorFlow too
+# tokenizers warns on stderr, which is ours, where a process forks after its threads have run
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import click

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from io import BufferedIOBase
 from pathlib import Path
 
 from rasa_onramp.errors import FormatError
@@ -54,11 +55,11 @@ def line_at(text: str, offset: int) -> int:
     return text.count("\n", 0, offset) + 1
 
 
-def _open(path):
+def _open(path: Path) -> BufferedIOBase:
     return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
 
 
-def _decode(data, path):
+def _decode(data: bytes, path: Path) -> str:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -71,7 +72,7 @@ def _decode(data, path):
     return text[1:] if text.startswith("\ufeff") else text
 
 
-def _too_large(path, limit):
+def _too_large(path: Path, limit: int) -> FormatError:
     return FormatError(
         f"holds more than {limit // _MIB} MiB", path=path, mend="split it into smaller files"
     )

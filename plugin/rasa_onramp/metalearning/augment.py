@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, replace
-from typing import Any, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Sequence, Tuple, TypeVar
 
-from rasa_onramp.dialogue import Dialogue, Schema, Slot, State, Turn
+from rasa_onramp.dialogue import Dialogue, Intent, Schema, Slot, State, Turn
 from rasa_onramp.errors import ConfigError
 
 __all__ = ["Renaming", "crop", "forget", "renaming", "shuffled", "translate", "undescribed"]
 
+Described = TypeVar("Described", Slot, Intent)
 Values = Mapping[str, Tuple[str, ...]]
 
 
@@ -91,7 +92,7 @@ def shuffled(schema: Schema, rng: random.Random) -> Schema:
 def undescribed(schema: Schema, rng: random.Random, share: float) -> Schema:
     """The schema with a random `share` of its slots' and intents' descriptions left out."""
 
-    def drop(item):
+    def drop(item: Described) -> Described:
         return replace(item, description="") if rng.random() < share else item
 
     return replace(

@@ -214,7 +214,9 @@ class Encoder(nn.Module):
 
 
 class SentenceEncoder:
-    """Sentence embeddings by mean pooling, as sentence-transformers computes all-MiniLM-L6-v2's."""
+    """Sentence embeddings by mean pooling, as sentence-transformers computes all-MiniLM-L6-v2's,
+    of a text's first 128 tokens.
+    """
 
     def __init__(self, encoder: Encoder, tokenizer: Any, digest: str = ""):
         self.encoder = encoder.eval()

@@ -44,7 +44,9 @@ class Scores:
 
 @dataclass(frozen=True)
 class Memory:
-    """An encoded history: its batch, hidden vectors (batch, tokens, hidden), keys and values."""
+    """An encoded history: its batch, hidden vectors (batch, tokens, hidden), and each layer's keys
+    and values. `bag` (batch, slots + 1, hidden): the mean word of each slot's description; 0 at 0.
+    """
 
     batch: Batch
     hidden: Tensor

@@ -32,13 +32,14 @@ __all__ = ["Prompt", "build_prompt"]
 class Prompt:
     """A dialogue's tokens, each array (tokens,).
 
-    `utterance` is the index of the turn a token belongs to (-1 for the schema); `offer` the slot
-    number + 1 that the bot marked on it; `start`/`end` its characters in the turn's text; `flag`
-    what is known of a query's slot; `number` counts a slot's listed values at their marks, and
-    `said` and `heard` tell a query, bit by bit, which of them stand word for word in the user's
-    turn and in the bot's turn before it. The first `history` tokens are schema and utterances, the
-    rest are queries: for each turn in `asked`, one a slot in schema order, the intent's, the
-    action's.
+    `segment` is the number of the slot, from 1, whose description or query a token is of (0: of
+    none's); `utterance` the index of the turn that it belongs to (-1: the schema); `offer` the
+    number of the slot whose value the bot marked on it (0: none's); `start`/`end` its characters in
+    the turn's text; `flag` what is known of a query's slot; `number` counts a slot's listed values
+    at their marks, and `said` and `heard` tell a query, bit by bit, which of them stand word for
+    word in the user's turn and in the bot's turn before it. The first `history` tokens are schema
+    and utterances, the rest are queries: for each turn in `asked`, one a slot in schema order, the
+    intent's, the action's.
     """
 
     schema: SchemaPrompt
@@ -84,6 +85,8 @@ def build_prompt(
         known: for each asked turn, the slot values known before it (only whether they are there,
             and whether they are "dontcare", is used).
         offers: mark the values that the bot's own utterances state (Turn.spans of system turns).
+
+    Raises ValueError if the turns don't fit the encoder; windows.py says which do.
     """
     end = len(turns) if end is None else end
     numbers = {slot.name: n for n, slot in enumerate(schema.schema.slots, start=1)}

@@ -17,7 +17,7 @@ __all__ = ["SchemaPrompt", "build_schema"]
 
 @dataclass(frozen=True)
 class SchemaPrompt:
-    """A schema's tokens: `ids`, `segment` (slot number + 1, or 0) and `role`, each (tokens,).
+    """A schema's tokens: `ids`, `segment` (slots' numbers from 1; else 0), `role`, each (tokens,).
 
     `number` (tokens,) counts a slot's listed values at their marks, from 1; it is 0 elsewhere.
     `targets[slot]` maps a listed value, lowercased, to its position; `intents` and `actions` map
