@@ -5,7 +5,9 @@ The tokenizer is the real one; the encoder has two layers of 32 units and random
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 import torch
@@ -21,6 +23,7 @@ from rasa_onramp.dialogue import (
     State,
     Turn,
 )
+from rasa_onramp.formats.yaml import write_yaml
 from rasa_onramp.metalearning.inner_loop import initial_rates
 from rasa_onramp.metalearning.lora import initial_lora
 from rasa_onramp.tracker.encoder import Encoder, EncoderConfig
@@ -42,6 +45,7 @@ __all__ = [
     "tiny_tracker",
     "tokenizer_json",
     "user",
+    "write_domains",
 ]
 
 CONFIG = EncoderConfig(
@@ -162,6 +166,19 @@ def corpus(services: int = 2, dialogues: int = 8) -> Corpus:
         schemas[name] = Schema(name, CAFE.description, CAFE.slots, CAFE.intents, CAFE.actions)
         found.extend(bookings(dialogues, name))
     return Corpus(schemas, tuple(found))
+
+
+def write_domains(folder: Path, found: Corpus) -> Path:
+    """Write each domain as a YAML file of its name; returns the folder."""
+    for name, schema in found.schemas.items():
+        # YAML has no default values that are empty
+        intents = tuple(
+            replace(intent, optional_slots=dict.fromkeys(intent.optional_slots, "dontcare"))
+            for intent in schema.intents
+        )
+        schema = replace(schema, intents=intents)
+        write_yaml(folder / f"{name}.yml", schema, [d for d in found.dialogues if d.domain == name])
+    return folder
 
 
 def prompt_of(

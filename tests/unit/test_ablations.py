@@ -16,13 +16,12 @@ from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.few_shot import evaluate
 from rasa_onramp.evaluation.metrics import aggregate
 from rasa_onramp.evaluation.protocol import Protocol, splits
-from rasa_onramp.formats.yaml import write_yaml
 from rasa_onramp.metalearning.adaptation import Adaptation
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.model import StateTracker
 from result_tables import Grid
 from result_tables import ablations as tables
-from tiny_tracker import corpus, tiny_tracker
+from tiny_tracker import corpus, tiny_tracker, write_domains
 
 CORPUS = corpus(services=2, dialogues=8)
 
@@ -58,15 +57,7 @@ def tracker() -> StateTracker:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("corpora") / "tuning"
     folder.mkdir()
-    for name, schema in CORPUS.schemas.items():
-        own = [d for d in CORPUS.dialogues if d.domain == name]
-        # YAML has no default values that are empty
-        intents = tuple(
-            replace(intent, optional_slots=dict.fromkeys(intent.optional_slots, "dontcare"))
-            for intent in schema.intents
-        )
-        write_yaml(folder / f"{name}.yml", replace(schema, intents=intents), own)
-    return folder
+    return write_domains(folder, CORPUS)
 
 
 def found(path: Path) -> Dict[str, Any]:

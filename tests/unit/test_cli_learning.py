@@ -15,7 +15,7 @@ from rasa_onramp.formats import read
 from rasa_onramp.formats.yaml import write_yaml
 from rasa_onramp.store import open_store
 from rasa_onramp.tracker.checkpoint import save_tracker
-from tiny_tracker import corpus, tiny_tracker, tokenizer_json
+from tiny_tracker import corpus, tiny_tracker, tokenizer_json, write_domains
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -30,17 +30,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with two domains in YAML, four dialogues each."""
-    folder = tmp_path_factory.mktemp("data")
-    found = corpus(services=2, dialogues=4)
-    for name, schema in found.schemas.items():
-        # YAML has no default values that are empty
-        intents = tuple(
-            replace(intent, optional_slots=dict.fromkeys(intent.optional_slots, "dontcare"))
-            for intent in schema.intents
-        )
-        schema = replace(schema, intents=intents)
-        write_yaml(folder / f"{name}.yml", schema, [d for d in found.dialogues if d.domain == name])
-    return folder
+    return write_domains(tmp_path_factory.mktemp("data"), corpus(services=2, dialogues=4))
 
 
 @pytest.fixture

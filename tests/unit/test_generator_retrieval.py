@@ -12,12 +12,11 @@ from rasa_onramp.dialogue import (
     Intent,
     Schema,
     Slot,
-    Span,
     State,
     Turn,
 )
 from rasa_onramp.generator import RetrievalGenerator
-from tiny_replies import embed
+from tiny_replies import embed, system, user
 
 SCHEMA = Schema(
     "parcels",
@@ -48,19 +47,6 @@ SCHEMA = Schema(
         Action("save", "Save a new day", ("tracking_number", "delivery_day")),
     ),
 )
-
-
-def user(text, intent=None, requested=(), **values):
-    spellings = {slot: (value,) for slot, value in values.items()}
-    return Turn("user", text, State(spellings, intent, tuple(requested)))
-
-
-def system(text, action=None, *results, **marks):
-    spans = []
-    for slot, value in marks.items():
-        start = text.index(value)
-        spans.append(Span(slot, start, start + len(value)))
-    return Turn("system", text, action=action, results=results, spans=tuple(spans))
 
 
 def dialogue(number, *turns):

@@ -19,9 +19,8 @@ from rasa_onramp.evaluation.journal import Journal
 from rasa_onramp.evaluation.metrics import TurnScore
 from rasa_onramp.evaluation.protocol import Protocol
 from rasa_onramp.evaluation.result_json import result_from_json, result_to_json
-from rasa_onramp.formats.yaml import write_yaml
 from rasa_onramp.tracker.checkpoint import load_tracker, save_tracker
-from tiny_tracker import CAFE, bookings, tiny_tracker, tokenizer_json
+from tiny_tracker import CAFE, corpus, tiny_tracker, tokenizer_json, write_domains
 
 SETTINGS = {"shots": (0, 1), "checkpoint": "abc"}
 SCORES = (TurnScore("é", 1 / 3, None, 1.0, 0.1 + 0.2, True), TurnScore("é", None, 0.5, 0, 1, False))
@@ -146,14 +145,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One domain of four dialogues, in YAML."""
-    file = tmp_path_factory.mktemp("data") / "cafe.yml"
-    # YAML has no default values that are empty
-    intents = tuple(
-        replace(intent, optional_slots=dict.fromkeys(intent.optional_slots, "dontcare"))
-        for intent in CAFE.intents
-    )
-    write_yaml(file, replace(CAFE, name="cafe", intents=intents), bookings(4, "cafe"))
-    return file
+    return write_domains(tmp_path_factory.mktemp("data"), corpus(services=1, dialogues=4))
 
 
 def test_evaluate_goes_on_where_it_was_interrupted(
@@ -172,8 +164,8 @@ def test_evaluate_goes_on_where_it_was_interrupted(
 
     # interrupted: two of three splits are in the journal, and half a line
     protocol = Protocol(shots=(0, 1), seeds=2, methods=methods)
-    corpus = read_all((str(data),), None)
-    done = list(evaluate(load_tracker(str(checkpoint)), corpus, ["cafe"], protocol))
+    found = read_all((str(data),), None)
+    done = list(evaluate(load_tracker(str(checkpoint)), found, [CAFE.name], protocol))
     done = [replace(result, seconds=1000.0 + n) for n, result in enumerate(done)]
     kept = Path(f"{out}.journal")
     begun = journal(kept, whole["settings"])

@@ -17,7 +17,6 @@ from torch.nn import functional as F
 from command_line import invoke
 from rasa_onramp.dialogue import Turn
 from rasa_onramp.errors import CheckpointError, ConfigError
-from rasa_onramp.formats.yaml import write_yaml
 from rasa_onramp.generator.situation import situate
 from rasa_onramp.metalearning.metric import matching, prototypical, siamese
 from rasa_onramp.metalearning.metric.checkpoint import Metric, load_metric, save_metric
@@ -44,7 +43,7 @@ from rasa_onramp.runtime.session import Session
 from rasa_onramp.store import open_store
 from rasa_onramp.tracker.encoder import SentenceEncoder
 from small_bot import TABLES, corpus_of
-from tiny_tracker import corpus, tiny_tracker
+from tiny_tracker import corpus, tiny_tracker, write_domains
 
 #: Two classes in the plane, one with two examples; a query of each, and one of neither.
 TOY = MetricEpisode(
@@ -300,17 +299,7 @@ def test_embeddings_are_computed_once_for_the_same_texts(tmp_path: Path) -> None
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with five domains in YAML, four dialogues each."""
-    folder = tmp_path_factory.mktemp("data")
-    found = corpus(services=5, dialogues=4)
-    for name, schema in found.schemas.items():
-        # YAML has no default values that are empty
-        intents = tuple(
-            replace(intent, optional_slots=dict.fromkeys(intent.optional_slots, "dontcare"))
-            for intent in schema.intents
-        )
-        schema = replace(schema, intents=intents)
-        write_yaml(folder / f"{name}.yml", schema, [d for d in found.dialogues if d.domain == name])
-    return folder
+    return write_domains(tmp_path_factory.mktemp("data"), corpus(services=5, dialogues=4))
 
 
 def test_meta_train_makes_a_metric_of_domains(data: Path, tmp_path: Path) -> None:
