@@ -16,20 +16,23 @@ __all__ = ["dies", "meets", "refuses", "takes_time", "who"]
 
 
 def who(tracker: StateTracker, piece: int) -> tuple:
-    """(piece, the process, its threads, its tracker's digest); the first pieces take longest."""
-    time.sleep(max(0.0, 0.3 - piece / 10))
+    """(piece, the process, its threads, its tracker's digest)."""
     return piece, os.getpid(), torch.get_num_threads(), tracker.digest
 
 
-def meets(tracker: StateTracker, piece: Tuple[str, int]) -> Tuple[int, int]:
-    """(piece, the process), once a second process has come to the folder that the piece names."""
+def meets(tracker: StateTracker, piece: Tuple[str, int]) -> tuple:
+    """What `who` gives, once a second process has come to the folder that the piece names.
+
+    The first pieces take longest.
+    """
     folder, number = Path(piece[0]), piece[1]
     (folder / str(os.getpid())).touch()
     deadline = time.monotonic() + 120
     while len(list(folder.iterdir())) < 2:
         assert time.monotonic() < deadline, "no second process came"
         time.sleep(0.02)
-    return number, os.getpid()
+    time.sleep(max(0.0, 0.3 - number / 10))
+    return who(tracker, number)
 
 
 def dies(tracker: StateTracker, piece: int) -> int:

@@ -44,7 +44,7 @@ def test_evaluate_measures_every_method(made: Dict[str, Path]) -> None:
     out, lines = made["root"] / "out.json", made["root"] / "out.jsonl"
     done = invoke(
         *("evaluate", "--generator", "--data", made["data"], "--services", "all", "--shots", "2"),
-        *("--seeds", "2", "--limit", "2", "--checkpoint", made["replies"], "--device", "cpu"),
+        *("--seeds", "2", "--limit", "1", "--checkpoint", made["replies"], "--device", "cpu"),
         *("--finetune-epochs", "1", "--json", out, "--replies", lines, "--quiet"),
     )
     assert done.code == 0, done.err

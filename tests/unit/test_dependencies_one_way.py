@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import lru_cache
 from pathlib import Path
 from typing import Iterator, List, NamedTuple, Optional, Tuple
 
@@ -104,14 +105,15 @@ def imports_of(module: str, source: str, *, is_package: bool) -> Iterator[Import
         waiting.extend(ast.iter_child_nodes(node))
 
 
-def all_imports() -> List[Import]:
-    return [
+@lru_cache(maxsize=1)
+def all_imports() -> Tuple[Import, ...]:
+    return tuple(
         found
         for module, path in modules()
         for found in imports_of(
             module, path.read_text(encoding="utf-8"), is_package=path.name == "__init__.py"
         )
-    ]
+    )
 
 
 def within(name: str, part: str) -> bool:

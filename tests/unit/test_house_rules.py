@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+from functools import lru_cache
 from pathlib import Path
 from typing import Iterator, List, Tuple
 
@@ -48,12 +49,15 @@ def tracked() -> List[Path]:
     return [path for path in paths if path.is_file()]
 
 
-def texts() -> Iterator[Tuple[Path, str]]:
+@lru_cache(maxsize=1)
+def texts() -> Tuple[Tuple[Path, str], ...]:
     """Tracked files that are text, with what they say."""
-    for path in tracked():
-        content = path.read_bytes()
-        if b"\0" not in content:
-            yield path.relative_to(REPOSITORY), content.decode("utf-8")
+    contents = ((path, path.read_bytes()) for path in tracked())
+    return tuple(
+        (path.relative_to(REPOSITORY), content.decode("utf-8"))
+        for path, content in contents
+        if b"\0" not in content
+    )
 
 
 def unsafe_loads(source: str) -> Iterator[str]:

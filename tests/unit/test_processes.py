@@ -22,11 +22,10 @@ from rasa_onramp.errors import CheckpointError, ConfigError
 from rasa_onramp.evaluation.few_shot import evaluate
 from rasa_onramp.evaluation.processes import evaluate_in_processes, in_processes
 from rasa_onramp.evaluation.protocol import Protocol, splits
-from rasa_onramp.formats.yaml import write_yaml
 from rasa_onramp.metalearning.finetuning import FineTuning
 from rasa_onramp.store import open_store
 from rasa_onramp.tracker.checkpoint import load_tracker, save_tracker
-from tiny_tracker import CAFE, bookings, corpus, tiny_tracker, tokenizer_json
+from tiny_tracker import corpus, tiny_tracker, tokenizer_json, write_domains
 from work_pieces import dies, meets, refuses, takes_time, who
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="tells processes apart as POSIX does")
@@ -42,17 +41,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two domains of four dialogues each, in YAML."""
-    folder = tmp_path_factory.mktemp("data")
-    # YAML has no default values that are empty
-    intents = tuple(
-        replace(intent, optional_slots=dict.fromkeys(intent.optional_slots, "dontcare"))
-        for intent in CAFE.intents
-    )
-    for name in ("cafe", "diner"):
-        write_yaml(
-            folder / f"{name}.yml", replace(CAFE, name=name, intents=intents), bookings(4, name)
-        )
-    return folder
+    return write_domains(tmp_path_factory.mktemp("data"), corpus(services=2, dialogues=4))
 
 
 def test_several_processes_measure_what_one_does(checkpoint: Path) -> None:
@@ -73,19 +62,12 @@ def test_several_processes_measure_what_one_does(checkpoint: Path) -> None:
     assert [replace(r, seconds=0.0) for r in shared] == [replace(r, seconds=0.0) for r in alone]
 
 
-def test_pieces_are_shared_between_processes(checkpoint: Path, tmp_path: Path) -> None:
+def test_pieces_are_shared_and_come_back_in_order(checkpoint: Path, tmp_path: Path) -> None:
     pieces = [(str(tmp_path), number) for number in range(6)]
-    found = in_processes(meets, pieces, jobs=2, load=partial(load_tracker, str(checkpoint)))
-    numbers, processes = zip(*found)
+    found = list(in_processes(meets, pieces, jobs=2, load=partial(load_tracker, str(checkpoint))))
+    numbers, processes, threads, digests = zip(*found)
     assert numbers == tuple(range(6))
     assert len(set(processes)) == 2 and os.getpid() not in processes
-
-
-def test_pieces_come_back_in_order(checkpoint: Path) -> None:
-    found = list(in_processes(who, range(6), jobs=2, load=partial(load_tracker, str(checkpoint))))
-    pieces, processes, threads, digests = zip(*found)
-    assert pieces == tuple(range(6))
-    assert os.getpid() not in processes
     assert set(threads) == {max(1, torch.get_num_threads() // 2)}
     assert set(digests) == {load_tracker(checkpoint).digest}
 
@@ -130,6 +112,7 @@ def test_evaluate_with_jobs_writes_the_same_figures(
     data: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     command = ("evaluate", "--data", data, "--shots", "0,2", "--seeds", "1", "--threads", "1")
+    command += ("--steps", "2", "--finetune-epochs", "1")
     threads = torch.get_num_threads()
     written = []
     try:
@@ -150,22 +133,21 @@ def test_evaluate_with_jobs_writes_the_same_figures(
 def test_adapt_with_jobs_stores_what_one_process_would(data: Path, checkpoint: Path) -> None:
     assert invoke("init").code == 0
     assert invoke("import", data).code == 0
+    names = ("TableBooking_2", "TableBooking_1")
     threads = torch.get_num_threads()
     try:
         for jobs in ("1", "2"):
             done = invoke(
-                *("adapt", "diner", "cafe", "--no-replies", "--checkpoint", checkpoint),
-                *("--threads", "1", "--jobs", jobs, "--force"),
+                *("adapt", *names, "--no-replies", "--checkpoint", checkpoint),
+                *("--steps", "2", "--threads", "1", "--jobs", jobs, "--force"),
             )
             assert (done.code, done.err) == (0, "")
             said = [line.split(" in ")[0] for line in done.out.splitlines()]
-            assert said == [
-                f"{name}: version {jobs} from 4 support dialogues" for name in ("diner", "cafe")
-            ]
+            assert said == [f"{name}: version {jobs} from 4 support dialogues" for name in names]
     finally:
         torch.set_num_threads(threads)
     with open_store() as store:
-        for name in ("cafe", "diner"):
+        for name in names:
             one, two = (store.adapters.get(name, version) for version in (1, 2))
             assert one.digest == two.digest
             assert store.adapters.active(name) == two
