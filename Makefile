@@ -16,7 +16,7 @@ demo: $(INSTALLED) ## onboard the four example domains and talk to a real Rasa b
 	@$(PYTHON) demo/run.py
 
 test: lint ## ruff, mypy, unit and integration tests
-	@$(PYTHON) -m pytest
+	@$(PYTHON) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 test-slow: $(INSTALLED) ## the tests that train or measure; hours on a CPU
 	@$(PYTHON) -m pytest tests/slow

@@ -52,6 +52,7 @@ EXTRAS["test"] = [
     "mypy>=1.8",
     "pytest>=8.0",
     "pytest-timeout>=2.2",
+    "pytest-xdist>=3.7",
     "ruff>=0.6",
     "transformers>=4.41,<5",  # the reference that our encoder is compared with
 ]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import List
 
 # Before anything imports the libraries that read these.
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test downloads anything
 os.environ["RASA_TELEMETRY_ENABLED"] = "false"
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # there is a process for each core already: threads of one would wait for the other's
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import hypothesis
 import pytest
@@ -35,6 +39,24 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 # Examples vary in how long they take, and the machine in how busy it is.
 hypothesis.settings.register_profile("onramp", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("onramp")
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
+    """How `pytest -n 2 --dist loadgroup` shares the tests: a file's run in one process, which makes
+    its fixtures once; so do all those of the bots that are trained and served, and they begin, as
+    they take longest.
+    """
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("bots" if _with_bots(item) else item.path.name))
+        if _with_bots(item):
+            item.add_marker(pytest.mark.timeout(900))  # the first one trains and starts them
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not _with_bots(item))
+
+
+def _with_bots(item: pytest.Item) -> bool:
+    return "bots" in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture(autouse=True)

@@ -342,6 +342,7 @@ def test_a_whole_surrogate_pair_is_a_character(tmp_path: Path) -> None:
         (b"[]", "can't be unpacked"),
         (gzip.compress(b"")[:8] + b"\xff" * 30, "can't be unpacked"),
     ],
+    ids=["truncated", "not packed", "garbage"],  # an archive holds the time, which no name should
 )
 def test_damaged_archives(tmp_path: Path, data: bytes, said: str) -> None:
     folder = write(tmp_path / "sgd")
