@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Collection, Dict, Iterator, List, Optional, Se
 from rasa_onramp.dialogue import Corpus, Dialogue, Schema
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.formats import read
+from rasa_onramp.formats.source import check_inside
 
 if TYPE_CHECKING:  # SQL isn't loaded by what reads files only
     from rasa_onramp.store import Store
@@ -81,4 +82,6 @@ def _files(paths: Sequence[str], format: Optional[str]) -> Iterator[Path]:
         found = []
         if format in (None, "yaml") and path.is_dir() and not any(path.glob("schema.json*")):
             found = yaml_files(path)
+            for file in found:
+                check_inside(file, path)
         yield from found or [path]

@@ -63,7 +63,7 @@ def line_of(text: str, keys: Sequence[Union[str, int]]) -> int:
     for key in keys:
         try:
             offset = _child(text, offset, key)
-        except (KeyError, ValueError):
+        except (KeyError, ValueError, RecursionError):
             break
     return line_at(text, offset)
 

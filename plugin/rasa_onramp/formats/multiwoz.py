@@ -33,8 +33,8 @@ def read_multiwoz(folder: Union[str, Path], services: Optional[Collection[str]] 
     to those named. Raises FormatError.
     """
     folder = Path(folder)
-    beside = folder.is_dir() and not any(folder.glob("schema.json*"))
-    schemas = read_sgd_schemas(folder.parent if beside else folder, LIMIT)
+    inside, above = any(folder.glob("schema.json*")), any(folder.parent.glob("schema.json*"))
+    schemas = read_sgd_schemas(folder.parent if above and not inside else folder, LIMIT)
     if not any(folder.glob("dialogues_*.json*")):
         mend = "name the folder that holds them: train, dev or test"
         raise FormatError("no dialogues_*.json in the folder", path=folder, mend=mend)

@@ -96,7 +96,7 @@ def events_of(rows: Iterable[Row]) -> Iterator[Event]:
 def _event(row: _Row) -> Event:
     mend = "mend the row, delete it, or leave its session out with --skip-bad"
     try:
-        if row.data is None or not row.data.strip():
+        if not isinstance(row.data, str) or not row.data.strip():
             raise _Unreadable(row, f"the {row.kind} event holds no data", mend)
         data = parse_json(row.data, Path("events"))
     except FormatError as error:

@@ -38,11 +38,15 @@ def value_text(value: Any, name: str) -> Optional[str]:
     if isinstance(value, bool):
         return json.dumps(value)
     if isinstance(value, (int, float)):
-        return f"{value:.15g}"
+        try:
+            return f"{value:.15g}"
+        except OverflowError:
+            mend = "leave the slot out of the schema"
+            raise Misfit(f"slot {quote(name)} is set to a number too large", mend, ()) from None
     if isinstance(value, str):
         return value if value.strip() else None
     if isinstance(value, list) and not any(isinstance(item, (dict, list)) for item in value):
         texts = [value_text(item, name) for item in value]
         return ", ".join(text for text in texts if text) or None
-    message = f"slot {quote(name)} is set to {quote(json.dumps(value))}, which no text stands for"
+    message = f"slot {quote(name)} is set to {quote(value)}, which no text stands for"
     raise Misfit(message, "leave the slot out of the schema", ())

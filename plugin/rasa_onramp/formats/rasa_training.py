@@ -13,7 +13,7 @@ from rasa_onramp.formats.wording import quote
 
 __all__ = ["Example", "Response", "Training"]
 
-_BULLET = re.compile(r"\s*-\s+(.*\S)")
+_BULLET = re.compile(r"\s*-\s+(\S.*)")
 
 
 @dataclass(frozen=True)
@@ -113,13 +113,13 @@ def _texts(node: Optional[Node]) -> Iterator[Tuple[str, int]]:
     """The examples under `examples`: a block of - lines, or a list of texts or of {text: …}."""
     if isinstance(node, Text):
         for number, line in enumerate(node.value.split("\n"), start=1):
-            bullet = _BULLET.match(line)
+            bullet = _BULLET.match(line.rstrip())
             if bullet:
                 yield bullet.group(1), node.line + number
     for item in _list(node):
         text = item if isinstance(item, Text) else _of(item, "text")
         if isinstance(text, Text):
-            bullet = _BULLET.match(text.value)
+            bullet = _BULLET.match(text.value.rstrip())
             yield (bullet.group(1) if bullet else text.value.strip()), text.line
 
 

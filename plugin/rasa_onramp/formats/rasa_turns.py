@@ -32,7 +32,7 @@ from rasa_onramp.formats.yaml_dialogues import listed_value
 __all__ = ["RasaTurns"]
 
 #: A message that a button sends in the user's name: /inform{"city": "Leeds"}
-_PAYLOAD = re.compile(r"/\s*[^\s{@]+\s*(@[0-9.]+\s*)?(\{.*\})?\s*\Z", re.DOTALL)
+_PAYLOAD = re.compile(r"/\s*[^\s{@]+\s*(@[0-9.]+\s*)?(\{.*\})?\Z", re.DOTALL)
 
 #: Messages to Rasa itself.
 _COMMANDS = ("/restart", "/session_start")

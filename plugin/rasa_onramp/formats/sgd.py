@@ -67,7 +67,7 @@ def read_folder(
     reader = kind({name: Service.of(schema) for name, schema in schemas.items()}, set(wanted))
     dialogues: List[Dialogue] = []
     for path in dialogue_files(folder):
-        text = read_text(path, LIMIT)
+        text = read_text(path, LIMIT, within=folder)
         content = parse_json(text, path)
         try:
             for index, raw in enumerate(shape(content, list, "the file", ())):

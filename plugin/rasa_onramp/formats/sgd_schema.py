@@ -23,7 +23,7 @@ def read_sgd_schemas(folder: Union[str, Path], limit: int = _LIMIT) -> Mapping[s
     `limit` is the most bytes the file may hold. Raises FormatError.
     """
     path = schema_file(Path(folder))
-    text = read_text(path, limit)
+    text = read_text(path, limit, within=path.parent)
     content = parse_json(text, path)
     schemas: Dict[str, Schema] = {}
     try:
@@ -119,6 +119,8 @@ def _name(raw: Dict[str, Any], key: str, keys: Keys) -> str:
     name = get(raw, key, str, keys)
     if not name.strip():
         raise Misfit(f"{key!r} is empty", "give it a name", (*keys, key))
+    if not name.isprintable():
+        raise Misfit(f"{quote(name)} is no name", "write it in printable characters", (*keys, key))
     return name
 
 

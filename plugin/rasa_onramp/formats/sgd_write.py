@@ -54,7 +54,7 @@ def write_sgd_predictions(
     files already, and ValueError where predictions don't fit the dialogues.
     """
     source, out = Path(source_folder), Path(out_folder)
-    text_of_schema = read_text(schema_file(source), LIMIT)
+    text_of_schema = read_text(schema_file(source), LIMIT, within=source)
     files = dialogue_files(source)
     empty_folder(out)
     write_file(out / "schema.json.gz", gzip.compress(text_of_schema.encode("utf-8"), mtime=0))
@@ -64,7 +64,7 @@ def write_sgd_predictions(
     count, left_out = 0, []
     for path in files:
         written = []
-        for dialogue in parse_json(read_text(path, LIMIT), path):
+        for dialogue in parse_json(read_text(path, LIMIT, within=source), path):
             known = services.pop(dialogue["dialogue_id"], None)
             if known is None:
                 continue

@@ -9,20 +9,24 @@ import gzip
 import zlib
 from io import BufferedIOBase
 from pathlib import Path
+from typing import Optional
 
 from rasa_onramp.errors import FormatError
 
-__all__ = ["line_at", "read_text"]
+__all__ = ["check_inside", "line_at", "read_text"]
 
 _MIB = 2**20
 
 
-def read_text(path: Path, limit: int) -> str:
+def read_text(path: Path, limit: int, within: Optional[Path] = None) -> str:
     """The text of a UTF-8 file, unpacked if its name ends in `.gz`, without a byte-order mark.
 
     `limit` is the most bytes it may hold, packed or unpacked. Raises FormatError if it is missing,
-    unreadable, too large, truncated, empty or not UTF-8.
+    unreadable, too large, truncated, empty or not UTF-8, or a link that leads out of the folder
+    `within`.
     """
+    if within is not None:
+        check_inside(path, within)
     try:
         if not path.exists():
             raise FormatError("no such file", path=path, mend="check the path")
@@ -48,6 +52,17 @@ def read_text(path: Path, limit: int) -> str:
     if not text.strip():
         raise FormatError("the file is empty", path=path, mend="fill it or leave it out")
     return text
+
+
+def check_inside(path: Path, folder: Path) -> None:
+    """Raise FormatError if `path`, found in `folder`, is a link to a file elsewhere: who names a
+    folder gives what is in it to be read, and errors quote what they find.
+    """
+    try:
+        path.resolve().relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError):  # RuntimeError: links in a circle
+        mend = "put the file itself there"
+        raise FormatError("is a link that leads out of its folder", path=path, mend=mend) from None
 
 
 def line_at(text: str, offset: int) -> int:

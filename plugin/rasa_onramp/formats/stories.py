@@ -18,7 +18,7 @@ from rasa_onramp.formats.rasa_text import parse_annotated
 from rasa_onramp.formats.rasa_training import Training
 from rasa_onramp.formats.rasa_turns import RasaTurns
 from rasa_onramp.formats.shape import Misfit
-from rasa_onramp.formats.source import read_text
+from rasa_onramp.formats.source import check_inside, read_text
 from rasa_onramp.formats.wording import did_you_mean, quote
 from rasa_onramp.formats.yaml_fields import fields, items, text
 
@@ -88,6 +88,7 @@ def _files(path: Path) -> Iterator[Tuple[Path, Fields]]:
         hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
         if hidden or file.suffix not in (".yml", ".yaml") or not file.is_file():
             continue
+        check_inside(file, path)
         content = read_text(file, LIMIT) if file.stat().st_size else ""
         if re.search(rf"^({'|'.join(_PARTS)})\s*:", content, re.MULTILINE):
             with _in(file):

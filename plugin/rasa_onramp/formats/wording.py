@@ -6,11 +6,17 @@ import difflib
 import re
 from typing import Iterable
 
-__all__ = ["UNSTORABLE", "did_you_mean", "quote"]
+__all__ = ["UNSTORABLE", "did_you_mean", "quote", "visible"]
 
 #: Characters that escapes can write down, but no UTF-8 file or SQL text can hold: NUL and halves of
 #: surrogate pairs.
 UNSTORABLE = re.compile("[\\0\ud800-\udfff]")
+
+#: What steers a terminal: control characters but tab and newline, and what turns the direction of
+#: writing; and halves of surrogate pairs, which can't be written at all.
+_STEERING = re.compile(
+    "[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 _LONGEST_QUOTE = 60
 _LONGEST_LIST = 8
@@ -18,10 +24,20 @@ _LONGEST_LIST = 8
 
 def quote(value: object) -> str:
     """`value` in quotes on one line, cut short where it is long."""
-    text = value if isinstance(value, str) else str(value)
+    try:
+        text = value if isinstance(value, str) else str(value)
+    except (RecursionError, ValueError):  # lists in lists in lists …; a number of many digits
+        text = "something nested too deeply or too long"
     if len(text) > _LONGEST_QUOTE:
         text = text[: _LONGEST_QUOTE - 3] + "..."
     return ascii(text) if not text.isprintable() else repr(text)
+
+
+def visible(text: str) -> str:
+    """`text` for a terminal: characters that would steer it are shown as escapes, so that nobody's
+    words can clear the screen or write over other lines.
+    """
+    return _STEERING.sub(lambda found: ascii(found.group())[1:-1], text)
 
 
 def did_you_mean(name: str, known: Iterable[str], what: str) -> str:
