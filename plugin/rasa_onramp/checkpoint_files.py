@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Dict, Mapping, Tuple
 
 import torch
+from safetensors import SafetensorError  # type: ignore[attr-defined]
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -63,14 +64,19 @@ def read_checkpoint(
         for key, kind in {"sha256": str, **wanted}.items():
             if not isinstance(config[key], kind):
                 raise ValueError(f"{key} is {config[key]!r}")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{path} can't be read ({error!r}); {mend}") from None
     if not weights.is_file():
         raise CheckpointError(f"{folder} lacks {weights.name}; {mend}")
     if sha256_of(weights) != config["sha256"]:
         raise CheckpointError(f"{weights} is not what its digest says; {mend}")
+    try:
+        tensors = load_file(str(weights))
+    except (SafetensorError, KeyError, RuntimeError, TypeError, ValueError, OverflowError) as error:
+        reason = (str(error) or repr(error)).splitlines()[0]
+        raise CheckpointError(f"{weights} holds no tensors ({reason}); {mend}") from None
     parts: Parts = {}
-    for key, value in load_file(str(weights)).items():
+    for key, value in tensors.items():
         part, _, tensor = key.partition("/")
         parts.setdefault(part, {})[tensor] = value.float()
     return config, parts

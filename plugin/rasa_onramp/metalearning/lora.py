@@ -93,8 +93,13 @@ def adapter_from_bytes(data: bytes) -> Dict[str, Tensor]:
     """Read what `adapter_to_bytes` wrote, as float32. Raises CheckpointError."""
     try:
         tensors = load(data)
-    except SafetensorError as error:
-        raise CheckpointError(f"adapter can't be read ({error}); adapt the domain again") from None
+        # shapes are as the file says, even those that hold nothing and that torch can't have
+        odd = [name for name, value in tensors.items() if not value.is_floating_point()]
+        if odd or not all(torch.isfinite(value).all() for value in tensors.values()):
+            raise ValueError(f"no numbers in {odd[0]}" if odd else "NaN or infinity")
+    except (SafetensorError, KeyError, RuntimeError, TypeError, ValueError, OverflowError) as error:
+        reason = (str(error) or repr(error)).splitlines()[0][:200]
+        raise CheckpointError(f"adapter can't be read ({reason}); adapt the domain again") from None
     foreign = [name for name in tensors if not name.startswith(_PEFT)]
     if foreign:
         raise CheckpointError(f"{foreign[0]!r} is in no adapter of ours; adapt the domain again")

@@ -107,7 +107,7 @@ def version_of(row: Any) -> AdapterVersion:
     """The version in a row of the columns TRACKER. Raises StoreError, CheckpointError."""
     version = AdapterVersion(**_fields(row))
     what = f"adapter version {version.version} of domain {version.domain!r}"
-    check_digest(version.weights, version.digest, what, version.domain)
+    check_digest(version.weights or b"", version.digest, what, version.domain)
     return version
 
 

@@ -20,6 +20,7 @@ from rasa_onramp.store.adapter_rows import (
     plain,
     version_of,
 )
+from rasa_onramp.store.cells import MOST_BYTES
 from rasa_onramp.store.database import Database
 from rasa_onramp.store.digest import bytes_digest, canonical_json
 from rasa_onramp.store.job_rows import Lease
@@ -70,6 +71,11 @@ class AdapterStore:
         """
         if not weights or reply_weights == b"":
             raise StoreError(f"the adapter for domain {domain!r} is empty; adapt the domain again")
+        if max(len(weights), len(reply_weights or b"")) > MOST_BYTES:
+            raise StoreError(
+                f"the adapter for domain {domain!r} weighs more than {MOST_BYTES // 2**20} MiB; "
+                "adapt fewer layers, or at a lower rank"
+            )
         if (reply_weights is None) != (reply_checkpoint_digest is None):
             raise StoreError(
                 f"the adapter for domain {domain!r} has reply weights or the digest of what they "

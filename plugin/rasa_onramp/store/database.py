@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Iterable, Iterator
 
@@ -114,7 +115,8 @@ class Database:
     def upgrade(self) -> None:
         """Create the tables, or bring older ones up to date, in one transaction.
 
-        Does nothing where they are up to date. An SQLite file's folder is made too.
+        Does nothing where they are up to date. An SQLite file's folder is made too;
+        the file can be read by this user alone.
         Raises StoreUnavailable.
         """
         if self._file is not None:
@@ -125,6 +127,9 @@ class Database:
                     f"the folder {self._file.parent} can't be made ({error.strerror}); "
                     "name a folder that this user may write to"
                 ) from error
+            with suppress(OSError):  # it is there already; or what SQLite says of it counts
+                # what people said to the bot is for this user's eyes
+                os.close(os.open(self._file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         with translated(self.name):
             if self._file is not None:
                 self._use_write_ahead_log()

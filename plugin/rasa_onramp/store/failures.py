@@ -8,6 +8,7 @@ from typing import Iterator
 from sqlalchemy import exc
 
 from rasa_onramp.errors import StoreError, StoreUnavailable
+from rasa_onramp.store.cells import BadCell
 from rasa_onramp.store.connect import WAIT_SECONDS
 
 __all__ = ["first_line", "not_initialised", "translated"]
@@ -20,6 +21,16 @@ def translated(store: str) -> Iterator[None]:
         yield
     except exc.SQLAlchemyError as error:
         raise _explain(error, store) from error
+    except (UnicodeError, OverflowError) as error:  # drivers raise these as they are
+        raise StoreError(
+            f"the store at {store} can't look for what no database holds ({type(error).__name__}: "
+            f"halves of surrogate pairs, numbers of more than 64 bits); check what is asked for"
+        ) from error
+    except BadCell as error:
+        raise StoreError(
+            f"the store at {store} holds {error}; another program wrote it: restore a backup, or "
+            "delete what it belongs to and import or adapt anew"
+        ) from error
 
 
 def not_initialised(store: str) -> StoreUnavailable:

@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-from typing import Any, Optional
-
 import sqlalchemy as sa
+
+from rasa_onramp.store.cells import UtcDateTime, Weights
 
 __all__ = [
     "JOB_STATES",
@@ -45,23 +44,6 @@ JOB_STATES = ("queued", "running", "done", "failed")
 UNFINISHED = JOB_STATES[:2]
 #: Alembic's table, under a name of ours: the database may have another program's as well.
 VERSION_TABLE = "onramp_version"
-
-
-class UtcDateTime(sa.types.TypeDecorator):
-    """A moment in time, always read back with UTC as its zone (SQLite keeps no zones)."""
-
-    impl = sa.DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: Optional[datetime], dialect: Any) -> Optional[datetime]:
-        return None if value is None else value.astimezone(timezone.utc)
-
-    def process_result_value(self, value: Optional[datetime], dialect: Any) -> Optional[datetime]:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            return value.replace(tzinfo=timezone.utc)
-        return value.astimezone(timezone.utc)
 
 
 metadata = sa.MetaData()
@@ -141,7 +123,7 @@ adapters = sa.Table(
     metadata,
     sa.Column("domain", sa.String, nullable=False),
     sa.Column("version", sa.Integer, nullable=False, autoincrement=False),
-    sa.Column("weights", sa.LargeBinary, nullable=False),
+    sa.Column("weights", Weights, nullable=False),
     sa.Column("digest", sa.String(64), nullable=False),
     sa.Column("support_digest", sa.String, nullable=False),
     sa.Column("checkpoint_digest", sa.String, nullable=False),
@@ -150,7 +132,7 @@ adapters = sa.Table(
     sa.Column("reply_digest", sa.String(64)),
     sa.Column("reply_checkpoint_digest", sa.String),
     # Last, because SQLite reads through all that stands before a value; about 10 MB.
-    sa.Column("reply_weights", sa.LargeBinary),
+    sa.Column("reply_weights", Weights),
     sa.PrimaryKeyConstraint("domain", "version", name="pk_adapters"),
     sa.ForeignKeyConstraint(
         ["domain"], ["domains.name"], name="fk_adapters_domain", ondelete="CASCADE"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Optional, Union
+from typing import Mapping, Optional, Union
 
 import torch
 
@@ -54,6 +54,7 @@ def load_tracker(
         raise CheckpointError(f"{folder} lacks {_TOKENIZER}; {mend}")
     try:
         sizes = EncoderConfig(**config["encoder"])
+        _check_sizes(sizes, parts.get("encoder", {}))
         encoder = Encoder(sizes)
         encoder.load_state_dict(parts.get("encoder", {}))
         tokens = Tokens.from_file(folder / _TOKENIZER)
@@ -72,3 +73,21 @@ def load_tracker(
         digest=config["sha256"],
         card=config.get("card", {}),
     ).to(device)
+
+
+def _check_sizes(sizes: EncoderConfig, tensors: Mapping[str, torch.Tensor]) -> None:
+    """That the tensors are of these sizes, before memory is taken for them. Raises ValueError."""
+    words, wide = tensors["embeddings.word_embeddings.weight"].shape
+    layers = {name.split(".")[2] for name in tensors if name.startswith("encoder.layer.")}
+    inner = tensors["encoder.layer.0.intermediate.dense.weight"].shape[0] if layers else 0
+    found = {
+        "vocab_size": words,
+        "hidden_size": wide,
+        "num_hidden_layers": len(layers),
+        "intermediate_size": inner,
+        "max_position_embeddings": len(tensors["embeddings.position_embeddings.weight"]),
+        "type_vocab_size": len(tensors["embeddings.token_type_embeddings.weight"]),
+    }
+    for name, size in found.items():
+        if getattr(sizes, name) != size:
+            raise ValueError(f"{name} is {getattr(sizes, name)!r}, but the tensors make it {size}")
