@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from http.client import HTTPException
 from typing import Any, Dict, Tuple
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
@@ -59,14 +60,16 @@ def post(call: Call, *, timeout: float = DEFAULT_TIMEOUT) -> Tuple[Dict[str, str
     except HTTPError as error:
         error.close()
         raise ActionFailed(f"{where} answered with HTTP {error.code}; see its log") from None
-    except (TimeoutError, URLError, OSError) as error:
-        reason = getattr(error, "reason", error)
+    except (TimeoutError, URLError, OSError, HTTPException, UnicodeError) as error:
+        # an exception of HTTP itself may quote the URL with its query
+        reason: Any = type(error).__name__ if isinstance(error, HTTPException) else error
+        reason = getattr(reason, "reason", reason)
         if isinstance(reason, TimeoutError) or "timed out" in str(reason):
             raise ActionFailed(f"{where} gave no answer within {timeout:g} s") from None
         raise ActionFailed(f"{where} can't be reached ({reason}); is it running?") from None
     try:
         return as_rows(json.loads(content))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ActionFailed(f"{where} answered with something that isn't JSON") from None
     except ActionFailed as error:
         raise ActionFailed(f"{where}: {error}") from None
@@ -92,7 +95,8 @@ def _checked(url: str) -> str:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise ActionFailed(f"the URL {url!r} can't be read; mend it in the schema") from None
+        # not repeated: it may hold a password
+        raise ActionFailed("the action's URL can't be read; mend it in the schema") from None
     if parts.scheme not in ("http", "https") or not host:
         raise ActionFailed("the action's URL isn't http:// or https://; mend it in the schema")
     name = host if port is None else f"{host}:{port}"

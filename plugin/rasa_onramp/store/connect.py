@@ -6,7 +6,7 @@ import json
 import os
 import weakref
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, Dict, Optional, Tuple, Union
 
 import sqlalchemy as sa
 from sqlalchemy import event, exc
@@ -27,6 +27,7 @@ __all__ = [
     "shown",
     "sqlite_file",
     "sqlite_url",
+    "without_secrets",
 ]
 
 URL_VARIABLE = "RASA_ONRAMP_DATABASE_URL"
@@ -109,8 +110,20 @@ def shown(url: URL) -> str:
     if path is not None:
         return str(path)
     # libpq also takes the password, and the file it stands in, as a query parameter.
-    query = {key: "***" if "pass" in key.lower() else value for key, value in url.query.items()}
+    query = {key: "***" if _is_secret(key) else value for key, value in url.query.items()}
     return url.set(query=query).render_as_string(hide_password=True)
+
+
+def without_secrets(url: URL) -> Tuple[URL, Dict[str, Any]]:
+    """`url` without those of its query parameters that are secrets, and these, for `connect_args`:
+    SQLAlchemy masks a password in a URL's usual place only.
+    """
+    secrets = {key: value for key, value in url.query.items() if _is_secret(key)}
+    return url.difference_update_query(secrets), secrets
+
+
+def _is_secret(parameter: str) -> bool:
+    return "pass" in parameter.lower()
 
 
 def make_engine(url: URL) -> Engine:
@@ -137,11 +150,12 @@ def make_engine(url: URL) -> Engine:
 
 def _postgresql(url: URL, options: Any) -> Engine:
     connect = {"connect_timeout": CONNECT_SECONDS, "application_name": "rasa-onramp"}
+    url, secrets = without_secrets(url)
     engine = sa.create_engine(
         url,
         pool_pre_ping=True,  # a connection that a server's restart cut is replaced before its use
         client_encoding="utf8",
-        connect_args={key: value for key, value in connect.items() if key not in url.query},
+        connect_args={**{k: v for k, v in connect.items() if k not in url.query}, **secrets},
         **options,
     )
     if hasattr(os, "register_at_fork"):
@@ -190,8 +204,8 @@ def _sqlite(url: URL, options: Any) -> Engine:
 
 
 def _loads(text: str) -> Any:
-    # Text that isn't JSON goes on as text: serialise.py refuses it with the row's name.
+    # What isn't JSON goes on as it is: serialise.py refuses it with the row's name.
     try:
         return json.loads(text)
-    except ValueError:
+    except (TypeError, ValueError, RecursionError):
         return text

@@ -14,7 +14,7 @@ from sqlalchemy import exc
 from sqlalchemy.engine import Engine, Row
 
 from rasa_onramp.errors import ConfigError, StoreUnavailable
-from rasa_onramp.store.connect import parse_any_url, shown, sqlite_file
+from rasa_onramp.store.connect import parse_any_url, shown, sqlite_file, without_secrets
 from rasa_onramp.store.failures import first_line
 
 __all__ = ["RasaEvents"]
@@ -42,7 +42,10 @@ class RasaEvents:
         self.name = shown(parsed)
         self._file = sqlite_file(parsed)
         try:
-            engine = sa.create_engine(parsed, future=True, hide_parameters=True)
+            parsed, secrets = without_secrets(parsed)
+            engine = sa.create_engine(
+                parsed, future=True, hide_parameters=True, connect_args=secrets
+            )
         except (exc.ArgumentError, ImportError) as error:
             raise ConfigError(
                 f"no driver for databases of kind {parsed.drivername!r} is installed; install the "
