@@ -174,7 +174,7 @@ def test_parts_that_do_not_fit_are_refused(
 ) -> None:
     path = tmp_path / "episodes.npz"
     write_episodes(path, episodes)
-    with numpy.load(str(path)) as file:
+    with numpy.load(str(path), allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     cut = max(1, len(arrays[part]) // 2)
     numpy.savez(str(path), **{**arrays, part: arrays[part][:cut]})

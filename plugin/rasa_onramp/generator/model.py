@@ -104,6 +104,8 @@ class ReplyModel:
                 str(folder),
                 attn_implementation=attention,
                 local_files_only=True,
+                use_safetensors=True,  # no pickles
+                trust_remote_code=False,  # no Python that comes with a model
                 **{_dtype_name(transformers.__version__): torch.bfloat16},
             )
         except Exception as error:  # transformers raises of every kind

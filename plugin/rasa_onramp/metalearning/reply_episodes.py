@@ -144,7 +144,7 @@ def write_episodes(path: Union[str, Path], episodes: Sequence[ReplyEpisode]) -> 
 def read_episodes(path: Union[str, Path]) -> ReplyEpisodes:
     """Read what `write_episodes` wrote. Raises FormatError."""
     try:
-        with Path(path).open("rb") as data, numpy.load(data) as file:
+        with Path(path).open("rb") as data, numpy.load(data, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         ends = numpy.cumsum(arrays["lengths"])
         total = int(ends[-1])
