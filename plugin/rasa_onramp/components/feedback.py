@@ -25,6 +25,7 @@ from rasa_onramp.components.refusals import Refused, read_body
 from rasa_onramp.components.sessions import reply_in
 from rasa_onramp.components.tokens import Token
 from rasa_onramp.errors import NotFound, OnrampError, StoreError, StoreUnavailable
+from rasa_onramp.formats.wording import UNSTORABLE, quote
 from rasa_onramp.logs import logger_for
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.correction import corrected
@@ -86,14 +87,16 @@ def _content(body: bytes) -> Mapping[str, Any]:
         raise _bad("the body isn't a JSON object; send one")
     unknown = sorted(set(said) - set(_KEYS))
     if unknown:
-        raise _bad(f"there is no key {unknown[0]!r}; the keys are {', '.join(_KEYS)}")
+        raise _bad(f"there is no key {quote(unknown[0])}; the keys are {', '.join(_KEYS)}")
     for key in _KEYS[:4]:
         if not isinstance(said.get(key), (str, type(None))):
             raise _bad(f"{key!r} isn't text; make it one")
+        if UNSTORABLE.search(said.get(key) or ""):
+            raise _bad(f"{key!r} has a NUL or half of a surrogate pair in it; remove it")
     if not said.get("conversation"):
         raise _bad("'conversation' is missing; give the sender's id")
     if said.get("thumb") not in (None, *THUMBS):
-        raise _bad(f"'thumb' is {said['thumb']!r}; make it one of {', '.join(THUMBS)}")
+        raise _bad(f"'thumb' is {quote(said['thumb'])}; make it one of {', '.join(THUMBS)}")
     if all(said.get(key) is None for key in _KEYS[2:]):
         raise _bad(f"it says nothing; give one of {', '.join(_KEYS[2:])}")
     return said

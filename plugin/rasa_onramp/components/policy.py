@@ -30,6 +30,7 @@ from rasa_onramp.components.sessions import (
     payload_in,
     session_before_message,
     since_message,
+    text_of,
     was_executed,
 )
 from rasa_onramp.components.settings import check_keys, refuse
@@ -185,7 +186,7 @@ def _payload(tracker: DialogueStateTracker, message: UserUttered) -> Optional[Ma
         return None
     engine = runtime.engine()
     session = session_before_message(tracker, engine)
-    understood = engine.understand(session, message.text or "")
+    understood = engine.understand(session, text_of(message))
     return payload_of(understood, session) if understood.domain is not None else None
 
 

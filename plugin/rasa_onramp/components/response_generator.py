@@ -32,6 +32,7 @@ from rasa_onramp.components.sessions import (
     payload_in,
     session_before_message,
     since_message,
+    text_of,
     was_executed,
 )
 from rasa_onramp.components.turn_log import REPHRASED, note_rephrasing, note_reply
@@ -162,7 +163,7 @@ def _rephrased(template: str, tracker: DialogueStateTracker) -> Optional[str]:
         writer = runtime.engine().writer
         if writer is None:
             return None
-        return writer.rephrase(template, message.text or "", exchanged(tracker))
+        return writer.rephrase(template, text_of(message), exchanged(tracker))
     except Exception as error:
         runtime.abstain("rephrasing", error)
         return None
@@ -201,7 +202,7 @@ def _reply(
             said = f"no results of {called}; saying so"
             logger.error("onramp.call.failed", event_info=said, call=called)
             return None, reply_metadata(Turn("system", ""), domain, None)
-    reply = engine.reply(session, message.text or "", understood, results)
+    reply = engine.reply(session, text_of(message), understood, results)
     if reply.source != WRITTEN and not reply.because:
         reply = replace(reply, because="no_model" if engine.writer is None else "not_adapted")
     turn = engine.system_turn(reply, understood, results)

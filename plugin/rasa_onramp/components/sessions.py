@@ -27,7 +27,7 @@ from rasa_onramp.components.payload import (
 )
 from rasa_onramp.dialogue import Turn
 from rasa_onramp.runtime.conversation import Engine
-from rasa_onramp.runtime.session import Session
+from rasa_onramp.runtime.session import LONGEST, Session
 from rasa_onramp.runtime.understanding import Understanding
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "session_before_message",
     "session_of",
     "since_message",
+    "text_of",
     "was_executed",
 ]
 
@@ -83,13 +84,19 @@ def last_message(tracker: DialogueStateTracker) -> Optional[UserUttered]:
     return event if text and text.strip() and not text.startswith(_COMMAND) else None
 
 
+def text_of(message: UserUttered) -> str:
+    """What of a message counts: its first characters."""
+    return (message.text or "")[:LONGEST]
+
+
 def exchanged(tracker: DialogueStateTracker) -> List[Tuple[str, str]]:
     """Messages before the last one, each with the bot's first answer to it; oldest first."""
     pairs: List[Tuple[str, str]] = []
     waiting: Optional[str] = None
     for event in _before_message(tracker):
         if isinstance(event, UserUttered):
-            waiting = event.text if event.text and not event.text.startswith(_COMMAND) else None
+            text = text_of(event)
+            waiting = text if text and not text.startswith(_COMMAND) else None
         elif isinstance(event, BotUttered) and event.text and waiting is not None:
             pairs.append((waiting, event.text))
             waiting = None
@@ -183,7 +190,7 @@ def _session(events: Sequence[Event], tracker: DialogueStateTracker, engine: Eng
     waiting: Optional[Tuple[str, Understanding]] = None
     for event in events:
         if isinstance(event, UserUttered):
-            text = event.text or ""
+            text = text_of(event)
             if not text.strip() or text.startswith(_COMMAND):
                 continue
             payload = payload_in(event)

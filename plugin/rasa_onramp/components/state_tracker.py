@@ -41,6 +41,7 @@ from rasa_onramp.provenance import STAMP, code_digest
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.domain_index import DomainIndex
 from rasa_onramp.runtime.router import BotView
+from rasa_onramp.runtime.session import LONGEST
 from rasa_onramp.runtime.telemetry import Stopwatch
 from rasa_onramp.runtime.understanding import Understanding
 
@@ -146,8 +147,8 @@ class OnrampStateTracker(GraphComponent, EntityExtractorMixin):
         tracker: Optional[DialogueStateTracker],
         model: Optional[OnrampRuntime],
     ) -> None:
-        text = message.get(TEXT)
-        if model is None or not text or not text.strip() or text.startswith("/"):
+        text = (message.get(TEXT) or "")[:LONGEST]
+        if model is None or not text.strip() or text.startswith("/"):
             message.set(KEY, abstention("command"), add_to_output=True)
             return
         if tracker is None:

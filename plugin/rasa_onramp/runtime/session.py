@@ -7,7 +7,19 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from rasa_onramp.dialogue import Span, State, Turn, joined
 
-__all__ = ["Said", "Session", "span_from_json", "span_to_json", "state_from_json", "state_to_json"]
+__all__ = [
+    "LONGEST",
+    "Said",
+    "Session",
+    "span_from_json",
+    "span_to_json",
+    "state_from_json",
+    "state_to_json",
+]
+
+#: Characters of a message that count. The tracker looks at its first 128 tokens anyway; what reads
+#: or remembers a message must not take the longer, nor keep the more, the longer users make it.
+LONGEST = 4000
 
 
 @dataclass(frozen=True)
