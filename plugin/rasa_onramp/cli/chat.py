@@ -18,6 +18,7 @@ from rasa_onramp.cli.options import (
 )
 from rasa_onramp.cli.terminal import read_line
 from rasa_onramp.errors import ConfigError
+from rasa_onramp.formats.wording import visible
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.domain_index import Crowd
 from rasa_onramp.runtime.router import Route, Router
@@ -112,11 +113,11 @@ def chat(engine: Engine, answer: Answerer) -> None:
             for line in understanding_lines(outcome.understanding):
                 _show(line)
             reply = outcome.reply
-            click.echo(f"bot> {reply.text if reply is not None else _UNKNOWN}")
+            click.echo(f"bot> {_UNKNOWN if reply is None else visible(reply.text)}")
 
 
 def _show(line: str) -> None:
-    click.secho(f"  {line}", fg="bright_black")
+    click.secho(f"  {visible(line)}", fg="bright_black")
 
 
 def _show_states(session: Session) -> None:

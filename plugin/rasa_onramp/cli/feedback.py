@@ -8,6 +8,7 @@ import click
 
 from rasa_onramp.cli.options import checkpoint_option, device_option, load
 from rasa_onramp.dialogue import Dialogue, State, Turn
+from rasa_onramp.formats.wording import visible
 from rasa_onramp.store import Feedback, Store, open_store
 
 __all__ = ["command"]
@@ -110,7 +111,7 @@ def list_(domain: str) -> None:
     if not found:
         click.echo(f"no feedback on {domain} yet")
     for each in found:
-        click.echo("\n".join(_lines(each)))
+        click.echo("\n".join(map(visible, _lines(each))))
 
 
 @command.command("remove")

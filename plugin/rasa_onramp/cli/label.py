@@ -13,6 +13,7 @@ from rasa_onramp.cli.options import checkpoint_option, load, threads_option
 from rasa_onramp.cli.terminal import read_line
 from rasa_onramp.dialogue import Dialogue, State, Turn
 from rasa_onramp.errors import NotFound
+from rasa_onramp.formats.wording import visible
 from rasa_onramp.runtime.adapter_cache import AdapterCache
 from rasa_onramp.store import Store, open_store
 from rasa_onramp.tracker.decoding import Prepared, TurnPrediction, track
@@ -71,7 +72,7 @@ def command(
         click.echo(_HELP)
         stored = turns = corrected = 0
         for number, dialogue in enumerate(dialogues, start=1):
-            click.echo(f"\n{dialogue.id} ({number} of {len(dialogues)})")
+            click.echo(f"\n{visible(dialogue.id)} ({number} of {len(dialogues)})")
             labelling = Labelling(schema, dialogue, partial(_guess, tracker, ready))
             verdict = _label(labelling)
             if verdict == "quit":
@@ -114,7 +115,7 @@ def _label(labelling: Labelling) -> str:
             _show_turns(labelling)
             shown = labelling.place
         for line in _proposal_lines(labelling):
-            click.secho(f"  {line}", fg="bright_black")
+            click.secho(f"  {visible(line)}", fg="bright_black")
         typed = read_line("label> ")
         if typed is None or typed.strip() == "/quit":
             return "quit"
@@ -153,7 +154,7 @@ def _show_turns(labelling: Labelling) -> None:
     while first > 0 and not turns[first - 1].is_user:
         first -= 1
     for turn in turns[first : labelling.place + 1]:
-        click.echo(f"{'you' if turn.is_user else 'bot'}> {turn.text}")
+        click.echo(f"{'you' if turn.is_user else 'bot'}> {visible(turn.text)}")
 
 
 def _proposal_lines(labelling: Labelling) -> Iterator[str]:

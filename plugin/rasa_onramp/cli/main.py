@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from importlib import import_module
@@ -14,6 +15,7 @@ import click
 
 from rasa_onramp import __version__
 from rasa_onramp.errors import OnrampError
+from rasa_onramp.formats.wording import quote, visible
 
 __all__ = ["COMMANDS", "cli", "main"]
 
@@ -41,6 +43,10 @@ COMMANDS = {
 }
 
 
+#: Characters of a complaint: some quote what they were given.
+_LONGEST = 800
+
+
 class _Commands(click.Group):
     """A group whose commands load when they are needed, and whose errors are one line."""
 
@@ -62,6 +68,9 @@ class _Commands(click.Group):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run, and exit with 0, 1 (a check failed), 2 (bad input) or 130 (interrupted)."""
         kwargs["standalone_mode"] = False
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):  # file names needn't be text that can be written
+                stream.reconfigure(errors="backslashreplace")
         try:
             code = super().main(*args, **kwargs)
         except OnrampError as error:
@@ -70,12 +79,27 @@ class _Commands(click.Group):
             code = _complain(_usage(error), error.exit_code)
         except (click.Abort, KeyboardInterrupt):
             code = _complain("interrupted", 130)
+        except OSError as error:
+            code = _refused_by_system(error)
         sys.exit(code if isinstance(code, int) else 0)
 
 
 def _complain(text: str, code: int) -> int:
-    click.echo(f"rasa-onramp: {' '.join(text.split())}", err=True)
+    line = visible(" ".join(text.split()))
+    if len(line) > _LONGEST:  # what is wrong stands first, the mend last
+        line = f"{line[: _LONGEST - 300]} … {line[-250:]}"
+    click.echo(f"rasa-onramp: {line}", err=True)
     return code
+
+
+def _refused_by_system(error: OSError) -> int:
+    """A path that no command thought of; or nobody reads our output any more."""
+    if error.errno == errno.EPIPE:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains when it ends
+        return 1
+    what = "" if error.filename is None else f" {quote(os.fsdecode(error.filename))}"
+    reason = error.strerror or str(error) or type(error).__name__
+    return _complain(f"the system refuses{what}: {reason}; give another path, or mend that", 2)
 
 
 def _usage(error: click.ClickException) -> str:

@@ -66,7 +66,7 @@ device_option = click.option(
     help="Where to compute: auto (a GPU where there is one), cpu, cuda, cuda:1, …",
 )
 threads_option = click.option(
-    "--threads", type=click.IntRange(1), default=None, help="CPU threads. Default: all cores."
+    "--threads", type=click.IntRange(1, 1024), default=None, help="CPU threads. Default: all cores."
 )
 jobs_option = click.option(
     "--jobs",

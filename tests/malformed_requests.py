@@ -1,0 +1,196 @@
+"""Malformed HTTP requests to our channels, in a real server.
+
+A new channel joins by an Endpoint for each of its routes, and by standing in `channels`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Iterator, List, Optional, Tuple
+from urllib.parse import urlsplit
+
+from hypothesis import strategies as st
+from rasa.core.channels.channel import InputChannel
+from rasa.shared.core.events import BotUttered, UserUttered
+from rasa.shared.core.trackers import DialogueStateTracker
+
+from channel_server import ChannelServer
+from malformed import Workplace, damaged_bytes, json_bytes
+from rasa_onramp.components import host
+from rasa_onramp.components.feedback import FeedbackInput
+from rasa_onramp.components.settings import ModelSettings
+from rasa_onramp.components.tokens import Token
+from rasa_onramp.runtime.conversation import Engine
+from rasa_onramp.store import open_store
+from rasa_onramp.tracker.encoder import SentenceEncoder
+from tiny_tracker import tiny_tracker
+from valid_input import VALID_EVENTS
+
+__all__ = ["ENDPOINTS", "Endpoint", "Served", "requests_to", "serving"]
+
+TOKEN = "a token of 16 characters or more"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A route of ours, and valid `bodies` for it."""
+
+    method: str
+    path: str
+    bodies: Tuple[Any, ...] = ()
+
+
+ENDPOINTS = (
+    Endpoint(
+        "POST",
+        "/webhooks/onramp/feedback",
+        (
+            {"conversation": "ann", "thumb": "down", "reply": "small"},
+            {
+                "conversation": "ann",
+                "corrected_reply": "ok then",
+                "corrected_state": {
+                    "values": {"place": ["York", "york"], "size": None},
+                    "active_intent": "book",
+                    "requested_slots": ["size"],
+                },
+            },
+        ),
+    ),
+)
+
+#: What any of them may answer. 500 would be an error that nobody thought of.
+_ALLOWED = (200, 400, 401, 404, 405, 408, 411, 413, 414, 415, 417, 431)
+
+
+def channels() -> List[InputChannel]:
+    """The channels with the routes of ENDPOINTS."""
+    return [FeedbackInput(Token(TOKEN))]
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A request as bytes; `whole` says that HTTP itself is kept, so that there is an answer."""
+
+    data: bytes
+    whole: bool
+
+
+class Served:
+    """A running server, the store that it writes to, and all that went wrong in it."""
+
+    def __init__(self, place: Workplace, url: str, failures: List[str]):
+        self.place = place
+        self.failures = failures
+        parts = urlsplit(url)
+        self._address = (parts.hostname or "", parts.port or 0)
+
+    def check(self, sent: Sent) -> Optional[int]:
+        """Send a request; the status of the answer, None if there was none."""
+        status, body = self._answer(sent)
+        assert self.failures == []
+        if status is None:
+            assert not sent.whole
+        else:
+            assert status in _ALLOWED, (status, body)
+        if body.startswith(b"{"):
+            said = json.loads(body)
+            if "error" in said and set(said) == {"error"}:
+                assert said["error"].isprintable(), said
+                assert len(said["error"]) < 1000, said
+        if status == 200:
+            self.place.restore()
+        assert self.place.unchanged()
+        return status
+
+    def _answer(self, sent: Sent) -> Tuple[Optional[int], bytes]:
+        # one that isn't whole may keep the server waiting for more
+        with socket.create_connection(self._address, timeout=30 if sent.whole else 1) as connection:
+            try:
+                connection.sendall(sent.data)
+                parts = list(iter(lambda: connection.recv(65536), b""))
+            except (ConnectionError, socket.timeout):  # it hung up, or goes on waiting
+                return None, b""
+        head, _, body = b"".join(parts).partition(b"\r\n\r\n")
+        words = head.split(b" ", 2)
+        if len(words) < 2 or not words[1].isdigit():
+            return None, b""
+        return int(words[1]), body
+
+
+class _Failures(logging.Handler):
+    """Keeps what was logged with a traceback."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.found: List[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info and record.exc_info[0] is not None:
+            self.found.append(f"{record.name}: {record.getMessage()} {record.exc_info[1]!r}")
+
+
+@contextmanager
+def serving(place: Workplace) -> Iterator[Served]:
+    """The channels, serving the workplace's store; in the conversation `ann` we said something."""
+    handler = _Failures()
+    loggers = [logging.getLogger(name) for name in ("", "sanic.error", "sanic.root")]
+    for logger in loggers:
+        logger.addHandler(handler)
+    runtime = host.runtime_for(ModelSettings(replies=False))
+    with open_store(f"sqlite:///{place.store}") as store:
+        runtime._engine = Engine(store, tiny_tracker(), SentenceEncoder.load().embed)
+        server = ChannelServer(channels())
+        try:
+            said = DialogueStateTracker("ann", [])
+            user, bot = VALID_EVENTS[-2:]
+            said.update(UserUttered(user["text"], {"name": "x"}, parse_data=user["parse_data"]))
+            said.update(BotUttered(bot["text"], metadata=bot["metadata"]))
+            server.save(said)
+            yield Served(place, server.url, handler.found)
+        finally:
+            server.close()
+            host._current.clear()
+            for logger in loggers:
+                logger.removeHandler(handler)
+
+
+_HEADERS = st.sampled_from(
+    (
+        *("Content-Type: text/plain", "Content-Type: application/json; charset=utf-7"),
+        *("Content-Length: -1", "Content-Length: 9999999999999", "Content-Length: x"),
+        *("Transfer-Encoding: chunked", "Transfer-Encoding: gzip", "Content-Encoding: gzip"),
+        *("Expect: 100-continue", "Expect: x", "Upgrade: websocket", "Cookie: " + "a" * 9000),
+        *("Authorization: Bearer", "Authorization: Basic \xff", "Authorization: Bearer x", "Host:"),
+        *("X" * 20_000 + ": y", ": y", "no colon", "X-Forwarded-For: ' OR 1=1 --", "Origin: evil"),
+    )
+)
+
+
+@st.composite
+def requests_to(draw: st.DrawFn, endpoint: Endpoint) -> Sent:
+    """A request that is wrong somewhere: in its body, its method, path or headers, or in its very
+    bytes.
+    """
+    valid = draw(st.sampled_from(endpoint.bodies)) if endpoint.bodies else {}
+    body = json.dumps(valid).encode()
+    where = draw(st.sampled_from(("body", "body", "body", "body", "head", "bytes")))
+    method, path, headers = endpoint.method, endpoint.path, []
+    if where == "body":
+        body = draw(json_bytes(valid) | st.binary(max_size=50) | st.just(b" " * 70_000))
+    elif where == "head":
+        method = draw(st.sampled_from((method, method, "GET", "PUT", "DELETE", "HEAD", "BREW")))
+        path += draw(
+            st.sampled_from(("", "", "/", "/../feedback", "?a=%00", "%ff", ";x", "/x" * 5000))
+        )
+        headers = draw(st.lists(_HEADERS, max_size=3))
+    sent = [f"{method} {path} HTTP/1.1", "Host: localhost", f"Authorization: Bearer {TOKEN}"]
+    sent += [f"Content-Length: {len(body)}", "Connection: close", *headers, "", ""]
+    data = "\r\n".join(sent).encode("latin-1") + body
+    if where == "bytes":
+        data = draw(damaged_bytes(data))
+    return Sent(data, whole=where == "body")
