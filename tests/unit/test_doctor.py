@@ -292,6 +292,19 @@ def test_domains_that_lack_something(url: str, subject: Subject, tracker_folder:
     assert len(lines) == 2
 
 
+def test_a_job_that_failed(url: str, subject: Subject, tracker_folder: Path) -> None:
+    with open_store(url) as store:
+        store.upgrade()
+        store.dialogues.import_corpus(corpus_of(TABLES))
+        add_adapter(store, TABLES.name, tracker_folder)
+        store.jobs.enqueue(TABLES.name, asked_by="test")
+        lease = store.jobs.claim("me")
+        assert lease is not None
+        store.jobs.fail(lease, "no room")
+    found = only(partial(store_findings, subject), "warning")
+    assert found == "warning jobs: failed: table_booking; `rasa-onramp jobs list` says why"
+
+
 def test_adapters_that_cannot_be_used(url: str, subject: Subject, tracker_folder: Path) -> None:
     with open_store(url) as store:
         store.upgrade()

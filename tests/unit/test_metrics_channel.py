@@ -128,6 +128,25 @@ def test_what_happens_is_told(world: World) -> None:
     assert build[1:] == ("small", "retrieved", __version__)
 
 
+def test_jobs_are_told_by_their_state(world: World) -> None:
+    jobs = world.engine.store.jobs
+
+    def told() -> Dict[str, float]:
+        found = world.told()
+        return {key[1]: n for key, n in found.items() if key[0] == "rasa_onramp_jobs" and n}
+
+    assert told() == {}
+    jobs.enqueue(TABLES.name, asked_by="test")
+    assert told() == {"queued": 1}
+    lease = jobs.claim("me", seconds=60)
+    assert lease is not None and told() == {"running": 1}
+    jobs.fail(lease, "no room")
+    assert told() == {"failed": 1}
+    jobs.enqueue(TABLES.name, asked_by="test")
+    assert jobs.claim("me", seconds=0) is not None
+    assert told() == {"lapsed": 1}
+
+
 def test_a_store_that_is_away_is_counted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_store("sqlite:////nowhere/onramp.db") as away:
         monkeypatch.setattr(world.engine.catalogue, "_store", away)
@@ -135,6 +154,7 @@ def test_a_store_that_is_away_is_counted(world: World, monkeypatch: pytest.Monke
         assert world.say(FRIDAY) == "unavailable"
         told = world.told()
     assert told["rasa_onramp_failures_total", "StoreUnavailable"] == 1
+    assert ("rasa_onramp_jobs", "failed") not in told
     assert told["rasa_onramp_turns_total", "abstained", "", "unavailable"] == 1
     assert told["rasa_onramp_ready",] == 0
 

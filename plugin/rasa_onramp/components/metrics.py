@@ -21,7 +21,7 @@ from sanic.response import HTTPResponse, raw
 from rasa_onramp.components.host import current_runtime
 from rasa_onramp.components.refusals import Refused
 from rasa_onramp.components.tokens import Token
-from rasa_onramp.runtime.gauges import engine_gauges
+from rasa_onramp.runtime.gauges import engine_gauges, job_gauges
 from rasa_onramp.runtime.telemetry import exposition, lacking
 
 __all__ = ["MetricsInput"]
@@ -83,4 +83,7 @@ async def _told(accept: str) -> HTTPResponse:
 
 def _gauges() -> Iterator[Any]:
     runtime = current_runtime()
-    return engine_gauges(None if runtime is None else runtime.opened)
+    engine = None if runtime is None else runtime.opened
+    yield from engine_gauges(engine)
+    if engine is not None and engine.catalogue.reachable:  # no scrape waits for one that is down
+        yield from job_gauges(engine.store)

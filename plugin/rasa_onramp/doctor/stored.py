@@ -33,6 +33,7 @@ def store_findings(subject: Subject, progress: bool = False) -> Iterator[Finding
             yield warning("domains", "there are none; `rasa-onramp import` adds some")
             return
         yield from _domains(summaries)
+        yield from _jobs(store)
         yield from _adapters(store, summaries, subject, progress)
 
 
@@ -58,6 +59,12 @@ def _domains(summaries: Tuple[DomainSummary, ...]) -> Iterator[Finding]:
             "domains",
             f"changed since their version was made: {some(stale)}; `rasa-onramp adapt --all`",
         )
+
+
+def _jobs(store: Store) -> Iterator[Finding]:
+    failed = [job.domain for job in store.jobs.newest() if job.state == "failed"]
+    if failed:
+        yield warning("jobs", f"failed: {some(failed)}; `rasa-onramp jobs list` says why")
 
 
 def _adapters(

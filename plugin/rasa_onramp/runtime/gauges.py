@@ -1,21 +1,26 @@
-"""What an engine is like at this moment, for Prometheus. Nothing here asks the store."""
+"""What an engine and its store are like at this moment, for Prometheus."""
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import islice
 from typing import Any, Iterator, Optional
 
 from rasa_onramp import __version__
+from rasa_onramp.errors import StoreError
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.telemetry import MOST_DOMAINS
+from rasa_onramp.store import Store
 
-__all__ = ["engine_gauges"]
+__all__ = ["engine_gauges", "job_gauges"]
+
+#: A job is in one of these; "lapsed": running, but its owner no longer says that it lives.
+_STATES = ("queued", "running", "lapsed", "done", "failed")
 
 
 def engine_gauges(engine: Optional[Engine]) -> Iterator[Any]:
-    """The gauges of `engine`; of None, where it couldn't be opened, that it isn't ready.
-
-    Needs prometheus_client.
+    """The gauges of `engine`; of None, where it couldn't be opened, that it isn't ready. The store
+    isn't asked. Needs prometheus_client.
     """
     from prometheus_client.core import GaugeMetricFamily as Gauge
 
@@ -55,3 +60,20 @@ def engine_gauges(engine: Optional[Engine]) -> Iterator[Any]:
         "What these take, with their encoded schemas.",
         value=engine.adapters.kept.bytes,
     )
+
+
+def job_gauges(store: Store) -> Iterator[Any]:
+    """What became of each domain's newest job; none where the store doesn't answer. One query.
+
+    Needs prometheus_client.
+    """
+    from prometheus_client.core import GaugeMetricFamily as Gauge
+
+    try:
+        found = Counter("lapsed" if job.lapsed else job.state for job in store.jobs.newest())
+    except StoreError:  # which rasa_onramp_ready tells of
+        return
+    jobs = Gauge("rasa_onramp_jobs", "Domains by the state of their newest job.", labels=["state"])
+    for state in _STATES:
+        jobs.add_metric([state], float(found[state]))
+    yield jobs
