@@ -80,7 +80,9 @@ def defaults(results: Sequence[Results]) -> str:
     told = ", ".join(f"`{name}` {value}" for name, value in json.loads(default).items())
     rows = [f"The default: {told}.", ""]
     for found in results:
-        line = _lines(found)["default"]
+        line = _lines(found).get("default")
+        if line is None:
+            continue
         services = ", ".join(f"`{name}`" for name in sorted({r["service"] for r in found["runs"]}))
         rows.append(
             f"- {_corpus(found)} (`{found['settings']['data']}`): {line['support_sets']} support "

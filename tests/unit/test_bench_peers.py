@@ -277,7 +277,8 @@ def test_what_is_measured_is_added_to_the_file(
 ) -> None:
     any_will_do = dict.fromkeys(("seating", "guest_name"), "dontcare")
     intents = tuple(replace(intent, optional_slots=any_will_do) for intent in CAFE.intents)
-    write_yaml(tmp_path / "cafe.yml", replace(CAFE, name="cafe", intents=intents), bookings(4))
+    schema = replace(CAFE, name="cafe", intents=intents)
+    write_yaml(tmp_path / "cafe.yml", schema, bookings(4, "cafe"))
     out = tmp_path / "peers.json"
     taken = []
 
