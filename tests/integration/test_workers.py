@@ -82,7 +82,7 @@ def test_the_job_of_a_killed_worker_is_taken_over_and_that_of_a_stopped_one_give
     store.dialogues.import_corpus(domains(1))
     store.jobs.enqueue(NAME, asked_by="person", inner_steps=MANY)
     options = ("worker", "--no-replies", "--poll", "0.1", "--checkpoint", checkpoint)
-    with running(postgres_url, logs, *options, "--lease", "1.5") as first:
+    with running(postgres_url, logs, *options, "--lease", "4") as first:
         wait_for(lambda: bool(newest(store, NAME).step), seconds=60)
         with running(postgres_url, logs, *options) as second:
             wait_for(lambda: "started" in second.said(), seconds=60)

@@ -14,7 +14,7 @@ from rasa_onramp.dialogue import Corpus
 from rasa_onramp.errors import CheckpointError, LeaseError, StoreUnavailable
 from rasa_onramp.onboarding import Watch, Worker, adapt, adapt_at_once, attempt
 from rasa_onramp.onboarding.heartbeat import Heartbeat
-from rasa_onramp.store import ATTEMPTS, Store, open_store
+from rasa_onramp.store import ATTEMPTS, Lease, Store, open_store
 from rasa_onramp.tracker.model import StateTracker
 from tiny_tracker import booking, corpus, tiny_tracker
 
@@ -289,6 +289,29 @@ def test_a_heartbeat_keeps_a_short_lease_and_tells_how_far_it_is(store: Store) -
         assert (job.step, job.total, job.loss) == (3, 8, 0.5)
     time.sleep(0.5)
     assert store.jobs.claim("second") is not None
+
+
+def test_progress_is_stored_about_once_a_second(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.jobs.enqueue(ONE, asked_by="person")
+    lease = store.jobs.claim("me")
+    assert lease is not None
+    beat = store.jobs.beat
+    stored: List[Dict[str, Any]] = []
+
+    def noted(lease: Lease, **progress: Any) -> None:
+        stored.append(progress)
+        beat(lease, **progress)
+
+    monkeypatch.setattr(store.jobs, "beat", noted)
+    began = time.monotonic()
+    with Heartbeat(store, lease) as heartbeat:
+        while time.monotonic() < began + 1.5:
+            heartbeat.step(len(stored) + 1, 8, 0.5)
+            time.sleep(0.001)
+    assert stored[0] == {"step": 1, "total": 8, "loss": 0.5}
+    assert len(stored) <= time.monotonic() - began
 
 
 def test_a_heartbeat_outlives_a_store_that_is_away(

@@ -222,6 +222,7 @@ def _adapted(
 
 
 def _ended(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one mustn't end the giving up
     raise SystemExit
 
 
