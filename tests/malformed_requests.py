@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import logging
 import socket
-from contextlib import contextmanager
+import traceback
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Iterator, List, Optional, Tuple
 from urllib.parse import urlsplit
@@ -92,11 +93,14 @@ class Served:
     def check(self, sent: Sent) -> Optional[int]:
         """Send a request; the status of the answer, None if there was none."""
         status, body = self._answer(sent)
-        assert self.failures == []
+        failed = list(self.failures)
+        self.failures.clear()
+        assert failed == []
         if status is None:
             assert not sent.whole
         else:
-            assert status in _ALLOWED, (status, body)
+            # Sanic itself answers 500 to some bytes that are no HTTP
+            assert status in _ALLOWED or (status == 500 and not sent.whole), (status, body)
         if body.startswith(b"{"):
             said = json.loads(body)
             if "error" in said and set(said) == {"error"}:
@@ -110,12 +114,14 @@ class Served:
     def _answer(self, sent: Sent) -> Tuple[Optional[int], bytes]:
         # one that isn't whole may keep the server waiting for more
         with socket.create_connection(self._address, timeout=30 if sent.whole else 1) as connection:
-            try:
+            parts: List[bytes] = []
+            with suppress(ConnectionError, socket.timeout):  # it hung up, or goes on waiting
                 connection.sendall(sent.data)
-                parts = list(iter(lambda: connection.recv(65536), b""))
-            except (ConnectionError, socket.timeout):  # it hung up, or goes on waiting
-                return None, b""
-        head, _, body = b"".join(parts).partition(b"\r\n\r\n")
+                parts.extend(iter(lambda: connection.recv(65536), b""))
+        answer = b"".join(parts)
+        if answer.startswith(b"HTTP/1.1 100 "):  # "go on", as `Expect` asks for
+            answer = answer.partition(b"\r\n\r\n")[2]
+        head, _, body = answer.partition(b"\r\n\r\n")
         words = head.split(b" ", 2)
         if len(words) < 2 or not words[1].isdigit():
             return None, b""
@@ -123,15 +129,18 @@ class Served:
 
 
 class _Failures(logging.Handler):
-    """Keeps what was logged with a traceback."""
+    """Keeps what was logged with a traceback that leads through our code; what Sanic makes of bytes
+    that are no HTTP never comes that far.
+    """
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
         self.found: List[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.exc_info and record.exc_info[0] is not None:
-            self.found.append(f"{record.name}: {record.getMessage()} {record.exc_info[1]!r}")
+        trace = record.exc_info[2] if record.exc_info else None
+        if any("rasa_onramp" in frame.filename for frame in traceback.extract_tb(trace)):
+            self.found.append(f"{record.name}: {record.getMessage()} {record.exc_info!r}")
 
 
 @contextmanager
