@@ -17,11 +17,11 @@ from torch import Tensor
 
 __all__ = ["GROUPED_FROM", "Shortlist"]
 
-#: From how many domains on groups are faster than one product (bench/capacity.py measures it).
-GROUPED_FROM = 8192
+#: From how many domains on groups are faster than one product (bench/routing_scale.py measures it).
+GROUPED_FROM = 16384
 
 #: Domains found for each likeness, and groups looked into for each.
-_KEPT, _PROBED = 64, 24
+_KEPT, _PROBED = 64, 40
 
 _ROUNDS = 6  # of k-means; more change little
 _SAMPLE = 64  # domains a group that k-means sees
