@@ -1,7 +1,7 @@
 """What adapting costs in time, memory and arithmetic, and what many domains cost.
 
     python bench/cost.py --json bench/results/cost.json
-    python bench/cost_table.py --write
+    python bench/figures.py --write                    # puts them into docs/cost.md
     python bench/cost.py --only adapting --profile     # where the time goes
 
 `steps`, `support`: a run of inner steps against their number (on five dialogues) and against the
