@@ -21,8 +21,17 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from .errors import ConfigError, FormatError
 from .yaml_edit import YamlFile
 
-__all__ = ["BotEdits", "FileEdit", "component_entries", "plan_edits"]
+__all__ = [
+    "MODEL",
+    "POLICY",
+    "TRACKER",
+    "BotEdits",
+    "FileEdit",
+    "component_entries",
+    "plan_edits",
+]
 
+#: The classes that a bot's files name.
 MODEL = "rasa_onramp.components.OnrampModel"
 TRACKER = "rasa_onramp.components.OnrampStateTracker"
 POLICY = "rasa_onramp.components.OnrampPolicy"
