@@ -12,7 +12,8 @@ import pytest
 
 from command_line import invoke, spawn
 from rasa_onramp.actions.calls import Call
-from rasa_onramp.cli.chat_calls import answerer, parse_row
+from rasa_onramp.actions.written_rows import parse_row, parse_rows
+from rasa_onramp.cli.chat_calls import answerer
 from rasa_onramp.cli.chat_view import call_line, rows_line, state_lines, understanding_lines
 from rasa_onramp.dialogue import State
 from rasa_onramp.runtime.router import Route
@@ -150,6 +151,38 @@ def test_rows_as_typed(line: str, row: dict) -> None:
 def test_rows_that_are_none(line: str, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         parse_row(line, ("status", "expected_day"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "status=lost, expected_day=never\n\n  status=found\n",
+        '[{"status": "lost", "expected_day": "never"}, {"status": "found"}]',
+        '{"status": "lost", "expected_day": "never"}\nstatus=found',
+    ],
+)
+def test_rows_are_written_a_row_a_line_or_as_json(text: str) -> None:
+    found = parse_rows(text, ("status", "expected_day"))
+    assert found == [{"status": "lost", "expected_day": "never"}, {"status": "found"}]
+
+
+@pytest.mark.parametrize("text", ["", "\n ", "[]"])
+def test_no_rows_are_none_found(text: str) -> None:
+    assert parse_rows(text, ("status",)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("status=lost\nlost", "line 2: write a row as slot=value"),
+        ('[{"colour": "red"}]', "'colour' is no result of this call: status"),
+        ('["lost"]', "not a JSON array of objects"),
+        ("[" * 50_000, "not a JSON array of objects"),
+    ],
+)
+def test_rows_that_cannot_be_read(text: str, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        parse_rows(text, ("status",))
 
 
 def find_parcel(**parameters: str) -> Call:

@@ -74,6 +74,18 @@ def test_what_has_no_states_waits(store: Store, tmp_path: Path) -> None:
     assert again.out == f"{DOMAIN}: 0 dialogues added, 0 replaced, 2 unchanged\n"
 
 
+def test_a_dry_run_says_what_would_be_done(store: Store, tmp_path: Path) -> None:
+    arguments = ("import", "--schema", tmp_path / "schema.yml", tmp_path / "chats.jsonl")
+    before = store.revision()
+    done = invoke(*arguments, "--dry-run")
+    assert done.out.splitlines() == [
+        f"{DOMAIN}: 2 dialogues added, 0 replaced, 0 unchanged",
+        f"1 wait for labels: rasa-onramp label {DOMAIN}",
+        "nothing was imported: that is what it would do",
+    ]
+    assert (store.dialogues.domains(), store.revision()) == ((), before)
+
+
 def test_stories_count_at_once(store: Store, tmp_path: Path) -> None:
     done = invoke(
         *("import", "--schema", tmp_path / "schema.yml"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Mapping, Optional, Sequence
+from typing import Mapping, Optional, Sequence
 
 import click
 
@@ -20,8 +20,7 @@ from rasa_onramp.cli.terminal import read_line
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.formats.wording import visible
 from rasa_onramp.runtime.conversation import Engine
-from rasa_onramp.runtime.domain_index import Crowd
-from rasa_onramp.runtime.router import Route, Router
+from rasa_onramp.runtime.one_domain import for_one_domain
 from rasa_onramp.runtime.session import Session
 from rasa_onramp.store import open_store
 
@@ -78,7 +77,7 @@ def command(
         replies = load_reply_model(reply_checkpoint) if with_replies else None
         engine = Engine.open(store, checkpoint=checkpoint, replies=replies)
         if domain is not None:
-            engine.router = _OneDomain(engine.router, domain)
+            engine = for_one_domain(engine, domain)
         default = "ask" if sys.stdin.isatty() else "support"
         chat(engine, answerer(kind or default, store, read_line))
 
@@ -127,16 +126,3 @@ def _show_states(session: Session) -> None:
         _show(f"domain  {domain}")
         for line in state_lines(state):
             _show(line)
-
-
-class _OneDomain(Router):
-    """Routes every message to one domain, by the rules of a conversation that is under way."""
-
-    def __init__(self, router: Router, domain: str):
-        self._router = router
-        self._domain = domain
-
-    def route(self, text: str, domains: Crowd, **context: Any) -> Route:
-        if self._domain not in domains:  # deleted meanwhile
-            return Route(None, reason="none")
-        return self._router.route(text, domains.only(self._domain), active=self._domain)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Collection, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Collection, Iterator, List, Optional, Sequence
 
 from rasa_onramp.dialogue import Corpus, Dialogue, Schema
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.formats import read
+from rasa_onramp.formats.merging import merged
 from rasa_onramp.formats.source import check_inside
 
 if TYPE_CHECKING:  # SQL isn't loaded by what reads files only
@@ -27,28 +28,9 @@ def read_all(
 
     Raises FormatError, and ConfigError where two files disagree about a domain or a dialogue.
     """
-    schemas: Dict[str, Tuple[Schema, Path]] = {}
-    dialogues: Dict[Tuple[str, str], Tuple[Dialogue, Path]] = {}
-    for path in _files(paths, format):
-        corpus = read(path, format=format, services=services, schema=schema)
-        for found in corpus.schemas.values():
-            known, before = schemas.setdefault(found.name, (found, path))
-            if known != found:
-                raise ConfigError(
-                    f"{before} and {path} both define domain {found.name!r}, differently; "
-                    "make the schemas the same or give one file only"
-                )
-        for dialogue in corpus.dialogues:
-            key = (dialogue.domain, dialogue.id)
-            twin, before = dialogues.setdefault(key, (dialogue, path))
-            if twin != dialogue:
-                raise ConfigError(
-                    f"{before} and {path} hold different dialogues {dialogue.id!r} of domain "
-                    f"{dialogue.domain!r}; give one of them another id"
-                )
-    return Corpus(
-        schemas={name: found for name, (found, _) in schemas.items()},
-        dialogues=tuple(dialogue for dialogue, _ in dialogues.values()),
+    return merged(
+        (path, read(path, format=format, services=services, schema=schema))
+        for path in _files(paths, format)
     )
 
 

@@ -61,6 +61,7 @@ __all__ = ["command"]
     is_flag=True,
     help="Leave sessions of a tracker store that can't be read out, and say so, rather than stop.",
 )
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and import nothing.")
 @progress_option
 def command(
     paths: Tuple[str, ...],
@@ -71,6 +72,7 @@ def command(
     check: Optional[bool],
     replace_labelled: bool,
     skip_bad: bool,
+    dry_run: bool,
     progress: Optional[bool],
 ) -> None:
     """Import dialogue files or folders (PATHS) into the store: all of them, or none.
@@ -94,7 +96,7 @@ def command(
         store.revision()  # a store that isn't there is said before any work
         schema = chosen_schema(store, schema_file, domain)
         if from_bot:
-            intake = Intake(lambda dialogue: check is not False, replace_labelled)
+            intake = Intake(lambda dialogue: check is not False, replace_labelled, dry_run)
             report = import_tracker_stores(store, paths, schema, intake, skip_bad, progress)
         else:
             corpus = read_all(paths, name, wanted, schema)
@@ -103,8 +105,12 @@ def command(
                 # conversations, unlike files with a schema, may come without any state
                 return (schema is not None and not has_states(dialogue)) if check is None else check
 
-            report = _import_corpus(store, corpus, Intake(waits, replace_labelled), progress)
+            report = _import_corpus(
+                store, corpus, Intake(waits, replace_labelled, dry_run), progress
+            )
     _show(report)
+    if dry_run:
+        click.echo("nothing was imported: that is what it would do")
 
 
 def _import_corpus(

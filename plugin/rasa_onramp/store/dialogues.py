@@ -97,7 +97,9 @@ class DialogueStore:
                 conflict(old, given[old.name], read_dialogues(connection, old.name))
             updated = tuple(schema.name for schema in before)
             changed = {*new, *updated, *taken.domains}
-            if changed:
+            if how.dry_run:
+                connection.rollback()
+            elif changed:
                 self._database.changed(connection, changed)
         return ImportReport(
             domains=tuple(given),
