@@ -28,6 +28,7 @@ COMMANDS = {
     "export": ("export", "Write domains and their dialogues as files."),
     "domains": ("domains", "List the store's domains."),
     "adapt": ("adapt", "Adapt domains to their support dialogues and switch to the result."),
+    "curve": ("curve", "Measure a domain with none, a few and all of its support dialogues."),
     "worker": ("worker", "Adapt what changed in the store, beside other workers, and go on."),
     "jobs": ("jobs", "List, ask for and cancel what workers adapt."),
     "versions": ("versions", "List, compare, switch, pin and clear out adapter versions."),

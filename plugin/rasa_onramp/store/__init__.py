@@ -18,6 +18,7 @@ from rasa_onramp.errors import ConfigError
 from rasa_onramp.store.adapter_rows import AdapterInfo, AdapterVersion, ReplyAdapter
 from rasa_onramp.store.adapters import AdapterStore
 from rasa_onramp.store.connect import default_url
+from rasa_onramp.store.curves import Curve, CurveStore
 from rasa_onramp.store.database import Database
 from rasa_onramp.store.dialogues import DialogueStore, DomainSummary
 from rasa_onramp.store.digest import support_digest
@@ -38,6 +39,8 @@ __all__ = [
     "AdapterInfo",
     "AdapterStore",
     "AdapterVersion",
+    "Curve",
+    "CurveStore",
     "DialogueStore",
     "DomainSummary",
     "EmbeddingStore",
@@ -75,6 +78,7 @@ class Store:
         self.judgements = JudgementStore(self._database)
         self.feedback = FeedbackStore(self._database)
         self.labels = LabelStore(self._database)
+        self.curves = CurveStore(self._database)
         self.embeddings = EmbeddingStore(self._database)
 
     @property

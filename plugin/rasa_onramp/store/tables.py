@@ -20,6 +20,7 @@ __all__ = [
     "active_adapters",
     "adapters",
     "changes",
+    "curves",
     "dialogues",
     "domains",
     "embeddings",
@@ -265,6 +266,24 @@ judgements = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.PrimaryKeyConstraint("pair", "judge", name="pk_judgements"),
     sa.CheckConstraint("winner IN ('method_a', 'method_b', 'tie')", name="ck_judgements_winner"),
+)
+
+# One row a domain whose few-shot curve was measured, or is being measured.
+curves = sa.Table(
+    "curves",
+    metadata,
+    sa.Column("domain", sa.String, nullable=False),
+    sa.Column("wanted", sa.JSON(none_as_null=True), nullable=False),
+    sa.Column("points", sa.JSON(none_as_null=True), nullable=False),
+    sa.Column("held_out", sa.Integer, nullable=False),
+    sa.Column("seeds", sa.Integer, nullable=False),
+    sa.Column("support_digest", sa.String, nullable=False),
+    sa.Column("checkpoint_digest", sa.String, nullable=False),
+    sa.Column("measured_at", UtcDateTime, nullable=False),
+    sa.PrimaryKeyConstraint("domain", name="pk_curves"),
+    sa.ForeignKeyConstraint(
+        ["domain"], ["domains.name"], name="fk_curves_domain", ondelete="CASCADE"
+    ),
 )
 
 # One row: how often the store's content has changed. Writers lock it first, so they queue up.
