@@ -68,7 +68,13 @@ setup(
     package_dir={"": "plugin"},
     packages=find_packages("plugin"),
     package_data={
-        "rasa_onramp": ["py.typed", "checkpoints/*", "checkpoints/*/*", "evaluation/*.html"],
+        "rasa_onramp": [
+            "py.typed",
+            "checkpoints/*",
+            "checkpoints/*/*",
+            "evaluation/*.html",
+            "console/page/*",
+        ],
         "rasa_onramp.store": ["migrations/*", "migrations/versions/*"],
     },
     include_package_data=False,

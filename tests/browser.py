@@ -68,13 +68,29 @@ class Browser:
         self._asked("POST", f"/element/{element}/clear", {})
         self._asked("POST", f"/element/{element}/value", {"text": text})
 
-    def press(self, key: str) -> None:
-        """Press a key with nothing in particular in focus."""
-        self._asked("POST", f"/element/{self._find('body')}/value", {"text": key})
+    def press(self, key: str, selector: str = "body") -> None:
+        """Press a key in an element; without one, with nothing in particular in focus."""
+        self._asked("POST", f"/element/{self._find(selector)}/value", {"text": key})
+
+    def narrow(self, width: int, height: int) -> None:
+        """Show pages as on a screen of so many pixels; 0 and 0: as in the window again."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 0, "mobile": bool(width)}
+        sent = {"cmd": "Emulation.setDeviceMetricsOverride", "params": size}
+        self._asked("POST", "/goog/cdp/execute", sent)
 
     def script(self, source: str) -> Any:
         """What a function body returns in the page, as JSON values."""
         return self._asked("POST", "/execute/sync", {"script": source, "args": []})
+
+    def until(self, source: str, seconds: float = 60) -> Any:
+        """What a function body returns in the page, as soon as that is true of it."""
+        deadline = time.monotonic() + seconds
+        while True:
+            found = self.script(source)
+            if found:
+                return found
+            assert time.monotonic() < deadline, f"hasn't happened within {seconds:g} s: {source}"
+            time.sleep(0.1)
 
     def saved(self, seconds: float = 20) -> str:
         """The one file that the page saved, which is then taken away."""

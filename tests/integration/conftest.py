@@ -27,6 +27,14 @@ rasa_onramp.components.metrics.MetricsInput:
   token_env: RASA_ONRAMP_METRICS_TOKEN
 """
 
+#: What opens the pizzeria's console page.
+CONSOLE_TOKEN = "a-token-of-16-characters-or-more"
+_CONSOLE = """\
+rest:
+rasa_onramp.components.console.ConsoleInput:
+  token_env: RASA_ONRAMP_CONSOLE_TOKEN
+"""
+
 #: A line of domain.yml's, and what the test's bot says there, in other words if it finds some.
 HELP = '- text: "Tell me in your own words what you need."'
 OFFER = "How may I help you?"
@@ -84,12 +92,16 @@ def bots(
     own.edit("credentials.yml", "rest:", f"rest:\n{_METRICS}")
     own.edit("config.yml", _MODEL, f"{_MODEL}\n    reply_threshold: 1.0")  # all is written
     own.edit("domain.yml", HELP, f'- text: "{OFFER}"\n      metadata:\n        rephrase: true')
-    pizzeria = pizzeria.with_environment(RASA_ONRAMP_DATABASE_URL=stores[1])
+    pizzeria = pizzeria.with_environment(
+        RASA_ONRAMP_DATABASE_URL=stores[1], RASA_ONRAMP_CONSOLE_TOKEN=CONSOLE_TOKEN
+    )
+    pizzeria.edit("credentials.yml", "rest:\n", _CONSOLE)
 
     trainings = [bot.begin("train") for bot in (own, plain)]
     pizzeria.onramp("init", "--bot", ".", "--yes")
     save_small_tracker(folder / "tracker")
-    pizzeria.edit("config.yml", _MODEL, f"{_MODEL}\n    checkpoint: {folder / 'tracker'}")
+    model = f"{_MODEL}\n    checkpoint: {folder / 'tracker'}\n    replies: false"
+    pizzeria.edit("config.yml", _MODEL, model)
     trainings.append(pizzeria.begin("train"))
     for done in [end(training) for training in trainings]:
         assert done.code == 0, done.text

@@ -32,7 +32,7 @@ LAYERS: Tuple[Tuple[str, ...], ...] = (
     ("metalearning",),
     ("onboarding",),
     ("actions", "evaluation", "runtime"),
-    ("doctor",),
+    ("doctor", "console"),
     ("components", "cli", "fleet"),
 )
 

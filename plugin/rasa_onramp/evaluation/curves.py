@@ -7,8 +7,9 @@ from statistics import fmean
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from rasa_onramp.errors import ConfigError
-from rasa_onramp.evaluation.few_shot import Protocol, Result, Split, measure, own_split
+from rasa_onramp.evaluation.few_shot import Result, measure
 from rasa_onramp.evaluation.metrics import aggregate
+from rasa_onramp.evaluation.protocol import Protocol, Split, own_split
 from rasa_onramp.store import Curve, Store
 from rasa_onramp.tracker.model import StateTracker
 

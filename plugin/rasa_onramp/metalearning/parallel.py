@@ -85,7 +85,7 @@ def join_workers(device: torch.device) -> Workers:
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         return ALONE
-    if device.type == "cuda" and device.index is None:
+    if device == torch.device("cuda"):  # none of them was named
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     return Workers(distributed.get_rank(), count)

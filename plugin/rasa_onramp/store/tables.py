@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 #: The migrations this code knows, oldest first (alembic isn't imported to find out).
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 #: What `dialogues.review` may say: the dialogue waits for a person to label or check its states
 #: and isn't learned from until then; or a person did.
 WAITING, LABELLED = "waiting", "labelled"

@@ -1,0 +1,9 @@
+"""The console: what its page (page/) shows and can have done, as plain JSON, without a web server.
+
+components/console.py serves both in a running bot; docs/console.md describes them.
+"""
+
+from rasa_onramp.console.api import Console
+from rasa_onramp.console.problems import Problem
+
+__all__ = ["Console", "Problem"]

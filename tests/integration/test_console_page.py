@@ -1,0 +1,174 @@
+"""The console page in a real browser, served by a real running bot: a domain from paste to roll
+back, adapted and measured by processes that the bot starts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any, Iterator
+
+import pytest
+
+from browser import Browser
+from rasa_onramp.formats.yaml_write import yaml_text
+from rasa_onramp.store import Store, open_store
+from rasa_programs import RasaServer
+from small_bot import BIKES, dialogues
+
+NAME = BIKES.name
+#: Words that a page which reads texts as markup would run.
+HOSTILE = "<img src=x onerror=document.title='run'><script>document.title='run'</script>"
+BIKE, DORA = "my bike needs a repair, is tuesday possible", "it is dora"
+
+
+@pytest.fixture
+def store(bots: Any) -> Iterator[Store]:
+    with open_store(bots.pizzeria.environment["RASA_ONRAMP_DATABASE_URL"]) as store:
+        yield store
+        if NAME in store.dialogues.domains():  # other tests meet the bot without it
+            store.dialogues.delete_domain(NAME)
+
+
+class Page:
+    """What a person does on the page."""
+
+    def __init__(self, browser: Browser, server: RasaServer):
+        self.browser = browser
+        browser.open(f"{server.url}/webhooks/onramp-console/")
+
+    def see(self, selector: str, words: str = "", seconds: float = 60) -> str:
+        """Wait until an element shows, with these words in it; its text."""
+        return self.browser.until(
+            f"const found = [...document.querySelectorAll({json.dumps(selector)})]"
+            f".find((each) => each.innerText.includes({json.dumps(words)}));"
+            "return found && found.getClientRects().length ? found.innerText || '-' : null;",
+            seconds,
+        )
+
+    def paste(self, text: str) -> None:
+        """As from the clipboard: nobody types thousands of letters."""
+        self.browser.script(f"document.getElementById('yaml').value = {json.dumps(text)}")
+        self.press("#check")
+
+    def press(self, selector: str) -> None:
+        element = f"document.querySelector({json.dumps(selector)})"
+        self.browser.script(f"{element}.scrollIntoView({{ block: 'center' }})")
+        self.browser.click(selector)
+
+    def say(self, text: str) -> None:
+        self.browser.type("#message", text)
+        self.browser.press("\ue007", "#message")  # Enter
+
+    def tab(self, number: int) -> None:
+        self.press(f".tabs a:nth-child({number})")
+
+
+def test_a_domain_from_paste_to_roll_back(
+    bots: Any, servers: Any, store: Store, browser: Browser
+) -> None:
+    page = Page(browser, servers.pizzeria)
+
+    # signing in
+    browser.type("#token", "not-the-token-at-all")
+    page.press("#token-form button")
+    page.see("#token-error", "doesn't take this token")
+    browser.type("#token", bots.pizzeria.environment["RASA_ONRAMP_CONSOLE_TOKEN"])
+    page.press("#token-form button")
+    page.see("#domains a", "table_booking")
+    browser.reload()  # the tab remembers it
+    page.see("#domains a", "table_booking")
+
+    # onboarding: first with a mistake, then looked at, then for real
+    found = dialogues(BIKES, 7)
+    held_out = [dataclasses.replace(each, split="held-out") for each in found[5:]]
+    text = yaml_text(BIKES, (*found[:5], *held_out))
+    page.press("a[href='#/onboard']")
+    page.see("#yaml")
+    page.paste(text.replace("intent: repair_bike", "intent: repair", 1))
+    assert "unknown intent 'repair'; " in page.see("#view .error", "pasted.yml:")
+    chosen = "const it = document.activeElement; return it.id === 'yaml' && it.value.slice("
+    marked = browser.until(f"{chosen}it.selectionStart, it.selectionEnd);")
+    assert marked.strip() == "intent: repair"
+    page.paste(text)
+    assert "7 new" in page.see("#found", "This would be imported")
+    assert NAME not in store.dialogues.domains()
+    page.press("#import")
+    page.see("#facts", "5 support dialogues, 2 held out; not adapted")
+    assert store.dialogues.schema(NAME) == BIKES
+
+    # adapting, and the curve: both in processes that the bot starts, one after the other
+    page.press("#adapt")
+    page.see("#job", "moment")
+    page.press("#measure")
+    page.see("#facts", "runs on version 1", seconds=120)
+    assert store.adapters.active(NAME) is not None
+    page.see("#figures", "the bot runs on it")
+    page.see("#curve", "As a table", seconds=120)
+    browser.until("return document.querySelectorAll('.dot.jga').length === 4", seconds=120)
+    curve = store.curves.get(NAME)
+    assert curve is not None
+    assert [point["shots"] for point in curve.points] == [0, 1, 2, 5]
+
+    # a chat, the state beside it, an API call that a person answers, and feedback
+    page.tab(2)
+    page.see("#message")
+    page.say(BIKE)
+    page.see(".said.bot", "Under which name?")
+    assert "tuesday" in page.see("#state", "repair_day")
+    page.say(DORA)
+    page.see(".call", "open_repair(repair_day = tuesday, owner_name = dora)")
+    browser.type(".call textarea", "colour=red")
+    page.press("[data-how=rows]")
+    page.see(".call .error", "'colour' is no result of this call")
+    browser.type(".call textarea", f"ticket_code={HOSTILE}")
+    page.press("[data-how=rows]")
+    page.see(".said.bot", f"Your ticket is {HOSTILE}")
+    page.see("#state", HOSTILE)
+    page.press(".said.bot:last-child [data-thumb=up]")
+    page.see(".said.bot:last-child .judging", "Kept")
+    page.press(".said.bot:last-child .correct")
+    browser.type(".correction textarea", f"Booked. {HOSTILE}")
+    page.press(".correction .primary")
+    browser.until("return document.querySelector('.correction') === null")
+    (feedback,) = store.feedback.list(NAME)
+    assert (feedback.corrected_reply, feedback.history[-1].text) == (f"Booked. {HOSTILE}", DORA)
+
+    # versions: rolled back to none, activated again; the bot itself follows at its next message
+    page.tab(3)
+    page.see("#versions", "active")
+    page.press("#no-version")
+    page.see("#facts", "not adapted")
+    assert store.adapters.active(NAME) is None
+    page.press("[aria-label='Activate version 1']")
+    page.see("#facts", "changed since that version was made")
+    assert servers.pizzeria.say("of the bot", BIKE) == ["Under which name?"]
+    assert servers.pizzeria.understood("of the bot")["version"] == 1
+    page.tab(4)
+    page.see("#feedback", f"Booked. {HOSTILE}")
+    page.press("#feedback button")
+    page.see("#feedback", "None yet")
+
+    # nothing that was said was ever run, and nothing was loaded from elsewhere
+    assert browser.script("return document.title") != "run"
+    loaded = browser.script("return performance.getEntriesByType('resource').map((e) => e.name)")
+    assert all(each.startswith(servers.pizzeria.url) for each in loaded)
+    page.press("#sign-out")
+    page.see("#sign-in")
+    assert browser.script("return sessionStorage.length") == 0
+
+
+def test_it_fits_a_narrow_screen(servers: Any, bots: Any, browser: Browser) -> None:
+    page = Page(browser, servers.pizzeria)
+    browser.narrow(360, 740)
+    try:
+        browser.type("#token", bots.pizzeria.environment["RASA_ONRAMP_CONSOLE_TOKEN"])
+        page.press("#token-form button")
+        page.see("#adapt")
+        for number, sign in ((2, "#message"), (3, "#versions"), (4, "#feedback")):
+            page.tab(number)
+            page.see(sign)
+            assert browser.script("return document.documentElement.scrollWidth") == 360
+    finally:
+        browser.narrow(0, 0)
+        browser.script("sessionStorage.clear()")
