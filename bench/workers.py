@@ -42,15 +42,15 @@ Figures = Dict[str, Any]
 
 def copies(folder: Path, count: int) -> Corpus:
     """So many domains of different names, going round those of a folder; few dialogues each."""
-    found = read(str(folder))
+    found = [read(str(path)) for path in sorted(folder.glob("*.yml"))]
     schemas, dialogues = {}, []
     for number in range(count):
-        schema = list(found.schemas.values())[number % len(found.schemas)]
+        corpus = found[number % len(found)]
+        (schema,) = corpus.schemas.values()
         name = f"{schema.name}_{number:04}"
         schemas[name] = replace(schema, name=name)
-        own = [d for d in found.dialogues if d.domain == schema.name]
-        kept = [d for d in own if d.split == "support"][:SUPPORT]
-        kept += [d for d in own if d.split == "held-out"][:1]
+        kept = [d for d in corpus.dialogues if d.split == "support"][:SUPPORT]
+        kept += [d for d in corpus.dialogues if d.split == "held-out"][:1]
         dialogues += [replace(dialogue, domain=name) for dialogue in kept]
     return Corpus(schemas, tuple(dialogues))
 

@@ -194,7 +194,7 @@ def test_a_job_taken_over_is_left_at_the_next_step(store: Store, tracker: StateT
     done = attempt(store, lease, tracker, progress=after_step)
     assert (done.state, done.failed) == ("lost", False)
     assert "was taken over by second" in done.said
-    assert 1 < len(steps) < 500
+    assert len(steps) < 500
     assert store.jobs.of(ONE)[0].owner == "second"
 
 
