@@ -25,8 +25,9 @@ _NEAREST = 3
 #: nearest opening, the openings' mean, the topic.
 _WEIGHTS = torch.tensor([[0.4, 0.3, 0.0, 0.3], [0.0, 0.4, 0.3, 0.3]])
 
-#: Up to how many domains a message is compared with each of them.
-COMPARED = 128
+#: Up to how many domains a message is compared with each of them: with that many, a shortlist takes
+#: as long (bench/routing_scale.py measures both).
+COMPARED = 320
 
 
 @dataclass(frozen=True)
