@@ -259,7 +259,7 @@ def _migrate(url: str, direction: Callable[[Config, str], None], revision: str) 
 
 
 #: The tables that version 0001 hasn't.
-_LATER = ("activations", "changes", "embeddings", "feedback", "jobs")
+_LATER = ("activations", "changes", "curves", "embeddings", "feedback", "jobs")
 _LATER += ("judgements", "labels", "pins")
 #: The columns that it has.
 _OLD = {
