@@ -16,6 +16,7 @@ from rasa_onramp.runtime.background import load_background
 from rasa_onramp.runtime.conversation import EngineSettings
 from rasa_onramp.runtime.domain_index import Crowd, DomainIndex
 from rasa_onramp.runtime.embedding import CachedEmbed, Embed
+from rasa_onramp.runtime.reach import Reach
 from rasa_onramp.runtime.router import Router
 from rasa_onramp.store import open_store
 from rasa_onramp.tracker.model import StateTracker
@@ -91,7 +92,7 @@ def cache_figures(tracker: StateTracker, domains: Sequence[Domain], weights: byt
                 checkpoint_digest=tracker.digest,
                 figures={},
             )
-        cache = AdapterCache(store, tracker, EngineSettings().cache_mb * MEGABYTE)
+        cache = AdapterCache(Reach(store), tracker, EngineSettings().cache_mb * MEGABYTE)
         missed: List[float] = []
         for schema, _ in domains[-VISITED:]:
             missed.append(seconds_of(lambda s=schema: cache.get(s, s.name, 1, s.name)))

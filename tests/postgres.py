@@ -17,8 +17,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Iterator, Optional, Tuple
+from typing import Any, Iterator, List, Optional, Tuple
 
 import pytest
 
@@ -33,7 +34,7 @@ _DATABASE_NUMBERS = itertools.count(1)
 
 
 class PostgresServer:
-    """A server on a loopback port, with passwords on. `start` and `stop` may be repeated."""
+    """A server on a loopback port, with passwords on. All it does may be repeated."""
 
     def __init__(self, binaries: Path):
         self._binaries = binaries
@@ -88,12 +89,31 @@ class PostgresServer:
                     raise RuntimeError(f"PostgreSQL: {error}\n{self._log.read_text()}") from error
                 time.sleep(0.05)
 
-    def stop(self) -> None:
-        """Stop the server at once, cutting its connections."""
+    def stop(self, *, immediately: bool = False) -> None:
+        """Stop the server, cutting its connections; `immediately`: without tidying up, so that it
+        recovers from its log when it is started again.
+        """
         if self._process is not None:
-            self._process.send_signal(signal.SIGINT)  # "fast shutdown"
+            # "immediate shutdown", or "fast shutdown"
+            self._process.send_signal(signal.SIGQUIT if immediately else signal.SIGINT)
             self._process.wait(30)
             self._process = None
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let it and its connections be, but have none of them do anything."""
+        assert self._process is not None
+        # the server first, so that it begins no other
+        processes = [self._process.pid]
+        os.kill(self._process.pid, signal.SIGSTOP)
+        processes += _children(self._process.pid)
+        for process in processes[1:]:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in processes:
+                os.kill(process, signal.SIGCONT)
 
     def create_database(self) -> str:
         """Make an empty database; returns its URL, password included."""
@@ -161,6 +181,11 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     url = postgres_server.create_database()
     yield url
     postgres_server.drop_database(url)
+
+
+def _children(process: int) -> List[int]:
+    path = Path(f"/proc/{process}/task/{process}/children")
+    return [int(child) for child in path.read_text(encoding="ascii").split()]
 
 
 def binaries() -> Optional[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 import time
 import traceback
 from datetime import datetime, timedelta, timezone
@@ -25,7 +26,9 @@ from feedback_store_contract import FeedbackStoreContract  # noqa: E402
 from job_store_contract import JobStoreContract  # noqa: E402
 from postgres import PASSWORD, PostgresServer  # noqa: E402
 from rasa_onramp.errors import LeaseError, StoreUnavailable  # noqa: E402
+from rasa_onramp.runtime.reach import Reach  # noqa: E402
 from rasa_onramp.store import Store, open_store  # noqa: E402
+from rasa_programs import wait_for  # noqa: E402
 from reply_store_contract import ReplyStoreContract  # noqa: E402
 from store_contract import StoreContract, corpus, dialogue  # noqa: E402
 from version_store_contract import VersionStoreContract  # noqa: E402
@@ -142,6 +145,35 @@ def test_a_connection_cut_within_a_transaction_leaves_nothing(store: Store) -> N
     _assert_one_line_without_password(caught.value)
     assert store.dialogues.dialogues("parcels") == (dialogue("a"),)
     assert store.dialogues.import_corpus(corpus(*many)).added == 300
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the server's processes in /proc")
+def test_nobody_waits_long_for_a_frozen_server(
+    store: Store, postgres_server: PostgresServer
+) -> None:
+    reach = Reach(store, 0.5, 0.1)
+    assert reach.ask(lambda store: store.revision()) == 1
+    with postgres_server.frozen():
+        for least, most in ((0.5, 5.0), (0.0, 0.4)):  # the first one waits, the next doesn't
+            began = time.monotonic()
+            with pytest.raises(StoreUnavailable, match=r"\*\*\*@.* hasn't answered for 0\.5 s"):
+                reach.ask(lambda store: store.revision())
+            assert least <= time.monotonic() - began < most
+    wait_for(lambda: not reach.down)
+    assert reach.ask(lambda store: store.revision()) == 1
+
+
+def test_much_is_waited_for_longer(store: Store) -> None:
+    def read(store: Store) -> int:
+        time.sleep(0.5)
+        return store.revision()
+
+    reach = Reach(store, 0.1, 1000.0)
+    assert reach.ask(read, much=True) == 1
+    assert not reach.down
+    with pytest.raises(StoreUnavailable):
+        reach.ask(read)
+    assert reach.down
 
 
 @pytest.mark.parametrize(

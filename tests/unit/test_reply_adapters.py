@@ -15,6 +15,7 @@ from rasa_onramp.runtime.background import load_background
 from rasa_onramp.runtime.domain_writer import DomainWriter
 from rasa_onramp.runtime.domains import Catalogue
 from rasa_onramp.runtime.generators import Generators
+from rasa_onramp.runtime.reach import Reach
 from rasa_onramp.runtime.reply_adapters import ReplyAdapters
 from rasa_onramp.store import Store, open_store
 from tiny_replies import SCHEMA, corpus, random_updates, tiny_model
@@ -49,7 +50,7 @@ def add(store: Store, weights: dict, checkpoint: str = "start") -> str:
 def test_updates_are_where_the_model_is_and_in_its_precision(store: Store) -> None:
     weights = random_updates(tiny_model())
     digest = add(store, weights)
-    found = ReplyAdapters(store, "start", torch.bfloat16, "meta", limit=2**20).get(
+    found = ReplyAdapters(Reach(store), "start", torch.bfloat16, "meta", limit=2**20).get(
         SCHEMA.name, 1, digest
     )
     assert found is not None and found.digest == digest
@@ -60,7 +61,7 @@ def test_updates_are_where_the_model_is_and_in_its_precision(store: Store) -> No
 
 def test_what_is_known_is_not_read_again(store: Store) -> None:
     digest = add(store, random_updates(tiny_model()))
-    adapters = ReplyAdapters(store, "start", torch.float32, limit=2**20)
+    adapters = ReplyAdapters(Reach(store), "start", torch.float32, limit=2**20)
     first = adapters.get(SCHEMA.name, 1, digest)
     store.close()
     assert adapters.get(SCHEMA.name, 1, digest) is first
@@ -68,7 +69,7 @@ def test_what_is_known_is_not_read_again(store: Store) -> None:
 
 def test_those_of_another_initialisation_are_refused_and_remembered(store: Store) -> None:
     digest = add(store, random_updates(tiny_model()), "another")
-    adapters = ReplyAdapters(store, "start", torch.float32, limit=2**20)
+    adapters = ReplyAdapters(Reach(store), "start", torch.float32, limit=2**20)
     for _ in range(2):
         with pytest.raises(CheckpointError, match="another initialisation"):
             adapters.get(SCHEMA.name, 1, digest)
@@ -77,7 +78,9 @@ def test_those_of_another_initialisation_are_refused_and_remembered(store: Store
 
 def test_a_version_without_replies_has_none(store: Store) -> None:
     assert (
-        ReplyAdapters(store, "start", torch.float32, limit=2**20).get(SCHEMA.name, None, None)
+        ReplyAdapters(Reach(store), "start", torch.float32, limit=2**20).get(
+            SCHEMA.name, None, None
+        )
         is None
     )
 
@@ -90,10 +93,10 @@ def test_a_domain_that_cannot_use_its_updates_answers_all_the_same_and_says_so_o
     def embed(texts: list) -> torch.Tensor:
         return torch.nn.functional.normalize(torch.ones(len(texts), 384), dim=1)
 
-    domain = Catalogue(store, embed, load_background(), Generators(embed, limit=2**20)).domains()[
-        SCHEMA.name
-    ]
-    writer = DomainWriter(store, tiny_model(), embed, seconds=1.0, sure=0.8, limit=2**20)
+    domain = Catalogue(
+        Reach(store), embed, load_background(), Generators(embed, limit=2**20)
+    ).domains()[SCHEMA.name]
+    writer = DomainWriter(Reach(store), tiny_model(), embed, seconds=1.0, sure=0.8, limit=2**20)
     with caplog.at_level(logging.ERROR):
         assert [writer.generator(domain) for _ in range(3)] == [domain.generator] * 3
     assert caplog.text.count("answers by its support replies") == 1

@@ -15,6 +15,7 @@ from rasa_onramp.dialogue import Dialogue, State, Turn
 from rasa_onramp.errors import NotFound
 from rasa_onramp.formats.wording import visible
 from rasa_onramp.runtime.adapter_cache import AdapterCache
+from rasa_onramp.runtime.reach import Reach
 from rasa_onramp.store import Store, open_store
 from rasa_onramp.tracker.decoding import Prepared, TurnPrediction, track
 from rasa_onramp.tracker.model import StateTracker
@@ -66,7 +67,7 @@ def command(
             return
         tracker = load(checkpoint, "cpu", threads)
         summary = next(s for s in store.dialogues.summary() if s.name == domain)
-        ready = AdapterCache(store, tracker, 0).get(
+        ready = AdapterCache(Reach(store), tracker, 0).get(
             schema, summary.support_digest, summary.active_version, summary.active_digest
         )
         click.echo(_HELP)

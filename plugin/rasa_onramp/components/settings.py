@@ -89,6 +89,7 @@ class ModelSettings:
             "action_threshold": (is_probability, "a number from 0 to 1"),
             "cache_mb": (_is_count, "a whole number of megabytes from 1 up"),
             "reply_cache_mb": (_is_count, "a whole number of megabytes from 1 up"),
+            "store_seconds": (is_number, "a number of seconds"),
             "retry_after": (is_number, "a number of seconds"),
             "reply_seconds": (is_number, "a number of seconds"),
             "reply_threshold": (is_probability, "a number from 0 to 1"),

@@ -8,6 +8,7 @@ from rasa_onramp.dialogue import Schema
 from rasa_onramp.errors import CheckpointError
 from rasa_onramp.memory import LastUsed, bytes_of
 from rasa_onramp.metalearning.lora import adapter_from_bytes
+from rasa_onramp.runtime.reach import Reach
 from rasa_onramp.runtime.telemetry import count_read
 from rasa_onramp.store import Store
 from rasa_onramp.tracker.decoding import Prepared, prepare
@@ -23,8 +24,8 @@ class AdapterCache:
     Versions are immutable, and a schema's digest is part of the key, so nothing cached goes stale.
     """
 
-    def __init__(self, store: Store, tracker: StateTracker, limit: int):
-        self._store = store
+    def __init__(self, reach: Reach, tracker: StateTracker, limit: int):
+        self._reach = reach
         self._tracker = tracker
         #: By name and content of the domain, and the digest of its adapter.
         self.kept: LastUsed[Tuple[str, str, Optional[str]], Prepared] = LastUsed(limit)
@@ -47,7 +48,10 @@ class AdapterCache:
             return ready
         adapter = None
         if version is not None:
-            adapter = read_adapter(self._store, schema.name, version, self._tracker.digest)
+            number, checkpoint = version, self._tracker.digest
+            adapter = self._reach.ask(
+                lambda store: read_adapter(store, schema.name, number, checkpoint)
+            )
         ready = prepare(self._tracker, schema, adapter)
         self.kept.put(key, ready, bytes_of(ready))
         return ready

@@ -20,6 +20,7 @@ from rasa_onramp.runtime.domain_writer import DomainWriter
 from rasa_onramp.runtime.domains import Catalogue
 from rasa_onramp.runtime.embedding import CachedEmbed, Embed, embedded_by
 from rasa_onramp.runtime.generators import Generators
+from rasa_onramp.runtime.reach import Reach
 from rasa_onramp.runtime.router import NO_BOT, BotView, Router
 from rasa_onramp.runtime.session import Session
 from rasa_onramp.runtime.telemetry import Stopwatch
@@ -54,9 +55,10 @@ class EngineSettings:
     a host bot's own NLU counts as sure. `action_threshold`: how sure the tracker must be of an API
     call. `cache_mb`: megabytes for adapters that stay in memory with their encoded schemas, and as
     many for support replies that are ready; `reply_cache_mb`: for adapters' reply parts, and as
-    many for conversations that the language model has read. `retry_after`: seconds between attempts
-    to reach a store that is down. `reply_seconds`: how long the language model may take for a
-    reply. `reply_threshold`: from which confidence on a support reply is said as it is instead.
+    many for conversations that the language model has read. `store_seconds`: how long a message
+    waits for the store, and `retry_after`: seconds between attempts to reach one that is down.
+    `reply_seconds`: how long the language model may take for a reply. `reply_threshold`: from which
+    confidence on a support reply is said as it is instead.
     """
 
     threshold: float = 0.5
@@ -65,6 +67,7 @@ class EngineSettings:
     action_threshold: float = 0.5
     cache_mb: int = 256
     reply_cache_mb: int = 256
+    store_seconds: float = 3.0
     retry_after: float = 2.0
     reply_seconds: float = 4.0
     reply_threshold: float = SURE
@@ -114,20 +117,20 @@ class Engine:
             self.background = self.background.seen_by(router_metric)
         alike = None if reply_metric is None else embedded_by(reply_metric, self.embed)
         limit = settings.cache_mb * MEGABYTE
+        reach = Reach(store, settings.store_seconds, settings.retry_after)
         self.catalogue = Catalogue(
-            store,
+            reach,
             self.embed,
             self.background,
             Generators(self.embed, alike, limit=limit),
-            retry_after=settings.retry_after,
             encoder=encoder,
         )
-        self.adapters = AdapterCache(store, tracker, limit)
+        self.adapters = AdapterCache(reach, tracker, limit)
         self.reader = TurnReader(tracker)
         self.writer: Optional[DomainWriter] = None
         if replies is not None:
             self.writer = DomainWriter(
-                store,
+                reach,
                 replies,
                 self.embed,
                 seconds=settings.reply_seconds,

@@ -16,9 +16,9 @@ from rasa_onramp.generator.rephrasing import Rephraser
 from rasa_onramp.generator.writing import Updates, Writer
 from rasa_onramp.logs import logger_for
 from rasa_onramp.runtime.domains import LiveDomain
+from rasa_onramp.runtime.reach import Reach
 from rasa_onramp.runtime.reply_adapters import ReplyAdapters
 from rasa_onramp.runtime.reply_worker import ReplyWorker
-from rasa_onramp.store import Store
 
 __all__ = ["DomainWriter"]
 
@@ -36,7 +36,7 @@ class DomainWriter:
 
     def __init__(
         self,
-        store: Store,
+        reach: Reach,
         model: ReplyModel,
         embed: Embed,
         *,
@@ -46,7 +46,7 @@ class DomainWriter:
     ):
         self._model = model
         self._sure = sure
-        self._adapters = ReplyAdapters(store, model.digest, model.dtype, model.device, limit=limit)
+        self._adapters = ReplyAdapters(reach, model.digest, model.dtype, model.device, limit=limit)
         self._said: Dict[str, str] = {}
         self._worker = ReplyWorker(Writer(model, read=limit), seconds=seconds)
         start = {name: value.to(model.dtype) for name, value in model.weights.items()}

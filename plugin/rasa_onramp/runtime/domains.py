@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import dataclass, field, replace
 from typing import Collection, Dict, FrozenSet, List, Mapping, Optional, Tuple
 
@@ -16,7 +15,8 @@ from rasa_onramp.runtime.domain_index import Crowd, DomainIndex
 from rasa_onramp.runtime.embedding import Embed
 from rasa_onramp.runtime.generators import Generators
 from rasa_onramp.runtime.known_embeddings import KnownEmbeddings
-from rasa_onramp.store import DomainSummary, Store, SupportSet
+from rasa_onramp.runtime.reach import Reach
+from rasa_onramp.store import DomainSummary, SupportSet
 
 __all__ = ["Catalogue", "Live", "LiveDomain"]
 
@@ -74,54 +74,35 @@ class Live:
 
 class Catalogue:
     """All live domains. Thread-safe; one cheap query a call while nothing changes, and where
-    something did, only the domains that changed are read again.
-
-    After the store couldn't be reached, it is asked again `retry_after` seconds later at the
-    earliest, so that messages aren't held up by one time-out after the other. `encoder` is the
-    digest of what `embed` embeds with, by which the store keeps embeddings; None: it keeps none.
+    something did, only the domains that changed are read again. `encoder` is the digest of what
+    `embed` embeds with, by which the store keeps embeddings; None: it keeps none.
     """
 
     def __init__(
         self,
-        store: Store,
+        reach: Reach,
         embed: Embed,
         background: Background,
         generators: Generators,
         *,
-        retry_after: float = 2.0,
         encoder: Optional[str] = None,
     ):
-        self._store = store
+        self._reach = reach
         self._embed = embed
         self._background = background
         self._generators = generators
-        self._retry_after = retry_after
         self._encoder = encoder
         self._live = Live()
         self._lock = threading.Lock()
-        self._down: Optional[Tuple[float, StoreUnavailable]] = None
 
     def live(self) -> Live:
         """The live domains, up to date with the store. Raises StoreUnavailable."""
         with self._lock:
-            if self._down is not None:
-                since, error = self._down
-                if time.monotonic() - since < self._retry_after:
-                    raise error
-            try:
-                revision = self._store.revision()
-                if revision != self._live.revision:
-                    domains = self._read(self._live)
-                    indexes = {name: domain.index for name, domain in domains.items()}
-                    self._live = Live(revision, domains, Crowd(indexes, self._live.crowd))
-            except StoreUnavailable as error:
-                self._down = (time.monotonic(), error)
-                raise
-            if self._down is not None:
-                # as loud as it must be to be seen wherever the outage was
-                said = f"the store {self._store.name} is reachable again"
-                logger.warning("onramp.store.reachable", event_info=said)
-                self._down = None
+            revision = self._reach.ask(lambda store: store.revision())
+            if revision != self._live.revision:
+                domains = self._read(self._live)
+                indexes = {name: domain.index for name, domain in domains.items()}
+                self._live = Live(revision, domains, Crowd(indexes, self._live.crowd))
             return self._live
 
     def domains(self) -> Mapping[str, LiveDomain]:
@@ -144,16 +125,17 @@ class Catalogue:
     @property
     def reachable(self) -> bool:
         """Whether the store answered when it was asked last."""
-        return self._down is None
+        return not self._reach.down
 
     def _read(self, before: Live) -> Dict[str, LiveDomain]:
         changed: Optional[Tuple[str, ...]] = None
         live: Dict[str, LiveDomain] = {}
-        if before.revision is not None:
-            changed = self._store.dialogues.changed_since(before.revision)
+        since = before.revision
+        if since is not None:
+            changed = self._reach.ask(lambda store: store.dialogues.changed_since(since))
             gone = set(changed)
             live = {name: each for name, each in before.domains.items() if name not in gone}
-        summaries = self._store.dialogues.summary(changed)
+        summaries = self._reach.ask(lambda store: store.dialogues.summary(changed), much=True)
         for start in range(0, len(summaries), _TOGETHER):
             self._take(live, before, summaries[start : start + _TOGETHER])
         return live
@@ -171,7 +153,7 @@ class Catalogue:
                 new.append(summary.name)
         if not new:
             return
-        embeddings = KnownEmbeddings(self._store, self._embed, self._encoder, new)
+        embeddings = KnownEmbeddings(self._reach, self._embed, self._encoder, new)
         for summary in summaries:
             if summary.name not in new:
                 continue
@@ -185,7 +167,9 @@ class Catalogue:
         embeddings.close()
 
     def _made(self, summary: DomainSummary, embed: Embed) -> LiveDomain:
-        support = self._store.support(summary.name, held_out=False)
+        support = self._reach.ask(
+            lambda store: store.support(summary.name, held_out=False), much=True
+        )
         schema, dialogues = support.schema, support.dialogues
         version = summary.active_version
         logger.info("onramp.domain.live", domain=summary.name, version=version)

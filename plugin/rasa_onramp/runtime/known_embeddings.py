@@ -13,6 +13,7 @@ from torch import Tensor
 from rasa_onramp.errors import OnrampError
 from rasa_onramp.logs import logger_for
 from rasa_onramp.runtime.embedding import Embed
+from rasa_onramp.runtime.reach import Reach
 from rasa_onramp.store import Embeddings, Store
 
 __all__ = ["KnownEmbeddings"]
@@ -29,15 +30,15 @@ class KnownEmbeddings:
     """
 
     def __init__(
-        self, store: Store, embed: Embed, encoder: Optional[str], domains: Collection[str]
+        self, reach: Reach, embed: Embed, encoder: Optional[str], domains: Collection[str]
     ):
-        self._store = store
+        self._reach = reach
         self._embed = embed
         self._encoder = encoder
         self._known: Dict[str, Embeddings] = {}
         self._new: Dict[str, Embeddings] = {}
         if encoder is not None:
-            self._known = store.embeddings.read(domains)
+            self._known = reach.ask(lambda store: store.embeddings.read(domains), much=True)
 
     def of(self, domain: str) -> Embed:
         """What embeds the texts of a domain."""
@@ -56,10 +57,12 @@ class KnownEmbeddings:
 
     def close(self) -> None:
         """Keep what was new. A store that can't be written to is no reason not to answer."""
-        if not self._new:
-            return
+        if self._new:
+            self._reach.ask(self._keep, much=True)
+
+    def _keep(self, store: Store) -> None:
         try:
-            self._store.embeddings.keep(self._new)
+            store.embeddings.keep(self._new)
         except OnrampError as error:
             said = f"the embeddings of {len(self._new)} domains weren't kept: {error}"
             logger.warning("onramp.embeddings.not_kept", event_info=said)

@@ -10,7 +10,8 @@ from rasa_onramp.errors import CheckpointError
 from rasa_onramp.generator.writing import Updates
 from rasa_onramp.memory import LastUsed, bytes_of
 from rasa_onramp.metalearning.lora import adapter_from_bytes
-from rasa_onramp.store import ReplyAdapter, Store
+from rasa_onramp.runtime.reach import Reach
+from rasa_onramp.store import ReplyAdapter
 
 __all__ = ["ReplyAdapters"]
 
@@ -25,14 +26,14 @@ class ReplyAdapters:
 
     def __init__(
         self,
-        store: Store,
+        reach: Reach,
         checkpoint: str,
         dtype: torch.dtype,
         device: Union[str, torch.device] = "cpu",
         *,
         limit: int,
     ):
-        self._store = store
+        self._reach = reach
         self._checkpoint = checkpoint
         self._dtype = dtype
         self._device = device
@@ -50,13 +51,13 @@ class ReplyAdapters:
         key = (domain, digest)
         found = self.kept.get(key)
         if found is None:
-            stored = self._store.adapters.reply(domain, version)
+            stored = self._reach.ask(lambda store: store.adapters.reply(domain, version))
             if stored is None:
                 return None
             found = self._made(domain, version, stored)
             self.kept.put(key, found, bytes_of(found))
         if isinstance(found, CheckpointError):
-            raise found
+            raise found.with_traceback(None)  # or it would keep the frames of every time before
         return found
 
     def _made(

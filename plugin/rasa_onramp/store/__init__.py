@@ -86,6 +86,11 @@ class Store:
         """Where the store is, fit for logs: the URL without its password, or the file."""
         return self._database.name
 
+    @property
+    def remote(self) -> bool:
+        """Whether a server keeps it, which may be out of reach, rather than a file."""
+        return self._database.remote
+
     def upgrade(self) -> None:
         """Create the tables, or bring older ones up to date. Raises StoreUnavailable."""
         self._database.upgrade()

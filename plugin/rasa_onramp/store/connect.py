@@ -34,6 +34,8 @@ URL_VARIABLE = "RASA_ONRAMP_DATABASE_URL"
 #: How long a writer waits for another one to finish.
 WAIT_SECONDS = 60
 CONNECT_SECONDS = 10
+#: After so many seconds without a sign of life from its machine, a server counts as lost.
+LOST_SECONDS = 30
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 _EXAMPLE = "postgresql://user:password@host/name or sqlite:///path/to/file.db"
@@ -149,7 +151,15 @@ def make_engine(url: URL) -> Engine:
 
 
 def _postgresql(url: URL, options: Any) -> Engine:
-    connect = {"connect_timeout": CONNECT_SECONDS, "application_name": "rasa-onramp"}
+    connect = {
+        "connect_timeout": CONNECT_SECONDS,
+        "application_name": "rasa-onramp",
+        # the system's own defaults let a query wait for a quarter of an hour, or two hours
+        "keepalives_idle": LOST_SECONDS // 3,
+        "keepalives_interval": LOST_SECONDS // 6,
+        "keepalives_count": 4,
+        "tcp_user_timeout": 1000 * LOST_SECONDS,
+    }
     url, secrets = without_secrets(url)
     engine = sa.create_engine(
         url,

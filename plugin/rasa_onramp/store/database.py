@@ -41,6 +41,11 @@ class Database:
             self._probe = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._checked = False
 
+    @property
+    def remote(self) -> bool:
+        """Whether it is a server's."""
+        return self._postgresql
+
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that sees one moment of the store. Raises StoreUnavailable."""

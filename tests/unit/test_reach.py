@@ -1,0 +1,91 @@
+"""Asking a store that may not answer: who waits, who doesn't, and how it comes back."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import threading
+import weakref
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+from rasa_onramp.errors import CheckpointError, StoreUnavailable
+from rasa_onramp.runtime.reach import Reach
+from rasa_onramp.store import Store, open_store
+from rasa_programs import wait_for
+
+
+def revision(store: Store) -> int:
+    return store.revision()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(f"sqlite:///{tmp_path / 'onramp.db'}") as store:
+        yield store
+
+
+def _is_up(reach: Reach, store: Store) -> bool:
+    try:
+        return reach.ask(revision) == 0
+    except StoreUnavailable:
+        return False
+
+
+def test_what_is_asked_comes_back_answer_or_error(store: Store) -> None:
+    store.upgrade()
+    reach = Reach(store, 5.0, 0.1)
+    assert reach.ask(revision) == 0
+
+    def damaged(store: Store) -> None:
+        raise CheckpointError("damaged")
+
+    with pytest.raises(CheckpointError, match="damaged"):
+        reach.ask(damaged)
+    assert reach.ask(lambda store: 3) == 3  # the store is up all the same
+
+
+def test_a_store_that_refuses_is_asked_again_until_it_is_back(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    reach = Reach(store, 5.0, 0.2)
+    with pytest.raises(StoreUnavailable, match="hasn't been created"):
+        reach.ask(revision)
+    store.upgrade()
+    asked = []
+    with pytest.raises(StoreUnavailable, match="hasn't been created"):  # nobody is asked so soon
+        reach.ask(lambda store: asked.append(1))
+    assert asked == []
+    with caplog.at_level(logging.WARNING):
+        wait_for(lambda: _is_up(reach, store))
+    assert caplog.text.count("is reachable again") == 1
+
+
+def test_an_outage_keeps_nothing_of_what_was_asked_in_it(store: Store) -> None:
+    reach = Reach(store, 5.0, 1000.0)
+
+    class Message:
+        pass
+
+    def ask() -> weakref.ref:
+        message = Message()
+        with pytest.raises(StoreUnavailable):
+            reach.ask(revision)
+        return weakref.ref(message)
+
+    kept = [ask() for _ in range(3)]
+    gc.collect()
+    assert [message() for message in kept] == [None] * 3
+
+
+def test_nobody_looks_for_a_store_that_nobody_asks_any_more(store: Store) -> None:
+    reach = Reach(store, 5.0, 0.1)
+    before = threading.active_count()
+    with pytest.raises(StoreUnavailable):
+        reach.ask(revision)
+    wait_for(lambda: threading.active_count() == before + 1)
+    del reach
+    gc.collect()
+    wait_for(lambda: threading.active_count() == before)
