@@ -70,6 +70,12 @@ class Bot:
         assert text.count(old) == 1, f"{old!r} is {text.count(old)} times in {path}"
         path.write_text(text.replace(old, new), encoding="utf-8")
 
+    def keep_conversations(self) -> None:
+        """Have the bot keep its conversations in a file of its folder, tracker.db."""
+        path = self.folder / "endpoints.yml"
+        kept = "\ntracker_store:\n  type: SQL\n  dialect: sqlite\n  db: tracker.db\n"
+        path.write_text(path.read_text(encoding="utf-8") + kept, encoding="utf-8")
+
     def begin(
         self, *command: str, output: Any = subprocess.PIPE, module: str = "rasa"
     ) -> subprocess.Popen:

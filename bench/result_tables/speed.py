@@ -1,4 +1,4 @@
-"""Speed: tables of what bench/tracker_speed.py, rasa_overhead.py and reply_speed.py wrote."""
+"""Speed: tables of what bench/tracker_speed.py, rasa_overhead.py, load.py and reply_speed.py wrote."""
 
 from __future__ import annotations
 
@@ -44,6 +44,34 @@ def rasa(results: Sequence[Results]) -> Grid:
     memory = found["memory_mb"]
     rows.append(("memory", *(f"{memory[w]['after']:,} MB" for w in ("with", "without"))))
     return Grid(("", "with the plugin", "without"), tuple(rows))
+
+
+def load(results: Sequence[Results]) -> Grid:
+    """Many conversations at once."""
+    (found,) = results
+    own, under = found["own_messages"], found["load"]
+    rates = own["turns_a_second"]
+    latency = {kind: f"{p['p50']:,} / {p['p95']:,} ms" for kind, p in under["latency_ms"].items()}
+    memory = under["memory"]
+    rows = (
+        (
+            "the bot's own messages a second, with the plugin / without",
+            f"{rates['with']} / {rates['without']}: {found['throughput_ratio']:.2f}",
+        ),
+        (
+            f"messages of both kinds, {found['users']} conversations at once for "
+            f"{under['minutes']:g} minutes",
+            f"{under['messages']:,}, {under['turns_a_second']} a second",
+        ),
+        ("errors", str(found["errors"])),
+        ("answered in, p50 / p95: the bot's own", latency["own"]),
+        ("answered in, p50 / p95: a domain's", latency["domain"]),
+        (
+            "memory at the end, and its growth over the last four fifths of the time",
+            f"{memory['after_mb']:,} MB, {found['memory_growth']:+.1%}",
+        ),
+    )
+    return Grid(("", ""), rows)
 
 
 def replies(results: Sequence[Results]) -> Grid:
@@ -119,6 +147,16 @@ TABLES: Tuple[Table, ...] = (
         "python bench/rasa_overhead.py --turns 30 --threads 2 --written "
         "--json bench/results/rasa_overhead_written.json",
         rasa,
+    ),
+    Table(
+        "speed-load",
+        "Under load",
+        "The same bots with conversations kept in an SQLite file, two cores; every user sends the "
+        "next message as soon as the last is answered, so that the time to an answer is mostly "
+        "waiting.",
+        ("load.json",),
+        "python bench/load.py --json bench/results/load.json",
+        load,
     ),
     Table(
         "speed-replies",
