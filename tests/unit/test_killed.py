@@ -1,0 +1,22 @@
+"""A few processes killed at random moments on SQLite; tests/slow kills more, on PostgreSQL too."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from killing import KINDS, Trial
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills processes as POSIX does")
+
+
+def test_a_killed_process_loses_nothing_and_leaves_nothing_half_done(tmp_path: Path) -> None:
+    kinds = [*KINDS, *KINDS, *random.Random(0).sample(KINDS, 2)]
+    random.Random(1).shuffle(kinds)
+    trial = Trial(f"sqlite:///{tmp_path / 'onramp.db'}", tmp_path, seed=0)
+    for kind in kinds:
+        trial.kill_one(kind)
+    trial.close()
