@@ -19,9 +19,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
+# what is otherwise imported when it is needed: these processes begin with it, like programs that
+# have been up for a while
+import spacy.matcher  # noqa: F401
+import tokenizers  # noqa: F401
 import torch
 
-# what the commands import when they run: these processes begin with it, like a program that is up
 import rasa_onramp.cli.adapt
 import rasa_onramp.cli.import_
 import rasa_onramp.cli.versions  # noqa: F401
@@ -46,6 +49,7 @@ __all__ = [
     "Served",
     "Where",
     "adapting",
+    "all_digests",
     "auditing",
     "importing",
     "in_file",
@@ -209,10 +213,7 @@ def auditing(where: Where, said: Connection) -> None:
     """Read and check all that is in the store, and serve a turn."""
     with open_store(where.url) as store:
         revision, damage = store.revision(), _damage(store)
-        read: Dict[Tuple[str, str], str] = {}
-        for domain in store.dialogues.domains():
-            for found in store.dialogues.dialogues(domain, waiting=None):
-                read[domain, found.id] = dialogue_digest(found)
+        read = all_digests(store)
         versions = {info.version: info.digest for info in store.adapters.versions(TABLE.name)}
         active = store.adapters.active(TABLE.name)
         engine = Engine.open(store, checkpoint=where.checkpoint)
@@ -241,6 +242,15 @@ def auditing(where: Where, said: Connection) -> None:
             ),
         )
     )
+
+
+def all_digests(store: Store) -> Dict[Tuple[str, str], str]:
+    """The digests of all dialogues, as they are read, by domain and id."""
+    return {
+        (domain, found.id): dialogue_digest(found)
+        for domain in store.dialogues.domains()
+        for found in store.dialogues.dialogues(domain, waiting=None)
+    }
 
 
 def _onramp(*arguments: str) -> None:

@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import random
 import time
+from dataclasses import replace
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Set, Tuple
@@ -25,6 +26,7 @@ from killed_work import (
     Served,
     Where,
     adapting,
+    all_digests,
     auditing,
     importing,
     in_file,
@@ -204,7 +206,16 @@ class Trial:
         again = _Process(*deeds[kind])
         again.wait_for("done", "switched", "cleared")
         again.stop()
-        self._found = self._audit()
+        with open_store(self._where.url) as store:
+            versions = store.adapters.versions(TABLE.name)
+            self._found = replace(
+                self._found,
+                dialogues=all_digests(store),
+                versions={info.version: info.digest for info in versions},
+                active=next((info.version for info in versions if info.active), None),
+                revision=store.revision(),
+            )
+        self._digests |= set(self._found.versions.values())
 
     def _audit(self) -> Found:
         process = _Process(auditing, self._where)

@@ -1,4 +1,4 @@
-"""Speed: tables of what bench/tracker_speed.py, rasa_overhead.py, load.py and reply_speed.py wrote."""
+"""Speed: tables of what tracker_speed.py, rasa_overhead.py, load.py and reply_speed.py wrote."""
 
 from __future__ import annotations
 

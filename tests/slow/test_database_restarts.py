@@ -110,30 +110,24 @@ def world(pizzerias: Any) -> Iterator[World]:
             server.stop()
 
 
-class Outages:
-    """When the database was away, and when the bot had to be itself."""
+class Outage(NamedTuple):
+    """When the database began to go, was gone, was let come back, and was back."""
 
-    def __init__(self) -> None:
-        self._away: List[List[float]] = []
+    going: float
+    gone: float
+    coming: float
+    back: float
 
-    def begin(self) -> None:
-        """It is about to go."""
-        self._away.append([time.monotonic()])
-
-    def end(self) -> None:
-        """It is back."""
-        self._away[-1].append(time.monotonic())
-
-    def none_at(self, said: Said) -> bool:
-        """Whether it had been there for long enough, all the time that a message took."""
-        return all(said.answered < begun or said.sent > end + BACK for begun, end in self._away)
+    def none_of(self, said: Said) -> bool:
+        """Whether a message met nothing of it."""
+        return said.answered < self.going or said.sent > self.back + BACK
 
     def all_of(self, said: Said) -> bool:
-        """Whether it was away all the time that a message took."""
-        return any(begun + 0.5 < said.sent and said.answered < end for begun, end in self._away)
+        """Whether a message met nothing else."""
+        return self.gone < said.sent and said.answered < self.coming
 
 
-def _check(world: World, load: Load, outages: Outages, slowest: float) -> None:
+def _check(world: World, load: Load, outages: List[Outage], slowest: float) -> None:
     """No error, no wrong answer, nobody who waits for long; itself whenever it can be."""
     assert load.wrong == []
     assert world.server.process.poll() is None
@@ -143,9 +137,13 @@ def _check(world: World, load: Load, outages: Outages, slowest: float) -> None:
         right = [TALK[said.text]]
         assert said.answers in (right, world.plain[said.text]), said
         assert said.answered - said.sent < slowest, said
-        if outages.all_of(said):
+        if any(outage.all_of(said) for outage in outages):
             assert said.answers == world.plain[said.text], said
-    whole = [talk for talk in talks.values() if all(map(outages.none_at, talk))]
+    whole = [
+        talk
+        for talk in talks.values()
+        if all(outage.none_of(said) for outage in outages for said in talk)
+    ]
     assert whole
     for talk in whole:
         assert [said.answers for said in talk] == [[answer] for answer in TALK.values()]
@@ -166,22 +164,25 @@ def test_a_database_that_is_stopped_and_started_under_load(
     world: World, postgres_server: PostgresServer, immediately: bool
 ) -> None:
     back = world.server.log().count("is reachable again")
-    outages, rounds = Outages(), 5
+    outages: List[Outage] = []
+    rounds = 5
     load = Load(world.server)
     try:
         for number in range(rounds):
             time.sleep(3)
-            outages.begin()
+            going = time.monotonic()
             postgres_server.stop(immediately=immediately)
+            gone = time.monotonic()
             time.sleep(1 + number % 3)
+            coming = time.monotonic()
             postgres_server.start()
-            outages.end()
+            outages.append(Outage(going, gone, coming, time.monotonic()))
             time.sleep(BACK)
             # what changes after it comes back is seen at the next message
             version = None if number % 2 else 1
             with open_store(world.url) as store:
                 store.adapters.activate(TABLES.name, version)
-            assert _served_version(world, f"switched {immediately} {number}") == version
+            assert _served_version(world, f"switched-{immediately}-{number}") == version
         time.sleep(3)
     finally:
         load.stop()
@@ -193,15 +194,17 @@ def test_a_database_that_is_stopped_and_started_under_load(
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the server's processes in /proc")
 def test_a_database_that_freezes_under_load(world: World, postgres_server: PostgresServer) -> None:
-    outages = Outages()
+    outages: List[Outage] = []
     load = Load(world.server)
     try:
         for seconds in (6, 15, 6):  # the second is longer than connecting may take
             time.sleep(3)
-            outages.begin()
+            going = time.monotonic()
             with postgres_server.frozen():
+                gone = time.monotonic()
                 time.sleep(seconds)
-            outages.end()
+                coming = time.monotonic()
+            outages.append(Outage(going, gone, coming, time.monotonic()))
             time.sleep(BACK)
         time.sleep(3)
     finally:

@@ -17,7 +17,7 @@ import pytest
 
 from killing import KINDS, Trial
 from rasa_onramp.store import open_store
-from rasa_programs import RasaServer
+from rasa_programs import RasaServer, wait_for
 from small_bot import BIKES, TABLES, corpus_of
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills processes as POSIX does")
@@ -60,6 +60,7 @@ def test_a_bot_that_is_killed_goes_on_where_it_was(pizzerias: Any) -> None:
         for number in range(BOT_KILLS):
             assert server.say(f"waiting{number}", TALK[0]) == ["Under which name?"]
             talkers = [_Talker(server, f"talker{number}-{which}") for which in range(3)]
+            wait_for(lambda talkers=talkers: any(each.heard for each in talkers), seconds=60)
             with open_store(pizzerias.url) as store:
                 time.sleep(choose.uniform(0, 2))
                 store.dialogues.import_corpus(corpus_of(BIKES, support=3 + number))
@@ -69,7 +70,6 @@ def test_a_bot_that_is_killed_goes_on_where_it_was(pizzerias: Any) -> None:
             for talker in talkers:
                 talker.join()
                 talker.check()
-            assert any(talker.heard for talker in talkers)
             server = RasaServer(pizzerias.ours)
             server.wait()
             assert server.say(f"waiting{number}", TALK[1]) == [
