@@ -24,6 +24,7 @@ from small_bot import BIKES, corpus_of, dialogues
 TABLE, BIKE = "can i book a table on friday", "my bike needs a repair, is tuesday possible"
 
 #: Conversations about what the bot itself is for.
+BACK = "is reachable again"
 OWN = (
     ("hello", "when are you open", "thanks", "bye"),
     ("i want a pizza", "large", "with mushrooms", "high street 5", "thank you"),
@@ -159,6 +160,7 @@ def test_without_its_database_it_is_what_it_was(
     servers: Any, server: RasaServer, postgres_server: PostgresServer
 ) -> None:
     server.say("loser", TABLE)
+    before = server.log().count(BACK)
     postgres_server.stop()
     try:
         began = time.monotonic()
@@ -169,7 +171,7 @@ def test_without_its_database_it_is_what_it_was(
         wait_for(lambda: "abstaining from a message" in server.log())
     finally:
         postgres_server.start()
-    time.sleep(2.5)  # it looks again after retry_after
+    wait_for(lambda: server.log().count(BACK) > before)
     assert server.say("loser", "it is hana")[0].startswith("Your table is booked for friday")
 
 
