@@ -12,7 +12,7 @@ import pytest
 pytest.register_assert_rewrite("worker_processes")
 
 from rasa_onramp.store import open_store  # noqa: E402
-from rasa_programs import wait_for  # noqa: E402
+from servers import wait_for  # noqa: E402
 from worker_processes import assert_adapted_once, domains, running, tiny_checkpoint  # noqa: E402
 
 pytest.importorskip("celery", reason="no Celery: it comes with the extra fleet")

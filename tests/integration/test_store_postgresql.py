@@ -28,8 +28,8 @@ from postgres import PASSWORD, PostgresServer  # noqa: E402
 from rasa_onramp.errors import LeaseError, StoreUnavailable  # noqa: E402
 from rasa_onramp.runtime.reach import Reach  # noqa: E402
 from rasa_onramp.store import Store, open_store  # noqa: E402
-from rasa_programs import wait_for  # noqa: E402
 from reply_store_contract import ReplyStoreContract  # noqa: E402
+from servers import wait_for  # noqa: E402
 from store_contract import StoreContract, corpus, dialogue  # noqa: E402
 from version_store_contract import VersionStoreContract  # noqa: E402
 

@@ -15,7 +15,8 @@ from postgres import PostgresServer
 from rasa_onramp.metalearning.lora import adapter_to_bytes
 from rasa_onramp.store import open_store
 from rasa_onramp.tracker.checkpoint import load_tracker
-from rasa_programs import RasaServer, wait_for
+from rasa_programs import RasaServer
+from servers import wait_for
 from small_bot import TABLES
 
 #: What users say, and what is right to answer where the database is there.

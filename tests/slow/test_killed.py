@@ -17,7 +17,8 @@ import pytest
 
 from killing import KINDS, Trial
 from rasa_onramp.store import open_store
-from rasa_programs import RasaServer, wait_for
+from rasa_programs import RasaServer
+from servers import wait_for
 from small_bot import BIKES, TABLES, corpus_of
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills processes as POSIX does")
