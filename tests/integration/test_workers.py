@@ -12,7 +12,7 @@ pytest.register_assert_rewrite("worker_processes")
 
 from postgres import PostgresServer  # noqa: E402
 from rasa_onramp.store import Store, open_store  # noqa: E402
-from rasa_programs import wait_for  # noqa: E402
+from servers import wait_for  # noqa: E402
 from worker_processes import (  # noqa: E402
     assert_adapted_once,
     domains,

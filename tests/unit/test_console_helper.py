@@ -14,7 +14,7 @@ from command_line import environment
 from rasa_onramp.console.helper import Helper, Surroundings
 from rasa_onramp.errors import StoreUnavailable
 from rasa_onramp.store import open_store
-from rasa_programs import wait_for
+from servers import wait_for
 
 
 @pytest.fixture

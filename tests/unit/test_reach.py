@@ -14,7 +14,7 @@ import pytest
 from rasa_onramp.errors import CheckpointError, StoreUnavailable
 from rasa_onramp.runtime.reach import Reach
 from rasa_onramp.store import Store, open_store
-from rasa_programs import wait_for
+from servers import wait_for
 
 
 def revision(store: Store) -> int:
