@@ -23,7 +23,7 @@ from worker_processes import (  # noqa: E402
 
 NAME = "TableBooking_1"
 #: More than are done before a test ends them. What each reads is drawn before the first.
-MANY = 2000
+MANY = 1000
 
 
 @pytest.fixture(scope="module")
@@ -80,25 +80,27 @@ def test_the_job_of_a_killed_worker_is_taken_over_and_that_of_a_stopped_one_give
     store: Store, postgres_url: str, checkpoint: Path, logs: Path
 ) -> None:
     store.dialogues.import_corpus(domains(1))
-    store.jobs.enqueue(NAME, asked_by="person", inner_steps=MANY)
-    options = ("worker", "--no-replies", "--poll", "0.1", "--checkpoint", checkpoint)
-    with running(postgres_url, logs, *options, "--lease", "4") as first:
-        wait_for(lambda: bool(newest(store, NAME).step), seconds=60)
-        with running(postgres_url, logs, *options) as second:
-            wait_for(lambda: "started" in second.said(), seconds=60)
-            lost = newest(store, NAME)
-            assert (lost.attempts, lost.lapsed) == (1, False)  # it had to be left alone
-            first.kill()
-            wait_for(lambda: newest(store, NAME).owner != lost.owner, seconds=30)
-            wait_for(lambda: bool(newest(store, NAME).step), seconds=30)
-            taken = newest(store, NAME)
-            assert (taken.number, taken.state, taken.attempts) == (1, "running", 2)
-            second.signal(signal.SIGTERM)
-            assert second.end() == 0
-            assert [job["state"] for job in second.jobs()] == ["given back"]
+    options = ("worker", "--no-replies", "--poll", "0.1", "--lease", "4")
+    options = (*options, "--domains", NAME, "--checkpoint", checkpoint)
+    with running(postgres_url, logs, *options) as one, running(postgres_url, logs, *options) as two:
+        wait_for(lambda: all("started" in each.said() for each in (one, two)), seconds=120)
+        wait_for(lambda: _done(store) == 1, seconds=120)  # what they found by themselves
+        store.jobs.enqueue(NAME, asked_by="person", inner_steps=MANY)
+        wait_for(lambda: bool(newest(store, NAME).step), seconds=120)
+        lost = newest(store, NAME)
+        assert (lost.number, lost.state, lost.attempts) == (2, "running", 1)
+        first, second = (one, two) if lost.owner == one.events()[0]["worker"] else (two, one)
+        first.kill()
+        wait_for(lambda: newest(store, NAME).owner != lost.owner, seconds=60)
+        wait_for(lambda: bool(newest(store, NAME).step), seconds=120)
+        taken = newest(store, NAME)
+        assert (taken.number, taken.state, taken.attempts) == (2, "running", 2)
+        second.signal(signal.SIGTERM)
+        assert second.end() == 0
+        assert second.jobs()[-1]["state"] == "given back"
     back = newest(store, NAME)
     assert (back.state, back.attempts, back.owner) == ("queued", 1, None)
-    assert store.adapters.versions(NAME) == ()
+    assert [info.version for info in store.adapters.versions(NAME)] == [1]
 
 
 def test_adapting_by_hand_that_is_interrupted_leaves_no_lease(
@@ -109,7 +111,7 @@ def test_adapting_by_hand_that_is_interrupted_leaves_no_lease(
     store.dialogues.import_corpus(given)
     adapt = ("adapt", "--all", "--jobs", "2", "--no-replies", "--checkpoint", checkpoint)
     with running(postgres_url, logs, *adapt, "--steps", MANY) as by_hand:
-        wait_for(lambda: len([j for j in store.jobs.newest() if j.step]) == 2, seconds=60)
+        wait_for(lambda: _stepping(store) == 2, seconds=200)
         by_hand.signal(signal.SIGINT)
         assert by_hand.end() == 130
         assert "rasa-onramp: interrupted" in by_hand.said()
@@ -121,3 +123,7 @@ def test_adapting_by_hand_that_is_interrupted_leaves_no_lease(
 
 def _done(store: Store) -> int:
     return sum(job.state == "done" for job in store.jobs.newest())
+
+
+def _stepping(store: Store) -> int:
+    return sum(job.state == "running" and bool(job.step) for job in store.jobs.newest())
