@@ -21,7 +21,6 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 # what is otherwise imported when it is needed: these processes begin with it, like programs that
 # have been up for a while
-import spacy.matcher  # noqa: F401
 import tokenizers  # noqa: F401
 import torch
 
@@ -31,6 +30,7 @@ import rasa_onramp.cli.versions  # noqa: F401
 from rasa_onramp.cli.main import cli
 from rasa_onramp.dialogue import State, Turn
 from rasa_onramp.formats.yaml import write_yaml
+from rasa_onramp.generator.spotting import find_sources, sources_of
 from rasa_onramp.onboarding import adapt  # noqa: F401
 from rasa_onramp.runtime.adapter_cache import read_adapter
 from rasa_onramp.runtime.conversation import Engine
@@ -74,6 +74,9 @@ _ADDED = 8
 
 #: Versions that `gc` keeps.
 KEPT = 3
+
+
+find_sources("on friday", sources_of({"visit_day": ("friday",)}, ()))  # imports spaCy
 
 
 @dataclass(frozen=True)
