@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, Sequence
 
 import pytest
 
-from rasa_onramp.errors import ConfigError
-from robustness_parts.measuring import Journal, key_of
 from robustness_parts.summary import missed_slots, sensitivities, summarise
 
 
@@ -88,49 +84,3 @@ def test_the_missed_slots_accuracy() -> None:
     # dialogues that never hold the slot have no say
     assert found["minus_clean"] == [pytest.approx(-0.5)] * 3
     assert missed_slots([{**rows[2], **scores}]) == []
-
-
-def journal(path: Path, **settings: Any) -> Journal:
-    return Journal(path, {"shots": 5, "checkpoint": "abc", **settings})
-
-
-def test_a_results_file_is_taken_up(tmp_path: Path) -> None:
-    path = tmp_path / "out.json"
-    first = journal(path)
-    first.add(row("clean", [[1.0]]))
-    first.add(row("lower case", [[0.5]]))
-    first.write(order={"domains": 2}, summary=[1])
-    content = json.loads(path.read_text())
-    assert list(content) == ["settings", "order", "summary", "runs"]
-    again = journal(path)
-    assert again.rows == first.rows and again.done == {key_of(r) for r in first.rows}
-    again.add(row("upper case", [[0.5]]))
-    content = json.loads(path.read_text())
-    # what was summed up before isn't true of the rows any more
-    assert "summary" not in content and content["order"] == {"domains": 2}
-    assert [r["condition"] for r in content["runs"]] == ["clean", "lower case", "upper case"]
-    assert [p.name for p in tmp_path.iterdir()] == ["out.json"]
-
-
-def test_a_results_file_of_other_settings_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "out.json"
-    journal(path).write()
-    with pytest.raises(ConfigError, match=r"out\.json was made with shots 5, not 3; name another"):
-        journal(path, shots=3)
-    with pytest.raises(ConfigError, match="was made with limit None, not 2"):
-        journal(path, limit=2)
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"settings": 1, "runs": []}', "no json"])
-def test_a_file_of_something_else_is_refused(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "out.json"
-    path.write_text(text)
-    with pytest.raises(ConfigError, match=r"out\.json holds no results of this program"):
-        journal(path)
-    assert path.read_text() == text
-
-
-def test_no_file_no_trace(tmp_path: Path) -> None:
-    kept: List[Any] = Journal(None, {"shots": 5}).rows
-    Journal(None, {"shots": 5}).add(row("clean", [[1.0]]))
-    assert kept == [] and list(tmp_path.iterdir()) == []
