@@ -14,13 +14,14 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import exc
 
+from changed_jobs import change_job, lapse, time_of
 from rasa_onramp.dialogue import Corpus
 from rasa_onramp.errors import LeaseError, NotFound
 from rasa_onramp.store import ATTEMPTS, Job, Lease, Store, open_store, tables
 from rasa_onramp.store.jobs import KEPT
 from store_contract import PARCELS
 
-__all__ = ["JobStoreContract", "lapse"]
+__all__ = ["JobStoreContract"]
 
 NAME = "parcels"
 _SPAWN = multiprocessing.get_context("spawn")
@@ -192,14 +193,14 @@ class JobStoreContract:
         store.jobs.enqueue(NAME, asked_by="worker")
         assert ATTEMPTS == 3
         for attempt, pause in enumerate((10, 20), start=1):
-            lease, before = _claim(store), _now(store)
+            lease, before = _claim(store), time_of(store)
             assert store.jobs.fail(lease, "out of memory", again=True)
             (job,) = store.jobs.of(NAME)
             assert (job.state, job.error, job.attempts) == ("queued", "out of memory", attempt)
-            assert _later(before, pause) <= job.due_at <= _later(_now(store), pause)
+            assert _later(before, pause) <= job.due_at <= _later(time_of(store), pause)
             assert store.jobs.claim("me") is None
             assert store.jobs.due() == ()
-            _change(store, due_at=job.created_at)
+            change_job(store, due_at=job.created_at)
         assert not store.jobs.fail(_claim(store), "out of memory", again=True)
         assert store.jobs.of(NAME)[0].state == "failed"
         assert store.jobs.claim("me") is None
@@ -297,25 +298,6 @@ class JobStoreContract:
 
 
 _THREADS = 2
-
-
-def lapse(store: Store) -> None:
-    """As if the unfinished job's owner hadn't been heard of for an hour."""
-    _change(store, lease_until=_now(store) - timedelta(hours=1))
-
-
-def _now(store: Store) -> Any:
-    from rasa_onramp.store.job_rows import clock
-
-    with store._database.reading() as connection:
-        return clock(connection)
-
-
-def _change(store: Store, **values: Any) -> None:
-    unfinished = tables.jobs.c.state.in_(tables.UNFINISHED)
-    with store._database.marking() as connection:
-        done = connection.execute(sa.update(tables.jobs).where(unfinished).values(**values))
-        assert done.rowcount == 1
 
 
 def _domains(store: Store, *names: str) -> None:

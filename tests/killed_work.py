@@ -162,6 +162,10 @@ def in_file(name: str, number: int) -> List[Any]:
 
 def adapting(where: Where, said: Connection) -> None:
     """Adapt, and switch to what came of it."""
+    with open_store() as store:
+        jobs = store.jobs.of(TABLE.name)
+    if jobs and jobs[0].unfinished:  # of the one before, which was killed
+        _onramp("jobs", "cancel", TABLE.name)
     for number in itertools.count():
         _onramp(
             *(

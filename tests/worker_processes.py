@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
@@ -32,6 +33,8 @@ class Program:
                 stderr=log,
                 cwd=folder,
                 start_new_session=True,
+                # a shell's background commands ignore it, and so would what they start
+                preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
             )
 
     def said(self) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 import structlog
 
-__all__ = ["KEY_VARIABLE", "logger_for", "pseudonym", "traceback_of"]
+__all__ = ["KEY_VARIABLE", "as_rasa_does", "logger_for", "pseudonym", "traceback_of"]
 
 #: The variable that holds the key of pseudonyms, the same in all processes that should agree.
 KEY_VARIABLE = "RASA_ONRAMP_LOG_KEY"
@@ -29,6 +29,17 @@ def logger_for(module: str) -> Any:
     """The structlog logger of a module; `module` is its `__name__`."""
     # around Python's own logger: structlog by itself prints to stdout, where commands print results
     return structlog.wrap_logger(logging.getLogger(module))
+
+
+def as_rasa_does() -> None:
+    """Log from the level on that Rasa logs from, unless our own logger was given one.
+
+    The root logger's is no guide: numpy.distutils raises it where it is imported, which Rasa's
+    LogisticRegressionClassifier does (by skops, by all of sklearn).
+    """
+    ours, level = logging.getLogger(__package__), logging.getLogger("rasa").level
+    if ours.level == logging.NOTSET:
+        ours.setLevel(level)
 
 
 def traceback_of(error: BaseException) -> str:

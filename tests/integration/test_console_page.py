@@ -142,8 +142,8 @@ def test_a_domain_from_paste_to_roll_back(
     assert store.adapters.active(NAME) is None
     page.press("[aria-label='Activate version 1']")
     page.see("#facts", "changed since that version was made")
-    assert servers.pizzeria.say("of the bot", BIKE) == ["Under which name?"]
-    assert servers.pizzeria.understood("of the bot")["version"] == 1
+    assert servers.pizzeria.say("of-the-bot", BIKE) == ["Under which name?"]
+    assert servers.pizzeria.understood("of-the-bot")["version"] == 1
     page.tab(4)
     page.see("#feedback", f"Booked. {HOSTILE}")
     page.press("#feedback button")

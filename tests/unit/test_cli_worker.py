@@ -9,8 +9,8 @@ from typing import Iterator
 
 import pytest
 
+from changed_jobs import lapse
 from command_line import invoke
-from job_store_contract import lapse
 from rasa_onramp.store import Store, open_store
 from rasa_onramp.tracker.checkpoint import save_tracker
 from tiny_tracker import corpus, tiny_tracker, tokenizer_json

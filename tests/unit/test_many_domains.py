@@ -18,6 +18,7 @@ from rasa_onramp.runtime.background import load_background
 from rasa_onramp.runtime.domain_index import Crowd, DomainIndex
 from rasa_onramp.runtime.domains import Catalogue
 from rasa_onramp.runtime.generators import Generators
+from rasa_onramp.runtime.reach import Reach
 from rasa_onramp.runtime.shortlist import Shortlist
 from rasa_onramp.store import Embeddings, Store, open_store
 from small_bot import TABLES, dialogues
@@ -138,7 +139,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def catalogue(store: Store, embed: CountedEmbed, encoder: str = "one") -> Catalogue:
     generators = Generators(embed, limit=2**20)
-    return Catalogue(store, embed, load_background(), generators, encoder=encoder)
+    return Catalogue(Reach(store), embed, load_background(), generators, encoder=encoder)
 
 
 def test_only_what_changed_is_read_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,14 +225,14 @@ def test_a_generator_is_made_when_it_is_needed_and_kept_as_long_as_there_is_room
 ) -> None:
     embed = CountedEmbed()
     generators = Generators(embed, limit=2**30)
-    live = Catalogue(store, embed, load_background(), generators).domains()
+    live = Catalogue(Reach(store), embed, load_background(), generators).domains()
     assert len(generators.kept) == 0
     first = live["tables_1"].generator
     assert live["tables_1"].generator is first and len(generators.kept) == 1
     size = generators.kept.bytes
     assert first.pool.replies and size > 1000
     generators = Generators(embed, limit=3 * size)
-    live = Catalogue(store, embed, load_background(), generators).domains()
+    live = Catalogue(Reach(store), embed, load_background(), generators).domains()
     for domain in live.values():
         assert domain.generator.schema.name == domain.name
     assert 1 <= len(generators.kept) < 5 and generators.kept.bytes <= 3 * size

@@ -32,6 +32,7 @@ from rasa_onramp.components.tokens import Token
 from rasa_onramp.metalearning.lora import adapter_to_bytes
 from rasa_onramp.runtime import telemetry
 from rasa_onramp.runtime.conversation import Engine
+from rasa_onramp.runtime.reach import Reach
 from rasa_onramp.store import open_store
 from rasa_onramp.tracker.encoder import SentenceEncoder
 from small_bot import TABLES, corpus_of, small_tracker
@@ -149,8 +150,7 @@ def test_jobs_are_told_by_their_state(world: World) -> None:
 
 def test_a_store_that_is_away_is_counted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_store("sqlite:////nowhere/onramp.db") as away:
-        monkeypatch.setattr(world.engine.catalogue, "_store", away)
-        monkeypatch.setattr(world.engine.catalogue, "_down", None)
+        monkeypatch.setattr(world.engine.catalogue, "_reach", Reach(away))
         assert world.say(FRIDAY) == "unavailable"
         told = world.told()
     assert told["rasa_onramp_failures_total", "StoreUnavailable"] == 1

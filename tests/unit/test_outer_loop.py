@@ -174,13 +174,12 @@ def reference(name: str, config: Config) -> Dict[str, Tensor]:
     peaks = [WEIGHTS_RATE, BODY_RATE, *([config.rates_outer_rate] if rates_of else [])]
     members = [list(theta.values()), list(body.values()), *([rates_of] if rates_of else [])]
     adam = torch.optim.Adam([{"params": m, "lr": 0.0} for m in members])
-    rng = random.Random(config.seed * 1_000_003)
     for number in range(config.steps):
         for group, peak in zip(adam.param_groups, peaks):
             group["lr"] = peak * (0.1 + 0.9 * (1 + math.cos(math.pi * number / config.steps)) / 2)
         adam.zero_grad()
-        for _ in range(config.episodes_a_step):
-            task = rng.choice(TASKS)
+        for episode in range(config.episodes_a_step):
+            task = random.Random(f"{config.seed} {number} {episode}").choice(TASKS)
             path = by_hand(
                 theta,
                 lambda w, k, task=task: task.support({**w, **body}, k),

@@ -283,7 +283,7 @@ def test_meta_training_goes_on_where_it_stopped(tmp_path: Path) -> None:
 
 def test_meta_training_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
     one, two = (stage_two(tmp_path / name, steps=2) for name in "12")
-    other = stage_two(tmp_path / "3", steps=2, seed=3)
+    other = stage_two(tmp_path / "3", steps=2, seed=4)
     assert changed(one.weights, two.weights) == changed(one.rates, two.rates) == []
     assert changed(one.weights, other.weights)
 

@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
 
-from job_store_contract import lapse
+from changed_jobs import lapse
 from rasa_onramp.dialogue import Corpus
 from rasa_onramp.errors import CheckpointError, LeaseError, StoreUnavailable
 from rasa_onramp.onboarding import Watch, Worker, adapt, adapt_at_once, attempt

@@ -11,6 +11,7 @@ from rasa.engine.storage.storage import ModelStorage
 
 from rasa_onramp.components.host import OnrampRuntime, runtime_for
 from rasa_onramp.components.settings import ModelSettings, refuse
+from rasa_onramp.logs import as_rasa_does
 
 __all__ = ["OnrampModel"]
 
@@ -64,6 +65,7 @@ class OnrampModel(GraphComponent):
         **kwargs: Any,
     ) -> OnrampModel:
         """For running: a store that can't be reached now may be reachable later."""
+        as_rasa_does()
         runtime = runtime_for(ModelSettings.from_config(config))
         runtime.warm()
         return cls(runtime)

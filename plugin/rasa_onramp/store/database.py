@@ -89,7 +89,7 @@ class Database:
         with self._errors(), engine.begin() as connection:
             self._check(connection)
             if self._postgresql:
-                connection.execute(sa.text(f"SET LOCAL lock_timeout = '{wait}'"))
+                connection.execute(sa.select(sa.func.set_config("lock_timeout", wait, True)))
             yield connection
 
     def try_writing(self) -> None:
