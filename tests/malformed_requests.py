@@ -22,18 +22,21 @@ from rasa.shared.core.trackers import DialogueStateTracker
 from channel_server import ChannelServer
 from malformed import Workplace, damaged_bytes, json_bytes
 from rasa_onramp.components import host
+from rasa_onramp.components.console import ConsoleInput
 from rasa_onramp.components.feedback import FeedbackInput
+from rasa_onramp.components.metrics import MetricsInput
 from rasa_onramp.components.settings import ModelSettings
 from rasa_onramp.components.tokens import Token
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.store import open_store
 from rasa_onramp.tracker.encoder import SentenceEncoder
 from tiny_tracker import tiny_tracker
-from valid_input import VALID_EVENTS
+from valid_input import VALID_EVENTS, VALID_YAML
 
 __all__ = ["ENDPOINTS", "Endpoint", "Served", "requests_to", "serving"]
 
 TOKEN = "a token of 16 characters or more"
+CONSOLE = "/webhooks/onramp-console"
 
 
 @dataclass(frozen=True)
@@ -62,15 +65,46 @@ ENDPOINTS = (
             },
         ),
     ),
+    Endpoint("GET", "/webhooks/onramp/metrics"),
+    *(
+        Endpoint("GET", f"{CONSOLE}/{name}")
+        for name in ("", "main.js", "api/status", "api/domains")
+    ),
+    *(Endpoint("GET", f"{CONSOLE}/api/{name}?domain=taxi") for name in ("domain", "progress")),
+    *(
+        Endpoint("POST", f"{CONSOLE}/api/{name}", bodies)
+        for name, bodies in {
+            "import": (
+                {"files": [{"name": "taxi.yml", "text": VALID_YAML}], "dry_run": True},
+                {"files": [{"name": "taxi.json", "text": "[]"}]},
+            ),
+            "adapt": ({"domain": "taxi", "force": True, "switch_anyway": None},),
+            "curve": ({"domain": "taxi"},),
+            "versions": (
+                {"domain": "taxi", "do": "activate", "version": None},
+                {"domain": "taxi", "do": "pin", "version": 1},
+                {"domain": "taxi", "do": "rollback"},
+            ),
+            "chat": ({"domain": "taxi"}, {"domain": None}),
+            "message": ({"chat": "a-chat", "text": "a taxi to York"},),
+            "answer": (
+                {"chat": "a-chat", "how": "rows", "rows": "size=Small"},
+                {"chat": "a-chat", "how": "failed"},
+            ),
+            "feedback": ({"chat": "a-chat", "reply": 0, "thumb": "down"},),
+            "feedback/remove": ({"domain": "taxi", "id": "an-id"},),
+        }.items()
+    ),
 )
 
 #: What any of them may answer. 500 would be an error that nobody thought of.
-_ALLOWED = (200, 400, 401, 404, 405, 408, 411, 413, 414, 415, 417, 431)
+_ALLOWED = (200, 302, 400, 401, 404, 405, 408, 409, 411, 413, 414, 415, 417, 431)
 
 
 def channels() -> List[InputChannel]:
     """The channels with the routes of ENDPOINTS."""
-    return [FeedbackInput(Token(TOKEN))]
+    token = Token(TOKEN)
+    return [FeedbackInput(token), MetricsInput(token), ConsoleInput(token, adapt_here=False)]
 
 
 @dataclass(frozen=True)

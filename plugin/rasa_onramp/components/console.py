@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
@@ -31,12 +30,13 @@ from rasa_onramp.console import Console, Problem
 from rasa_onramp.console.helper import Helper, Surroundings
 from rasa_onramp.console.uploads import MOST_BYTES as MOST_UPLOADED
 from rasa_onramp.errors import NotFound, OnrampError, StoreUnavailable
+from rasa_onramp.logs import logger_for, traceback_of
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.store.connect import URL_VARIABLE
 
 __all__ = ["MOST_BYTES", "ConsoleInput"]
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 #: What a request's body may weigh, unless it uploads dialogues.
 MOST_BYTES = 64 * 1024
@@ -221,13 +221,15 @@ def _served(serve: Serve, said: Mapping[str, Any]) -> Dict[str, Any]:
     except NotFound as error:
         raise Problem(str(error), HTTPStatus.NOT_FOUND) from error
     except StoreUnavailable as error:
-        logger.error("the console can't reach the store: %s", error)
+        why = f"the console can't reach the store: {error}"
+        logger.error("onramp.console.unavailable", event_info=why)
         problem = "the store can't be reached; try again later"
         raise Problem(problem, HTTPStatus.SERVICE_UNAVAILABLE) from error
     except OnrampError as error:
         raise Problem(str(error)) from error
     except Exception as error:
-        logger.exception("the console failed")
+        why = f"the console failed at a request: {type(error).__name__}"
+        logger.error("onramp.console.failed", event_info=why, traceback=traceback_of(error))
         problem = "that failed unexpectedly; see the bot's log"
         raise Problem(problem, HTTPStatus.INTERNAL_SERVER_ERROR) from error
 

@@ -84,7 +84,7 @@ class Console:
         name = fields(said, {"domain": str})["domain"]
         store = self._store
         schema = store.dialogues.schema(name)
-        (summary,) = (each for each in store.dialogues.summary() if each.name == name)
+        (summary,) = store.dialogues.summary((name,))
         return {
             **summary_view(summary),
             **schema_view(schema),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import subprocess
 import sys
 import threading
@@ -12,10 +11,11 @@ from tempfile import TemporaryFile
 from typing import Callable, Deque, Dict, Mapping, Optional, Sequence, Tuple
 
 from rasa_onramp.errors import OnrampError
+from rasa_onramp.logs import logger_for
 
 __all__ = ["Helper", "Surroundings"]
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 _PROGRAM = "rasa_onramp.cli"
 
@@ -123,7 +123,8 @@ class Helper:
                 self._tasks.popleft()
                 if failure is not None and not self._closed.is_set():
                     self._failures[task.name] = failure
-                    logger.error("%s failed: %s", task.name, failure)
+                    said = f"{task.name} failed: {failure}"
+                    logger.error("onramp.console.task_failed", event_info=said)
 
     def _run(self, task: _Task) -> Optional[str]:
         """Run a task to its end. Returns why it failed, None if it didn't."""
