@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from typing import Sequence
+from contextlib import contextmanager
+from typing import Any, Iterator, Sequence
 
 from rasa.core.agent import Agent
 from rasa.core.channels.channel import InputChannel
@@ -15,9 +16,29 @@ from rasa.shared.core.domain import Domain
 from rasa.shared.core.trackers import DialogueStateTracker
 from sanic import Sanic
 
-__all__ = ["ChannelServer"]
+from rasa_onramp.components import host
+from rasa_onramp.components.settings import ModelSettings
+from rasa_onramp.runtime.conversation import Engine
+from rasa_onramp.store import Store
+from rasa_onramp.tracker.encoder import SentenceEncoder
+from rasa_onramp.tracker.model import StateTracker
+
+__all__ = ["ChannelServer", "runtime_on"]
 
 Sanic.test_mode = True  # Rasa gives every app the same name, and a process has several here
+
+
+@contextmanager
+def runtime_on(
+    store: Store, tracker: StateTracker, **settings: Any
+) -> Iterator[host.OnrampRuntime]:
+    """The runtime that channels find meanwhile, without a language model."""
+    runtime = host.runtime_for(ModelSettings(replies=False, **settings))
+    runtime._engine = Engine(store, tracker, SentenceEncoder.load().embed)
+    try:
+        yield runtime
+    finally:
+        host._current.clear()
 
 
 class ChannelServer:

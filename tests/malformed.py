@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import click
+import pytest
 from hypothesis import strategies as st
 
 from command_line import Outcome, dump, invoke
@@ -315,6 +316,19 @@ class Workplace:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._content = self.store.read_bytes()
         self._dump = dump(self.store)
+
+    @classmethod
+    def made_in(cls, folder: Path) -> Workplace:
+        """One whose commands find its store; those that are run later, after `enter`."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("RASA_ONRAMP_HOME", str(folder / "home"))
+            return cls(folder)
+
+    def enter(self, patch: pytest.MonkeyPatch) -> Workplace:
+        """Have commands run here."""
+        patch.setenv("RASA_ONRAMP_HOME", str(self.folder / "home"))
+        patch.chdir(self.valid["work"])
+        return self
 
     def unchanged(self) -> bool:
         """Whether the store holds what it held at the beginning."""

@@ -19,17 +19,13 @@ from rasa.core.channels.channel import InputChannel
 from rasa.shared.core.events import BotUttered, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 
-from channel_server import ChannelServer
+from channel_server import ChannelServer, runtime_on
 from malformed import Workplace, damaged_bytes, json_bytes
-from rasa_onramp.components import host
 from rasa_onramp.components.console import ConsoleInput
 from rasa_onramp.components.feedback import FeedbackInput
 from rasa_onramp.components.metrics import MetricsInput
-from rasa_onramp.components.settings import ModelSettings
 from rasa_onramp.components.tokens import Token
-from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.store import open_store
-from rasa_onramp.tracker.encoder import SentenceEncoder
 from tiny_tracker import tiny_tracker
 from valid_input import VALID_EVENTS, VALID_YAML
 
@@ -184,9 +180,7 @@ def serving(place: Workplace) -> Iterator[Served]:
     loggers = [logging.getLogger(name) for name in ("", "sanic.error", "sanic.root")]
     for logger in loggers:
         logger.addHandler(handler)
-    runtime = host.runtime_for(ModelSettings(replies=False))
-    with open_store(f"sqlite:///{place.store}") as store:
-        runtime._engine = Engine(store, tiny_tracker(), SentenceEncoder.load().embed)
+    with open_store(f"sqlite:///{place.store}") as store, runtime_on(store, tiny_tracker()):
         server = ChannelServer(channels())
         try:
             said = DialogueStateTracker("ann", [])
@@ -197,7 +191,6 @@ def serving(place: Workplace) -> Iterator[Served]:
             yield Served(place, server.url, handler.found)
         finally:
             server.close()
-            host._current.clear()
             for logger in loggers:
                 logger.removeHandler(handler)
 

@@ -13,17 +13,15 @@ pytest.importorskip("rasa")
 import requests
 from rasa.shared.exceptions import InvalidConfigException
 
-from channel_server import ChannelServer
+from channel_server import ChannelServer, runtime_on
 from rasa_onramp.components import host
 from rasa_onramp.components.console import MOST_BYTES, ConsoleInput
-from rasa_onramp.components.settings import ModelSettings
 from rasa_onramp.components.tokens import Token
 from rasa_onramp.console.uploads import MOST_BYTES as MOST_UPLOADED
 from rasa_onramp.dialogue import Corpus
 from rasa_onramp.formats.yaml_write import yaml_text
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.store import Store, open_store
-from rasa_onramp.tracker.encoder import SentenceEncoder
 from small_bot import BIKES, TABLES, dialogues, small_tracker
 
 TOKEN = "a token of 16 characters or more"
@@ -81,12 +79,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         held_out = [dataclasses.replace(each, split="held-out") for each in support[5:]]
         store.dialogues.import_corpus(Corpus({NAME: TABLES}, (*support[:5], *held_out)))
         tracker = dataclasses.replace(small_tracker(), digest="small")
-        runtime = host.runtime_for(ModelSettings(replies=False))
-        runtime._engine = Engine(store, tracker, SentenceEncoder.load().embed)
-        made = World(runtime._engine)
-        yield made
-        made.close()
-        host._current.clear()
+        with runtime_on(store, tracker) as runtime:
+            made = World(runtime.engine())
+            yield made
+            made.close()
 
 
 def bikes(count: int = 2) -> Dict[str, str]:

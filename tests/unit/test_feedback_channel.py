@@ -14,16 +14,14 @@ from rasa.shared.core.events import ActionExecuted, BotUttered, Restarted, UserU
 from rasa.shared.core.trackers import DialogueStateTracker
 from rasa.shared.exceptions import InvalidConfigException
 
-from channel_server import ChannelServer
+from channel_server import ChannelServer, runtime_on
 from rasa_onramp.components import host
 from rasa_onramp.components.feedback import MOST_BYTES, FeedbackInput
 from rasa_onramp.components.payload import KEY, payload_of, reply_metadata
-from rasa_onramp.components.settings import ModelSettings
 from rasa_onramp.components.tokens import Token
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.session import Session
 from rasa_onramp.store import Feedback, open_store
-from rasa_onramp.tracker.encoder import SentenceEncoder
 from small_bot import TABLES, corpus_of, small_tracker
 
 TOKEN = "a token of 16 characters or more"
@@ -83,12 +81,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         store.upgrade()
         store.dialogues.import_corpus(corpus_of(TABLES))
         tracker = dataclasses.replace(small_tracker(), digest="small")
-        runtime = host.runtime_for(ModelSettings(replies=False))
-        runtime._engine = Engine(store, tracker, SentenceEncoder.load().embed)
-        made = World(runtime._engine)
-        yield made
-        made.close()
-        host._current.clear()
+        with runtime_on(store, tracker) as runtime:
+            made = World(runtime.engine())
+            yield made
+            made.close()
 
 
 @pytest.fixture(autouse=True)

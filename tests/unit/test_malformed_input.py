@@ -22,17 +22,12 @@ few = settings(
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
-    folder = tmp_path_factory.mktemp("workplace")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RASA_ONRAMP_HOME", str(folder / "home"))
-        return Workplace(folder)
+    return Workplace.made_in(tmp_path_factory.mktemp("workplace"))
 
 
 @pytest.fixture
 def place(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> Workplace:
-    monkeypatch.setenv("RASA_ONRAMP_HOME", str(workplace.folder / "home"))
-    monkeypatch.chdir(workplace.valid["work"])
-    return workplace
+    return workplace.enter(monkeypatch)
 
 
 @pytest.mark.parametrize("what", sorted(FILES))

@@ -20,21 +20,18 @@ from rasa.shared.exceptions import InvalidConfigException
 from rasa.shared.nlu.constants import TEXT
 from rasa.shared.nlu.training_data.message import Message
 
-from channel_server import ChannelServer
+from channel_server import ChannelServer, runtime_on
 from rasa_onramp import __version__
 from rasa_onramp.components import host
 from rasa_onramp.components.metrics import MetricsInput
 from rasa_onramp.components.payload import KEY
 from rasa_onramp.components.response_generator import OnrampResponseGenerator
-from rasa_onramp.components.settings import ModelSettings
 from rasa_onramp.components.state_tracker import OnrampStateTracker
 from rasa_onramp.components.tokens import Token
 from rasa_onramp.metalearning.lora import adapter_to_bytes
 from rasa_onramp.runtime import telemetry
-from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.reach import Reach
 from rasa_onramp.store import open_store
-from rasa_onramp.tracker.encoder import SentenceEncoder
 from small_bot import TABLES, corpus_of, small_tracker
 
 TOKEN = "a token of 16 characters or more"
@@ -93,12 +90,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             checkpoint_digest="small",
             figures={},
         )
-        runtime = host.runtime_for(ModelSettings(replies=False, encoder="metrics"))
-        runtime._engine = Engine(store, tracker, SentenceEncoder.load().embed)
-        made = World(runtime)
-        yield made
-        made.close()
-        host._current.clear()
+        with runtime_on(store, tracker, encoder="metrics") as runtime:
+            made = World(runtime)
+            yield made
+            made.close()
 
 
 @pytest.fixture(autouse=True)

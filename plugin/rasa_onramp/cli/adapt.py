@@ -228,14 +228,14 @@ def _ended(*_: object) -> None:
 
 def _print(found: Found) -> None:
     """One domain's lines."""
-    from rasa_onramp.onboarding import AdaptationReport
+    from rasa_onramp.onboarding import AdaptationReport, up_to_date
 
     if isinstance(found, LeaseError):
         click.echo(f"rasa-onramp: {found}", err=True)
     elif isinstance(found, AdaptationReport):
         click.echo(_line(found))
     else:
-        line = f"{found.domain}: up to date, nothing changed since version {found.version} was made"
+        line = f"{found.domain}: {up_to_date(found)}"
         if not found.active:
             activate = f"rasa-onramp versions activate {found.domain} {found.version}"
             line += f"; it isn't active: {activate}"

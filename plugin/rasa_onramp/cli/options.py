@@ -141,8 +141,7 @@ def load_learner(wanted: bool, folder: Optional[str], device: str) -> Optional[R
         return None
     from rasa_onramp.onboarding import ReplyLearner
 
-    # eager attention learns faster on a CPU; see meta-train-replies
-    model = load_reply_model(folder, device, "eager" if device == "cpu" else "sdpa")
+    model = load_reply_model(folder, device, ReplyLearner.attention(device))
     return None if model is None else ReplyLearner.of(model)
 
 

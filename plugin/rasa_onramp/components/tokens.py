@@ -10,12 +10,10 @@ from typing import Any, Dict, Optional
 from rasa.shared.exceptions import InvalidConfigException
 from sanic.request import Request
 
+from rasa_onramp.botfiles import LEAST_TOKEN
 from rasa_onramp.components.refusals import Refused
 
 __all__ = ["Token"]
-
-#: A token that is shorter is soon guessed.
-_LEAST = 16
 
 
 class Token:
@@ -36,9 +34,9 @@ class Token:
         if settings or not isinstance(variable, str) or not variable.isidentifier():
             # don't repeat it: it may be the token itself
             problem = "give it token_env, the name of an environment variable, and nothing else"
-        elif len(os.environ.get(variable, "")) < _LEAST:
+        elif len(os.environ.get(variable, "")) < LEAST_TOKEN:
             problem = (
-                f"the environment variable {variable} holds no token of {_LEAST} characters "
+                f"the environment variable {variable} holds no token of {LEAST_TOKEN} characters "
                 f"or more; set one, for example export {variable}=$(openssl rand -hex 32)"
             )
         if problem is not None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any, List, Mapping, Optional, Sequence, Union
 
 from rasa_onramp.actions.calls import Call, Row
 from rasa_onramp.console.problems import Problem
+from rasa_onramp.memory import LastUsed
 from rasa_onramp.runtime.conversation import Engine, TurnOutcome
 from rasa_onramp.runtime.correction import corrected
 from rasa_onramp.runtime.one_domain import for_one_domain
@@ -142,27 +142,21 @@ class Chats:
     """The conversations that are kept, by id. Thread-safe."""
 
     def __init__(self) -> None:
-        self._chats: OrderedDict[str, Chat] = OrderedDict()
-        self._lock = threading.Lock()
+        self._chats: LastUsed[str, Chat] = LastUsed(_MOST_CHATS)
 
     def begin(self, domain: Optional[str]) -> Chat:
         """A new conversation."""
         chat = Chat(secrets.token_urlsafe(12), domain)
-        with self._lock:
-            self._chats[chat.id] = chat
-            while len(self._chats) > _MOST_CHATS:
-                self._chats.popitem(last=False)
+        self._chats.put(chat.id, chat, 1)  # each is one of so many, however long
         return chat
 
     def get(self, id: str) -> Chat:
         """The conversation of this id. Raises Problem."""
-        with self._lock:
-            chat = self._chats.get(id)
-            if chat is None:
-                raise Problem(
-                    "this chat isn't kept any more: the bot was started anew, or there were many "
-                    "others since; begin a new one",
-                    HTTPStatus.NOT_FOUND,
-                )
-            self._chats.move_to_end(id)
+        chat = self._chats.get(id)
+        if chat is None:
+            raise Problem(
+                "this chat isn't kept any more: the bot was started anew, or there were many "
+                "others since; begin a new one",
+                HTTPStatus.NOT_FOUND,
+            )
         return chat

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Iterator, List, Mapping, Optional
 
-from rasa_onramp.botfiles import MODEL, TRACKER, component_entries, plan_edits
+from rasa_onramp.botfiles import LEAST_TOKEN, MODEL, TRACKER, component_entries, plan_edits
 from rasa_onramp.doctor.findings import Finding, ok, problem
 from rasa_onramp.doctor.subject import Subject
 from rasa_onramp.yaml_edit import YamlFile
@@ -16,9 +16,6 @@ __all__ = ["credential_findings", "file_findings", "pipeline_findings"]
 
 #: What our channels' names in credentials.yml begin with.
 _CHANNELS = "rasa_onramp.components."
-
-#: The least that a token may be long; components/tokens.py refuses shorter ones.
-_LEAST_TOKEN = 16
 
 
 def file_findings(project: Path) -> Iterator[Finding]:
@@ -102,9 +99,9 @@ def _channel(name: str, settings: Any) -> Optional[str]:
     variable = settings.get("token_env") if isinstance(settings, Mapping) else None
     if not isinstance(variable, str) or not variable.isidentifier():
         return f"{_short(name)} needs token_env, the name of an environment variable"
-    if len(os.environ.get(variable, "")) < _LEAST_TOKEN:
+    if len(os.environ.get(variable, "")) < LEAST_TOKEN:
         return (
-            f"{variable}, which {_short(name)} names, holds no token of {_LEAST_TOKEN} characters "
+            f"{variable}, which {_short(name)} names, holds no token of {LEAST_TOKEN} characters "
             f"or more; set one: export {variable}=$(openssl rand -hex 32)"
         )
     return None

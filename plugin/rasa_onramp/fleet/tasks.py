@@ -81,6 +81,6 @@ def _learner(device: str) -> Optional[ReplyLearner]:
     folder = os.environ.get("RASA_ONRAMP_REPLY_CHECKPOINT")
     if folder == "none":
         return None
-    attention = "eager" if device == "cpu" else "sdpa"  # as rasa-onramp adapt has it
+    attention = ReplyLearner.attention(device)
     model = available_replies(logger.warning, folder, device=device, attention=attention)
     return None if model is None else ReplyLearner.of(model)

@@ -3,7 +3,7 @@ jobs that any number of processes share.
 """
 
 from .freshness import made_already
-from .jobs import Attempt, adapt_at_once, attempt, this_process
+from .jobs import Attempt, adapt_at_once, attempt, this_process, up_to_date
 from .onboard import AdaptationReport, adapt
 from .replies import ReplyAdaptation, ReplyLearner
 from .watch import Watch
@@ -22,4 +22,5 @@ __all__ = [
     "attempt",
     "made_already",
     "this_process",
+    "up_to_date",
 ]

@@ -17,7 +17,15 @@ from rasa_onramp.onboarding.replies import ReplyLearner
 from rasa_onramp.store import ATTEMPTS, AdapterInfo, Lease, Store
 from rasa_onramp.tracker.model import StateTracker
 
-__all__ = ["BY_HAND", "Attempt", "adapt_at_once", "attempt", "perform", "this_process"]
+__all__ = [
+    "BY_HAND",
+    "Attempt",
+    "adapt_at_once",
+    "attempt",
+    "perform",
+    "this_process",
+    "up_to_date",
+]
 
 #: Who asks for a job that is done at once, by who asked.
 BY_HAND = "adapt"
@@ -96,7 +104,7 @@ def attempt(
     try:
         made = perform(store, lease, tracker, replies=replies, progress=progress)
         state, version = "done", made.version
-        said = made.outcome if isinstance(made, AdaptationReport) else _up_to_date(made)
+        said = made.outcome if isinstance(made, AdaptationReport) else up_to_date(made)
     except StoreUnavailable:
         raise
     except LeaseError as error:
@@ -140,7 +148,7 @@ def perform(
                     store, tracker, job.domain, steps=job.inner_steps, replies=replies
                 )
                 if found is not None:
-                    store.jobs.finish(lease, _up_to_date(found))
+                    store.jobs.finish(lease, up_to_date(found))
                     return found
             return adapt(
                 store,
@@ -171,7 +179,8 @@ def _passes(error: Exception) -> bool:
     return not isinstance(error, OnrampError)
 
 
-def _up_to_date(info: AdapterInfo) -> str:
+def up_to_date(info: AdapterInfo) -> str:
+    """What is said where there was nothing to adapt, as `info` is there."""
     return f"up to date, nothing changed since version {info.version} was made"
 
 

@@ -40,6 +40,13 @@ class ReplyLearner:
         """With the embeddings that a bot finds similar turns by. Raises CheckpointError."""
         return cls(model, SentenceEncoder.load("all-MiniLM-L6-v2").embed)
 
+    @staticmethod
+    def attention(device: str) -> str:
+        """How a model attends that is to learn there: eager is faster on a CPU; see
+        meta-train-replies.
+        """
+        return "eager" if device == "cpu" else "sdpa"
+
     @property
     def steps(self) -> int:
         """The inner steps of an adaptation."""

@@ -7,7 +7,7 @@ from typing import Collection, Dict, Optional, Tuple
 
 from rasa_onramp.onboarding.freshness import made_from
 from rasa_onramp.onboarding.replies import ReplyLearner
-from rasa_onramp.store import DomainSummary, Job, Store
+from rasa_onramp.store import DomainSummary, Store
 from rasa_onramp.tracker.model import StateTracker
 
 __all__ = ["Watch"]
@@ -59,7 +59,7 @@ class Watch:
             job = jobs.get(name)
             if job is not None and job.unfinished:
                 pending = True
-            elif self._made(summary) or _failed(job, digest):
+            elif self._made(summary) or (job is not None and job.failed_with(digest)):
                 self._settled[name] = digest
             elif self._store.jobs.enqueue(name, asked_by=WATCH, input_digest=digest)[1]:
                 queued.append(name)
@@ -76,7 +76,3 @@ class Watch:
         """Of all that a version would be made from."""
         parts = (summary.support_digest, self._checkpoint, self._replies or "")
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def _failed(job: Optional[Job], digest: str) -> bool:
-    return job is not None and job.state == "failed" and job.input_digest == digest

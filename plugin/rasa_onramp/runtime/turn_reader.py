@@ -48,6 +48,9 @@ class TurnReader:
         with self._queue:
             batch = self._waiting[: self._together]
             del self._waiting[: self._together]
+        self._answer(batch)
+
+    def _answer(self, batch: List[Tuple[AskedTurn, Future[TurnPrediction]]]) -> None:
         try:
             found = track_together(self._tracker, [asked for asked, _ in batch])
         except Exception as error:
@@ -57,14 +60,8 @@ class TurnReader:
             # one of them may be at fault
             said = f"{len(batch)} turns are read one by one ({error})"
             logger.warning("onramp.turns.one_by_one", event_info=said)
-            for asked, result in batch:
-                self._alone(asked, result)
+            for one in batch:
+                self._answer([one])
             return
         for (_, result), prediction in zip(batch, found):
             result.set_result(prediction)
-
-    def _alone(self, asked: AskedTurn, result: Future[TurnPrediction]) -> None:
-        try:
-            result.set_result(track_together(self._tracker, [asked])[0])
-        except Exception as error:
-            result.set_exception(error)

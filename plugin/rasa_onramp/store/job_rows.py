@@ -68,6 +68,10 @@ class Job:
         """Whether it is still to be done, or being done."""
         return self.state in tables.UNFINISHED
 
+    def failed_with(self, input_digest: str) -> bool:
+        """Whether it failed, and that with just this input."""
+        return self.state == "failed" and self.input_digest == input_digest
+
 
 @dataclass(frozen=True)
 class Lease:

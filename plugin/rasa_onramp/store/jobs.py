@@ -78,7 +78,9 @@ class JobStore:
             if newest is not None and newest.state == "queued" and input_digest is None:
                 again = {**wanted, "asked_by": asked_by, "due_at": now, "attempts": 0}
                 write_job(connection, newest, again)
-            elif newest is None or not (newest.unfinished or _same_failed(newest, input_digest)):
+            elif newest is None or not (
+                newest.unfinished or (input_digest is not None and newest.failed_with(input_digest))
+            ):
                 _insert(connection, domain, newest, now, {**wanted, "asked_by": asked_by})
                 return _there(connection, domain, now), True
             return _there(connection, domain, now), False
@@ -263,7 +265,3 @@ def _insert(
 
 def _failed(error: str, now: datetime) -> Mapping[str, Any]:
     return {"state": "failed", "error": error, "finished_at": now, "lease_until": None}
-
-
-def _same_failed(job: Job, input_digest: Optional[str]) -> bool:
-    return job.state == "failed" and input_digest is not None and input_digest == job.input_digest
