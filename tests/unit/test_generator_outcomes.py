@@ -36,6 +36,13 @@ def test_a_reply_tells_the_outcome_at_hand(text: str, situation: Situation, clai
     assert OUTCOMES.claims_another(text, situation) is claims
 
 
+def test_only_at_the_end_is_a_farewell_said() -> None:
+    assert OUTCOMES.claims_another("Goodbye!", ASKED, at_end=False)
+    assert not OUTCOMES.claims_another("Goodbye!", ASKED, at_end=True)
+    asked = "So that is {tracking_number}, {delivery_day}. Is that right?"
+    assert not OUTCOMES.claims_another(asked, ASKED, at_end=False)
+
+
 def test_a_call_that_has_nothing_to_tell_has_succeeded() -> None:
     saved = now(MOVE, action="save")
     assert not OUTCOMES.claims_another("Done: {delivery_day}. Anything else?", saved)

@@ -230,6 +230,27 @@ def test_a_message_with_news_is_not_answered_with_a_farewell():
     assert ask(generator, *turns, user("ok thanks, bye", "move", **unchanged)).text == "Goodbye!"
 
 
+def test_a_message_that_was_not_understood_is_not_answered_with_a_farewell(generator):
+    """Its state brings as little as a goodbye's."""
+    kept = {"tracking_number": "QQ77"}
+    turns = (
+        user("where is QQ77", "track", **kept),
+        system("Parcel QQ77 is at the depot and due Friday.", "find", {"status": "at the depot"}),
+    )
+    assert ask(generator, *turns, user("bring it on tusday", "track", **kept)).text != "Goodbye!"
+    assert ask(generator, *turns, user("no thanks, bye", "track", **kept)).text == "Goodbye!"
+
+
+def test_nobody_is_greeted_in_the_middle():
+    greeting = (Turn("user", "hello", state=State()), system("Hello, how can I help?"))
+    known = {"tracking_number": "AB1"}
+    asked = (user("where is AB1", "track", **known), system("Let me see."))
+    generator = RetrievalGenerator(SCHEMA, [dialogue(1, *greeting, *asked)], embed)
+    assert ask(generator, greeting[0]).text == "Hello, how can I help?"
+    again = (*asked, user("hello", "track", **known))
+    assert ask(generator, *again).text != "Hello, how can I help?"
+
+
 def test_words_for_a_yes_are_not_said_after_a_no(generator):
     values = {"tracking_number": "QQ77", "delivery_day": "friday"}
     text = "move QQ77 to friday, next door can take it"

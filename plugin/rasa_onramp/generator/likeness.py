@@ -47,7 +47,7 @@ def likeness(
         "system text": system,
         "intent": float(then.state.active_intent == now.state.active_intent),
         "newly set": _jaccard(then.newly_set, now.newly_set),
-        "anything new": float(_anything_new(then) == _anything_new(now)),
+        "anything new": float(then.brings_news == now.brings_news),
         "requested": _jaccard(then.requested, requested),
         "missing": _jaccard(frozenset(then.missing), missing),
         "asks what is missing": float(bool(reply.asks & missing))
@@ -80,12 +80,12 @@ def fits(schema: Schema, reply: SupportReply, now: Situation) -> bool:
         return False  # it speaks of what is otherwise now
     if reply.asks and not any(slot in relevant and not values.get(slot) for slot in reply.asks):
         return False  # it asks for what is known, or doesn't matter
+    if then.wants_nothing and not then.system and now.system:
+        return False  # it greets
     if now.action is None and now.in_scope:
         if (now.newly_set or now.new_intent) and now.missing and not then.missing:
             return False  # it answered somebody who had said everything
-        if now.newly_set and not (
-            _anything_new(then) or reply.asks or now.newly_set & reply.states
-        ):
+        if now.newly_set and not (then.brings_news or reply.asks or now.newly_set & reply.states):
             return False  # it takes no notice of what is new
         if now.new_intent or then.new_intent:
             wants = {now.state.active_intent, then.state.active_intent} - {None}
@@ -106,10 +106,6 @@ def _known_requests(now: Situation) -> FrozenSet[str]:
         for slot in now.requested
         if plain_values(row.get(slot)) or plain_values(values.get(slot))
     )
-
-
-def _anything_new(situation: Situation) -> bool:
-    return bool(situation.newly_set) or situation.new_intent
 
 
 def _row_slots(situation: Situation) -> FrozenSet[str]:

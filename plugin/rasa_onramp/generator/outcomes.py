@@ -43,14 +43,16 @@ class Outcomes:
         self._telling = {action.name for action in schema.actions if action.result_slots}
         self._embed = embed
         self._outcomes = [_outcome(reply.situation) for reply in replies]
+        self._ends = numpy.array([reply.ends for reply in replies], dtype=bool)
         self._rows = rows_of(embed, [in_words(reply.template.text) for reply in replies])
 
-    def claims_another(self, text: str, now: Situation) -> bool:
+    def claims_another(self, text: str, now: Situation, *, at_end: bool = True) -> bool:
         """Whether a template says what isn't so after the call that was made, or wasn't.
 
         A call that should have found something and didn't must be told as such: where the text
         denies nothing, it claims that there was something. Else it claims what the support reply
-        most alike tells of, unless one of the outcome at hand is about as alike.
+        most alike tells of, unless one of the outcome at hand is about as alike. Unless the
+        conversation is `at_end`, a reply that ended a support dialogue tells of another.
         """
         if now.found is False and now.action in self._telling and not denies(text):
             return True
@@ -58,6 +60,8 @@ class Outcomes:
             return False
         alike = self._rows @ rows_of(self._embed, [in_words(text)])[0]
         same = numpy.array([each == _outcome(now) for each in self._outcomes])
+        if not at_end:
+            same &= ~self._ends
         other = alike[~same].max(initial=0.0)
         return bool(other >= _ALIKE and other - alike[same].max(initial=0.0) >= _MORE)
 

@@ -17,6 +17,11 @@ __all__ = ["Embed", "ReplyPool", "rows_of"]
 Embed = Callable[[Sequence[str]], Any]
 
 
+#: A turn is taken for an end if no other turn is more alike than the likest that ended a dialogue by
+#: this much (a sum of two cosines). Chosen by bench/farewells.py.
+_END_MARGIN = 0.15
+
+
 class ReplyPool:
     """Support replies with the embedded texts of the turns before them.
 
@@ -36,6 +41,18 @@ class ReplyPool:
             return numpy.zeros(0), numpy.zeros(0)
         user, system = rows_of(self._embed, [now.user, now.system])
         return self._users @ user, self._systems @ system
+
+    def at_end(self, users: numpy.ndarray, systems: numpy.ndarray) -> bool:
+        """Whether a turn is like those that support dialogues ended with, by its `text_likeness`.
+
+        Its state can't tell: one that the tracker understood nothing of brings as little as a
+        goodbye does.
+        """
+        ends = numpy.array([reply.ends for reply in self.replies], dtype=bool)
+        alike = users + systems
+        if not ends.any():
+            return False
+        return bool(alike[ends].max() + _END_MARGIN >= alike[~ends].max(initial=-2.0))
 
     def similar(
         self, now: Situation, count: int, *, leave_out: Collection[str] = ()

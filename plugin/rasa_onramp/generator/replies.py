@@ -19,7 +19,8 @@ class SupportReply:
     """A system turn of a support dialogue: its template, what it answered and what it asks for.
 
     `wording` are the slots that it may speak of in words rather than by a value: those that are
-    true, false or "any will do" where it was said.
+    true, false or "any will do" where it was said. `ends`: it is the last of its dialogue, asks
+    for nothing and answers a turn that wanted nothing, as a goodbye does.
     """
 
     source: str  # "dialogue id#turn", turns counted from 0
@@ -28,6 +29,7 @@ class SupportReply:
     asks: FrozenSet[str]
     wording: FrozenSet[str]
     first_row: int  # the first result row that it states, 0 if none
+    ends: bool = False
 
     @property
     def dialogue(self) -> str:
@@ -46,6 +48,7 @@ def support_replies(schema: Schema, dialogues: Sequence[Dialogue]) -> Tuple[Supp
     replies = []
     for dialogue in dialogues:
         turns = dialogue.turns
+        last = max((n for n, turn in enumerate(turns) if not turn.is_user), default=0)
         for number in range(1, len(turns)):
             turn, before = turns[number], turns[number - 1]
             if turn.is_user or not before.is_user:
@@ -62,6 +65,7 @@ def support_replies(schema: Schema, dialogues: Sequence[Dialogue]) -> Tuple[Supp
             )
             template = _with_offers_spelt_out(schema, template)
             after = turns[number + 1].state if number + 1 < len(turns) else None
+            asks = asked_slots(schema, template, situation.state, after)
             rows = [
                 each.row for each in template.placeholders if each.origin in ("results", "either")
             ]
@@ -70,9 +74,10 @@ def support_replies(schema: Schema, dialogues: Sequence[Dialogue]) -> Tuple[Supp
                     source=f"{dialogue.id}#{number}",
                     template=template,
                     situation=situation,
-                    asks=asked_slots(schema, template, situation.state, after),
+                    asks=asks,
                     wording=worded_slots(template, situation.state),
                     first_row=min(rows, default=0),
+                    ends=number == last and not asks and situation.wants_nothing,
                 )
             )
     return tuple(replies)

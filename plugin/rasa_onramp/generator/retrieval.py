@@ -112,7 +112,8 @@ class RetrievalGenerator:
 
     def claims_another_outcome(self, template: str, now: Situation) -> bool:
         """Whether a template tells of another outcome than `now`'s (see outcomes.py)."""
-        return self._outcomes.claims_another(template, now)
+        at_end = self.pool.at_end(*self.pool.text_likeness(now))
+        return self._outcomes.claims_another(template, now, at_end=at_end)
 
     @cached_property
     def _outcomes(self) -> Outcomes:  # made when it is first needed: retrieved replies need none
@@ -130,8 +131,11 @@ class RetrievalGenerator:
         if not candidates:
             return []
         users, systems = self.pool.text_likeness(now)
+        at_end = self.pool.at_end(users, systems)
         scored = []
         for candidate in candidates:
+            if candidate.reply.ends and not at_end:
+                continue
             number = candidate.number
             alike = float(users[number]), float(systems[number])
             scored.append((_score(candidate, now, *alike), candidate))

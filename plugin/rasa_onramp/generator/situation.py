@@ -37,6 +37,16 @@ class Situation:
     missing: Tuple[str, ...]
 
     @property
+    def brings_news(self) -> bool:
+        """Whether the turn set a slot or changed the intent."""
+        return bool(self.newly_set) or self.new_intent
+
+    @property
+    def wants_nothing(self) -> bool:
+        """Whether the turn is the domain's, but brings no news, asks nothing and led to no call."""
+        return self.in_scope and not (self.brings_news or self.requested or self.action)
+
+    @property
     def requested(self) -> FrozenSet[str]:
         """The slots that the user asks to be told."""
         return frozenset(self.state.requested_slots) if self.in_scope else frozenset()
