@@ -272,6 +272,31 @@ def test_a_store_that_goes_away_is_waited_for(
     assert store.jobs.of(ONE)[0].attempts == 1
 
 
+def test_a_store_that_is_there_and_refuses_is_no_outage(
+    store: Store, tracker: StateTracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given back, the job would be due at once, and again for ever."""
+
+    def full(*given: Any, **more: Any) -> int:
+        raise StoreUnavailable("out of room; free some")
+
+    monkeypatch.setattr(store.adapters, "add", full)
+    events: List[Event] = []
+    worker = _worker(store, tracker, events, domains=[ONE])
+    for _ in range(ATTEMPTS):
+        assert worker.run(once=True) == 1
+        assert worker.run(once=True) == 0  # not before the pause is over
+        _due_now(store)
+    said = [(e["state"], e["said"], e["attempt"]) for e in events if e["event"] == "job"]
+    assert said == [
+        ("again", "out of room; free some", 1),
+        ("again", "out of room; free some", 2),
+        ("failed", "out of room; free some", 3),
+    ]
+    (job,) = store.jobs.of(ONE)
+    assert (job.state, job.error) == ("failed", "out of room; free some")
+
+
 # The heartbeat
 
 
