@@ -559,6 +559,18 @@ class StoreContract:
 
     # Rows that were changed by hand
 
+    def test_an_edited_row_has_one_digest_whoever_reads_it(self, store: Store) -> None:
+        """Of the summary, too; else whoever looks what changed would find no end."""
+        given = corpus(dialogue("a"), dialogue("b", split="held-out"), dialogue("c", split=None))
+        store.dialogues.import_corpus(given)
+        wait = Intake(lambda dialogue: True)
+        store.dialogues.import_corpus(corpus(dialogue("d")), how=wait)
+        (before,) = store.dialogues.summary()
+        self._execute(store, sa.update(tables.turns).values(text="by hand"))
+        assert store.support("parcels").dialogues[0].turns[0].text == "by hand"
+        assert store.support("parcels").digest == before.support_digest
+        assert store.dialogues.summary() == (before,)
+
     @pytest.mark.parametrize(
         ("change", "message"),
         [

@@ -95,6 +95,15 @@ def test_what_was_adapted_by_hand_is_left_as_it_is(store: Store, tracker: StateT
     assert [info.checkpoint_digest for info in store.adapters.versions(ONE)] == ["tiny", "another"]
 
 
+def test_a_row_that_was_edited_by_hand_leaves_nothing_to_do(
+    store: Store, tracker: StateTracker
+) -> None:
+    with store._database.writing() as connection:
+        connection.exec_driver_sql("UPDATE turns SET text = text || '!'")
+    _worker(store, tracker, []).run(once=True)
+    assert Watch(store, tracker).look() == ()
+
+
 def test_a_job_is_done_as_it_was_asked_for(store: Store, tracker: StateTracker) -> None:
     adapt(store, tracker, ONE, steps=1)
     for how, versions in (({}, 1), ({"force": True}, 2), ({"inner_steps": 3}, 3)):
