@@ -113,6 +113,9 @@ class JobStoreContract:
         assert _claim(store).job.domain == NAME
         assert store.jobs.claim("me") is None
         assert [job.state for job in store.jobs.newest()] == ["running"] * 3
+        assert [job.domain for job in store.jobs.newest(["gone", "letters"])] == ["letters"]
+        assert store.jobs.newest([]) == ()
+        assert store.jobs.newest([*map(str, range(1000)), NAME]) == store.jobs.newest([NAME])
 
     def test_processes_and_threads_claim_each_job_once(self, url: str, store: Store) -> None:
         names = [f"domain-{number:02}" for number in range(40)]

@@ -292,6 +292,17 @@ def test_domains_that_lack_something(url: str, subject: Subject, tracker_folder:
     assert len(lines) == 2
 
 
+def test_a_schema_that_cannot_be_read(url: str, subject: Subject, tracker_folder: Path) -> None:
+    with open_store(url) as store:
+        store.upgrade()
+        store.dialogues.import_corpus(corpus_of(TABLES))
+        add_adapter(store, TABLES.name, tracker_folder)
+        with store._database.writing() as connection:
+            connection.exec_driver_sql("UPDATE domains SET schema = 'no'")
+    found = only(partial(store_findings, subject), "problem")
+    assert found.startswith("problem domains: the schema of domain 'table_booking' isn't a JSON")
+
+
 def test_a_job_that_failed(url: str, subject: Subject, tracker_folder: Path) -> None:
     with open_store(url) as store:
         store.upgrade()

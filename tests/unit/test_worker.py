@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import pytest
 
@@ -14,7 +14,7 @@ from rasa_onramp.dialogue import Corpus
 from rasa_onramp.errors import CheckpointError, LeaseError, StoreUnavailable
 from rasa_onramp.onboarding import Watch, Worker, adapt, adapt_at_once, attempt
 from rasa_onramp.onboarding.heartbeat import Heartbeat
-from rasa_onramp.store import ATTEMPTS, Lease, Store, open_store
+from rasa_onramp.store import ATTEMPTS, DomainSummary, Lease, Store, open_store
 from rasa_onramp.tracker.model import StateTracker
 from tiny_tracker import booking, corpus, tiny_tracker
 
@@ -72,10 +72,10 @@ def test_a_worker_adapts_what_changed_once(store: Store, tracker: StateTracker) 
     assert [info.version for info in store.adapters.versions(ONE)] == [1, 2]
 
 
-def _change(store: Store) -> None:
-    """One more dialogue in the first domain."""
-    schemas = {ONE: store.dialogues.schema(ONE)}
-    store.dialogues.import_corpus(Corpus(schemas, (booking(3, ONE),)))
+def _change(store: Store, name: str = ONE) -> None:
+    """One more dialogue in the domain."""
+    schemas = {name: store.dialogues.schema(name)}
+    store.dialogues.import_corpus(Corpus(schemas, (booking(3, name),)))
 
 
 def test_a_worker_keeps_to_its_domains(store: Store, tracker: StateTracker) -> None:
@@ -132,6 +132,29 @@ def test_an_unchanged_store_is_not_read_anew(
     assert watch.look() == ()
 
 
+def test_only_what_changed_or_is_over_is_looked_at(
+    store: Store, tracker: StateTracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = Watch(store, tracker)
+    assert watch.look() == (ONE, TWO)
+    lease = store.jobs.claim("other", domains=[TWO])
+    assert lease is not None
+    store.jobs.fail(lease, "broken")
+    asked: List[Optional[List[str]]] = []
+    summary = store.dialogues.summary
+
+    def noted(names: Optional[List[str]] = None) -> Tuple[DomainSummary, ...]:
+        asked.append(names)
+        return summary(names)
+
+    monkeypatch.setattr(store.dialogues, "summary", noted)
+    assert (watch.look(), asked.pop()) == ((), [TWO])
+    _change(store)
+    assert (watch.look(), asked.pop()) == ((), [])  # the one that changed still has its job
+    _change(store, TWO)
+    assert (watch.look(), asked.pop()) == ((TWO,), [TWO])
+
+
 def test_what_changes_while_its_job_runs_is_adapted_again(
     store: Store, tracker: StateTracker
 ) -> None:
@@ -186,6 +209,30 @@ def test_other_errors_are_tried_again_but_not_for_ever(store: Store, tracker: St
     ]
     assert store.jobs.claim("me") is None
     assert store.adapters.versions(ONE) == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("UPDATE domains SET schema = 'no' WHERE name = ?", f"the schema of domain '{ONE}' isn't"),
+        ("UPDATE adapters SET created_at = 'no' WHERE domain = ?", "something that is no time"),
+    ],
+)
+def test_a_domain_that_cannot_be_read_is_no_reason_to_leave_the_others(
+    store: Store, tracker: StateTracker, change: str, said: str
+) -> None:
+    for name in (ONE, TWO):
+        adapt(store, tracker, name)
+        _change(store, name)
+    with store._database.writing() as connection:
+        connection.exec_driver_sql(change, (ONE,))
+    events: List[Event] = []
+    worker = _worker(store, tracker, events)
+    for failed in (1, 0):  # and it isn't tried again
+        assert worker.run(once=True) == failed
+    done = {e["domain"]: (e["state"], e["said"]) for e in events if e["event"] == "job"}
+    assert (done[ONE][0], done[TWO][0]) == ("failed", "done")
+    assert said in done[ONE][1]
 
 
 def test_a_job_taken_over_is_left_at_the_next_step(store: Store, tracker: StateTracker) -> None:
