@@ -190,7 +190,7 @@ class JobStoreContract:
         assert store.jobs.claim("another") is None
         (job,) = store.jobs.of(NAME)
         assert job.state == "failed"
-        assert job.error == "worker-2 was heard of no more, nor were the 2 before it"
+        assert job.error == "worker-2 was heard of no more, at attempt 3 of 3"
 
     def test_what_fails_is_tried_again_after_a_pause_that_grows(self, store: Store) -> None:
         store.jobs.enqueue(NAME, asked_by="worker")

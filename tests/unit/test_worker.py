@@ -442,6 +442,7 @@ def test_by_hand_and_a_worker_never_adapt_one_domain_at_once(
     [
         (KeyboardInterrupt(), "interrupted"),
         (CheckpointError("broken; mend it"), "broken; mend it"),
+        (StoreUnavailable("out of room; free some"), "out of room; free some"),
         (RuntimeError("no memory"), "RuntimeError: no memory"),
     ],
 )

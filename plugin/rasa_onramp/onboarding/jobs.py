@@ -133,7 +133,8 @@ def perform(
     One of our own errors would come again, so the job has failed with it; after any other it is
     tried again. If this is interrupted, the job goes back to those that wait. Neither is so
     `by_hand`: who sees the error, or interrupts it, decides. Raises as `adapt`, and LeaseError
-    where the job was lost.
+    where the job was lost. StoreUnavailable leaves the job its lease, unless `by_hand` and the
+    store is there.
     """
     job = lease.job
     with Heartbeat(store, lease) as heartbeat:
@@ -161,7 +162,12 @@ def perform(
                 progress=told,
                 lease=lease,
             )
-        except (LeaseError, StoreUnavailable):
+        except LeaseError:
+            raise
+        except StoreUnavailable as error:
+            if by_hand:
+                with suppress(StoreError):
+                    store.jobs.fail(lease, str(error))
             raise
         except Exception as error:
             store.jobs.fail(lease, _line(error), again=_passes(error) and not by_hand)

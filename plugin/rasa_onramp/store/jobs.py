@@ -105,7 +105,7 @@ class JobStore:
                     return None
                 if not job.lapsed or job.attempts < ATTEMPTS:
                     return take(connection, job, owner, seconds, now, {})
-                error = f"{job.owner} was heard of no more, nor were the {ATTEMPTS - 1} before it"
+                error = f"{job.owner} was heard of no more, at attempt {job.attempts} of {ATTEMPTS}"
                 write_job(connection, job, _failed(error, now))
 
     def begin(
