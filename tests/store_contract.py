@@ -211,6 +211,24 @@ class StoreContract:
         store.dialogues.import_corpus(corpus(plain, schema=narrower))
         assert store.dialogues.schema("parcels") == narrower
 
+    @pytest.mark.parametrize(
+        "call", [{"parameters": {"status": "lost"}}, {"results": ({}, {"status": "lost"})}]
+    )
+    def test_a_schema_may_not_drop_what_a_call_alone_uses(self, store: Store, call: dict) -> None:
+        turns = (Turn("user", "hello"), Turn("system", "One moment", action="find", **call))
+        store.dialogues.import_corpus(corpus(Dialogue("a", "parcels", turns)))
+        narrower = replace(PARCELS, slots=PARCELS.slots[:2])
+        with pytest.raises(
+            StoreError, match=r"lacks the slot 'status', .*'a' uses in turn 2; keep"
+        ):
+            store.dialogues.import_corpus(corpus(schema=narrower))
+
+    def test_a_slot_may_come_to_take_any_value(self, store: Store) -> None:
+        store.dialogues.import_corpus(corpus(dialogue("a")))
+        free = replace(PARCELS, slots=(*PARCELS.slots[::2], Slot("window", "Part of the day")))
+        store.dialogues.import_corpus(corpus(schema=free))
+        assert store.dialogues.schema("parcels") == free
+
     def test_dialogues_of_one_id_may_stand_in_two_domains(self, store: Store) -> None:
         other = replace(PARCELS, name="letters")
         twin = replace(dialogue("a", "other text"), domain="letters")
