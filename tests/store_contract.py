@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator, List, Optional
@@ -542,12 +543,39 @@ class StoreContract:
         with open_store(url) as other, other._database.writing() as connection:
             connection.execute(sa.delete(tables.domains))
             began = time.monotonic()
-            with pytest.raises(StoreUnavailable):
+            with pytest.raises(StoreUnavailable, match="another process is writing to the store"):
                 store.embeddings.keep(kept)
             assert time.monotonic() - began < 10
             connection.rollback()
         store.embeddings.keep(kept)
         assert store.embeddings.read(["parcels"]) == kept
+
+    def test_two_keep_the_same_embeddings_at_once(self, url: str, store: Store) -> None:
+        """As neither waits for the other, one may come to nothing, and say so."""
+        names = [f"domain-{number}" for number in range(20)]
+        schemas = {name: replace(PARCELS, name=name) for name in names}
+        store.dialogues.import_corpus(Corpus(schemas, ()))
+        start = threading.Barrier(2, timeout=60)
+
+        def keep(own: Store, given: List[str], digest: str) -> List[str]:
+            said = []
+            for _ in range(10):
+                start.wait()
+                try:
+                    own.embeddings.keep({name: Embeddings(digest, b"rows") for name in given})
+                except StoreUnavailable as error:
+                    said.append(str(error))
+            return said
+
+        with open_store(url) as other, ThreadPoolExecutor(2) as pool:
+            one = pool.submit(keep, store, names, "1" * 64)
+            two = pool.submit(keep, other, names[::-1], "2" * 64)
+            said = {*one.result(), *two.result()}
+        busy = f"another process is writing to the store at {store.name}; try again when it is done"
+        assert said <= {busy}
+        kept = store.embeddings.read(names)
+        assert sorted(kept) == sorted(names)
+        assert len(set(kept.values())) == 1  # one's or the other's, not some of each
 
     def test_what_is_not_there_is_named(self, store: Store) -> None:
         store.dialogues.import_corpus(corpus())

@@ -71,7 +71,7 @@ class Database:
         what changes a row or two of a table whose other writers do the same. Raises
         StoreUnavailable.
         """
-        with self._changing(self._writer, f"{WAIT_SECONDS}s") as connection:
+        with self._changing(self._writer) as connection:
             yield connection
 
     @contextmanager
@@ -81,14 +81,15 @@ class Database:
         Raises StoreUnavailable, where there is another writer too.
         """
         hurried = self._writer.execution_options(onramp_hurry=True)
-        with self._changing(hurried, "10ms") as connection:
+        with self._changing(hurried, patient=False) as connection:
             yield connection
 
     @contextmanager
-    def _changing(self, engine: Engine, wait: str) -> Iterator[Connection]:
-        with self._errors(), engine.begin() as connection:
+    def _changing(self, engine: Engine, patient: bool = True) -> Iterator[Connection]:
+        with self._errors(patient), engine.begin() as connection:
             self._check(connection)
             if self._postgresql:
+                wait = f"{WAIT_SECONDS}s" if patient else "10ms"
                 connection.execute(sa.select(sa.func.set_config("lock_timeout", wait, True)))
             yield connection
 
@@ -149,11 +150,11 @@ class Database:
         self._engine.dispose()
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _errors(self, patient: bool = True) -> Iterator[None]:
         if self._file is not None and not self._file.exists():
             raise not_initialised(self.name)  # connecting would make an empty file
         try:
-            with translated(self.name):
+            with translated(self.name, patient):
                 yield
         except OnrampError:
             self._checked = False

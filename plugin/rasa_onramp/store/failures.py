@@ -15,12 +15,14 @@ __all__ = ["first_line", "not_initialised", "translated"]
 
 
 @contextmanager
-def translated(store: str) -> Iterator[None]:
-    """Raise StoreError or StoreUnavailable for SQLAlchemy's errors; `store` names the database."""
+def translated(store: str, patient: bool = True) -> Iterator[None]:
+    """Raise StoreError or StoreUnavailable for SQLAlchemy's errors; `store` names the database,
+    `patient` says whether other writers were waited for.
+    """
     try:
         yield
     except exc.SQLAlchemyError as error:
-        raise _explain(error, store) from error
+        raise _explain(error, store, patient) from error
     except (UnicodeError, OverflowError) as error:  # drivers raise these as they are
         raise StoreError(
             f"the store at {store} can't look for what no database holds ({type(error).__name__}: "
@@ -46,7 +48,7 @@ def first_line(error: exc.SQLAlchemyError) -> str:
     return " ".join(str(original).strip().split("\n")[0].split()).rstrip(".;")
 
 
-def _explain(error: exc.SQLAlchemyError, store: str) -> StoreError:
+def _explain(error: exc.SQLAlchemyError, store: str, patient: bool) -> StoreError:
     original = getattr(error, "orig", None) or error
     said = first_line(error)
     code = getattr(original, "pgcode", None) or ""
@@ -60,10 +62,10 @@ def _explain(error: exc.SQLAlchemyError, store: str) -> StoreError:
             "upgrade it with `rasa-onramp init`"
         )
     if code == "55P03" or "is locked" in low or isinstance(error, exc.TimeoutError):
-        return StoreUnavailable(
-            f"another process has been writing to the store at {store} for {WAIT_SECONDS} s; "
-            "try again when it is done"
-        )
+        writing = f"has been writing to the store at {store} for {WAIT_SECONDS} s"
+        if not patient:
+            writing = f"is writing to the store at {store}"
+        return StoreUnavailable(f"another process {writing}; try again when it is done")
     if code in ("42501", "25006") or "readonly" in low:
         return StoreUnavailable(
             f"the store at {store} can't be written to ({said}); "
