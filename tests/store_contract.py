@@ -772,6 +772,23 @@ class StoreContract:
                 with pytest.raises(StoreUnavailable, match=message):
                     fresh.upgrade()
 
+    def test_a_process_goes_on_after_a_migration(self, store: Store) -> None:
+        """Errors don't end that, not even a name that isn't there."""
+        store.dialogues.import_corpus(corpus())
+        self._execute(store, sa.update(tables.version).values(version_num="9999"))
+        for _ in range(2):
+            with pytest.raises(NotFound, match="no domain 'parcel'"):
+                store.dialogues.schema("parcel")
+            assert store.revision() == 1
+        with pytest.raises(StoreUnavailable, match="newer version"):
+            store.upgrade()
+        assert store.revision() == 1
+        self._execute(store, sa.delete(tables.version))
+        for call in (lambda: store.dialogues.schema("parcel"), store.revision):
+            with pytest.raises((NotFound, StoreUnavailable)) as caught:
+                call()
+        assert "hasn't been created yet" in str(caught.value)
+
     def test_tables_of_an_older_version_are_refused(
         self, url: str, store: Store, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -40,6 +40,7 @@ class Database:
             self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ")
             self._probe = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._checked = False
+        self._found_ours = False  # once at least
 
     @property
     def remote(self) -> bool:
@@ -143,7 +144,7 @@ class Database:
                 if self._postgresql:
                     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
                 self._migrate(connection)
-        self._checked = True
+        self._checked = self._found_ours = True
 
     def close(self) -> None:
         """Close every connection. The object works again if used again, unless in memory."""
@@ -161,19 +162,22 @@ class Database:
             raise
 
     def _check(self, connection: Connection) -> None:
-        """That the tables are the ones that this code knows, once a process."""
+        """That the tables are the ones that this code knows, when first used and after each error.
+        Newer ones are no reason for a process to stop that began with its own.
+        """
         if self._checked:
             return
         found = connection.execute(sa.select(tables.version.c.version_num)).scalar()
         if found is None:
             raise not_initialised(self.name)
-        self._refuse_newer(found)
-        if found != tables.REVISIONS[-1]:
+        if not self._found_ours:
+            self._refuse_newer(found)
+        if found in tables.REVISIONS[:-1]:
             raise StoreUnavailable(
                 f"the store at {self.name} is of an older version ({found}, this program's is "
                 f"{tables.REVISIONS[-1]}); upgrade it with `rasa-onramp init`"
             )
-        self._checked = True
+        self._checked = self._found_ours = True
 
     def _refuse_newer(self, found: str) -> None:
         if found not in tables.REVISIONS:
