@@ -603,6 +603,20 @@ class StoreContract:
         with pytest.raises(NotFound, match="`rasa-onramp domains` lists"):
             store.dialogues.schema("zzz")
 
+    @pytest.mark.parametrize("name", ["a\udcff", "\ud800", "a\0b"])
+    def test_names_that_no_database_holds(self, store: Store, name: str) -> None:
+        store.dialogues.import_corpus(corpus())
+        calls: Iterable[Callable[[], Any]] = (
+            lambda: store.dialogues.schema(name),
+            lambda: store.adapters.get(name, 1),
+            lambda: store.adapters.get("parcels", 2**80),
+            lambda: store.jobs.enqueue(name, asked_by="me"),
+        )
+        for call in calls:
+            with pytest.raises(StoreError) as caught:
+                call()
+            assert not isinstance(caught.value, StoreUnavailable)
+
     # Rows that were changed by hand
 
     def test_an_edited_row_has_one_digest_whoever_reads_it(self, store: Store) -> None:

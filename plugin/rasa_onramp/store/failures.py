@@ -23,10 +23,13 @@ def translated(store: str, patient: bool = True) -> Iterator[None]:
         yield
     except exc.SQLAlchemyError as error:
         raise _explain(error, store, patient) from error
-    except (UnicodeError, OverflowError) as error:  # drivers raise these as they are
+    except (ValueError, OverflowError) as error:  # drivers raise these as they are
+        if not isinstance(error, (UnicodeError, OverflowError)) and "NUL" not in str(error):
+            raise
         raise StoreError(
             f"the store at {store} can't look for what no database holds ({type(error).__name__}: "
-            f"halves of surrogate pairs, numbers of more than 64 bits); check what is asked for"
+            "halves of surrogate pairs, NUL characters, numbers of more than 64 bits); check what "
+            "is asked for"
         ) from error
     except BadCell as error:
         raise StoreError(
