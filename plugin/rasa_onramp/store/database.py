@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection, Engine
 from rasa_onramp.errors import OnrampError, StoreUnavailable
 from rasa_onramp.store import tables
 from rasa_onramp.store.connect import WAIT_SECONDS, make_engine, parse_url, shown, sqlite_file
-from rasa_onramp.store.failures import not_initialised, translated
+from rasa_onramp.store.failures import is_there, not_initialised, translated
 
 __all__ = ["Database"]
 
@@ -152,7 +152,7 @@ class Database:
 
     @contextmanager
     def _errors(self, patient: bool = True) -> Iterator[None]:
-        if self._file is not None and not self._file.exists():
+        if self._file is not None and not is_there(self._file):
             raise not_initialised(self.name)  # connecting would make an empty file
         try:
             with translated(self.name, patient):

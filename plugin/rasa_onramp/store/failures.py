@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Iterator
 
 from sqlalchemy import exc
@@ -11,7 +12,7 @@ from rasa_onramp.errors import StoreError, StoreUnavailable
 from rasa_onramp.store.cells import BadCell
 from rasa_onramp.store.connect import WAIT_SECONDS
 
-__all__ = ["first_line", "not_initialised", "translated"]
+__all__ = ["first_line", "is_there", "not_initialised", "translated"]
 
 
 @contextmanager
@@ -35,6 +36,16 @@ def translated(store: str, patient: bool = True) -> Iterator[None]:
         raise StoreError(
             f"the store at {store} holds {error}; another program wrote it: restore a backup, or "
             "delete what it belongs to and import or adapt anew"
+        ) from error
+
+
+def is_there(file: Path) -> bool:
+    """Whether there is such a file. Raises StoreUnavailable where this user may not know."""
+    try:
+        return file.exists()
+    except OSError as error:
+        raise StoreUnavailable(
+            f"{file} can't be looked at ({error.strerror}); give this user the right to its folder"
         ) from error
 
 
