@@ -337,6 +337,20 @@ def test_adapters_that_cannot_be_used(url: str, subject: Subject, tracker_folder
     assert line.startswith("problem adapters: ") and "table_booking" in line
 
 
+def test_adapters_without_the_tracker_that_they_are_for(
+    url: str, subject: Subject, tracker_folder: Path, tmp_path: Path
+) -> None:
+    with open_store(url) as store:
+        store.upgrade()
+        store.dialogues.import_corpus(corpus_of(TABLES))
+        add_adapter(store, TABLES.name, tracker_folder)
+    assert told(partial(store_findings, subject))[-1] == (
+        "ok adapters: 1 active, all whole and for the tracker that is here"
+    )
+    lacking = Subject(None, {**subject.settings, "checkpoint": str(tmp_path / "nowhere")})
+    assert told(partial(store_findings, lacking))[-1] == "ok adapters: 1 active, all whole"
+
+
 # Bot
 
 CONFIG = """\

@@ -111,4 +111,5 @@ def _adapters(
             f"{some(foreign)}; `rasa-onramp adapt --all`",
         )
     if active and not flaws:
-        yield ok("adapters", f"{len(active)} active, all whole and for the tracker that is here")
+        fit = "" if tracker is None else " and for the tracker that is here"
+        yield ok("adapters", f"{len(active)} active, all whole{fit}")
