@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator, List, Optional
@@ -210,6 +211,24 @@ class StoreContract:
         plain = Dialogue("a", "parcels", (Turn("user", "hello"),))
         store.dialogues.import_corpus(corpus(plain, schema=narrower))
         assert store.dialogues.schema("parcels") == narrower
+
+    @pytest.mark.parametrize(
+        "call", [{"parameters": {"status": "lost"}}, {"results": ({}, {"status": "lost"})}]
+    )
+    def test_a_schema_may_not_drop_what_a_call_alone_uses(self, store: Store, call: dict) -> None:
+        turns = (Turn("user", "hello"), Turn("system", "One moment", action="find", **call))
+        store.dialogues.import_corpus(corpus(Dialogue("a", "parcels", turns)))
+        narrower = replace(PARCELS, slots=PARCELS.slots[:2])
+        with pytest.raises(
+            StoreError, match=r"lacks the slot 'status', .*'a' uses in turn 2; keep"
+        ):
+            store.dialogues.import_corpus(corpus(schema=narrower))
+
+    def test_a_slot_may_come_to_take_any_value(self, store: Store) -> None:
+        store.dialogues.import_corpus(corpus(dialogue("a")))
+        free = replace(PARCELS, slots=(*PARCELS.slots[::2], Slot("window", "Part of the day")))
+        store.dialogues.import_corpus(corpus(schema=free))
+        assert store.dialogues.schema("parcels") == free
 
     def test_dialogues_of_one_id_may_stand_in_two_domains(self, store: Store) -> None:
         other = replace(PARCELS, name="letters")
@@ -524,12 +543,39 @@ class StoreContract:
         with open_store(url) as other, other._database.writing() as connection:
             connection.execute(sa.delete(tables.domains))
             began = time.monotonic()
-            with pytest.raises(StoreUnavailable):
+            with pytest.raises(StoreUnavailable, match="another process is writing to the store"):
                 store.embeddings.keep(kept)
             assert time.monotonic() - began < 10
             connection.rollback()
         store.embeddings.keep(kept)
         assert store.embeddings.read(["parcels"]) == kept
+
+    def test_two_keep_the_same_embeddings_at_once(self, url: str, store: Store) -> None:
+        """As neither waits for the other, one may come to nothing, and say so."""
+        names = [f"domain-{number}" for number in range(20)]
+        schemas = {name: replace(PARCELS, name=name) for name in names}
+        store.dialogues.import_corpus(Corpus(schemas, ()))
+        start = threading.Barrier(2, timeout=60)
+
+        def keep(own: Store, given: List[str], digest: str) -> List[str]:
+            said = []
+            for _ in range(10):
+                start.wait()
+                try:
+                    own.embeddings.keep({name: Embeddings(digest, b"rows") for name in given})
+                except StoreUnavailable as error:
+                    said.append(str(error))
+            return said
+
+        with open_store(url) as other, ThreadPoolExecutor(2) as pool:
+            one = pool.submit(keep, store, names, "1" * 64)
+            two = pool.submit(keep, other, names[::-1], "2" * 64)
+            said = {*one.result(), *two.result()}
+        busy = f"another process is writing to the store at {store.name}; try again when it is done"
+        assert said <= {busy}
+        kept = store.embeddings.read(names)
+        assert sorted(kept) == sorted(names)
+        assert len(set(kept.values())) == 1  # one's or the other's, not some of each
 
     def test_what_is_not_there_is_named(self, store: Store) -> None:
         store.dialogues.import_corpus(corpus())
@@ -557,7 +603,33 @@ class StoreContract:
         with pytest.raises(NotFound, match="`rasa-onramp domains` lists"):
             store.dialogues.schema("zzz")
 
+    @pytest.mark.parametrize("name", ["a\udcff", "\ud800", "a\0b"])
+    def test_names_that_no_database_holds(self, store: Store, name: str) -> None:
+        store.dialogues.import_corpus(corpus())
+        calls: Iterable[Callable[[], Any]] = (
+            lambda: store.dialogues.schema(name),
+            lambda: store.adapters.get(name, 1),
+            lambda: store.adapters.get("parcels", 2**80),
+            lambda: store.jobs.enqueue(name, asked_by="me"),
+        )
+        for call in calls:
+            with pytest.raises(StoreError) as caught:
+                call()
+            assert not isinstance(caught.value, StoreUnavailable)
+
     # Rows that were changed by hand
+
+    def test_an_edited_row_has_one_digest_whoever_reads_it(self, store: Store) -> None:
+        """Of the summary, too; else whoever looks what changed would find no end."""
+        given = corpus(dialogue("a"), dialogue("b", split="held-out"), dialogue("c", split=None))
+        store.dialogues.import_corpus(given)
+        wait = Intake(lambda dialogue: True)
+        store.dialogues.import_corpus(corpus(dialogue("d")), how=wait)
+        (before,) = store.dialogues.summary()
+        self._execute(store, sa.update(tables.turns).values(text="by hand"))
+        assert store.support("parcels").dialogues[0].turns[0].text == "by hand"
+        assert store.support("parcels").digest == before.support_digest
+        assert store.dialogues.summary() == (before,)
 
     @pytest.mark.parametrize(
         ("change", "message"),
@@ -713,6 +785,23 @@ class StoreContract:
             if stamp is not None:
                 with pytest.raises(StoreUnavailable, match=message):
                     fresh.upgrade()
+
+    def test_a_process_goes_on_after_a_migration(self, store: Store) -> None:
+        """Errors don't end that, not even a name that isn't there."""
+        store.dialogues.import_corpus(corpus())
+        self._execute(store, sa.update(tables.version).values(version_num="9999"))
+        for _ in range(2):
+            with pytest.raises(NotFound, match="no domain 'parcel'"):
+                store.dialogues.schema("parcel")
+            assert store.revision() == 1
+        with pytest.raises(StoreUnavailable, match="newer version"):
+            store.upgrade()
+        assert store.revision() == 1
+        self._execute(store, sa.delete(tables.version))
+        for call in (lambda: store.dialogues.schema("parcel"), store.revision):
+            with pytest.raises((NotFound, StoreUnavailable)) as caught:
+                call()
+        assert "hasn't been created yet" in str(caught.value)
 
     def test_tables_of_an_older_version_are_refused(
         self, url: str, store: Store, monkeypatch: pytest.MonkeyPatch

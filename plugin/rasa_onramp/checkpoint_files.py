@@ -29,7 +29,8 @@ def write_checkpoint(
 ) -> str:
     """Write all tensors in half precision but `rates`, which span more; returns their digest.
 
-    The config is written last, so that an interrupted save leaves no loadable half.
+    What was there stays until both files are written. The config is put in its place last, so that
+    weights beside one that isn't theirs are told by the digest.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {}
@@ -37,14 +38,14 @@ def write_checkpoint(
         kind = torch.float32 if part == "rates" else torch.float16
         for key, value in values.items():
             tensors[f"{part}/{key}"] = value.detach().to("cpu", kind).contiguous().clone()
-    handle, temporary = tempfile.mkstemp(dir=folder, suffix=".part")
-    os.close(handle)
-    save_file(tensors, temporary)
-    digest = sha256_of(Path(temporary))
-    os.chmod(temporary, 0o644)
-    os.replace(temporary, folder / f"{name}.safetensors")
-    text = json.dumps({"format": _FORMAT, **config, "sha256": digest}, indent=1)
-    (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}.") as made:
+        weights, settings = Path(made, f"{name}.safetensors"), Path(made, f"{name}.json")
+        save_file(tensors, str(weights))
+        digest = sha256_of(weights)
+        text = json.dumps({"format": _FORMAT, **config, "sha256": digest}, indent=1)
+        settings.write_text(text + "\n", encoding="utf-8")
+        for file in (weights, settings):
+            os.replace(file, folder / file.name)
     return digest
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
@@ -62,13 +63,16 @@ class YamlFile:
         self.text, self.data = text, self._parsed(text)
 
     def line(self, *keys: Any) -> int:
-        """The line (1-based) where the entry at `keys` stands."""
+        """The line (1-based) where the entry at `keys` stands; one that is merged in (<<) has none
+        of its own, so it is that of what it is merged into.
+        """
         node: Any = self.data
         line = 0
         for key in keys:
             place: Any = node.lc  # ruamel.yaml's line and column
-            at = place.key(key) if isinstance(node, Mapping) else place.item(key)
-            node, line = node[key], at[0]
+            with suppress(KeyError, TypeError):
+                line = (place.key(key) if isinstance(node, Mapping) else place.item(key))[0]
+            node = node[key]
         return line + 1
 
     def append(self, key: str, values: Sequence[Any]) -> None:
@@ -102,6 +106,13 @@ class YamlFile:
         else:
             text = self._rewritten(key, expected[key])
             data = self._parsed(text)
+            if _plain(data) != expected:
+                raise FormatError(
+                    f"{key} is used elsewhere in the file too",
+                    path=self.path,
+                    line=self.line(key),
+                    mend="write it without an anchor (&) or alias (*)",
+                )
         self.text, self.data = text, data
 
     def _drop(self, key: str, name: str) -> None:
@@ -154,8 +165,8 @@ class YamlFile:
             self.data[key] = value
         elif isinstance(value, list):
             node.extend(value[len(node) :])
-        else:
-            node.update(value)
+        else:  # what is merged in stays so
+            node.update({k: v for k, v in value.items() if k not in node or _plain(node[k]) != v})
         stream = io.StringIO()
         _yaml().dump(self.data, stream)
         text = stream.getvalue().replace("\r\n", "\n")

@@ -27,7 +27,7 @@ from job_store_contract import JobStoreContract  # noqa: E402
 from postgres import PASSWORD, PostgresServer  # noqa: E402
 from rasa_onramp.errors import LeaseError, StoreUnavailable  # noqa: E402
 from rasa_onramp.runtime.reach import Reach  # noqa: E402
-from rasa_onramp.store import Store, open_store  # noqa: E402
+from rasa_onramp.store import Embeddings, Store, open_store  # noqa: E402
 from reply_store_contract import ReplyStoreContract  # noqa: E402
 from servers import wait_for  # noqa: E402
 from store_contract import StoreContract, corpus, dialogue  # noqa: E402
@@ -208,6 +208,14 @@ def test_a_user_who_may_only_read_is_told_so(store: Store, postgres_url: str) ->
         assert reader.dialogues.dialogues("parcels") == (dialogue("a"),)
         with pytest.raises(StoreUnavailable, match=r"can't be written to .*permission denied"):
             reader.dialogues.import_corpus(corpus(dialogue("b")))
+        kept = {"parcels": Embeddings("1" * 64, b"rows")}
+        with pytest.raises(StoreUnavailable, match="can't be written to"):
+            reader.embeddings.keep(kept)
+        with store._database._engine.begin() as connection:
+            connection.exec_driver_sql(f"GRANT INSERT, UPDATE ON embeddings TO {role}")
+        for _ in range(2):
+            reader.embeddings.keep(kept)
+        assert reader.embeddings.read(["parcels"]) == kept
 
 
 def test_a_store_may_live_in_a_postgresql_schema_of_its_own(postgres_url: str) -> None:

@@ -156,6 +156,18 @@ def test_lists_written_inline_are_edited_too(tmp_path: Path) -> None:
     assert not plan_edits(tmp_path)
 
 
+@pytest.mark.parametrize("more", ["", "  night:\n    type: text\n"])
+def test_what_is_merged_in_stays_so(tmp_path: Path, more: str) -> None:
+    domain = f"x-base: &base\n  city:\n    type: text\nslots:\n  <<: *base\n{more}"
+    edits = plan_edits(bot(tmp_path, domain=domain))
+    removed = [line for line in edits.diff().splitlines() if line.startswith("-")]
+    assert removed == ["--- a/config.yml", "--- a/domain.yml", "--- /dev/null"]
+    edits.apply()
+    slots = load(tmp_path / "domain.yml")["slots"]
+    assert {"city", "onramp", "onramp_results"} <= set(slots)
+    assert not plan_edits(tmp_path)
+
+
 def test_a_generator_of_the_bots_own_is_kept_as_delegate(tmp_path: Path) -> None:
     endpoints = (
         "nlg:\n  # spoken\n  type: 'shop.Nlg'\n  voice: low\naction_endpoint:\n  url: http://x/y\n"
@@ -216,6 +228,18 @@ def test_line_ends_and_modes_are_kept(tmp_path: Path) -> None:
             "slots:\n  onramp:\n    type: text\n",
             "domain.yml:2",
             "slot 'onramp' of its own",
+        ),
+        (
+            "domain",
+            "x-base: &b\n  onramp: {type: text}\nslots:\n  <<: *b\n",
+            "domain.yml:3",
+            "slot 'onramp' of its own",
+        ),
+        (
+            "domain",
+            "intents: &i [greet]\nforms:\n  f: {required_slots: [], ignored_intents: *i}\n",
+            "domain.yml:1",
+            "write it without an anchor",
         ),
         ("endpoints", "x: 1\nnlg: http://y\n", "endpoints.yml:2", "nlg isn't a mapping"),
     ],

@@ -292,6 +292,17 @@ def test_domains_that_lack_something(url: str, subject: Subject, tracker_folder:
     assert len(lines) == 2
 
 
+def test_a_schema_that_cannot_be_read(url: str, subject: Subject, tracker_folder: Path) -> None:
+    with open_store(url) as store:
+        store.upgrade()
+        store.dialogues.import_corpus(corpus_of(TABLES))
+        add_adapter(store, TABLES.name, tracker_folder)
+        with store._database.writing() as connection:
+            connection.exec_driver_sql("UPDATE domains SET schema = 'no'")
+    found = only(partial(store_findings, subject), "problem")
+    assert found.startswith("problem domains: the schema of domain 'table_booking' isn't a JSON")
+
+
 def test_a_job_that_failed(url: str, subject: Subject, tracker_folder: Path) -> None:
     with open_store(url) as store:
         store.upgrade()
@@ -324,6 +335,20 @@ def test_adapters_that_cannot_be_used(url: str, subject: Subject, tracker_folder
     connection.close()
     (line,) = [line for line in told(partial(store_findings, subject)) if line[:4] == "prob"]
     assert line.startswith("problem adapters: ") and "table_booking" in line
+
+
+def test_adapters_without_the_tracker_that_they_are_for(
+    url: str, subject: Subject, tracker_folder: Path, tmp_path: Path
+) -> None:
+    with open_store(url) as store:
+        store.upgrade()
+        store.dialogues.import_corpus(corpus_of(TABLES))
+        add_adapter(store, TABLES.name, tracker_folder)
+    assert told(partial(store_findings, subject))[-1] == (
+        "ok adapters: 1 active, all whole and for the tracker that is here"
+    )
+    lacking = Subject(None, {**subject.settings, "checkpoint": str(tmp_path / "nowhere")})
+    assert told(partial(store_findings, lacking))[-1] == "ok adapters: 1 active, all whole"
 
 
 # Bot

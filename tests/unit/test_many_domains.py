@@ -178,6 +178,16 @@ def test_only_what_changed_is_read_again(store: Store, monkeypatch: pytest.Monke
     assert sorted(read[1:]) == ["tables_0", "tables_3", "tables_5"]
 
 
+def test_a_domain_that_cannot_be_read_is_left_out_alone(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    with store._database.writing() as connection:
+        connection.exec_driver_sql("UPDATE domains SET schema = 'no' WHERE name = 'tables_3'")
+    live = catalogue(store, CountedEmbed()).domains()
+    assert sorted(live) == ["tables_0", "tables_1", "tables_2", "tables_4"]
+    assert "domain tables_3 is left out: the schema of domain 'tables_3' isn't" in caplog.text
+
+
 def test_what_one_process_embedded_another_reads(store: Store) -> None:
     first, second = CountedEmbed(), CountedEmbed()
     one = catalogue(store, first).domains()

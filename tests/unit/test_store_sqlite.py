@@ -7,7 +7,7 @@ import os
 import sqlite3
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable, List
 
 import pytest
 
@@ -22,7 +22,7 @@ pytest.register_assert_rewrite(
 from feedback_store_contract import FeedbackStoreContract  # noqa: E402
 from job_store_contract import JobStoreContract  # noqa: E402
 from rasa_onramp.errors import ConfigError, StoreError, StoreUnavailable  # noqa: E402
-from rasa_onramp.store import open_store, open_store_from_env  # noqa: E402
+from rasa_onramp.store import RasaEvents, open_store, open_store_from_env  # noqa: E402
 from reply_store_contract import ReplyStoreContract  # noqa: E402
 from store_contract import PARCELS, StoreContract, corpus, dialogue  # noqa: E402
 from version_store_contract import VersionStoreContract  # noqa: E402
@@ -139,20 +139,44 @@ def test_a_file_that_may_only_be_read_is_named() -> None:
         open_store(f"sqlite:///{path}").upgrade()
         path.chmod(0o444)
         Path(folder).chmod(0o555)
-        context = multiprocessing.get_context("fork")
-        receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(target=_import_as_nobody, args=(f"sqlite:///{path}", sender))
-        process.start()
-        process.join()
-        assert f"StoreUnavailable: the store at {path} can't be" in receiver.recv()
+        said = _said_to_nobody(
+            lambda: open_store(f"sqlite:///{path}").dialogues.import_corpus(corpus())
+        )
+        assert said.startswith(f"StoreUnavailable: the store at {path} can't be")
 
 
-def _import_as_nobody(url: str, sender: Any) -> None:
-    if os.geteuid() == 0:  # who may write anywhere
+def test_a_file_in_a_folder_of_somebody_elses_is_named() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "s.db")
+        Path(folder).chmod(0)
+        calls: List[Callable[[], Any]] = [
+            lambda: open_store(f"sqlite:///{path}").revision(),
+            lambda: RasaEvents(f"sqlite:///{path}").count(),
+        ]
+        for call in calls:
+            assert _said_to_nobody(call) == (
+                f"StoreUnavailable: {path} can't be looked at (Permission denied); "
+                "give this user the right to its folder"
+            )
+        Path(folder).chmod(0o700)
+
+
+def _said_to_nobody(call: Callable[[], Any]) -> str:
+    """What comes of it for a user who has no right to anything."""
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_call_as_nobody, args=(call, sender))
+    process.start()
+    process.join()
+    said: str = receiver.recv()
+    return said
+
+
+def _call_as_nobody(call: Callable[[], Any], sender: Any) -> None:
+    if os.geteuid() == 0:  # who may do anything
         os.setuid(65534)
     try:
-        open_store(url).dialogues.import_corpus(corpus())
-        sender.send("imported")
+        sender.send(str(call()))
     except Exception as error:
         sender.send(f"{type(error).__name__}: {error}")
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
-from typing import Callable, Dict
+from typing import Any, Callable, Dict
 
 import pytest
 import torch
@@ -147,14 +148,38 @@ def test_spoiled_files_are_refused_in_one_line(what: str, folder: Path) -> None:
     assert message.endswith("; reinstall rasa-onramp or give a folder written by meta-train")
 
 
-def test_an_interrupted_save_leaves_no_half(folder: Path) -> None:
+@pytest.mark.parametrize("failing", ["save_file", "json.dumps"])
+def test_a_save_that_fails_leaves_what_was_there(
+    failing: str, written: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(f"rasa_onramp.checkpoint_files.{failing}", full)
+    with pytest.raises(OSError, match="no space"):
+        save_tracker(tiny_tracker(seed=9, rank=2, steps=3), folder, tokenizer_json())
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+        path.name: path.read_bytes() for path in written.iterdir()
+    }
+
+
+def test_a_save_that_is_killed_leaves_no_half(
+    written: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """New weights beside the old config aren't taken for either."""
-    changed = tiny_tracker(seed=9, rank=2, steps=3)
-    changed.card = {"steps": object()}  # not JSON: stops before the config is written
-    with pytest.raises(TypeError):
-        save_tracker(changed, folder, tokenizer_json())
+    replace = os.replace
+
+    def killed(source: Path, target: Path) -> None:
+        if target.suffix == ".json":
+            raise SystemExit
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(SystemExit):
+        save_tracker(tiny_tracker(seed=9, rank=2, steps=3), folder, tokenizer_json())
     with pytest.raises(CheckpointError, match="is not what its digest says"):
         load_tracker(folder)
+    assert sorted(os.listdir(folder)) == sorted(os.listdir(written))
 
 
 def test_the_tracker_moves_as_a_whole(written: Path) -> None:

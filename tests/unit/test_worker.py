@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import pytest
 
@@ -14,7 +14,7 @@ from rasa_onramp.dialogue import Corpus
 from rasa_onramp.errors import CheckpointError, LeaseError, StoreUnavailable
 from rasa_onramp.onboarding import Watch, Worker, adapt, adapt_at_once, attempt
 from rasa_onramp.onboarding.heartbeat import Heartbeat
-from rasa_onramp.store import ATTEMPTS, Lease, Store, open_store
+from rasa_onramp.store import ATTEMPTS, DomainSummary, Lease, Store, open_store
 from rasa_onramp.tracker.model import StateTracker
 from tiny_tracker import booking, corpus, tiny_tracker
 
@@ -72,10 +72,10 @@ def test_a_worker_adapts_what_changed_once(store: Store, tracker: StateTracker) 
     assert [info.version for info in store.adapters.versions(ONE)] == [1, 2]
 
 
-def _change(store: Store) -> None:
-    """One more dialogue in the first domain."""
-    schemas = {ONE: store.dialogues.schema(ONE)}
-    store.dialogues.import_corpus(Corpus(schemas, (booking(3, ONE),)))
+def _change(store: Store, name: str = ONE) -> None:
+    """One more dialogue in the domain."""
+    schemas = {name: store.dialogues.schema(name)}
+    store.dialogues.import_corpus(Corpus(schemas, (booking(3, name),)))
 
 
 def test_a_worker_keeps_to_its_domains(store: Store, tracker: StateTracker) -> None:
@@ -93,6 +93,15 @@ def test_what_was_adapted_by_hand_is_left_as_it_is(store: Store, tracker: StateT
     other = dataclasses.replace(tracker, digest="another")
     _worker(store, other, []).run(once=True)
     assert [info.checkpoint_digest for info in store.adapters.versions(ONE)] == ["tiny", "another"]
+
+
+def test_a_row_that_was_edited_by_hand_leaves_nothing_to_do(
+    store: Store, tracker: StateTracker
+) -> None:
+    with store._database.writing() as connection:
+        connection.exec_driver_sql("UPDATE turns SET text = text || '!'")
+    _worker(store, tracker, []).run(once=True)
+    assert Watch(store, tracker).look() == ()
 
 
 def test_a_job_is_done_as_it_was_asked_for(store: Store, tracker: StateTracker) -> None:
@@ -121,6 +130,29 @@ def test_an_unchanged_store_is_not_read_anew(
     assert watch.look() == ()
     monkeypatch.setattr(store.dialogues, "summary", pytest.fail)
     assert watch.look() == ()
+
+
+def test_only_what_changed_or_is_over_is_looked_at(
+    store: Store, tracker: StateTracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = Watch(store, tracker)
+    assert watch.look() == (ONE, TWO)
+    lease = store.jobs.claim("other", domains=[TWO])
+    assert lease is not None
+    store.jobs.fail(lease, "broken")
+    asked: List[Optional[List[str]]] = []
+    summary = store.dialogues.summary
+
+    def noted(names: Optional[List[str]] = None) -> Tuple[DomainSummary, ...]:
+        asked.append(names)
+        return summary(names)
+
+    monkeypatch.setattr(store.dialogues, "summary", noted)
+    assert (watch.look(), asked.pop()) == ((), [TWO])
+    _change(store)
+    assert (watch.look(), asked.pop()) == ((), [])  # the one that changed still has its job
+    _change(store, TWO)
+    assert (watch.look(), asked.pop()) == ((TWO,), [TWO])
 
 
 def test_what_changes_while_its_job_runs_is_adapted_again(
@@ -177,6 +209,30 @@ def test_other_errors_are_tried_again_but_not_for_ever(store: Store, tracker: St
     ]
     assert store.jobs.claim("me") is None
     assert store.adapters.versions(ONE) == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("UPDATE domains SET schema = 'no' WHERE name = ?", f"the schema of domain '{ONE}' isn't"),
+        ("UPDATE adapters SET created_at = 'no' WHERE domain = ?", "something that is no time"),
+    ],
+)
+def test_a_domain_that_cannot_be_read_is_no_reason_to_leave_the_others(
+    store: Store, tracker: StateTracker, change: str, said: str
+) -> None:
+    for name in (ONE, TWO):
+        adapt(store, tracker, name)
+        _change(store, name)
+    with store._database.writing() as connection:
+        connection.exec_driver_sql(change, (ONE,))
+    events: List[Event] = []
+    worker = _worker(store, tracker, events)
+    for failed in (1, 0):  # and it isn't tried again
+        assert worker.run(once=True) == failed
+    done = {e["domain"]: (e["state"], e["said"]) for e in events if e["event"] == "job"}
+    assert (done[ONE][0], done[TWO][0]) == ("failed", "done")
+    assert said in done[ONE][1]
 
 
 def test_a_job_taken_over_is_left_at_the_next_step(store: Store, tracker: StateTracker) -> None:
@@ -272,6 +328,31 @@ def test_a_store_that_goes_away_is_waited_for(
     assert store.jobs.of(ONE)[0].attempts == 1
 
 
+def test_a_store_that_is_there_and_refuses_is_no_outage(
+    store: Store, tracker: StateTracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given back, the job would be due at once, and again for ever."""
+
+    def full(*given: Any, **more: Any) -> int:
+        raise StoreUnavailable("out of room; free some")
+
+    monkeypatch.setattr(store.adapters, "add", full)
+    events: List[Event] = []
+    worker = _worker(store, tracker, events, domains=[ONE])
+    for _ in range(ATTEMPTS):
+        assert worker.run(once=True) == 1
+        assert worker.run(once=True) == 0  # not before the pause is over
+        _due_now(store)
+    said = [(e["state"], e["said"], e["attempt"]) for e in events if e["event"] == "job"]
+    assert said == [
+        ("again", "out of room; free some", 1),
+        ("again", "out of room; free some", 2),
+        ("failed", "out of room; free some", 3),
+    ]
+    (job,) = store.jobs.of(ONE)
+    assert (job.state, job.error) == ("failed", "out of room; free some")
+
+
 # The heartbeat
 
 
@@ -361,6 +442,7 @@ def test_by_hand_and_a_worker_never_adapt_one_domain_at_once(
     [
         (KeyboardInterrupt(), "interrupted"),
         (CheckpointError("broken; mend it"), "broken; mend it"),
+        (StoreUnavailable("out of room; free some"), "out of room; free some"),
         (RuntimeError("no memory"), "RuntimeError: no memory"),
     ],
 )

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from rasa_onramp.doctor.findings import Finding, ok, problem, some, warning
 from rasa_onramp.doctor.subject import Subject
-from rasa_onramp.errors import CheckpointError
+from rasa_onramp.errors import CheckpointError, StoreError, StoreUnavailable
 
 if TYPE_CHECKING:
     from rasa_onramp.store import DomainSummary, Store
@@ -32,13 +32,20 @@ def store_findings(subject: Subject, progress: bool = False) -> Iterator[Finding
         if not summaries:
             yield warning("domains", "there are none; `rasa-onramp import` adds some")
             return
-        yield from _domains(summaries)
+        yield from _domains(store, summaries)
         yield from _jobs(store)
         yield from _adapters(store, summaries, subject, progress)
 
 
-def _domains(summaries: Tuple[DomainSummary, ...]) -> Iterator[Finding]:
+def _domains(store: Store, summaries: Tuple[DomainSummary, ...]) -> Iterator[Finding]:
     yield ok("domains", f"{len(summaries)}: {some(s.name for s in summaries)}")
+    for summary in summaries:
+        try:
+            store.dialogues.schema(summary.name)
+        except StoreUnavailable:
+            raise
+        except StoreError as error:
+            yield problem("domains", str(error))
     bare = [s.name for s in summaries if s.n_support == 0]
     if bare:
         yield warning(
@@ -104,4 +111,5 @@ def _adapters(
             f"{some(foreign)}; `rasa-onramp adapt --all`",
         )
     if active and not flaws:
-        yield ok("adapters", f"{len(active)} active, all whole and for the tracker that is here")
+        fit = "" if tracker is None else " and for the tracker that is here"
+        yield ok("adapters", f"{len(active)} active, all whole{fit}")

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import os
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Dict, List, Optional
@@ -16,17 +18,20 @@ from typing import Any, Dict, List, Optional
 import torch
 from celery import shared_task
 
-from rasa_onramp.errors import ConfigError
+from rasa_onramp.errors import ConfigError, LeaseError, StoreUnavailable
 from rasa_onramp.fleet import EXPIRES_SECONDS
 from rasa_onramp.generator.checkpoint import available_replies
 from rasa_onramp.onboarding import ReplyLearner, Watch, attempt, this_process
-from rasa_onramp.store import Store, open_store
+from rasa_onramp.store import Lease, Store, open_store
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.model import StateTracker
 
 __all__ = ["adapt", "watch"]
 
 logger = logging.getLogger(__name__)
+
+#: Seconds between two tries whether the store is back.
+_PAUSE = 1.0
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,28 @@ def adapt(domain: str) -> Optional[Dict[str, Any]]:
     lease = tools.store.jobs.claim(this_process(), domains=[domain])
     if lease is None:
         return None
-    return attempt(tools.store, lease, tools.tracker, replies=tools.replies).as_dict()
+    try:
+        return attempt(tools.store, lease, tools.tracker, replies=tools.replies).as_dict()
+    except StoreUnavailable as error:
+        _give_back(tools.store, lease)
+        job = lease.job
+        return {"domain": domain, "job": job.number, "state": "given back", "said": str(error)}
+
+
+def _give_back(store: Store, lease: Lease) -> None:
+    """An outage is no attempt: wait for the store to say so, as long as the lease lasts. Raises
+    StoreUnavailable if it isn't back by then: others take the job over.
+    """
+    until = time.monotonic() + lease.seconds
+    while True:
+        try:
+            with suppress(LeaseError):  # who took it over meanwhile, may have it
+                store.jobs.release(lease)
+            return
+        except StoreUnavailable:
+            if time.monotonic() > until:
+                raise
+            time.sleep(_PAUSE)
 
 
 @lru_cache(maxsize=1)

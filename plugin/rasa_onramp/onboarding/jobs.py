@@ -7,7 +7,7 @@ import socket
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any, Callable, Dict, Optional, Union
+from typing import Any, Callable, Dict, Optional, Tuple, Union
 
 from rasa_onramp.errors import LeaseError, OnrampError, StoreError, StoreUnavailable
 from rasa_onramp.onboarding.freshness import made_already
@@ -97,7 +97,8 @@ def attempt(
     progress: Optional[Progress] = None,
 ) -> Attempt:
     """`perform` a job, and what came of it: its errors are stored with the job, not raised. Raises
-    StoreUnavailable, with which nothing is stored, and what `progress` raises that is no Exception.
+    StoreUnavailable where the store is away, with which nothing is stored, and what `progress`
+    raises that is no Exception.
     """
     began = time.monotonic()
     version: Optional[int] = None
@@ -105,8 +106,8 @@ def attempt(
         made = perform(store, lease, tracker, replies=replies, progress=progress)
         state, version = "done", made.version
         said = made.outcome if isinstance(made, AdaptationReport) else up_to_date(made)
-    except StoreUnavailable:
-        raise
+    except StoreUnavailable as error:
+        state, said = _refused(store, lease, error)
     except LeaseError as error:
         state, said = "lost", str(error)
     except Exception as error:
@@ -132,7 +133,8 @@ def perform(
     One of our own errors would come again, so the job has failed with it; after any other it is
     tried again. If this is interrupted, the job goes back to those that wait. Neither is so
     `by_hand`: who sees the error, or interrupts it, decides. Raises as `adapt`, and LeaseError
-    where the job was lost.
+    where the job was lost. StoreUnavailable leaves the job its lease, unless `by_hand` and the
+    store is there.
     """
     job = lease.job
     with Heartbeat(store, lease) as heartbeat:
@@ -160,7 +162,12 @@ def perform(
                 progress=told,
                 lease=lease,
             )
-        except (LeaseError, StoreUnavailable):
+        except LeaseError:
+            raise
+        except StoreUnavailable as error:
+            if by_hand:
+                with suppress(StoreError):
+                    store.jobs.fail(lease, str(error))
             raise
         except Exception as error:
             store.jobs.fail(lease, _line(error), again=_passes(error) and not by_hand)
@@ -172,6 +179,19 @@ def perform(
                 else:
                     store.jobs.release(lease)
             raise
+
+
+def _refused(store: Store, lease: Lease, error: StoreUnavailable) -> Tuple[str, str]:
+    """What came of an attempt that ended in `error`, with a store that is there: out of room, say.
+    Done anew at once it would come to the same, so that it counts. Raises StoreUnavailable where
+    the store is away.
+    """
+    store.revision()
+    try:
+        again = store.jobs.fail(lease, str(error), again=True)
+    except LeaseError as lost:
+        return "lost", str(lost)
+    return "again" if again else "failed", str(error)
 
 
 def _passes(error: Exception) -> bool:

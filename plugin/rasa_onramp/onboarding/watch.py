@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Collection, Dict, Optional, Tuple
+from contextlib import suppress
+from typing import Collection, Dict, List, Optional, Set, Tuple
 
+from rasa_onramp.errors import NotFound, StoreError, StoreUnavailable
 from rasa_onramp.onboarding.freshness import made_from
 from rasa_onramp.onboarding.replies import ReplyLearner
 from rasa_onramp.store import DomainSummary, Store
@@ -20,8 +22,8 @@ class Watch:
     """Queues a job for each domain that has no version of its support set, schema, feedback and
     these checkpoints, in whatever number of inner steps.
 
-    Nothing is read anew while the store's revision stays as it was, and then of the domains that
-    changed only. A domain whose job failed isn't queued again before it changes.
+    Every domain is read at the first look; after that those that changed, and those whose job ended
+    since. A domain whose job failed isn't queued again before it changes.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class Watch:
         self._replies = replies.model.digest if replies is not None else None
         self._domains = domains
         self._settled: Dict[str, str] = {}  # domain → what it was like when there was nothing to do
+        self._pending: Set[str] = set()  # domains whose job isn't over
         self._revision: Optional[int] = None
 
     def look(self) -> Tuple[str, ...]:
@@ -44,33 +47,51 @@ class Watch:
         StoreUnavailable.
         """
         revision = self._store.revision()
-        if revision == self._revision:
+        names = self._names(revision)
+        if names == []:
+            self._revision = revision
             return ()
-        jobs = {job.domain: job for job in self._store.jobs.newest()}
+        jobs = {job.domain: job for job in self._store.jobs.newest(names)}
+        # a domain may change while its job runs, so it is looked at when that is over
+        pending = {name for name, job in jobs.items() if job.unfinished}
+        if names is not None:
+            names = [name for name in names if name not in pending]
         queued = []
-        pending = False  # a domain may change while its job runs, so it is looked at again
-        for summary in self._store.dialogues.summary():
-            name = summary.name
-            if self._domains is not None and name not in self._domains:
-                continue
-            digest = self._digest(summary)
-            if self._settled.get(name) == digest:
+        for summary in self._store.dialogues.summary(names):
+            name, digest = summary.name, self._digest(summary)
+            if name in pending or self._settled.get(name) == digest:
                 continue
             job = jobs.get(name)
-            if job is not None and job.unfinished:
-                pending = True
-            elif self._made(summary) or (job is not None and job.failed_with(digest)):
-                self._settled[name] = digest
-            elif self._store.jobs.enqueue(name, asked_by=WATCH, input_digest=digest)[1]:
-                queued.append(name)
-        self._revision = None if pending or queued else revision
+            with suppress(NotFound):  # deleted meanwhile
+                if self._made(summary) or (job is not None and job.failed_with(digest)):
+                    self._settled[name] = digest
+                    continue
+                asked = self._store.jobs.enqueue(name, asked_by=WATCH, input_digest=digest)
+                pending.add(name)
+                if asked[1]:
+                    queued.append(name)
+        self._pending, self._revision = pending, revision
         return tuple(queued)
+
+    def _names(self, revision: int) -> Optional[List[str]]:
+        """The domains to look at; None: all."""
+        if self._revision is None:
+            return None if self._domains is None else list(self._domains)
+        names = set(self._pending)
+        if revision != self._revision:
+            names.update(self._store.dialogues.changed_since(self._revision))
+        return sorted(names if self._domains is None else names.intersection(self._domains))
 
     def _made(self, summary: DomainSummary) -> bool:
         """Whether there is a version of what the domain is now."""
         base = self._replies if summary.n_support else None
         digest = summary.support_digest
-        return bool(made_from(self._store, summary.name, digest, self._checkpoint, base))
+        try:
+            return bool(made_from(self._store, summary.name, digest, self._checkpoint, base))
+        except (NotFound, StoreUnavailable):
+            raise
+        except StoreError:  # the job will say what can't be read; the other domains go on
+            return False
 
     def _digest(self, summary: DomainSummary) -> str:
         """Of all that a version would be made from."""

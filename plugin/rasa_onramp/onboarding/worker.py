@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any, Callable, Collection, Dict, Optional, TypeVar
 
-from rasa_onramp.errors import LeaseError, NotFound, StoreUnavailable
+from rasa_onramp.errors import LeaseError, StoreUnavailable
 from rasa_onramp.onboarding.jobs import Attempt, attempt, this_process
 from rasa_onramp.onboarding.replies import ReplyLearner
 from rasa_onramp.onboarding.watch import Watch
@@ -92,9 +92,7 @@ class Worker:
         """The job that is due for longest; what changed is looked for where none is."""
         lease = self._claim()
         if lease is None:
-            # a domain deleted while it was looked at is no reason to stop
-            with suppress(NotFound):
-                self._watch.look()
+            self._watch.look()
             lease = self._claim()
         return lease
 

@@ -59,9 +59,15 @@ def check_dialogue(
 def conflict(old: Schema, new: Schema, dialogues: Iterable[Dialogue]) -> None:
     """Raise StoreError if a dialogue uses something of the `old` schema that the `new` one lacks.
 
-    Only what the change took away counts: dialogues may hold values that no schema ever listed.
+    Only what the change took away counts: dialogues may hold values that no schema ever listed, and
+    a slot that lists none any more takes any.
     """
-    gone = set(_names(old)) - set(_names(new))
+    free = {slot.name for slot in new.slots if not slot.values}
+    gone = {
+        (kind, name, value)
+        for kind, name, value in set(_names(old)).difference(_names(new))
+        if value is None or name not in free
+    }
     if not gone:
         return
     for dialogue in dialogues:
@@ -103,6 +109,9 @@ def _used(turn: Any) -> Iterator[_Name]:
             yield "intent", turn.state.active_intent, None
     for span in turn.spans:
         yield "slot", span.slot, None
+    for row in (turn.parameters, *turn.results):
+        for slot in row:
+            yield "slot", slot, None
     if turn.action is not None:
         yield "action", turn.action, None
 

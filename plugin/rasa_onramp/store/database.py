@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection, Engine
 from rasa_onramp.errors import OnrampError, StoreUnavailable
 from rasa_onramp.store import tables
 from rasa_onramp.store.connect import WAIT_SECONDS, make_engine, parse_url, shown, sqlite_file
-from rasa_onramp.store.failures import not_initialised, translated
+from rasa_onramp.store.failures import is_there, not_initialised, translated
 
 __all__ = ["Database"]
 
@@ -40,6 +40,7 @@ class Database:
             self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ")
             self._probe = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._checked = False
+        self._found_ours = False  # once at least
 
     @property
     def remote(self) -> bool:
@@ -71,7 +72,7 @@ class Database:
         what changes a row or two of a table whose other writers do the same. Raises
         StoreUnavailable.
         """
-        with self._changing(self._writer, f"{WAIT_SECONDS}s") as connection:
+        with self._changing(self._writer) as connection:
             yield connection
 
     @contextmanager
@@ -81,14 +82,15 @@ class Database:
         Raises StoreUnavailable, where there is another writer too.
         """
         hurried = self._writer.execution_options(onramp_hurry=True)
-        with self._changing(hurried, "10ms") as connection:
+        with self._changing(hurried, patient=False) as connection:
             yield connection
 
     @contextmanager
-    def _changing(self, engine: Engine, wait: str) -> Iterator[Connection]:
-        with self._errors(), engine.begin() as connection:
+    def _changing(self, engine: Engine, patient: bool = True) -> Iterator[Connection]:
+        with self._errors(patient), engine.begin() as connection:
             self._check(connection)
             if self._postgresql:
+                wait = f"{WAIT_SECONDS}s" if patient else "10ms"
                 connection.execute(sa.select(sa.func.set_config("lock_timeout", wait, True)))
             yield connection
 
@@ -142,37 +144,40 @@ class Database:
                 if self._postgresql:
                     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
                 self._migrate(connection)
-        self._checked = True
+        self._checked = self._found_ours = True
 
     def close(self) -> None:
         """Close every connection. The object works again if used again, unless in memory."""
         self._engine.dispose()
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
-        if self._file is not None and not self._file.exists():
+    def _errors(self, patient: bool = True) -> Iterator[None]:
+        if self._file is not None and not is_there(self._file):
             raise not_initialised(self.name)  # connecting would make an empty file
         try:
-            with translated(self.name):
+            with translated(self.name, patient):
                 yield
         except OnrampError:
             self._checked = False
             raise
 
     def _check(self, connection: Connection) -> None:
-        """That the tables are the ones that this code knows, once a process."""
+        """That the tables are the ones that this code knows, when first used and after each error.
+        Newer ones are no reason for a process to stop that began with its own.
+        """
         if self._checked:
             return
         found = connection.execute(sa.select(tables.version.c.version_num)).scalar()
         if found is None:
             raise not_initialised(self.name)
-        self._refuse_newer(found)
-        if found != tables.REVISIONS[-1]:
+        if not self._found_ours:
+            self._refuse_newer(found)
+        if found in tables.REVISIONS[:-1]:
             raise StoreUnavailable(
                 f"the store at {self.name} is of an older version ({found}, this program's is "
                 f"{tables.REVISIONS[-1]}); upgrade it with `rasa-onramp init`"
             )
-        self._checked = True
+        self._checked = self._found_ours = True
 
     def _refuse_newer(self, found: str) -> None:
         if found not in tables.REVISIONS:

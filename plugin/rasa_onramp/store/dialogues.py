@@ -14,15 +14,18 @@ from rasa_onramp.store.checks import SPLITS, check_schemas, conflict
 from rasa_onramp.store.database import Database
 from rasa_onramp.store.digest import support_digest_of
 from rasa_onramp.store.intake import ImportReport, Intake, Progress, take_in
-from rasa_onramp.store.rows import domain_names, read_dialogues, require_domain, write_schemas
+from rasa_onramp.store.rows import (
+    NAMED,
+    domain_names,
+    read_dialogues,
+    require_domain,
+    write_schemas,
+)
 from rasa_onramp.store.serialise import schema_from_json
 
 __all__ = ["DialogueStore", "DomainSummary"]
 
 _AS_THEY_ARE = Intake()
-
-#: Up to how many domains are named in a query.
-_NAMED = 256
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,7 @@ class DialogueStore:
         """Every domain at a glance, sorted by name; only those of `names` that there are, if given.
         Raises StoreError, StoreUnavailable.
         """
-        if names is not None and len(names) > _NAMED:  # all at once is quicker, and one query
+        if names is not None and len(names) > NAMED:
             chosen = set(names)
             return tuple(summary for summary in self.summary() if summary.name in chosen)
         domains, dialogues = tables.domains.c, tables.dialogues.c
@@ -226,10 +229,11 @@ def _summary(row: Any, members: List[_Member], feedback: List[str]) -> DomainSum
     ready = [member for member in members if member.review != tables.WAITING]
     # dialogues of no split are adapted on too
     support = [member.digest for member in ready if member.split != "held-out"]
-    schema = schema_from_json(row.schema, f"the schema of domain {row.name!r}")
+    # a schema that can't be read is for who reads that domain to report: here it is one of many
+    description = row.schema.get("description") if isinstance(row.schema, dict) else None
     return DomainSummary(
         name=row.name,
-        description=schema.description,
+        description=description if isinstance(description, str) else "",
         n_dialogues=len(members),
         n_support=len(support),
         n_held_out=len(ready) - len(support),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Collection, Dict, Mapping, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from rasa_onramp.store import tables
 from rasa_onramp.store.database import Database
@@ -36,15 +37,20 @@ class EmbeddingStore:
     def keep(self, found: Mapping[str, Embeddings]) -> None:
         """Keep these in place of those before; none of domains that were deleted meanwhile.
 
-        A bot's messages wait for this, so it doesn't wait for other writers. Raises
-        StoreUnavailable, where there are others too.
+        A bot's messages wait for this, so it doesn't wait for other writers. Two bots may keep the
+        same at once. Raises StoreUnavailable, where there are other writers too.
         """
         table, names = tables.embeddings, tables.domains.c.name
         with self._database.sparing() as connection:
             there = set(
                 connection.execute(sa.select(names).where(names.in_(list(found)))).scalars()
             )
-            rows = [{"domain": d, **e._asdict()} for d, e in found.items() if d in there]
+            # in one order, whoever writes: no two wait for each other
+            rows = [{"domain": d, **found[d]._asdict()} for d in sorted(there)]
             if rows:
-                connection.execute(sa.delete(table).where(table.c.domain.in_(there)))
-                connection.execute(sa.insert(table), rows)
+                dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+                insert = dialect.insert(table)
+                new = {name: insert.excluded[name] for name in Embeddings._fields}
+                connection.execute(
+                    insert.on_conflict_do_update(index_elements=["domain"], set_=new), rows
+                )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Iterator
 
 from sqlalchemy import exc
@@ -11,25 +12,40 @@ from rasa_onramp.errors import StoreError, StoreUnavailable
 from rasa_onramp.store.cells import BadCell
 from rasa_onramp.store.connect import WAIT_SECONDS
 
-__all__ = ["first_line", "not_initialised", "translated"]
+__all__ = ["first_line", "is_there", "not_initialised", "translated"]
 
 
 @contextmanager
-def translated(store: str) -> Iterator[None]:
-    """Raise StoreError or StoreUnavailable for SQLAlchemy's errors; `store` names the database."""
+def translated(store: str, patient: bool = True) -> Iterator[None]:
+    """Raise StoreError or StoreUnavailable for SQLAlchemy's errors; `store` names the database,
+    `patient` says whether other writers were waited for.
+    """
     try:
         yield
     except exc.SQLAlchemyError as error:
-        raise _explain(error, store) from error
-    except (UnicodeError, OverflowError) as error:  # drivers raise these as they are
+        raise _explain(error, store, patient) from error
+    except (ValueError, OverflowError) as error:  # drivers raise these as they are
+        if not isinstance(error, (UnicodeError, OverflowError)) and "NUL" not in str(error):
+            raise
         raise StoreError(
             f"the store at {store} can't look for what no database holds ({type(error).__name__}: "
-            f"halves of surrogate pairs, numbers of more than 64 bits); check what is asked for"
+            "halves of surrogate pairs, NUL characters, numbers of more than 64 bits); check what "
+            "is asked for"
         ) from error
     except BadCell as error:
         raise StoreError(
             f"the store at {store} holds {error}; another program wrote it: restore a backup, or "
             "delete what it belongs to and import or adapt anew"
+        ) from error
+
+
+def is_there(file: Path) -> bool:
+    """Whether there is such a file. Raises StoreUnavailable where this user may not know."""
+    try:
+        return file.exists()
+    except OSError as error:
+        raise StoreUnavailable(
+            f"{file} can't be looked at ({error.strerror}); give this user the right to its folder"
         ) from error
 
 
@@ -46,7 +62,7 @@ def first_line(error: exc.SQLAlchemyError) -> str:
     return " ".join(str(original).strip().split("\n")[0].split()).rstrip(".;")
 
 
-def _explain(error: exc.SQLAlchemyError, store: str) -> StoreError:
+def _explain(error: exc.SQLAlchemyError, store: str, patient: bool) -> StoreError:
     original = getattr(error, "orig", None) or error
     said = first_line(error)
     code = getattr(original, "pgcode", None) or ""
@@ -60,10 +76,10 @@ def _explain(error: exc.SQLAlchemyError, store: str) -> StoreError:
             "upgrade it with `rasa-onramp init`"
         )
     if code == "55P03" or "is locked" in low or isinstance(error, exc.TimeoutError):
-        return StoreUnavailable(
-            f"another process has been writing to the store at {store} for {WAIT_SECONDS} s; "
-            "try again when it is done"
-        )
+        writing = f"has been writing to the store at {store} for {WAIT_SECONDS} s"
+        if not patient:
+            writing = f"is writing to the store at {store}"
+        return StoreUnavailable(f"another process {writing}; try again when it is done")
     if code in ("42501", "25006") or "readonly" in low:
         return StoreUnavailable(
             f"the store at {store} can't be written to ({said}); "

@@ -26,7 +26,7 @@ from rasa_onramp.store.leases import (
     write_held,
     write_job,
 )
-from rasa_onramp.store.rows import require_domain
+from rasa_onramp.store.rows import NAMED, require_domain
 
 __all__ = ["ATTEMPTS", "LEASE_SECONDS", "JobStore"]
 
@@ -105,7 +105,7 @@ class JobStore:
                     return None
                 if not job.lapsed or job.attempts < ATTEMPTS:
                     return take(connection, job, owner, seconds, now, {})
-                error = f"{job.owner} was heard of no more, nor were the {ATTEMPTS - 1} before it"
+                error = f"{job.owner} was heard of no more, at attempt {job.attempts} of {ATTEMPTS}"
                 write_job(connection, job, _failed(error, now))
 
     def begin(
@@ -226,11 +226,16 @@ class JobStore:
         with self._database.reading() as connection:
             return tuple(connection.execute(query.where(due(clock(connection)))).scalars())
 
-    def newest(self) -> Tuple[Job, ...]:
-        """The newest job of each domain that has any, the one made last first. Raises StoreError,
-        StoreUnavailable.
+    def newest(self, names: Optional[Collection[str]] = None) -> Tuple[Job, ...]:
+        """The newest job of each domain that has any, the one made last first; only of those of
+        `names`, if given. Raises StoreError, StoreUnavailable.
         """
+        if names is not None and len(names) > NAMED:
+            chosen = set(names)
+            return tuple(job for job in self.newest() if job.domain in chosen)
         last = sa.select(_COLUMNS.domain, sa.func.max(_COLUMNS.number).label("number"))
+        if names is not None:
+            last = last.where(_COLUMNS.domain.in_(names))
         last = last.group_by(_COLUMNS.domain).subquery()
         same = sa.and_(last.c.domain == _COLUMNS.domain, last.c.number == _COLUMNS.number)
         with self._database.reading() as connection:

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Engine, Row
 
 from rasa_onramp.errors import ConfigError, StoreUnavailable
 from rasa_onramp.store.connect import parse_any_url, shown, sqlite_file, without_secrets
-from rasa_onramp.store.failures import first_line
+from rasa_onramp.store.failures import first_line, is_there
 
 __all__ = ["RasaEvents"]
 
@@ -97,7 +97,7 @@ class RasaEvents:
         self._engine.dispose()
 
     def _rows(self, query: sa.sql.Select) -> List[Row]:
-        if self._file is not None and not self._file.is_file():
+        if self._file is not None and not is_there(self._file):
             raise StoreUnavailable(  # connecting would make an empty file
                 f"there is no file {self._file}; give the path of the bot's tracker store"
             )

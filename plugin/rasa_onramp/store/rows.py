@@ -21,6 +21,7 @@ from rasa_onramp.store.serialise import (
 )
 
 __all__ = [
+    "NAMED",
     "Known",
     "domain_names",
     "known_dialogues",
@@ -29,6 +30,9 @@ __all__ = [
     "write_dialogues",
     "write_schemas",
 ]
+
+#: Up to how many domains are named in a query: of more, all at once are read quicker.
+NAMED = 256
 
 
 def require_domain(connection: Connection, domain: str) -> None:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from rasa_onramp.dialogue import Dialogue, Schema, State, Turn
 from rasa_onramp.store import tables
 from rasa_onramp.store.database import Database
-from rasa_onramp.store.digest import dialogue_digest, schema_digest, support_digest_of
+from rasa_onramp.store.digest import support_digest_of
 from rasa_onramp.store.feedback import Feedback, read_feedback
 from rasa_onramp.store.rows import read_dialogues, require_domain
 from rasa_onramp.store.serialise import schema_from_json
@@ -24,7 +24,8 @@ __all__ = ["SupportSet", "corrected_dialogues", "read_support"]
 class SupportSet:
     """`dialogues` are the support dialogues (all that aren't held out), then those that corrections
     make; `blocked` the texts and templates of replies that were voted down; `digest` is of all that
-    a version is made from, but not of `held_out`.
+    a version is made from, but not of `held_out`: that of the domain's summary, so of what was
+    imported, even where a row was edited by hand since.
     """
 
     schema: Schema
@@ -38,17 +39,28 @@ def read_support(database: Database, domain: str, held_out: bool = True) -> Supp
     """A domain's support set at one moment; without the dialogues that are held out, which are most
     of them, unless they are wanted. Raises NotFound, StoreError, StoreUnavailable.
     """
-    table = tables.domains.c
+    table, members = tables.domains.c, tables.dialogues.c
     with database.reading() as connection:
-        row = connection.execute(sa.select(table.schema).where(table.name == domain)).first()
+        row = connection.execute(
+            sa.select(table.schema, table.digest).where(table.name == domain)
+        ).first()
         if row is None:
             require_domain(connection, domain)
         dialogues = read_dialogues(connection, domain, waiting=False, held_out=held_out)
         feedback = read_feedback(connection, domain)
-        counting = sa.select(tables.feedback.c.digest).where(
+        learned = sa.select(members.digest).where(
+            members.domain == domain,
+            sa.func.coalesce(members.split, "") != "held-out",
+            sa.func.coalesce(members.review, "") != tables.WAITING,
+        )
+        said = sa.select(tables.feedback.c.digest).where(
             tables.feedback.c.domain == domain, tables.feedback.c.digest.isnot(None)
         )
-        digests = connection.execute(counting).scalars().all()
+        digest = support_digest_of(
+            row.digest,
+            connection.execute(learned).scalars(),
+            connection.execute(said).scalars(),
+        )
     schema = schema_from_json(row.schema, f"the schema of domain {domain!r}")
     support = tuple(dialogue for dialogue in dialogues if dialogue.split != "held-out")
     down = [each for each in feedback if each.thumb == "down"]
@@ -58,7 +70,7 @@ def read_support(database: Database, domain: str, held_out: bool = True) -> Supp
         dialogues=(*support, *corrected_dialogues(feedback)),
         held_out=tuple(dialogue for dialogue in dialogues if dialogue.split == "held-out"),
         blocked=tuple(sorted(blocked)),
-        digest=support_digest_of(schema_digest(schema), map(dialogue_digest, support), digests),
+        digest=digest,
     )
 
 
