@@ -234,6 +234,16 @@ def test_every_algorithm_trains_what_it_says(name: str, tmp_path: Path) -> None:
     assert set(start.weights) < set(tracker.weights)
 
 
+def test_anil_adapts_the_heads_only() -> None:
+    method = algorithm("anil")
+    adapting = {name for name in tiny_tracker(seed=0, rank=2).weights if method.adapts(name)}
+    assert adapting == {
+        *("mention.weight", "requested.weight", "requested.bias"),
+        *("start_query.weight", "start_query.bias", "start_key.weight", "start_key.bias"),
+        *("end_query.weight", "end_query.bias", "end_key.weight", "end_key.bias"),
+    }
+
+
 def test_an_unknown_algorithm_is_refused() -> None:
     with pytest.raises(ConfigError, match="unknown algorithm 'maml2'; choose one of fomaml, maml"):
         algorithm("maml2")

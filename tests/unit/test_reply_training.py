@@ -215,7 +215,7 @@ def test_meta_gradients_are_those_of_hand_written_autograd(order: int) -> None:
     assert all(p.grad is None for p in model.model.parameters())
 
 
-#: All but ANIL, which leaves low-rank updates alone.
+#: All but ANIL, which adapts heads only.
 NAMES = [name for name, each in ALGORITHMS.items() if each.adapts(".lora_A.weight")]
 
 
