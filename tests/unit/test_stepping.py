@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import math
-import random
-from dataclasses import dataclass
-from pathlib import Path
-from typing import List, Optional
+from typing import List
 
 import pytest
 import torch
-from torch import Tensor
 
 from rasa_onramp.errors import ConfigError
-from rasa_onramp.metalearning.episodic import episodic_steps
-from rasa_onramp.metalearning.runs import Run
 from rasa_onramp.metalearning.stepping import MOST_LOST, Stepper
 
 
@@ -48,33 +42,3 @@ def test_a_step_without_a_number_in_one_group_is_none_in_the_others() -> None:
     one.grad, other.grad = torch.tensor([0.5]), torch.tensor([math.nan])
     assert math.isnan(stepper.take(1))
     assert (one.item(), other.item()) == (0, 0)
-
-
-@dataclass(frozen=True)
-class Config:
-    """Settings of the steps."""
-
-    steps: int = 40
-    minutes: Optional[float] = None
-    episodes_a_step: int = 1
-    clip: float = 1.0
-    seed: int = 0
-    save_every: int = 4
-
-
-def test_the_last_good_state_outlives_a_loss_that_is_no_number(tmp_path: Path) -> None:
-    parameter = torch.ones(1, requires_grad=True)
-    taken: List[float] = []
-
-    def loss_of(rng: random.Random, done: float) -> Tensor:
-        taken.append(parameter.item())
-        return parameter.sum() * (math.nan if len(taken) > 10 else 1.0)
-
-    groups = [[{"parameters": {"p": parameter}, "rate": 0.01}]]
-    run = Run(tmp_path, tensorboard=False)
-    with pytest.raises(ConfigError, match="NaN or infinite at step 20"):
-        episodic_steps(groups, loss_of, Config(), {}, run, title="t", progress=False)
-    assert len(taken) == 20 and 0.85 < taken[10] < 1 and parameter.item() == taken[10]
-    kept = torch.zeros(1, requires_grad=True)
-    assert run.resume({"p": kept}) == 16
-    assert torch.equal(kept, parameter)

@@ -7,7 +7,7 @@ import json
 import math
 import os
 from pathlib import Path
-from typing import Dict, Iterable, Mapping, Optional, Tuple, Union
+from typing import Any, Dict, Iterable, Mapping, Optional, Tuple, Union
 
 import torch
 from safetensors import SafetensorError, safe_open  # type: ignore[attr-defined]
@@ -132,7 +132,8 @@ class Run:
 
     def _metadata(self) -> Dict[str, str]:
         """What is written beside the parameters. Raises SafetensorError."""
-        with safe_open(str(self._state), framework="pt") as file:
+        opened: Any = safe_open(str(self._state), framework="pt")
+        with opened as file:
             return file.metadata() or {}
 
     def log(self, step: int, figures: Mapping[str, float]) -> None:
