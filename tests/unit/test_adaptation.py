@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from rasa_onramp.dialogue import Dialogue
-from rasa_onramp.errors import ConfigError
+from rasa_onramp.errors import CheckpointError, ConfigError
 from rasa_onramp.metalearning.adaptation import PARTS, Adaptation, adapt_to_support
 from rasa_onramp.metalearning.examples import Augmentation, examples_of
 from rasa_onramp.tracker.decoding import track_dialogues
@@ -54,6 +54,13 @@ def test_only_what_is_named_takes_steps(tracker: StateTracker, part: str) -> Non
     assert any(".layer.1." in name for name in everything)
     assert "start_query.weight" in everything
     assert set(moved(tracker, replace(HOW, adapts=part))) == wanted(part, everything)
+
+
+def test_a_recommended_setting_that_there_is_none_of_is_told(tracker: StateTracker) -> None:
+    card = {"adaptation": {"steps": 5, "warp": 9}}
+    with pytest.raises(CheckpointError, match=r"^tracker\.json: card\.adaptation .* 'warp'; tak"):
+        Adaptation.of(replace(tracker, card=card), 5)
+    assert Adaptation.of(replace(tracker, card={"adaptation": {"steps": 5}}), 5).steps == 5
 
 
 def test_an_unknown_part_or_one_that_is_not_there_is_told(tracker: StateTracker) -> None:

@@ -61,5 +61,5 @@ def test_a_long_message_is_read_as_far_as_it_counts(runtime: OnrampRuntime, what
     engine = runtime.engine()
     assert [len(each.turn.text) for each in session_of(said, engine).turns] == [LONGEST]
     assert exchanged(said) == []
-    assert max(map(len, engine.tracker.tokens._cache), default=0) <= LONGEST
+    assert max(map(len, engine.tracker.tokens._split.recent()), default=0) <= LONGEST
     assert CAFE.name in engine.catalogue.domains()

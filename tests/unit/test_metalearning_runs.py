@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Dict
+from typing import Dict, Optional
 
 import pytest
 import torch
 from torch import Tensor
 
 from rasa_onramp.errors import CheckpointError
-from rasa_onramp.metalearning.runs import Run
+from rasa_onramp.metalearning.runs import Run, corpus_of
 
 
 def fresh() -> Dict[str, Tensor]:
@@ -101,6 +101,57 @@ def test_a_run_of_another_model_is_refused(what: str, tmp_path: Path) -> None:
     ):
         run.resume(parameters)
     assert all(torch.equal(parameters[name], value) for name, value in before.items())
+
+
+def test_a_run_of_something_else_is_refused(tmp_path: Path) -> None:
+    def run(**identity: object) -> Run:
+        return Run(tmp_path, identity=identity, tensorboard=False)
+
+    parameters = fresh()
+    run(algorithm="meta-sgd", seed=0).save(5, parameters, config={"steps": 9})
+    assert run(algorithm="meta-sgd", seed=0).resume(parameters) == 5
+    other = {name: torch.zeros_like(p) for name, p in parameters.items()}
+    with pytest.raises(CheckpointError) as caught:
+        run(algorithm="fomaml", seed=0).resume(other)
+    assert str(caught.value) == (
+        f"{tmp_path / 'state.safetensors'} is of another algorithm (meta-sgd, not fomaml); "
+        "give a new run folder"
+    )
+    assert not any(p.any() for p in other.values())
+    with pytest.raises(CheckpointError, match=r"another seed \(0, not 1\)"):
+        run(algorithm="meta-sgd", seed=1).resume(parameters)
+    # an earlier version wrote nothing of the kind
+    run().save(6, parameters)
+    assert run(algorithm="fomaml", seed=3).resume(parameters) == 6
+
+
+def test_a_corpus_is_known_by_its_services() -> None:
+    name = corpus_of(["b", "a"])
+    assert name.startswith("2 services, ") and name == corpus_of(("a", "b"))
+    assert len({name, corpus_of(["a", "c"]), corpus_of(["a", "b", "c"]), corpus_of(["ab"])}) == 4
+
+
+@pytest.mark.parametrize(
+    ("steps", "minutes", "over"),
+    [
+        (100, 5.0, True),
+        (50, 1.0, True),
+        (101, 5.0, False),
+        (100, 6.0, False),
+        (100, None, False),
+    ],
+)
+def test_training_that_ended_is_over_unless_more_is_asked_for(
+    steps: int, minutes: Optional[float], over: bool, tmp_path: Path
+) -> None:
+    run = Run(tmp_path, tensorboard=False)
+    assert not run.ended(steps, minutes)
+    run.save(3, fresh())
+    assert not run.ended(steps, minutes)
+    run.save(4, fresh(), ended=(100, 5.0))
+    assert run.ended(steps, minutes) == over
+    run.save(5, fresh(), ended=(100, None))
+    assert run.ended(steps, minutes) == (steps <= 100)
 
 
 @pytest.mark.parametrize("content", [b"", b"noise" * 20])

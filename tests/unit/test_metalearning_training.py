@@ -166,6 +166,25 @@ def test_pretraining_ends_when_its_minutes_are_used_up(tmp_path: Path) -> None:
     assert Run(tmp_path, tensorboard=False).resume(parameters) == 1
 
 
+def test_pretraining_that_ended_by_minutes_isnt_done_again(tmp_path: Path) -> None:
+    ended = everything(stage_one(tmp_path, steps=100_000, minutes=1e-6))
+    state = (tmp_path / "state.safetensors").read_bytes()
+    assert changed(ended, everything(stage_one(tmp_path, steps=100_000, minutes=1e-6))) == []
+    assert (tmp_path / "state.safetensors").read_bytes() == state
+    longer = stage_one(tmp_path, steps=100_000, minutes=2e-6)
+    assert changed(ended, everything(longer))
+
+
+def test_pretraining_without_a_number_is_given_up(tmp_path: Path) -> None:
+    tracker = tiny_tracker(seed=0)
+    tracker.weights["requested.bias"] += float("nan")
+    run = Run(tmp_path, tensorboard=False)
+    before = everything(tracker)
+    with pytest.raises(ConfigError, match=r"NaN .* at step 10, .*smaller learning rates"):
+        pretrain(tracker, TASKS, STAGE_ONE, run, progress=False)
+    assert changed(before, everything(tracker)) == ["weights/requested.bias"]  # NaN is never equal
+
+
 def test_a_tracker_with_learned_rates_goes_on_from_them(tmp_path: Path) -> None:
     config = replace(STAGE_TWO, steps=1, shots={2: 1.0}, rates_outer_rate=1e-9)
     tracker = tiny_tracker(seed=0, rank=2, steps=2)
@@ -213,6 +232,16 @@ def test_every_algorithm_trains_what_it_says(name: str, tmp_path: Path) -> None:
     assert not any(v.requires_grad for v in (*tracker.weights.values(), *tracker.rates.values()))
     assert not any(p.requires_grad for p in tracker.encoder.parameters())
     assert set(start.weights) < set(tracker.weights)
+
+
+def test_anil_adapts_the_heads_only() -> None:
+    method = algorithm("anil")
+    adapting = {name for name in tiny_tracker(seed=0, rank=2).weights if method.adapts(name)}
+    assert adapting == {
+        *("mention.weight", "requested.weight", "requested.bias"),
+        *("start_query.weight", "start_query.bias", "start_key.weight", "start_key.bias"),
+        *("end_query.weight", "end_query.bias", "end_key.weight", "end_key.bias"),
+    }
 
 
 def test_an_unknown_algorithm_is_refused() -> None:

@@ -227,6 +227,18 @@ def test_a_run_resumes_where_it_stopped_and_the_same_seed_gives_the_same_metric(
     assert [json.loads(line)["step"] for line in lines[12:]] == [13, 14, 15, 16]
 
 
+def test_the_last_good_state_outlives_a_loss_that_is_no_number(tmp_path: Path) -> None:
+    config = MetricConfig(steps=12, ways=(2, 3), save_every=2)
+    run, mean = Run(tmp_path, tensorboard=False), torch.zeros(8)
+    good = train_metric([kinds(4, 6)], mean, config, run, progress=False)
+    broken = [Kind(k.name, k.examples * float("nan"), k.known) for k in kinds(4, 6)]
+    longer = replace(config, steps=40)
+    with pytest.raises(ConfigError, match="is NaN or infinite at step 22, as at the 9 before it"):
+        train_metric([broken], mean, longer, run, progress=False)
+    further = train_metric([kinds(4, 6)], mean, replace(config, steps=20), run, progress=False)
+    assert torch.equal(further.delta, good.delta)  # as of step 20, none of eight taken
+
+
 def test_an_unknown_method_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="choose one of prototypical, matching, siamese"):
         train_metric(
@@ -284,13 +296,14 @@ def test_embeddings_are_computed_once_for_the_same_texts(tmp_path: Path) -> None
 
     path = tmp_path / "embeddings.safetensors"
     for _ in range(2):
-        found = embed_once(path, ["a", "bb"], embed, progress=False)
+        found = embed_once(path, ["a", "bb"], embed, by="one", progress=False)
         assert found.tolist() == [[1, 1], [2, 1]]
     assert asked == ["a", "bb"]
-    assert embed_once(path, ["ccc"], embed, progress=False).tolist() == [[3, 1]]
+    assert embed_once(path, ["ccc"], embed, by="one", progress=False).tolist() == [[3, 1]]
     path.write_bytes(b"half of a fi")
-    assert embed_once(path, ["ccc"], embed, progress=False).tolist() == [[3, 1]]
-    assert asked == ["a", "bb", "ccc", "ccc"]
+    assert embed_once(path, ["ccc"], embed, by="one", progress=False).tolist() == [[3, 1]]
+    assert embed_once(path, ["ccc"], embed, by="other", progress=False).tolist() == [[3, 1]]
+    assert asked == ["a", "bb", "ccc", "ccc", "ccc"]
 
 
 # -- from the command line, and in use -----------------------------------------------------------
@@ -321,6 +334,24 @@ def test_meta_train_makes_a_metric_of_domains(data: Path, tmp_path: Path) -> Non
     assert load_metric(tmp_path / "metric", "domains").digest == metric.digest
 
 
+def test_a_run_of_another_metric_isnt_resumed(data: Path, tmp_path: Path) -> None:
+    def train(method: str, *options: str, folder: Path = tmp_path):
+        return invoke(
+            *("meta-train", "--algorithm", method, "--data", data, "--run", folder),
+            *("--meta-steps", "2", *options),
+        )
+
+    assert train("prototypical").code == 0
+    for done, complaint in (
+        (train("matching"), "is of another method (prototypical, not matching)"),
+        (train("prototypical", "--seed", "1"), "is of another seed (0, not 1)"),
+        (train("prototypical", "--spare", "1"), "is of another corpus (5 services, "),
+    ):
+        assert done.code == 2
+        assert complaint in done.err and done.err.endswith("; give a new run folder\n")
+    assert load_metric(tmp_path / "metric", "domains").method == "prototypical"
+
+
 def test_meta_train_makes_a_metric_of_replies(repository: Path, tmp_path: Path) -> None:
     parcels = repository / "dialogue_data" / "parcel_delivery.yml"
     command = ("meta-train", "--algorithm", "siamese", "--data", parcels, "--run", tmp_path)
@@ -329,13 +360,33 @@ def test_meta_train_makes_a_metric_of_replies(repository: Path, tmp_path: Path) 
     assert load_metric(tmp_path / "metric", "replies").method == "siamese"
 
 
+def test_data_without_a_reply_is_refused_for_replies(tmp_path: Path) -> None:
+    whole = corpus(services=1, dialogues=4)
+    silent = [replace(d, turns=d.turns[:1]) for d in whole.dialogues]
+    data = write_domains(tmp_path, replace(whole, dialogues=tuple(silent)))
+    done = invoke(
+        *("meta-train", "--algorithm", "matching", "--data", data, "--run", tmp_path / "run"),
+        *("--for", "replies"),
+    )
+    assert done.code == 2 and "--data: metric-based learning needs three classes" in done.err
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
         (("--spare", "5"), "--spare: 5 of 5 services leave none to train on"),
         (("--spare", "3"), "--data: metric-based learning needs three classes"),
-        (("--hold-back", "TableBooking_1"), "go with a tracker, not with prototypical"),
-        (("--start", "somewhere"), "go with a tracker, not with prototypical"),
+        (("--hold-back", "TableBooking_1"), "--hold-back goes with a tracker, not with prototypi"),
+        (
+            (
+                *("--start", "somewhere", "--stage", "both", "--steps", "4000", "--minutes", "1"),
+                *("--tokens", "600", "--encoder-rate", "1", "--heads-rate", "1"),
+                *("--episodes-a-step", "1", "--device", "cpu", "--paraphrases", "somewhere"),
+            ),
+            "--paraphrases, --stage, --start, --steps, --minutes, --episodes-a-step, --tokens, "
+            "--encoder-rate, --heads-rate, --device go with a tracker, not with prototypical",
+        ),
+        (("--for", "replies"), "--data: metric-based learning needs three classes"),
     ],
 )
 def test_what_a_metric_cant_be_trained_with_is_refused(

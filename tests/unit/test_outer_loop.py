@@ -105,7 +105,7 @@ class Parameters:
             "x.lora_A.weight": torch.linspace(-1, 1, 4, dtype=torch.float64),
         }
         body = {"body": torch.tensor([0.5, 1.0, -1.5], dtype=torch.float64)}
-        # ANIL leaves low-rank updates to the outer loop
+        # ANIL leaves what is no head to the outer loop
         outer = {"x.lora_A.weight"} if name == "anil" else set()
         self.theta = {k: v for k, v in everything.items() if k not in outer}
         self.body = {**body, **{k: everything[k] for k in outer}}

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from interrupted import Killed
-from rasa_onramp.errors import CheckpointError
+from rasa_onramp.errors import CheckpointError, ConfigError
 from rasa_onramp.generator.model import ReplyModel
 from rasa_onramp.generator.packing import Packed, pack
 from rasa_onramp.generator.prompt import Exchange
@@ -149,6 +149,16 @@ def test_minutes_end_a_run(tmp_path: Path) -> None:
     stage_one(tmp_path, minutes=1e-9)
     assert list(logged(tmp_path, "loss")) == [1]
     assert (tmp_path / "state.safetensors").is_file()
+    stage_one(tmp_path, minutes=1e-9)  # over: not begun again
+    assert list(logged(tmp_path, "loss")) == [1]
+
+
+def test_pretraining_without_a_number_is_given_up(tmp_path: Path) -> None:
+    model = tiny_model()
+    model.weights = random_updates(model)
+    next(iter(model.weights.values()))[0] = float("nan")
+    with pytest.raises(ConfigError, match=r"NaN .* at step 10, .*smaller learning rates"):
+        pretrain_replies(model, EPISODES, STAGE_ONE, run(tmp_path), progress=False)
 
 
 # -- stage two -----------------------------------------------------------------------------------
@@ -205,7 +215,7 @@ def test_meta_gradients_are_those_of_hand_written_autograd(order: int) -> None:
     assert all(p.grad is None for p in model.model.parameters())
 
 
-#: All but ANIL, which leaves low-rank updates alone.
+#: All but ANIL, which adapts heads only.
 NAMES = [name for name, each in ALGORITHMS.items() if each.adapts(".lora_A.weight")]
 
 

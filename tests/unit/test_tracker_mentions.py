@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rasa_onramp.dialogue import Slot, State, Turn
+from rasa_onramp.dialogue import Schema, Slot, State, Turn
 from rasa_onramp.tracker.batch import collate, mention_masks
 from rasa_onramp.tracker.mentions import MOST_VALUES, mentioned
 from rasa_onramp.tracker.prompt import build_prompt
@@ -33,6 +33,19 @@ def test_a_free_slot_mentions_nothing_and_a_long_list_is_read_as_far_as_bits_go(
     assert mentioned(Slot("name"), "name") == 0
     many = Slot("n", values=tuple(f"v{i}" for i in range(100)))
     assert mentioned(many, "v0") == 2
+    assert mentioned(many, f"v{MOST_VALUES - 1}") == 1 << MOST_VALUES
+    assert mentioned(many, f"v{MOST_VALUES}") == 0
+
+
+def test_values_that_differ_in_case_only_are_one_as_in_the_prompt():
+    sizes = Slot("size", values=("Large", "LARGE", "Small", "small", "tiny"))
+    schema = build_schema(tiny_tracker().tokens, Schema("shop", slots=(sizes,)))
+    for value in ("large", "small", "tiny"):
+        bits = mentioned(sizes, f"a {value} one")
+        number = schema.number[schema.targets[0][value]]
+        assert bits == 1 << number, value
+    assert schema.number.max() == 3
+    many = Slot("n", values=tuple(f for i in range(70) for f in (f"v{i}", f"V{i}")))
     assert mentioned(many, f"v{MOST_VALUES - 1}") == 1 << MOST_VALUES
     assert mentioned(many, f"v{MOST_VALUES}") == 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from tokenizers import Tokenizer
 
+from rasa_onramp.memory import bytes_of
 from rasa_onramp.tracker.tokens import Special, Tokens, words_of
 from rasa_onramp.weights import resolve_encoder
 from tiny_tracker import shared_tokens
@@ -48,12 +49,25 @@ def test_a_long_text_is_cut_and_a_padding_tokenizer_is_not_believed() -> None:
     tokens = Tokens(tokenizer)
     assert len(tokens.encode("one two")[0]) == 2
     assert len(tokens.encode("word " * 200)[0]) == 128
-    assert len(tokens.encode("word " * 200, 500)[0]) == 200
+    assert len(tokens.encode("word " * 200, 500)[0]) == 128
+    ids, offsets = tokens.encode("word " * 200, 3)
+    assert len(ids) == 3 and offsets == ((0, 4), (5, 9), (10, 14))
 
 
 def test_what_is_remembered_is_bounded_and_right() -> None:
-    tokens = Tokens(Tokenizer.from_file(str(resolve_encoder() / "tokenizer.json")), max_cached=3)
-    texts = ["one", "two", "three", "four", "two", "one"]
-    for text in texts:
+    most = 100_000
+    tokens = Tokens.from_file(resolve_encoder() / "tokenizer.json", most_bytes=most)
+    texts = [f"table {n} for {n} at {n} o'clock" for n in range(100)]
+    for text in [*texts, *reversed(texts), "long " * 1000]:
         assert tokens.encode(text) == shared_tokens().encode(text)
-        assert len(tokens._cache) <= 3
+        assert tokens.encode(text) is tokens.encode(text)
+        assert tokens._split.bytes <= most
+    assert 20 < len(tokens._split) < 100
+
+
+def test_a_text_counts_about_what_it_takes() -> None:
+    for text in ["hi", "a table for two at seven, please", "another word " * 300]:
+        tokens = Tokens.from_file(resolve_encoder() / "tokenizer.json")
+        counted = (tokens.encode(text), tokens._split.bytes)[1]
+        assert bytes_of([text, tokens.encode(text)]) < 1.5 * counted
+        assert counted < 25_000

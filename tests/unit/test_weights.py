@@ -69,3 +69,9 @@ def test_the_hub_cache_is_looked_at_first(
     snapshot = fill(model / "snapshots" / commit, *ENCODER_FILES)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     assert resolve_encoder(name) == snapshot
+    # after a download that was cut off it is asked for again
+    (snapshot / "tokenizer.json").unlink()
+    with pytest.raises(CheckpointError, match=rf"^encoder '{name}' can't be fetched \("):
+        resolve_encoder(name)
+    with pytest.raises(CheckpointError, match=rf"^encoder '{name}' is not installed; pip inst"):
+        resolve_encoder(name, download=False)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Optional, Tuple
+from typing import Dict, Optional, Sequence, Tuple
 
 import click
 import torch
+from click.core import ParameterSource
 
 from rasa_onramp.cli.meta_train_metric import PURPOSES, meta_train_metric
 from rasa_onramp.cli.options import (
@@ -28,19 +29,31 @@ from rasa_onramp.cli.training_options import (
     stage_option,
 )
 from rasa_onramp.errors import ConfigError
+from rasa_onramp.memory import MEGABYTE
 from rasa_onramp.metalearning.algorithms import ALGORITHMS
 from rasa_onramp.metalearning.metric.training import METHODS, MetricConfig
 from rasa_onramp.metalearning.multitask import MultitaskConfig, pretrain
 from rasa_onramp.metalearning.parallel import join_workers
-from rasa_onramp.metalearning.runs import Run
+from rasa_onramp.metalearning.runs import Run, corpus_of
 from rasa_onramp.metalearning.training import MetaConfig, meta_train
 from rasa_onramp.tracker.checkpoint import load_tracker, save_tracker
 from rasa_onramp.tracker.encoder import Encoder
 from rasa_onramp.tracker.model import StateTracker, initial_heads
 from rasa_onramp.tracker.tokens import Tokens
 from rasa_onramp.weights import resolve_encoder
+from rasa_onramp.weights.files import sha256_of
 
 __all__ = ["command"]
+
+#: Parameters that a metric has no use for, and those that a tracker has none for.
+_TRACKERS = (
+    *("paraphrases", "stage", "start", "steps", "minutes", "episodes_a_step", "hold_back"),
+    *("tokens", "encoder_rate", "heads_rate", "device"),
+)
+_METRICS = ("purpose", "spare")
+
+#: Training reads a corpus again and again: what its tokens may take in memory, SGD's and more.
+_TOKENS = 1024 * MEGABYTE
 
 
 @click.command("meta-train")
@@ -151,10 +164,7 @@ def command(
     if threads:
         torch.set_num_threads(threads)
     if algorithm in METHODS:
-        if start is not None or hold_back or paraphrases:
-            raise ConfigError(
-                f"--start, --hold-back and --paraphrases go with a tracker, not with {algorithm}"
-            )
+        _refuse(_TRACKERS, f"with a tracker, not with {algorithm}")
         metric = MetricConfig(algorithm, steps=meta_steps, minutes=meta_minutes, seed=seed)
         meta_train_metric(
             folders,
@@ -166,6 +176,9 @@ def command(
             progress=shows_progress(progress),
         )
         return
+    _refuse(_METRICS, f"with {', '.join(METHODS)}, not with {algorithm}")
+    if stage == "meta" and start is None:
+        raise ConfigError("--stage meta needs --start, a folder that the multi-task stage wrote")
     where = chosen_device(device)
     workers = join_workers(torch.device(where))
     tasks = tasks_in(folders, paraphrases)
@@ -179,7 +192,10 @@ def command(
     torch.manual_seed(seed)
     tracker = _start(start, encoder, seed).to(where)
     source = resolve_encoder(encoder) if start is None else Path(start)
+    tracker.tokens = Tokens.from_file(source / "tokenizer.json", most_bytes=_TOKENS)
     tokenizer = (source / "tokenizer.json").read_bytes()
+    origin = (tracker.digest or sha256_of(source / "model.safetensors"))[:12]
+    met = set(tracker.training_services)
     root = Path(folder)
     if stage in ("multitask", "both"):
         config = MultitaskConfig(
@@ -191,15 +207,21 @@ def command(
             seed=seed,
         )
         first = [task for task in tasks if task.schema.name not in held]
+        learned = [task.schema.name for task in first]
+        identity: Dict[str, object] = {
+            "corpus": corpus_of(learned),
+            "seed": seed,
+            "start": origin,
+        }
         pretrain(
             tracker,
             first,
             config,
-            Run(root / "log-multitask", tensorboard=workers.first),
+            Run(root / "log-multitask", identity=identity, tensorboard=workers.first),
             progress=shows_progress(progress),
             workers=workers,
         )
-        tracker.training_services = tuple(t.schema.name for t in first)
+        tracker.training_services = tuple(sorted(met.union(learned)))
         if workers.first:
             digest = save_tracker(tracker, root / "multitask", tokenizer)
             click.echo(f"{root / 'multitask'}: {digest[:12]}")
@@ -213,17 +235,25 @@ def command(
             seed=seed,
             emphasis=emphasis,
         )
+        identity = {
+            "algorithm": algorithm,
+            "inner optimiser": meta.inner_optimiser,
+            "corpus": corpus_of(names),
+            "seed": seed,
+        }
+        if stage == "meta":  # else it starts from stage one's end
+            identity["start"] = origin
         meta_train(
             tracker,
             tasks,
             meta,
-            Run(root / "log-meta", tensorboard=workers.first),
+            Run(root / "log-meta", identity=identity, tensorboard=workers.first),
             progress=shows_progress(progress),
             workers=workers,
         )
         if not workers.first:
             return
-        tracker.training_services = tuple(names)
+        tracker.training_services = tuple(sorted(met.union(names)))
         tracker.card["adaptation"] = {
             "steps": meta.inner_steps,
             "dialogues_a_step": meta.dialogues_a_step,
@@ -232,6 +262,21 @@ def command(
         tracker.card["algorithm"] = algorithm
         digest = save_tracker(tracker, root / "tracker", tokenizer)
         click.echo(f"{root / 'tracker'}: {digest[:12]}")
+
+
+def _refuse(names: Sequence[str], mend: str) -> None:
+    """Complain of those of these parameters that were given."""
+    context = click.get_current_context()
+    source = context.get_parameter_source
+    options = {str(parameter.name): parameter.opts[0] for parameter in context.command.params}
+    given = [
+        option
+        for name, option in options.items()
+        if name in names and source(name) != ParameterSource.DEFAULT
+    ]
+    if given:
+        go = "goes" if len(given) == 1 else "go"
+        raise click.UsageError(f"{', '.join(given)} {go} {mend}")
 
 
 def _start(start: Optional[str], encoder: str, seed: int) -> StateTracker:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import asdict
 from pathlib import Path
-from typing import List, Sequence
+from typing import Sequence
 
 import click
 from torch import Tensor
@@ -18,7 +18,7 @@ from rasa_onramp.metalearning.metric.checkpoint import Metric, save_metric
 from rasa_onramp.metalearning.metric.embeddings import embed_once
 from rasa_onramp.metalearning.metric.kinds import domain_texts, kinds_of, reply_texts
 from rasa_onramp.metalearning.metric.training import MetricConfig, train_metric
-from rasa_onramp.metalearning.runs import Run
+from rasa_onramp.metalearning.runs import Run, corpus_of
 from rasa_onramp.runtime.background import load_background
 from rasa_onramp.tracker.encoder import SentenceEncoder
 
@@ -54,7 +54,7 @@ def meta_train_metric(
         raise ConfigError(f"--spare: {spare} of {len(tasks)} services leave none to train on")
     spared = {task.schema.name for task in rng.sample(tasks, spare)}
     learned = [task for task in tasks if task.schema.name not in spared]
-    run = Run(root / "log-metric")
+    names = [task.schema.name for task in learned]
     texts = PURPOSES[purpose](learned, _DIALOGUES, rng)
     sentences, mean = SentenceEncoder.load(encoder), load_background().mean
     if sentences.encoder.config.hidden_size != len(mean):
@@ -63,14 +63,21 @@ def meta_train_metric(
             f"{len(mean)}; use all-MiniLM-L6-v2"
         )
 
+    identity = {
+        "method": config.method,
+        "purpose": purpose,
+        "corpus": corpus_of(names),
+        "seed": config.seed,
+        "encoder": sentences.digest[:12],
+    }
+    run = Run(root / "log-metric", identity=identity)
+
     def embed(some: Sequence[str]) -> Tensor:
-        return embed_once(
-            run.folder / "embeddings.safetensors", some, sentences.embed, progress=progress
-        )
+        path = run.folder / "embeddings.safetensors"
+        return embed_once(path, some, sentences.embed, by=sentences.digest, progress=progress)
 
     areas = kinds_of(texts, embed)
     space = train_metric(areas, mean, config, run, progress=progress)
-    names: List[str] = [task.schema.name for task in learned]
     metric = Metric(
         mean,
         space.projection.detach(),

@@ -31,7 +31,7 @@ from rasa_onramp.metalearning.parallel import join_workers
 from rasa_onramp.metalearning.reply_episodes import read_episodes
 from rasa_onramp.metalearning.reply_multitask import ReplyMultitaskConfig, pretrain_replies
 from rasa_onramp.metalearning.reply_training import ReplyMetaConfig, meta_train_replies
-from rasa_onramp.metalearning.runs import Run
+from rasa_onramp.metalearning.runs import Run, corpus_of
 
 __all__ = ["command"]
 
@@ -140,7 +140,10 @@ def command(
         model = load_replies(start, device=where, attention=attention)
     else:
         model = new_replies(language_model, device=where, attention=attention)
-    met = {*model.training_services, *(episode.service for episode in episodes)}
+    services = {episode.service for episode in episodes}
+    identity = {"corpus": corpus_of(services), "seed": seed}
+    origin = {"start": model.digest[:12] or "none"}
+    met = {*model.training_services, *services}
     model.training_services = tuple(sorted(met))
     root = Path(folder)
     shows = shows_progress(progress)
@@ -148,7 +151,8 @@ def command(
         first = ReplyMultitaskConfig(
             steps=steps, minutes=minutes, rank=rank, rate=rate, learned_a_batch=batch, seed=seed
         )
-        run = Run(root / "log-multitask", tensorboard=workers.first)
+        known = {**identity, **origin}
+        run = Run(root / "log-multitask", identity=known, tensorboard=workers.first)
         pretrain_replies(model, episodes, first, run, progress=shows, workers=workers)
         if workers.first:
             digest = save_replies(model, root / "multitask")
@@ -161,7 +165,10 @@ def command(
             episodes_a_step=episodes_a_step or max(ReplyMetaConfig.episodes_a_step, workers.count),
             seed=seed,
         )
-        run = Run(root / "log-meta", tensorboard=workers.first)
+        known = {**identity, "algorithm": name, "inner optimiser": second.inner_optimiser}
+        if stage == "meta":  # else it starts from stage one's end
+            known.update(origin)
+        run = Run(root / "log-meta", identity=known, tensorboard=workers.first)
         meta_train_replies(model, episodes, second, run, progress=shows, workers=workers)
         if not workers.first:
             return

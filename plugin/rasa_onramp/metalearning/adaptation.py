@@ -29,12 +29,13 @@ _LAYER = re.compile(r"encoder\.layer\.(\d+)\..*\.lora_")
 
 
 def _height(name: str, layers: int) -> Optional[float]:
-    """Where an update's layer lies, from 0 up to below 1; None for a head, which is no update."""
+    """Where an update's layer lies, from 0 up to below 1; None for what is no update."""
     found = _LAYER.match(name)
     return int(found[1]) / layers if found else None
 
 
-#: What may take inner steps, by name: told where a tensor's layer lies, None for a head.
+#: What may take inner steps, by name: told where a tensor's layer lies, None for what is no update:
+#: the heads, and the vectors that go into the encoder. "heads" are both.
 PARTS: Mapping[str, Callable[[Optional[float]], bool]] = {
     "all": lambda height: True,
     "heads": lambda height: height is None,
@@ -78,9 +79,16 @@ class Adaptation:
 
         Below `FULL_SUPPORT` it takes fewer steps, so that no dialogue is read more often than it
         would be then: one or two are soon learned by heart. `changes` (those that are None are left
-        out) are taken as they are.
+        out) are taken as they are. Raises CheckpointError for a setting that there is none of.
         """
-        how = cls(**dict(tracker.card.get("adaptation", {})))  # type: ignore[call-overload]
+        recommended: Dict[str, Any] = dict(tracker.card.get("adaptation", {}))  # type: ignore
+        unknown = [key for key in recommended if key not in cls.__dataclass_fields__]
+        if unknown:
+            raise CheckpointError(
+                f"tracker.json: card.adaptation has no setting {unknown[0]!r}; take it out, or use "
+                "the version of rasa-onramp that wrote it"
+            )
+        how = cls(**recommended)
         steps = max(1, math.ceil(how.steps * min(1.0, support / FULL_SUPPORT)))
         given = {k: v for k, v in changes.items() if v is not None}
         return replace(replace(how, steps=steps), **given)

@@ -18,6 +18,7 @@ from rasa_onramp.errors import ConfigError
 from rasa_onramp.metalearning.parallel import ALONE, Workers
 from rasa_onramp.metalearning.runs import Run
 from rasa_onramp.metalearning.schedule import cosine, share_done
+from rasa_onramp.metalearning.stepping import Stepper
 
 __all__ = ["EpisodicConfig", "episodic_steps"]
 
@@ -54,7 +55,7 @@ def episodic_steps(
     """Step everything in place, resuming from `run`.
 
     The episodes of a step are shared out among `workers`. Raises ConfigError if they can't be in
-    equal parts.
+    equal parts, or the loss stays no number.
 
     Args:
         groups: of Adam, those whose gradients are clipped together in one sequence: "parameters"
@@ -77,6 +78,7 @@ def episodic_steps(
     optimiser = torch.optim.Adam(
         [{"params": list(g["parameters"].values()), "lr": g["rate"]} for g in flat], fused=True
     )
+    stepper = Stepper(optimiser, clipped, config.clip)
     step = run.resume(everything, optimiser)
     bar = tqdm(
         total=config.steps,
@@ -85,7 +87,8 @@ def episodic_steps(
         desc=title,
         unit="step",
     )
-    began, done = time.monotonic(), step / config.steps
+    began = time.monotonic()
+    done = 1.0 if run.ended(config.steps, config.minutes) else step / config.steps
     while done < 1:
         for group, peak in zip(optimiser.param_groups, peaks):
             group["lr"] = peak * cosine(done, 0.1)
@@ -98,10 +101,8 @@ def episodic_steps(
                 (loss * workers.count / config.episodes_a_step).backward()
                 total, learned_from = total + loss.item(), learned_from + 1
         workers.average_gradients(everything.values())
-        for parameters in clipped:
-            torch.nn.utils.clip_grad_norm_(parameters, config.clip)
-        optimiser.step()
         step += 1
+        stepper.take(step)
         elapsed = time.monotonic() - began
         done = workers.same(share_done(step, config.steps, elapsed, config.minutes))
         total, count = workers.totals([total, learned_from])
@@ -112,5 +113,6 @@ def episodic_steps(
         bar.set_postfix({told: f"{mean:.3f}"})
         run.log(step, {told: mean, "minutes": elapsed / 60})
         if step % config.save_every == 0 or done >= 1:
-            run.save(step, everything, optimiser, settings)
+            ended = (config.steps, config.minutes) if done >= 1 else None
+            run.save(step, everything, optimiser, settings, ended=ended)
     bar.close()

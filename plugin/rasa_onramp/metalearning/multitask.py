@@ -17,6 +17,7 @@ from rasa_onramp.metalearning.objective import group_loss
 from rasa_onramp.metalearning.parallel import ALONE, Workers
 from rasa_onramp.metalearning.runs import Run
 from rasa_onramp.metalearning.schedule import share_done, warm_cosine
+from rasa_onramp.metalearning.stepping import Stepper
 from rasa_onramp.tracker.model import StateTracker
 
 __all__ = ["MultitaskConfig", "pretrain"]
@@ -73,7 +74,8 @@ def pretrain(
     Word embeddings stay frozen: they are half of the parameters, and unseen domains use words
     that training never met. Precision is bfloat16 on GPUs; on CPUs float32, which is the faster
     of the two wherever the CPU lacks matrix units for bfloat16. Several `workers` take a batch
-    each and step together; the first saves and shows progress.
+    each and step together; the first saves and shows progress. Raises ConfigError if the loss stays
+    no number.
     """
     parameters = _trainable(tracker)
     heads = list(tracker.weights.values())
@@ -87,6 +89,7 @@ def pretrain(
         weight_decay=config.weight_decay,
         fused=True,  # one pass over the parameters; a fifth of a step on a CPU otherwise
     )
+    stepper = Stepper(optimiser, [list(parameters.values())], config.clip)
     step = run.resume(parameters, optimiser)
     # a resumed run draws new dialogues, and each worker its own
     rng = random.Random(f"{config.seed} {step} {workers.rank}")
@@ -99,7 +102,7 @@ def pretrain(
         unit="step",
     )
     turns, began = 0, time.monotonic()
-    done = step / config.steps
+    done = 1.0 if run.ended(config.steps, config.minutes) else step / config.steps
     while done < 1:
         groups = next(feed)
         scale = warm_cosine(step, done, config.warmup)
@@ -113,9 +116,8 @@ def pretrain(
             loss.backward()
             mean += loss.item()
         workers.average_gradients(parameters.values())
-        norm = torch.nn.utils.clip_grad_norm_(parameters.values(), config.clip)
-        optimiser.step()
         step += 1
+        norm = stepper.take(step)
         turns += asked * workers.count
         elapsed = time.monotonic() - began
         done = workers.same(share_done(step, config.steps, elapsed, config.minutes))
@@ -125,9 +127,10 @@ def pretrain(
         if step % 10 == 0:
             speed = turns / elapsed
             bar.set_postfix(loss=f"{mean:.3f}", turns_s=f"{speed:.0f}")
-            run.log(step, {"loss": mean, "gradient norm": float(norm), "turns/s": speed})
+            run.log(step, {"loss": mean, "gradient norm": norm, "turns/s": speed})
         if step % config.save_every == 0 or done >= 1:
-            run.save(step, parameters, optimiser, asdict(config))
+            ended = (config.steps, config.minutes) if done >= 1 else None
+            run.save(step, parameters, optimiser, asdict(config), ended=ended)
         if evaluate is not None and (step % evaluate_every == 0 or done >= 1):
             run.log(step, evaluate(tracker))
     bar.close()

@@ -17,6 +17,7 @@ from rasa_onramp.metalearning.parallel import ALONE, Workers
 from rasa_onramp.metalearning.reply_episodes import ReplyEpisode
 from rasa_onramp.metalearning.runs import Run
 from rasa_onramp.metalearning.schedule import share_done, warm_cosine
+from rasa_onramp.metalearning.stepping import Stepper
 
 __all__ = ["ReplyMultitaskConfig", "pretrain_replies"]
 
@@ -54,7 +55,7 @@ def pretrain_replies(
 
     Support and query dialogues are learned from alike: each was packed with other dialogues of its
     episode to copy from. Several `workers` take a batch each and step together. Raises ConfigError
-    if no sequence holds a reply to learn from.
+    if no sequence holds a reply to learn from, or the loss stays no number.
     """
     sequences = [s for e in episodes for s in (*e.support, *e.query) if s.learned.any()]
     if not sequences:
@@ -65,6 +66,7 @@ def pretrain_replies(
     optimiser = torch.optim.AdamW(
         list(weights.values()), lr=config.rate, weight_decay=config.weight_decay, fused=True
     )
+    stepper = Stepper(optimiser, [list(weights.values())], config.clip)
     step = run.resume(weights, optimiser)
     # a resumed run goes through the sequences in another order, and each worker in its own
     rng = random.Random(f"{config.seed} {step} {workers.rank}")
@@ -76,7 +78,8 @@ def pretrain_replies(
         desc="replies, multi-task",
         unit="step",
     )
-    began, tokens, done = time.monotonic(), 0, step / config.steps
+    began, tokens = time.monotonic(), 0
+    done = 1.0 if run.ended(config.steps, config.minutes) else step / config.steps
     while done < 1:
         batch = next(feed)
         scale = warm_cosine(step, done, config.warmup)
@@ -90,9 +93,8 @@ def pretrain_replies(
             loss.backward()
             mean += loss.item()
         workers.average_gradients(weights.values())
-        norm = torch.nn.utils.clip_grad_norm_(list(weights.values()), config.clip)
-        optimiser.step()
         step += 1
+        norm = stepper.take(step)
         tokens += sum(len(s.ids) for s in batch) * workers.count
         elapsed = time.monotonic() - began
         done = workers.same(share_done(step, config.steps, elapsed, config.minutes))
@@ -101,9 +103,10 @@ def pretrain_replies(
             continue
         speed = tokens / elapsed
         bar.set_postfix(loss=f"{mean:.3f}", tokens_s=f"{speed:.0f}")
-        run.log(step, {"loss": mean, "gradient norm": float(norm), "tokens/s": speed})
+        run.log(step, {"loss": mean, "gradient norm": norm, "tokens/s": speed})
         if step % config.save_every == 0 or done >= 1:
-            run.save(step, weights, optimiser, asdict(config))
+            ended = (config.steps, config.minutes) if done >= 1 else None
+            run.save(step, weights, optimiser, asdict(config), ended=ended)
     bar.close()
     model.weights = {name: value.detach() for name, value in weights.items()}
 

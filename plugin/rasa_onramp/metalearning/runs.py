@@ -2,28 +2,46 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import os
 from pathlib import Path
-from typing import Dict, Mapping, Optional, Union
+from typing import Any, Dict, Iterable, Mapping, Optional, Tuple, Union
 
 import torch
-from safetensors import SafetensorError  # type: ignore[attr-defined]
+from safetensors import SafetensorError, safe_open  # type: ignore[attr-defined]
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from rasa_onramp.errors import CheckpointError
 
-__all__ = ["Run"]
+__all__ = ["Run", "corpus_of"]
+
+
+def corpus_of(services: Iterable[str]) -> str:
+    """The name of a corpus, to know it again: how many services, and a digest of which."""
+    names = sorted(services)
+    digest = hashlib.sha256("\n".join(names).encode()).hexdigest()
+    return f"{len(names)} services, {digest[:8]}"
 
 
 class Run:
     """Saves and restores parameters with Adam's moments; logs to JSON lines and tensorboard.
 
     A state is written to a new file and renamed, so a killed run resumes from the last whole one.
+    `identity` says what the run is of (its algorithm, its corpus, …): it is written beside the
+    parameters, and a run of something else isn't resumed. How long it goes on is no part of it.
     """
 
-    def __init__(self, folder: Union[str, Path], *, tensorboard: bool = True):
+    def __init__(
+        self,
+        folder: Union[str, Path],
+        *,
+        identity: Optional[Mapping[str, object]] = None,
+        tensorboard: bool = True,
+    ):
+        self.identity = {key: str(value) for key, value in (identity or {}).items()}
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._state = self.folder / "state.safetensors"
@@ -42,8 +60,12 @@ class Run:
         parameters: Mapping[str, Tensor],
         optimiser: Optional[torch.optim.Optimizer] = None,
         config: Optional[Mapping] = None,
+        *,
+        ended: Optional[Tuple[int, Optional[float]]] = None,
     ) -> None:
-        """Keep `parameters` (and the optimiser's moments) as of `step`."""
+        """Keep `parameters` (and the optimiser's moments) as of `step`; where training ends with
+        it, also how many steps and minutes it was given.
+        """
         tensors: Dict[str, Tensor] = {"step": torch.tensor([step])}
         for name, parameter in parameters.items():
             tensors[f"parameter/{name}"] = parameter.detach().cpu().contiguous().clone()
@@ -54,7 +76,8 @@ class Run:
                         value.reshape(value.shape or (1,)).contiguous().clone()
                     )
         temporary = self._state.with_suffix(".part")
-        save_file(tensors, str(temporary))
+        told = {**self.identity, **({"ended": json.dumps(ended)} if ended else {})}
+        save_file(tensors, str(temporary), metadata=told)
         os.replace(temporary, self._state)
         if config is not None:
             (self.folder / "config.json").write_text(json.dumps(dict(config), indent=1) + "\n")
@@ -64,16 +87,22 @@ class Run:
     ) -> int:
         """Restore what `save` kept, in place; returns its step, or 0 for a new run.
 
-        Raises CheckpointError, having changed nothing, if the folder holds a run of another shape
-        or a file that can't be read.
+        Raises CheckpointError, having changed nothing, if the folder holds a run of something else
+        or of another shape, or a file that can't be read.
         """
         if not self._state.is_file():
             return 0
         mend = "give a new run folder"
         try:
-            tensors = load_file(str(self._state))
+            tensors, kept_identity = load_file(str(self._state)), self._metadata()
         except SafetensorError as error:
             raise CheckpointError(f"{self._state} can't be read ({error}); {mend}") from None
+        for key, value in self.identity.items():
+            # earlier versions wrote none
+            if kept_identity.get(key, value) != value:
+                raise CheckpointError(
+                    f"{self._state} is of another {key} ({kept_identity[key]}, not {value}); {mend}"
+                )
         for name, parameter in parameters.items():
             kept = tensors.get(f"parameter/{name}")
             if kept is None or kept.shape != parameter.shape:
@@ -90,6 +119,22 @@ class Run:
                 where = parameter.device if optimiser.defaults.get("fused") else "cpu"
                 state["step"] = tensors[f"step/{name}"].reshape(()).to(where)
         return int(tensors["step"])
+
+    def ended(self, steps: int, minutes: Optional[float]) -> bool:
+        """Whether what was saved is a training's end, and no more `steps` or `minutes` (None: as
+        many as it takes) are asked for now than were then.
+        """
+        told = self._metadata().get("ended") if self._state.is_file() else None
+        if told is None:
+            return False
+        steps_then, minutes_then = json.loads(told)
+        return steps <= steps_then and (minutes or math.inf) <= (minutes_then or math.inf)
+
+    def _metadata(self) -> Dict[str, str]:
+        """What is written beside the parameters. Raises SafetensorError."""
+        opened: Any = safe_open(str(self._state), framework="pt")
+        with opened as file:
+            return file.metadata() or {}
 
     def log(self, step: int, figures: Mapping[str, float]) -> None:
         """Append figures to log.jsonl, and to tensorboard where it is installed."""

@@ -2,7 +2,8 @@
 
 An episode is a service with its support and query dialogues. Those without support leave θ_K = θ,
 so zero-shot stays in the objective. The encoder takes no inner steps; its gradient at θ_K is exact
-in either order. Reptile, whose gradient is where the inner steps lead, leaves it as it is.
+in second order, and in first order exact but for what it does to the inner gradients. Reptile,
+whose gradient is where the inner steps lead, leaves it as it is.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ MOST_VALUES = 62
 def mentioned(slot: Slot, text: str) -> int:
     """The values of `slot` in `text`, whatever their case: bit n for the n-th one, from 1.
 
+    Values that differ only in case are one, as at the marks in the prompt (schema_prompt.py).
     In "extra large" there is no "large": of values that overlap, the longest counts.
     """
     if not slot.values or not text:
@@ -34,7 +35,11 @@ def mentioned(slot: Slot, text: str) -> int:
 @lru_cache(maxsize=4096)
 def _pattern(values: Tuple[str, ...]) -> Tuple[Optional[Pattern[str]], dict]:
     numbers: dict = {}
-    for number, value in enumerate(values[:MOST_VALUES], start=1):
+    places: dict = {}
+    for value in values:
+        number = places.setdefault(value.lower(), len(places) + 1)
+        if number > MOST_VALUES:
+            break
         for spelling in (" ".join(value.lower().split()), words_of(value)):
             if spelling and spelling not in ("true", "false"):
                 numbers.setdefault(spelling, number)

@@ -5,12 +5,21 @@ from __future__ import annotations
 import re
 from enum import IntEnum
 from pathlib import Path
-from typing import Any, Dict, List, Tuple, Union
+from sys import getsizeof
+from typing import Any, Tuple, Union
 
-__all__ = ["Special", "Tokens", "words_of"]
+from rasa_onramp.memory import MEGABYTE, LastUsed
+
+__all__ = ["MOST_TOKENS", "Special", "Tokens", "words_of"]
 
 #: Token ids of one text and the characters [start, end) each came from.
-Encoded = Tuple[List[int], List[Tuple[int, int]]]
+Encoded = Tuple[Tuple[int, ...], Tuple[Tuple[int, int], ...]]
+
+#: Tokens of a text that are read at most.
+MOST_TOKENS = 128
+
+#: What a token takes that is remembered, about, and what a text does beside tokens and characters.
+_TOKEN_BYTES, _TEXT_BYTES = 120, 300
 
 
 class Special(IntEnum):
@@ -38,40 +47,39 @@ def words_of(identifier: str) -> str:
 
 
 class Tokens:
-    """A word-piece tokenizer that remembers what it has already split.
+    """A word-piece tokenizer that remembers what it split last, in up to `most_bytes`. Thread-safe.
 
     Ids from `vocab_size` on are our special tokens.
     """
 
-    def __init__(self, tokenizer: Any, max_cached: int = 400_000):
+    def __init__(self, tokenizer: Any, most_bytes: int = 20 * MEGABYTE):
         self._tokenizer = tokenizer
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self._cache: Dict[str, Encoded] = {}
-        self._max_cached = max_cached
+        self._split: LastUsed[str, Encoded] = LastUsed(most_bytes)
         self.vocab_size = tokenizer.get_vocab_size()
         self.cls = tokenizer.token_to_id("[CLS]")
         self.sep = tokenizer.token_to_id("[SEP]")
 
     @classmethod
-    def from_file(cls, path: Union[str, Path]) -> Tokens:
+    def from_file(cls, path: Union[str, Path], most_bytes: int = 20 * MEGABYTE) -> Tokens:
         """Read a tokenizer.json."""
         from tokenizers import Tokenizer
 
-        return cls(Tokenizer.from_file(str(path)))
+        return cls(Tokenizer.from_file(str(path)), most_bytes)
 
     def special(self, token: Special) -> int:
         """The id of one of our special tokens."""
         return self.vocab_size + int(token)
 
-    def encode(self, text: str, limit: int = 128) -> Encoded:
-        """Ids and character offsets of `text`, at most `limit` tokens."""
-        found = self._cache.get(text)
+    def encode(self, text: str, limit: int = MOST_TOKENS) -> Encoded:
+        """Ids and character offsets of `text`, at most `limit` tokens and `MOST_TOKENS`."""
+        found = self._split.get(text)
         if found is None:
             encoding = self._tokenizer.encode(text, add_special_tokens=False)
-            found = (encoding.ids, encoding.offsets)
-            if len(self._cache) >= self._max_cached:
-                self._cache.clear()
-            self._cache[text] = found
+            found = (tuple(encoding.ids[:MOST_TOKENS]), tuple(encoding.offsets[:MOST_TOKENS]))
+            self._split.put(
+                text, found, getsizeof(text) + _TEXT_BYTES + _TOKEN_BYTES * len(found[0])
+            )
         ids, offsets = found
-        return ids[:limit], offsets[:limit]
+        return found if len(ids) <= limit else (ids[:limit], offsets[:limit])

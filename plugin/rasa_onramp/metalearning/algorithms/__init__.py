@@ -51,6 +51,14 @@ class Algorithm:
         return [left / steps] * (steps - 1) + [1 - left * (steps - 1) / steps]
 
 
+def _of_a_head(name: str) -> bool:
+    """Whether a tensor is one of those that turn the encoder's vectors into scores. Vectors that
+    go into the encoder, and its low-rank updates, aren't.
+    """
+    part = name.split(".")[0]
+    return part in ("mention", "requested") or part.endswith(("_query", "_key"))
+
+
 ALGORITHMS: Dict[str, Algorithm] = {
     a.name: a
     for a in (
@@ -73,7 +81,7 @@ ALGORITHMS: Dict[str, Algorithm] = {
             "Raghu et al. 2020, Rapid Learning or Feature Reuse?",
             1,
             False,
-            lambda name: ".lora_" not in name,
+            _of_a_head,
         ),
         Algorithm(
             "reptile",

@@ -20,12 +20,17 @@ _CHUNK = 512
 
 
 def embed_once(
-    path: Path, texts: Sequence[str], embed: Callable[[Sequence[str]], Tensor], *, progress: bool
+    path: Path,
+    texts: Sequence[str],
+    embed: Callable[[Sequence[str]], Tensor],
+    *,
+    by: str,
+    progress: bool,
 ) -> Tensor:
-    """The embeddings of `texts`, (texts, dimensions): those in `path` if they are of these texts,
-    else computed and kept there in half precision.
+    """The embeddings of `texts`, (texts, dimensions): those in `path` if they are of these texts
+    and by the same encoder, which `by` names, else computed and kept there in half precision.
     """
-    digest = hashlib.sha256("\n".join(texts).encode()).digest()
+    digest = hashlib.sha256("\n".join([by, *texts]).encode()).digest()
     key = torch.tensor(list(digest), dtype=torch.uint8)
     if path.is_file():
         try:
@@ -39,7 +44,7 @@ def embed_once(
         for start in range(0, len(texts), _CHUNK):
             rows.append(embed(texts[start : start + _CHUNK]).half())
             bar.update(len(rows[-1]))
-    found = torch.cat(rows)
+    found = torch.cat(rows) if rows else embed(texts).half()
     temporary = path.with_suffix(".part")
     save_file({"rows": found, "texts": key}, str(temporary))
     os.replace(temporary, path)

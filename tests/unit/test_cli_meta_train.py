@@ -1,0 +1,86 @@
+"""Meta-training a tracker from the command line: what is gone on from, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Tuple
+
+import pytest
+
+from command_line import Outcome, invoke
+from rasa_onramp.tracker.checkpoint import load_tracker, save_tracker
+from tiny_tracker import corpus, tiny_tracker, tokenizer_json, write_domains
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two domains in YAML, six dialogues each."""
+    return write_domains(tmp_path_factory.mktemp("data"), corpus(services=2, dialogues=6))
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tracker that was trained on other services."""
+    tracker = tiny_tracker(seed=0, rank=2)
+    tracker.training_services = ("Buses_1", "Hotels_1")
+    folder = tmp_path_factory.mktemp("start")
+    save_tracker(tracker, folder, tokenizer_json())
+    return folder
+
+
+def train(data: Path, run: Path, start: Path, *options: str) -> Outcome:
+    return invoke(
+        *("meta-train", "--data", data, "--run", run, "--start", start, "--device", "cpu"),
+        *("--steps", "1", "--meta-steps", "1", "--tokens", "512", "--threads", "1", *options),
+    )
+
+
+def test_a_tracker_is_of_what_its_start_was_trained_on_too(
+    data: Path, start: Path, tmp_path: Path
+) -> None:
+    done = train(data, tmp_path, start, "--hold-back", "TableBooking_2")
+    assert (done.code, done.err) == (0, "")
+    before = ("Buses_1", "Hotels_1", "TableBooking_1")
+    assert load_tracker(tmp_path / "multitask").training_services == before
+    after = (*before, "TableBooking_2")
+    assert load_tracker(tmp_path / "tracker").training_services == after
+
+
+def test_a_folder_is_of_one_run(data: Path, start: Path, tmp_path: Path) -> None:
+    made = train(data, tmp_path, start)
+    assert made.code == 0
+    assert train(data, tmp_path, start).out == made.out  # nothing is left to do
+    for options, complaint in (
+        (("--algorithm", "fomaml"), "log-meta/state.safetensors is of another algorithm (meta-sgd"),
+        (("--seed", "7"), "log-multitask/state.safetensors is of another seed (0, not 7)"),
+        (("--hold-back", "TableBooking_1"), "is of another corpus (2 services, "),
+        (("--start", str(tmp_path / "multitask")), "log-multitask/state.safetensors is of another"),
+        (("--start", str(tmp_path / "tracker"), "--stage", "meta", "--algorithm", "anil"), "algor"),
+    ):
+        done = train(data, tmp_path, start, *options)
+        assert done.code == 2, options
+        assert complaint in done.err and done.err.endswith("; give a new run folder\n")
+    # stage two alone goes on too
+    alone = train(data, tmp_path, tmp_path / "multitask", "--stage", "meta")
+    assert alone.code == 0 and alone.out == made.out.splitlines(keepends=True)[-1]
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (("--stage", "meta"), "--stage meta needs --start, a folder that the multi-task stage"),
+        (
+            ("--for", "domains"),
+            "--for goes with prototypical, matching, siamese, not with m",
+        ),
+        (("--spare", "0", "--for", "replies"), "--for, --spare go with prototypical, matching, s"),
+    ],
+)
+def test_what_a_tracker_cant_be_trained_with_is_refused(
+    data: Path, tmp_path: Path, options: Tuple[str, ...], complaint: str
+) -> None:
+    done = invoke("meta-train", "--data", data, "--run", tmp_path, *options)
+    assert done.code == 2
+    assert complaint in done.err
+    assert len(done.err.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
