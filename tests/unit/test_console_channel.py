@@ -17,11 +17,15 @@ from channel_server import ChannelServer, runtime_on
 from rasa_onramp.components import host
 from rasa_onramp.components.console import MOST_BYTES, ConsoleInput
 from rasa_onramp.components.tokens import Token
+from rasa_onramp.console import Console, api
+from rasa_onramp.console.helper import Helper, Surroundings
 from rasa_onramp.console.uploads import MOST_BYTES as MOST_UPLOADED
-from rasa_onramp.dialogue import Corpus
+from rasa_onramp.dialogue import Corpus, State
+from rasa_onramp.errors import ConfigError
 from rasa_onramp.formats.yaml_write import yaml_text
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.store import Store, open_store
+from servers import wait_for
 from small_bot import BIKES, TABLES, dialogues, small_tracker
 
 TOKEN = "a token of 16 characters or more"
@@ -253,6 +257,34 @@ def test_adapting_is_a_job_for_whoever_comes_first(world: World) -> None:
     world.store.jobs.cancel(NAME)
     assert world.get("progress", domain=NAME)[1]["job"]["error"] == "cancelled"
     assert world.post("adapt", domain="nowhere")[0] == 404
+
+
+def test_a_job_whose_process_died_is_begun_anew_when_it_is_asked_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = []
+
+    def begin() -> Surroundings:
+        begun.append(1)
+        raise ConfigError("nothing is adapted here; it is only begun")
+
+    monkeypatch.setattr(api, "_HEAD_START", 0.0)
+    helper = Helper(begin)
+    console = Console(lambda: world.engine, helper)
+    jobs, name = world.store.jobs, f"adapting {NAME}"
+    jobs.enqueue(NAME, asked_by="test")
+    lease = jobs.claim("a process that lives", seconds=60)
+    assert lease is not None
+    assert console.adapt({"domain": NAME})["job"]["lapsed"] is False
+    wait_for(lambda: not helper.busy(name))
+    assert begun == []
+    jobs.release(lease)
+    assert jobs.claim("a process that died", seconds=0) is not None
+    found = console.adapt({"domain": NAME})["job"]
+    assert (found["state"], found["lapsed"]) == ("running", True)
+    wait_for(lambda: not helper.busy(name))
+    assert begun == [1]
+    world.store.jobs.cancel(NAME)
 
 
 def test_a_bot_that_may_not_measure_names_the_command(world: World) -> None:

@@ -48,7 +48,10 @@ export function learnView(status, domain, reload) {
     const failed = domain.job_problem;
     const parts = [];
     if (now === null) parts.push(element("p", { class: "hint" }, "It wasn't asked for yet."));
-    else if (now.state === "running") {
+    else if (now.lapsed) {
+      const why = "Its process is heard of no more; adapt again.";
+      parts.push(element("p", { class: "error" }, why));
+    } else if (now.state === "running") {
       const known = now.total !== null;
       parts.push(
         element("progress", {
@@ -74,7 +77,7 @@ export function learnView(status, domain, reload) {
     } else {
       parts.push(element("p", { class: "done" }, now.outcome ? `Done: ${now.outcome}.` : "Done."));
     }
-    if (failed && now && now.state === "queued") {
+    if (failed && now && (now.state === "queued" || now.lapsed)) {
       parts.push(
         element("p", { class: "error" }, `The process that adapts here failed: ${failed}`),
       );

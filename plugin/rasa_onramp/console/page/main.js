@@ -83,6 +83,7 @@ async function refresh() {
 }
 
 function inAWord(domain) {
+  if (domain.job && domain.job.lapsed) return "adapting broke off";
   if (domain.job && domain.job.state === "running") return "adapting…";
   if (domain.job) return "waits to be adapted";
   if (domain.version === null) return "not adapted";
