@@ -32,6 +32,7 @@ TOKEN = "a token of 16 characters or more"
 NAME = TABLES.name
 FRIDAY = "can i book a table on friday"
 HANA = "it is hana"
+NOTHING = "is it raining"
 READS = ("status", "domains", "domain", "progress")
 DOES = (
     *("import", "adapt", "curve", "versions", "chat", "message", "answer"),
@@ -430,6 +431,24 @@ def test_feedback_is_kept_with_all_that_led_to_the_reply(world: World) -> None:
     world.done("feedback/remove", domain=NAME, id=found.id)
     assert world.store.feedback.list(NAME) == ()
     assert world.post("feedback/remove", domain=NAME, id=found.id)[0] == 404
+
+
+def test_a_correction_after_a_message_about_nothing_keeps_what_was_known(world: World) -> None:
+    chat = world.chat()
+    world.done("message", chat=chat, text=FRIDAY)
+    world.done("message", chat=chat, text=HANA)
+    world.done("answer", chat=chat, how="rows", rows="table_code=t99")
+    turn = world.done("message", chat=chat, text=NOTHING)["turn"]
+    assert (turn["domain"], turn["in_scope"]) == (NAME, False)
+    changed = {"values": {"guest_name": "hannah"}}
+    number = turn["reply"]["number"]
+    kept = world.done("feedback", chat=chat, reply=number, corrected_state=changed)
+    (found,) = world.store.feedback.list(NAME)
+    assert found.history[-1].state is None
+    assert found.corrected_state == State(
+        {"visit_day": ("friday",), "guest_name": ("hannah",)}, "book_table"
+    )
+    world.done("feedback/remove", **kept)
 
 
 @pytest.mark.parametrize(
