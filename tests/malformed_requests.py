@@ -31,7 +31,7 @@ from valid_input import VALID_EVENTS, VALID_YAML
 
 __all__ = ["ENDPOINTS", "Endpoint", "Served", "requests_to", "serving"]
 
-TOKEN = "a token of 16 characters or more"
+TOKEN = "a-token-of-16-characters-or-more"
 CONSOLE = "/webhooks/onramp-console"
 
 

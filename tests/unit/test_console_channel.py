@@ -28,7 +28,7 @@ from rasa_onramp.store import Store, open_store
 from servers import wait_for
 from small_bot import BIKES, TABLES, dialogues, small_tracker
 
-TOKEN = "a token of 16 characters or more"
+TOKEN = "a-token-of-16-characters-or-more"
 NAME = TABLES.name
 FRIDAY = "can i book a table on friday"
 HANA = "it is hana"

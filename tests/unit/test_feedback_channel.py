@@ -25,7 +25,7 @@ from rasa_onramp.runtime.session import Session
 from rasa_onramp.store import Feedback, open_store
 from small_bot import TABLES, corpus_of, small_tracker
 
-TOKEN = "a token of 16 characters or more"
+TOKEN = "a-token-of-16-characters-or-more"
 NAME = TABLES.name
 FRIDAY = "can i book a table on friday"
 HANA = "it is hana"
@@ -265,6 +265,8 @@ def test_a_store_that_is_away_is_no_secret(world: World, monkeypatch: pytest.Mon
         ({"token_env": "MY_TOKEN", "url": "x"}, "give it token_env"),
         ({"token_env": "MY_TOKEN"}, "variable MY_TOKEN holds no token of 16 characters"),
         ({"token_env": "SHORT"}, "variable SHORT holds no token of 16 characters"),
+        ({"token_env": "ECHOED"}, "variable ECHOED holds a token with a blank, a line's end or"),
+        ({"token_env": "ACCENTS"}, "variable ACCENTS holds a token with a blank, a line's end or"),
     ],
 )
 def test_a_channel_without_a_token_is_refused(
@@ -272,6 +274,8 @@ def test_a_channel_without_a_token_is_refused(
 ) -> None:
     monkeypatch.delenv("MY_TOKEN", raising=False)
     monkeypatch.setenv("SHORT", "s3cret")
+    monkeypatch.setenv("ECHOED", f"{TOKEN}\n")
+    monkeypatch.setenv("ACCENTS", f"{TOKEN}-s3cr\xe9t")
     with pytest.raises(InvalidConfigException, match=saying) as caught:
         FeedbackInput.from_credentials(credentials)
     assert TOKEN not in str(caught.value)

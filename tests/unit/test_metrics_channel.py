@@ -36,7 +36,7 @@ from rasa_onramp.runtime.reach import Reach
 from rasa_onramp.store import Store, open_store
 from small_bot import TABLES, corpus_of, small_tracker
 
-TOKEN = "a token of 16 characters or more"
+TOKEN = "a-token-of-16-characters-or-more"
 FRIDAY = "can i book a table on friday"
 
 
