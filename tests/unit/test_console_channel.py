@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import threading
 from typing import Any, Dict, Iterator, Optional, Tuple
 
@@ -161,6 +162,30 @@ def test_a_body_that_is_too_long_is_not_read(world: World, path: str) -> None:
         code, answer = 413, {"error": "longer"}
     assert (code, "longer" in answer["error"]) == (413, True)
     assert world.get("status")[0] == 200  # it goes on
+
+
+@pytest.mark.parametrize("bad", ["a\0b", "a table \ud83d"])
+def test_texts_that_cannot_be_stored_or_read(world: World, bad: str) -> None:
+    chat = world.chat()
+    world.done("message", chat=chat, text=FRIDAY)
+    world.done("message", chat=chat, text=HANA)
+    rows = json.dumps([{"table_code": bad}])
+    for path, body in (
+        ("message", {"chat": chat, "text": bad}),
+        ("answer", {"chat": chat, "how": "rows", "rows": f"table_code={bad}"}),
+        ("answer", {"chat": chat, "how": "rows", "rows": rows}),
+        ("feedback", {"chat": chat, "reply": 0, "corrected_reply": bad}),
+        ("feedback", {"chat": chat, "reply": 0, "corrected_state": {"values": {"visit_day": bad}}}),
+        ("feedback/remove", {"domain": NAME, "id": bad}),
+        ("versions", {"domain": bad, "do": "rollback"}),
+        ("chat", {"domain": bad}),
+        ("adapt", {"domain": bad}),
+    ):
+        code, answer = world.post(path, **body)
+        assert (code, "; remove it" in answer["error"]) == (400, True), (path, answer)
+    assert world.get("domain", domain="a\0b")[0] == 400
+    assert world.store.feedback.list(NAME) == ()
+    assert world.done("answer", chat=chat, how="failed")["turn"]["action"] == "reserve_table"
 
 
 # domains
