@@ -15,6 +15,7 @@ export function learnView(status, domain, reload) {
   const here = status.adapts_here;
   let timer = null;
   let stopped = false;
+  let drawn = null; // what the curve was drawn of
 
   const adapt = button(
     "Adapt",
@@ -87,6 +88,10 @@ export function learnView(status, domain, reload) {
 
   function showCurve() {
     const found = domain.curve;
+    const now = JSON.stringify([found, domain.measuring, domain.curve_problem, domain.held_out]);
+    if (now === drawn) return;
+    drawn = now;
+    const open = curve.querySelector("details[open]") !== null;
     const parts = [];
     if (domain.curve_problem) parts.push(element("p", { class: "error" }, domain.curve_problem));
     if (domain.measuring) {
@@ -113,7 +118,7 @@ export function learnView(status, domain, reload) {
         ),
         element(
           "details",
-          {},
+          { open },
           element("summary", {}, "As a table"),
           table(
             "Few-shot curve",
