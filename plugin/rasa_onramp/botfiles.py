@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +29,6 @@ __all__ = [
     "FileEdit",
     "component_entries",
     "plan_edits",
-    "token_flaw",
 ]
 
 #: The classes that a bot's files name.
@@ -38,11 +36,6 @@ MODEL = "rasa_onramp.components.OnrampModel"
 TRACKER = "rasa_onramp.components.OnrampStateTracker"
 POLICY = "rasa_onramp.components.OnrampPolicy"
 GENERATOR = "rasa_onramp.components.OnrampResponseGenerator"
-
-#: Characters of a channel's token, at least: one that is shorter is soon guessed.
-_LEAST_TOKEN = 16
-#: What a header carries as it is: neither blanks, nor the line's end that `echo` leaves.
-_TOKEN = re.compile(r"[\x21-\x7e]+")
 
 INTENT = "onramp"
 ACTION = "action_onramp_call"
@@ -131,20 +124,6 @@ class BotEdits:
             raise ConfigError(
                 f"{name} can't be written ({error.strerror}); mend its permissions. Nothing changed"
             ) from None
-
-
-def token_flaw(variable: str) -> Optional[str]:
-    """What is wrong with the channel's token in this environment variable, and what to do about it;
-    None for nothing.
-    """
-    token = os.environ.get(variable, "")
-    if len(token) < _LEAST_TOKEN:
-        flaw = f"holds no token of {_LEAST_TOKEN} characters or more"
-    elif not _TOKEN.fullmatch(token):
-        flaw = "holds a token with a blank, a line's end or an accent, which no request can send"
-    else:
-        return None
-    return f"{flaw}; set one, for example export {variable}=$(openssl rand -hex 32)"
 
 
 def plan_edits(folder: Path, *, database_url_env: str = "RASA_ONRAMP_DATABASE_URL") -> BotEdits:

@@ -10,7 +10,7 @@ from typing import Any, Dict, Optional
 from rasa.shared.exceptions import InvalidConfigException
 from sanic.request import Request
 
-from rasa_onramp.botfiles import token_flaw
+from rasa_onramp.channel_token import token_flaw
 from rasa_onramp.components.refusals import Refused
 
 __all__ = ["Token"]

@@ -6,7 +6,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Iterator, List, Mapping, Optional
 
-from rasa_onramp.botfiles import MODEL, TRACKER, component_entries, plan_edits, token_flaw
+from rasa_onramp.botfiles import MODEL, TRACKER, component_entries, plan_edits
+from rasa_onramp.channel_token import token_flaw
 from rasa_onramp.doctor.findings import Finding, ok, problem
 from rasa_onramp.doctor.subject import Subject
 from rasa_onramp.yaml_edit import YamlFile
