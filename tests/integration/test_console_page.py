@@ -131,6 +131,7 @@ def test_a_domain_from_paste_to_roll_back(
     page.press(".said.bot:last-child [data-thumb=up]")
     page.see(".said.bot:last-child .judging", "Kept")
     page.press(".said.bot:last-child .correct")
+    page.see(".correction textarea")
     browser.type(".correction textarea", f"Booked. {HOSTILE}")
     page.press(".correction .primary")
     browser.until("return document.querySelector('.correction') === null")
