@@ -10,10 +10,11 @@ import logging
 import socket
 import traceback
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Iterator, List, Optional, Tuple
 from urllib.parse import urlsplit
 
+import requests
 from hypothesis import strategies as st
 from rasa.core.channels.channel import InputChannel
 from rasa.shared.core.events import BotUttered, UserUttered
@@ -21,18 +22,22 @@ from rasa.shared.core.trackers import DialogueStateTracker
 
 from channel_server import ChannelServer, runtime_on
 from malformed import Workplace, damaged_bytes, json_bytes
+from rasa_onramp.actions.calls import Call
 from rasa_onramp.components.console import ConsoleInput
 from rasa_onramp.components.feedback import FeedbackInput
 from rasa_onramp.components.metrics import MetricsInput
 from rasa_onramp.components.tokens import Token
+from rasa_onramp.console.chats import Chats
 from rasa_onramp.store import open_store
 from tiny_tracker import tiny_tracker
 from valid_input import VALID_EVENTS, VALID_YAML
 
 __all__ = ["ENDPOINTS", "Endpoint", "Served", "requests_to", "serving"]
 
-TOKEN = "a token of 16 characters or more"
+TOKEN = "a-token-of-16-characters-or-more"
 CONSOLE = "/webhooks/onramp-console"
+#: Stands for the id of a chat of the console, and is as long.
+CHAT = "a-chat-of-a-test"
 
 
 @dataclass(frozen=True)
@@ -82,12 +87,22 @@ ENDPOINTS = (
                 {"domain": "taxi", "do": "rollback"},
             ),
             "chat": ({"domain": "taxi"}, {"domain": None}),
-            "message": ({"chat": "a-chat", "text": "a taxi to York"},),
+            "message": ({"chat": CHAT, "text": "a taxi to York"},),
             "answer": (
-                {"chat": "a-chat", "how": "rows", "rows": "size=Small"},
-                {"chat": "a-chat", "how": "failed"},
+                {"chat": CHAT, "how": "rows", "rows": "size=Small"},
+                {"chat": CHAT, "how": "rows", "rows": '[{"size": "Small"}]'},
+                {"chat": CHAT, "how": "sample"},
+                {"chat": CHAT, "how": "failed"},
             ),
-            "feedback": ({"chat": "a-chat", "reply": 0, "thumb": "down"},),
+            "feedback": (
+                {"chat": CHAT, "reply": 0, "thumb": "down"},
+                {
+                    "chat": CHAT,
+                    "reply": 0,
+                    "corrected_reply": "ok then",
+                    "corrected_state": {"values": {"place": ["York"]}, "active_intent": None},
+                },
+            ),
             "feedback/remove": ({"domain": "taxi", "id": "an-id"},),
         }.items()
     ),
@@ -97,10 +112,10 @@ ENDPOINTS = (
 _ALLOWED = (200, 302, 400, 401, 404, 405, 408, 409, 411, 413, 414, 415, 417, 431)
 
 
-def channels() -> List[InputChannel]:
+def channels(console: ConsoleInput) -> List[InputChannel]:
     """The channels with the routes of ENDPOINTS."""
     token = Token(TOKEN)
-    return [FeedbackInput(token), MetricsInput(token), ConsoleInput(token, adapt_here=False)]
+    return [FeedbackInput(token), MetricsInput(token), console]
 
 
 @dataclass(frozen=True)
@@ -114,14 +129,18 @@ class Sent:
 class Served:
     """A running server, the store that it writes to, and all that went wrong in it."""
 
-    def __init__(self, place: Workplace, url: str, failures: List[str]):
+    def __init__(self, place: Workplace, url: str, failures: List[str], chats: Chats):
         self.place = place
         self.failures = failures
+        self._chats = chats
+        self._console = f"{url}{CONSOLE}/api"
         parts = urlsplit(url)
         self._address = (parts.hostname or "", parts.port or 0)
 
     def check(self, sent: Sent) -> Optional[int]:
         """Send a request; the status of the answer, None if there was none."""
+        if CHAT.encode() in sent.data:
+            sent = replace(sent, data=sent.data.replace(CHAT.encode(), self._chat().encode()))
         status, body = self._answer(sent)
         failed = list(self.failures)
         self.failures.clear()
@@ -140,6 +159,23 @@ class Served:
             self.place.restore()
         assert self.place.unchanged()
         return status
+
+    def _chat(self) -> str:
+        """A new chat, in which the bot replied, and waits for the answer to an API call."""
+        id = self._done("chat", {"domain": "taxi"})["chat"]
+        found = self._done("message", {"chat": id, "text": "to Leeds"})
+        if found["call"] is not None:
+            found = self._done("answer", {"chat": id, "how": "sample"})
+        assert found["turn"]["reply"]["number"] == 0
+        chat = self._chats.get(id)  # an untrained tracker calls when it likes
+        chat.waiting, chat.call = "to York", Call("taxi", "send", {"place": "York"})
+        return id
+
+    def _done(self, path: str, body: Any) -> Any:
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        answer = requests.post(f"{self._console}/{path}", json=body, headers=headers, timeout=60)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
 
     def _answer(self, sent: Sent) -> Tuple[Optional[int], bytes]:
         # one that isn't whole may keep the server waiting for more
@@ -181,14 +217,15 @@ def serving(place: Workplace) -> Iterator[Served]:
     for logger in loggers:
         logger.addHandler(handler)
     with open_store(f"sqlite:///{place.store}") as store, runtime_on(store, tiny_tracker()):
-        server = ChannelServer(channels())
+        console = ConsoleInput(Token(TOKEN), adapt_here=False)
+        server = ChannelServer(channels(console))
         try:
             said = DialogueStateTracker("ann", [])
             user, bot = VALID_EVENTS[-2:]
             said.update(UserUttered(user["text"], {"name": "x"}, parse_data=user["parse_data"]))
             said.update(BotUttered(bot["text"], metadata=bot["metadata"]))
             server.save(said)
-            yield Served(place, server.url, handler.found)
+            yield Served(place, server.url, handler.found, console._console._chats)
         finally:
             server.close()
             for logger in loggers:

@@ -22,7 +22,6 @@ from .errors import ConfigError, FormatError
 from .yaml_edit import YamlFile
 
 __all__ = [
-    "LEAST_TOKEN",
     "MODEL",
     "POLICY",
     "TRACKER",
@@ -37,9 +36,6 @@ MODEL = "rasa_onramp.components.OnrampModel"
 TRACKER = "rasa_onramp.components.OnrampStateTracker"
 POLICY = "rasa_onramp.components.OnrampPolicy"
 GENERATOR = "rasa_onramp.components.OnrampResponseGenerator"
-
-#: Characters of a channel's token, at least: one that is shorter is soon guessed.
-LEAST_TOKEN = 16
 
 INTENT = "onramp"
 ACTION = "action_onramp_call"

@@ -87,7 +87,7 @@ def bots(
     pizzeria = Bot.copy(BOTS / "pizzeria", folder / "pizzeria", **shared)
     own = own.with_environment(
         RASA_ONRAMP_DATABASE_URL=stores[0],
-        RASA_ONRAMP_METRICS_TOKEN="a token of 16 characters or more",
+        RASA_ONRAMP_METRICS_TOKEN="a-token-of-16-characters-or-more",
     )
     own.edit("credentials.yml", "rest:", f"rest:\n{_METRICS}")
     own.edit("config.yml", _MODEL, f"{_MODEL}\n    reply_threshold: 1.0")  # all is written

@@ -131,6 +131,7 @@ def test_a_domain_from_paste_to_roll_back(
     page.press(".said.bot:last-child [data-thumb=up]")
     page.see(".said.bot:last-child .judging", "Kept")
     page.press(".said.bot:last-child .correct")
+    page.see(".correction textarea")
     browser.type(".correction textarea", f"Booked. {HOSTILE}")
     page.press(".correction .primary")
     browser.until("return document.querySelector('.correction') === null")
@@ -156,9 +157,27 @@ def test_a_domain_from_paste_to_roll_back(
     assert browser.script("return document.title") != "run"
     loaded = browser.script("return performance.getEntriesByType('resource').map((e) => e.name)")
     assert all(each.startswith(servers.pizzeria.url) for each in loaded)
+
+    # what didn't change is left alone while somebody may be using it
+    browser.script("performance.clearResourceTimings()")
+    browser.script("document.querySelector('#domains a').id = 'used'")
+    asked = "performance.getEntriesByType('resource').map((e) => e.name)"
+    browser.until(f"return {asked}.filter((name) => name.includes('api/domains')).length > 1")
+    page.see("#used")
+
+    # nothing of it is there for who signs in next
     page.press("#sign-out")
     page.see("#sign-in")
     assert browser.script("return sessionStorage.length") == 0
+    assert "tuesday" not in browser.script("return document.body.textContent")
+    browser.type("#token", bots.pizzeria.environment["RASA_ONRAMP_CONSOLE_TOKEN"])
+    page.press("#token-form button")
+    page.see("#domains a", NAME)
+    browser.script(f"location.hash = '#/domain/{NAME}/chat'")
+    page.see("#said", "Every message is taken to be this domain's.")
+    assert browser.script("return document.querySelectorAll('.said').length") == 0
+    page.press("#sign-out")
+    page.see("#sign-in")
 
 
 def test_it_fits_a_narrow_screen(servers: Any, bots: Any, browser: Browser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import threading
 from typing import Any, Dict, Iterator, Optional, Tuple
 
@@ -17,17 +18,22 @@ from channel_server import ChannelServer, runtime_on
 from rasa_onramp.components import host
 from rasa_onramp.components.console import MOST_BYTES, ConsoleInput
 from rasa_onramp.components.tokens import Token
+from rasa_onramp.console import Console, api
+from rasa_onramp.console.helper import Helper, Surroundings
 from rasa_onramp.console.uploads import MOST_BYTES as MOST_UPLOADED
-from rasa_onramp.dialogue import Corpus
+from rasa_onramp.dialogue import Corpus, State
+from rasa_onramp.errors import ConfigError
 from rasa_onramp.formats.yaml_write import yaml_text
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.store import Store, open_store
+from servers import wait_for
 from small_bot import BIKES, TABLES, dialogues, small_tracker
 
-TOKEN = "a token of 16 characters or more"
+TOKEN = "a-token-of-16-characters-or-more"
 NAME = TABLES.name
 FRIDAY = "can i book a table on friday"
 HANA = "it is hana"
+NOTHING = "is it raining"
 READS = ("status", "domains", "domain", "progress")
 DOES = (
     *("import", "adapt", "curve", "versions", "chat", "message", "answer"),
@@ -158,6 +164,30 @@ def test_a_body_that_is_too_long_is_not_read(world: World, path: str) -> None:
     assert world.get("status")[0] == 200  # it goes on
 
 
+@pytest.mark.parametrize("bad", ["a\0b", "a table \ud83d"])
+def test_texts_that_cannot_be_stored_or_read(world: World, bad: str) -> None:
+    chat = world.chat()
+    world.done("message", chat=chat, text=FRIDAY)
+    world.done("message", chat=chat, text=HANA)
+    rows = json.dumps([{"table_code": bad}])
+    for path, body in (
+        ("message", {"chat": chat, "text": bad}),
+        ("answer", {"chat": chat, "how": "rows", "rows": f"table_code={bad}"}),
+        ("answer", {"chat": chat, "how": "rows", "rows": rows}),
+        ("feedback", {"chat": chat, "reply": 0, "corrected_reply": bad}),
+        ("feedback", {"chat": chat, "reply": 0, "corrected_state": {"values": {"visit_day": bad}}}),
+        ("feedback/remove", {"domain": NAME, "id": bad}),
+        ("versions", {"domain": bad, "do": "rollback"}),
+        ("chat", {"domain": bad}),
+        ("adapt", {"domain": bad}),
+    ):
+        code, answer = world.post(path, **body)
+        assert (code, "; remove it" in answer["error"]) == (400, True), (path, answer)
+    assert world.get("domain", domain="a\0b")[0] == 400
+    assert world.store.feedback.list(NAME) == ()
+    assert world.done("answer", chat=chat, how="failed")["turn"]["action"] == "reserve_table"
+
+
 # domains
 
 
@@ -253,6 +283,34 @@ def test_adapting_is_a_job_for_whoever_comes_first(world: World) -> None:
     world.store.jobs.cancel(NAME)
     assert world.get("progress", domain=NAME)[1]["job"]["error"] == "cancelled"
     assert world.post("adapt", domain="nowhere")[0] == 404
+
+
+def test_a_job_whose_process_died_is_begun_anew_when_it_is_asked_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = []
+
+    def begin() -> Surroundings:
+        begun.append(1)
+        raise ConfigError("nothing is adapted here; it is only begun")
+
+    monkeypatch.setattr(api, "_HEAD_START", 0.0)
+    helper = Helper(begin)
+    console = Console(lambda: world.engine, helper)
+    jobs, name = world.store.jobs, f"adapting {NAME}"
+    jobs.enqueue(NAME, asked_by="test")
+    lease = jobs.claim("a process that lives", seconds=60)
+    assert lease is not None
+    assert console.adapt({"domain": NAME})["job"]["lapsed"] is False
+    wait_for(lambda: not helper.busy(name))
+    assert begun == []
+    jobs.release(lease)
+    assert jobs.claim("a process that died", seconds=0) is not None
+    found = console.adapt({"domain": NAME})["job"]
+    assert (found["state"], found["lapsed"]) == ("running", True)
+    wait_for(lambda: not helper.busy(name))
+    assert begun == [1]
+    world.store.jobs.cancel(NAME)
 
 
 def test_a_bot_that_may_not_measure_names_the_command(world: World) -> None:
@@ -398,6 +456,24 @@ def test_feedback_is_kept_with_all_that_led_to_the_reply(world: World) -> None:
     world.done("feedback/remove", domain=NAME, id=found.id)
     assert world.store.feedback.list(NAME) == ()
     assert world.post("feedback/remove", domain=NAME, id=found.id)[0] == 404
+
+
+def test_a_correction_after_a_message_about_nothing_keeps_what_was_known(world: World) -> None:
+    chat = world.chat()
+    world.done("message", chat=chat, text=FRIDAY)
+    world.done("message", chat=chat, text=HANA)
+    world.done("answer", chat=chat, how="rows", rows="table_code=t99")
+    turn = world.done("message", chat=chat, text=NOTHING)["turn"]
+    assert (turn["domain"], turn["in_scope"]) == (NAME, False)
+    changed = {"values": {"guest_name": "hannah"}}
+    number = turn["reply"]["number"]
+    kept = world.done("feedback", chat=chat, reply=number, corrected_state=changed)
+    (found,) = world.store.feedback.list(NAME)
+    assert found.history[-1].state is None
+    assert found.corrected_state == State(
+        {"visit_day": ("friday",), "guest_name": ("hannah",)}, "book_table"
+    )
+    world.done("feedback/remove", **kept)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from rasa_onramp.errors import CheckpointError, NotFound, StoreUnavailable
 from rasa_onramp.onboarding import adapt
 from rasa_onramp.runtime.conversation import FAILED, Engine, EngineSettings, TurnOutcome
 from rasa_onramp.runtime.session import (
+    LONGEST,
     Session,
     span_from_json,
     span_to_json,
@@ -92,6 +93,13 @@ def test_a_conversation_is_routed_tracked_called_and_answered(engine: Engine) ->
     assert third.understanding.action is None
     assert third.reply is not None
     assert third.reply.text == "You're welcome!"
+
+
+def test_of_a_long_message_no_more_is_kept_than_counts(engine: Engine) -> None:
+    session = Session()
+    engine.turn(session, "x" * (3 * LONGEST))
+    engine.turn(session, "can i book a table on friday" + " please" * LONGEST)
+    assert [len(s.turn.text) for s in session.turns if s.turn.is_user] == [LONGEST] * 2
 
 
 def test_two_conversations_share_nothing(engine: Engine) -> None:

@@ -23,7 +23,7 @@ PACKAGE = "rasa_onramp"
 LAYERS: Tuple[Tuple[str, ...], ...] = (
     ("errors",),
     (
-        *("dialogue", "home", "logs", "memory", "provenance"),
+        *("channel_token", "dialogue", "home", "logs", "memory", "provenance"),
         *("evaluation.bleu", "evaluation.bootstrap"),
     ),
     ("weights", "yaml_edit", "evaluation.metrics", "evaluation.reply_metrics"),

@@ -470,7 +470,11 @@ def test_channels_without_their_tokens(bot: Path, monkeypatch: pytest.MonkeyPatc
     found = only(check, "problem")
     assert "MY_TOKEN, which MetricsInput names, holds no token of 16 characters" in found
     assert "s3cret" not in found
-    monkeypatch.setenv("MY_TOKEN", "a token of 16 characters or more")
+    monkeypatch.setenv("MY_TOKEN", "s3cret that somebody wrote by echo\n")
+    found = only(check, "problem")
+    assert "MY_TOKEN, which MetricsInput names, holds a token with a blank" in found
+    assert "s3cret" not in found
+    monkeypatch.setenv("MY_TOKEN", "a-token-of-16-characters-or-more")
     assert told(check) == ["ok credentials.yml: MetricsInput has its token"]
 
 

@@ -19,15 +19,17 @@ from rasa_onramp.components import host
 from rasa_onramp.components.feedback import MOST_BYTES, FeedbackInput
 from rasa_onramp.components.payload import KEY, payload_of, reply_metadata
 from rasa_onramp.components.tokens import Token
+from rasa_onramp.dialogue import State
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.session import Session
 from rasa_onramp.store import Feedback, open_store
 from small_bot import TABLES, corpus_of, small_tracker
 
-TOKEN = "a token of 16 characters or more"
+TOKEN = "a-token-of-16-characters-or-more"
 NAME = TABLES.name
 FRIDAY = "can i book a table on friday"
 HANA = "it is hana"
+NOTHING = "is it raining"
 
 
 class World:
@@ -120,6 +122,17 @@ def test_a_reply_is_corrected_with_all_that_led_to_it(world: World) -> None:
     assert (found.reply.text, found.reply.action) == (replies[1], "reserve_table")
     assert found.reply.results == ({"table_code": "t99"},)
     assert found.template.count("{") == 3
+
+
+def test_a_correction_after_a_message_about_nothing_keeps_what_was_known(world: World) -> None:
+    world.talk("ann", FRIDAY, HANA, NOTHING)
+    changed = {"values": {"guest_name": "hannah"}}
+    assert world.post({"conversation": "ann", "corrected_state": changed})[0] == 200
+    (found,) = world.feedback()
+    assert found.history[-1].state is None
+    assert found.corrected_state == State(
+        {"visit_day": ("friday",), "guest_name": ("hannah",)}, "book_table"
+    )
 
 
 def test_what_was_voted_down_is_not_said_at_the_next_message(world: World) -> None:
@@ -252,6 +265,8 @@ def test_a_store_that_is_away_is_no_secret(world: World, monkeypatch: pytest.Mon
         ({"token_env": "MY_TOKEN", "url": "x"}, "give it token_env"),
         ({"token_env": "MY_TOKEN"}, "variable MY_TOKEN holds no token of 16 characters"),
         ({"token_env": "SHORT"}, "variable SHORT holds no token of 16 characters"),
+        ({"token_env": "ECHOED"}, "variable ECHOED holds a token with a blank, a line's end or"),
+        ({"token_env": "ACCENTS"}, "variable ACCENTS holds a token with a blank, a line's end or"),
     ],
 )
 def test_a_channel_without_a_token_is_refused(
@@ -259,6 +274,8 @@ def test_a_channel_without_a_token_is_refused(
 ) -> None:
     monkeypatch.delenv("MY_TOKEN", raising=False)
     monkeypatch.setenv("SHORT", "s3cret")
+    monkeypatch.setenv("ECHOED", f"{TOKEN}\n")
+    monkeypatch.setenv("ACCENTS", f"{TOKEN}-s3cr\xe9t")
     with pytest.raises(InvalidConfigException, match=saying) as caught:
         FeedbackInput.from_credentials(credentials)
     assert TOKEN not in str(caught.value)

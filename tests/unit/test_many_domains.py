@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Dict, Iterator, List, Sequence, Tuple
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 import pytest
 import sqlalchemy as sa
@@ -21,6 +24,7 @@ from rasa_onramp.runtime.generators import Generators
 from rasa_onramp.runtime.reach import Reach
 from rasa_onramp.runtime.shortlist import Shortlist
 from rasa_onramp.store import Embeddings, Store, open_store
+from servers import wait_for
 from small_bot import TABLES, dialogues
 
 WIDTH = 48
@@ -122,6 +126,22 @@ class CountedEmbed:
         return F.normalize(torch.stack(rows), dim=1)
 
 
+class HeldEmbed(CountedEmbed):
+    """Embeds when it may, and fails where it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may = threading.Event()
+        self.may.set()
+        self.failure: Optional[Exception] = None
+
+    def __call__(self, texts: Sequence[str]) -> Tensor:
+        assert self.may.wait(60)
+        if self.failure is not None:
+            raise self.failure
+        return super().__call__(texts)
+
+
 def domains(count: int) -> Corpus:
     names = [f"tables_{number}" for number in range(count)]
     schemas = {name: dataclasses.replace(TABLES, name=name) for name in names}
@@ -137,9 +157,11 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield store
 
 
-def catalogue(store: Store, embed: CountedEmbed, encoder: str = "one") -> Catalogue:
-    generators = Generators(embed, limit=2**20)
-    return Catalogue(Reach(store), embed, load_background(), generators, encoder=encoder)
+def catalogue(
+    store: Store, embed: CountedEmbed, encoder: str = "one", *, seconds: float = 3.0
+) -> Catalogue:
+    generators, reach = Generators(embed, limit=2**20), Reach(store, seconds)
+    return Catalogue(reach, embed, load_background(), generators, encoder=encoder)
 
 
 def test_only_what_changed_is_read_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,6 +208,51 @@ def test_a_domain_that_cannot_be_read_is_left_out_alone(
     live = catalogue(store, CountedEmbed()).domains()
     assert sorted(live) == ["tables_0", "tables_1", "tables_2", "tables_4"]
     assert "domain tables_3 is left out: the schema of domain 'tables_3' isn't" in caplog.text
+
+
+def test_what_takes_long_to_be_read_holds_no_message_up(store: Store) -> None:
+    embed = HeldEmbed()
+    found = catalogue(store, embed, seconds=1.0)
+    before = found.live(patient=False)
+    embed.may.clear()
+    embed.asked.clear()
+    store.dialogues.import_corpus(domains(7))
+    for least, most in ((0.9, 10.0), (0.0, 0.8)):  # one message waits a little, the next doesn't
+        began = time.monotonic()
+        assert found.live(patient=False) is before
+        assert least <= time.monotonic() - began < most
+    assert found.known("tables_6") is None
+    assert [each.name for each in threading.enumerate()].count("onramp-domains") == 1
+    changed = dataclasses.replace(TABLES, name="tables_1", description="Tables on a boat")
+    store.dialogues.import_corpus(Corpus({"tables_1": changed}, ()))
+    with ThreadPoolExecutor(1) as pool:
+        patient = pool.submit(found.live)
+        embed.may.set()
+        live = patient.result(60)
+    # what changed while others were being read is there for who waits for all
+    assert live.domains["tables_1"].schema.description == "Tables on a boat"
+    assert {"tables_5", "tables_6"} <= set(live.domains)
+    assert found.live(patient=False) is live
+    assert embed.asked.count("Tables on a boat") == 1
+
+
+def test_what_cannot_be_read_is_said_and_read_again(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    embed = HeldEmbed()
+    found = catalogue(store, embed, seconds=0.5)
+    before = found.live()
+    embed.failure = RuntimeError("no room")
+    store.dialogues.import_corpus(domains(6))
+    with pytest.raises(RuntimeError, match="no room"):  # the message that asked says so
+        found.live(patient=False)
+    assert caplog.text == ""
+    embed.may.clear()
+    assert found.live(patient=False) is before
+    embed.may.set()  # too late for a message
+    wait_for(lambda: "what changed in the store can't be read: no room" in caplog.text)
+    embed.failure = None
+    assert "tables_5" in found.live().domains
 
 
 def test_what_one_process_embedded_another_reads(store: Store) -> None:

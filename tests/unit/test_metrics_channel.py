@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import threading
+import time
 from pathlib import Path
 from typing import Dict, Iterator, Optional, Tuple
 
@@ -31,10 +33,10 @@ from rasa_onramp.components.tokens import Token
 from rasa_onramp.metalearning.lora import adapter_to_bytes
 from rasa_onramp.runtime import telemetry
 from rasa_onramp.runtime.reach import Reach
-from rasa_onramp.store import open_store
+from rasa_onramp.store import Store, open_store
 from small_bot import TABLES, corpus_of, small_tracker
 
-TOKEN = "a token of 16 characters or more"
+TOKEN = "a-token-of-16-characters-or-more"
 FRIDAY = "can i book a table on friday"
 
 
@@ -152,6 +154,24 @@ def test_a_store_that_is_away_is_counted(world: World, monkeypatch: pytest.Monke
     assert ("rasa_onramp_jobs", "failed") not in told
     assert told["rasa_onramp_turns_total", "abstained", "", "unavailable"] == 1
     assert told["rasa_onramp_ready",] == 0
+
+
+def test_a_store_that_freezes_holds_no_scrape_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thawed = threading.Event()
+    store = world.engine.store
+    monkeypatch.setattr(Store, "remote", True)  # as one on a server, which may say nothing
+    monkeypatch.setattr(store.jobs, "newest", lambda: thawed.wait(60) and ())
+    reach = Reach(store, 0.3, 1000.0)
+    monkeypatch.setattr(world.engine, "reach", reach)
+    monkeypatch.setattr(world.engine.catalogue, "_reach", reach)
+    began = time.monotonic()
+    told = world.told()
+    assert time.monotonic() - began < 10
+    assert ("rasa_onramp_jobs", "failed") not in told
+    assert world.told()["rasa_onramp_ready",] == 0  # and the next doesn't ask
+    thawed.set()
 
 
 def test_before_the_engine_is_open_it_says_so(

@@ -11,12 +11,21 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import threading
 import time
-from http.client import HTTPException
-from typing import Any, Dict, Tuple
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import Any, Callable, Dict, Optional, Tuple, Type
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.request import (
+    HTTPHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    Request,
+    build_opener,
+)
 
 from .calls import ActionFailed, Call, as_rows
 
@@ -40,6 +49,83 @@ class _NoRedirect(HTTPRedirectHandler):
         return None
 
 
+class _Deadline:
+    """When the time for a call is up. Its connection is cut then: a socket's own time limit begins
+    anew with every byte that arrives.
+    """
+
+    def __init__(self, seconds: float):
+        self._at = time.monotonic() + seconds
+        self._line: Optional[socket.socket] = None
+        self._timer: Optional[threading.Timer] = None
+
+    def __enter__(self) -> _Deadline:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer.join()
+        if self._line is not None:
+            self._line.close()
+
+    @property
+    def over(self) -> bool:
+        """Whether it has passed."""
+        return time.monotonic() >= self._at
+
+    def cuts(self, connected: socket.socket) -> None:
+        """Cut this connection when it has passed."""
+        self._line = connected.dup()  # TLS takes the socket itself away
+        self._timer = threading.Timer(max(0.0, self._at - time.monotonic()), self._cut)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _cut(self) -> None:
+        assert self._line is not None
+        with suppress(OSError):  # the other side was faster
+            self._line.shutdown(socket.SHUT_RDWR)
+
+
+class _Connection(HTTPConnection):
+    deadline: _Deadline
+
+    def connect(self) -> None:
+        super().connect()
+        self.deadline.cuts(self.sock)
+
+
+class _TlsConnection(HTTPSConnection, _Connection):  # whose connect calls the other one's first
+    pass
+
+
+class _Http(HTTPHandler):
+    def __init__(self, deadline: _Deadline):
+        super().__init__()
+        self._deadline = deadline
+
+    def http_open(self, req: Request) -> Any:
+        return self.do_open(_made_with(_Connection, self._deadline), req)
+
+
+class _Https(HTTPSHandler):
+    def __init__(self, deadline: _Deadline):
+        super().__init__()
+        self._deadline = deadline
+
+    def https_open(self, req: Request) -> Any:
+        return self.do_open(_made_with(_TlsConnection, self._deadline), req)
+
+
+def _made_with(kind: Type[_Connection], deadline: _Deadline) -> Callable[..., HTTPConnection]:
+    def made(*args: Any, **kwargs: Any) -> HTTPConnection:
+        connection = kind(*args, **kwargs)
+        connection.deadline = deadline
+        return connection
+
+    return made
+
+
 def post(call: Call, *, timeout: float = DEFAULT_TIMEOUT) -> Tuple[Dict[str, str], ...]:
     """Ask `call.url` for the results. `timeout` in seconds bounds the whole call.
 
@@ -53,9 +139,10 @@ def post(call: Call, *, timeout: float = DEFAULT_TIMEOUT) -> Tuple[Dict[str, str
     ).encode()
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
     request = Request(url, data=body, headers=headers, method="POST")
-    deadline = time.monotonic() + timeout
+    deadline = _Deadline(timeout)
+    opener = build_opener(_NoRedirect, _Http(deadline), _Https(deadline))
     try:
-        with build_opener(_NoRedirect).open(request, timeout=timeout) as response:
+        with deadline, opener.open(request, timeout=timeout) as response:
             content = _read(response, deadline, where)
     except HTTPError as error:
         error.close()
@@ -64,7 +151,7 @@ def post(call: Call, *, timeout: float = DEFAULT_TIMEOUT) -> Tuple[Dict[str, str
         # an exception of HTTP itself may quote the URL with its query
         reason: Any = type(error).__name__ if isinstance(error, HTTPException) else error
         reason = getattr(reason, "reason", reason)
-        if isinstance(reason, TimeoutError) or "timed out" in str(reason):
+        if deadline.over or isinstance(reason, TimeoutError) or "timed out" in str(reason):
             raise ActionFailed(f"{where} gave no answer within {timeout:g} s") from None
         raise ActionFailed(f"{where} can't be reached ({reason}); is it running?") from None
     try:
@@ -75,18 +162,17 @@ def post(call: Call, *, timeout: float = DEFAULT_TIMEOUT) -> Tuple[Dict[str, str
         raise ActionFailed(f"{where}: {error}") from None
 
 
-def _read(response: Any, deadline: float, where: str) -> bytes:
+def _read(response: Any, deadline: _Deadline, where: str) -> bytes:
     content = b""
     while True:
-        # read1 returns what has arrived, so a trickle can't outlast the deadline
         chunk = response.read1(65536)
+        if deadline.over:  # what was cut looks like an end
+            raise TimeoutError("timed out")
         if not chunk:
             return content
         content += chunk
         if len(content) > MAX_BYTES:
             raise ActionFailed(f"{where} answered with more than {MAX_BYTES} bytes")
-        if time.monotonic() > deadline:
-            raise TimeoutError("timed out")
 
 
 def _checked(url: str) -> str:

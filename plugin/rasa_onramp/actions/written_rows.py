@@ -7,6 +7,7 @@ import re
 from typing import Any, Dict, List, Sequence
 
 from rasa_onramp.actions.calls import ActionFailed, as_rows
+from rasa_onramp.formats.wording import UNSTORABLE
 
 __all__ = ["parse_row", "parse_rows"]
 
@@ -60,4 +61,6 @@ def _checked(row: Dict[str, str], allowed: Sequence[str]) -> Dict[str, str]:
     unknown = [name for name in row if name not in allowed]
     if unknown:
         raise ValueError(f"{unknown[0]!r} is no result of this call: {', '.join(allowed)}")
+    if any(map(UNSTORABLE.search, row.values())):  # JSON can write them down
+        raise ValueError("a NUL or half of a surrogate pair is in a value; remove it")
     return {name: value for name, value in row.items() if value}

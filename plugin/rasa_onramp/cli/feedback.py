@@ -156,9 +156,9 @@ def _tracked(
 
 
 def _corrected(history: Tuple[Turn, ...], changes: Mapping[str, Any]) -> Optional[State]:
-    from rasa_onramp.runtime.correction import corrected
+    from rasa_onramp.runtime.correction import corrected, state_after
 
-    return corrected(history[-1].state, changes) if changes else None
+    return corrected(state_after(history), changes) if changes else None
 
 
 def _lines(feedback: Feedback) -> List[str]:

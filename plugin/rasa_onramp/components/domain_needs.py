@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, FrozenSet, List, Optional, Tuple
 
 from rasa.shared.core.domain import Domain
@@ -65,16 +66,15 @@ def form_slots(domain: Domain) -> FrozenSet[str]:
 
 def rasa_value(slot: Slot, values: Tuple[str, ...]) -> Any:
     """A value of ours as the Rasa slot holds it; None where it can't (or there is none)."""
-    if not values:
+    if not values or values[0] == DONTCARE:
         return None
     value = values[0]
     if isinstance(slot, BooleanSlot):
         return {"true": True, "false": False, "yes": True, "no": False}.get(value.lower())
     if isinstance(slot, FloatSlot):
         try:
-            return float(value)
+            number = float(value)
         except ValueError:
             return None
-    if isinstance(slot, ListSlot):
-        return [value]
-    return None if value == DONTCARE else value
+        return number if math.isfinite(number) else None  # others are no JSON
+    return [value] if isinstance(slot, ListSlot) else value

@@ -28,7 +28,7 @@ from rasa_onramp.errors import NotFound, OnrampError, StoreError, StoreUnavailab
 from rasa_onramp.formats.wording import UNSTORABLE, quote
 from rasa_onramp.logs import logger_for
 from rasa_onramp.runtime.conversation import Engine
-from rasa_onramp.runtime.correction import corrected
+from rasa_onramp.runtime.correction import corrected, state_after
 from rasa_onramp.store import THUMBS, Feedback
 
 __all__ = ["MOST_BYTES", "FeedbackInput"]
@@ -142,7 +142,7 @@ def _store(
     state = None
     if said.get("corrected_state") is not None:
         try:
-            state = corrected(replied.history[-1].state, said["corrected_state"])
+            state = corrected(state_after(replied.history), said["corrected_state"])
         except ValueError as error:
             raise _bad(f"'corrected_state' {error}") from error
     feedback = Feedback(

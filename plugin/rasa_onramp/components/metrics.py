@@ -86,4 +86,4 @@ def _gauges() -> Iterator[Any]:
     engine = None if runtime is None else runtime.opened
     yield from engine_gauges(engine)
     if engine is not None and engine.catalogue.reachable:  # no scrape waits for one that is down
-        yield from job_gauges(engine.store)
+        yield from job_gauges(engine)

@@ -69,12 +69,12 @@ class Replied:
 
 def session_of(tracker: DialogueStateTracker, engine: Engine) -> Session:
     """All of the tracker's conversation: the session in which the next message is said."""
-    return _session(tracker.applied_events(), tracker, engine)
+    return _session(tracker.applied_events(), engine)
 
 
 def session_before_message(tracker: DialogueStateTracker, engine: Engine) -> Session:
     """The conversation up to, and without, the last message: the session in which it was said."""
-    return _session(_before_message(tracker), tracker, engine)
+    return _session(_before_message(tracker), engine)
 
 
 def last_message(tracker: DialogueStateTracker) -> Optional[UserUttered]:
@@ -118,7 +118,7 @@ def reply_in(
         if domain is None or wanted not in (None, event.text.strip()):
             continue
         heard = [n for n in range(place) if isinstance(events[n], UserUttered)]
-        session = _session(events[: heard[-1] + 1] if heard else [], tracker, engine)
+        session = _session(events[: heard[-1] + 1] if heard else [], engine)
         history = session.history(domain)[-_HISTORY:]
         if not history or not history[-1].is_user:
             return None
@@ -185,9 +185,10 @@ def _before_message(tracker: DialogueStateTracker) -> List[Event]:
     return events[:last]
 
 
-def _session(events: Sequence[Event], tracker: DialogueStateTracker, engine: Engine) -> Session:
+def _session(events: Sequence[Event], engine: Engine) -> Session:
     session = Session()
     waiting: Optional[Tuple[str, Understanding]] = None
+    heard = False
     for event in events:
         if isinstance(event, UserUttered):
             text = text_of(event)
@@ -195,7 +196,7 @@ def _session(events: Sequence[Event], tracker: DialogueStateTracker, engine: Eng
                 continue
             payload = payload_in(event)
             understood = _read(payload)
-            waiting = None
+            heard, waiting = True, None
             if payload is None and event.intent.get("name") == INTENT:
                 understood = engine.understand(session, text)
                 waiting = (text, understood)
@@ -209,8 +210,9 @@ def _session(events: Sequence[Event], tracker: DialogueStateTracker, engine: Eng
             # `rasa test` neither keeps payloads nor lets actions speak: do both anew
             _speak(engine, session, *waiting)
             waiting = None
-    slot = tracker.slots.get(KEY)
-    session.states.update(states_of(slot.value if slot is not None else None))
+        elif isinstance(event, SlotSet) and event.key == KEY and heard:
+            # before any message it is what Rasa carries over from the session before
+            session.states.update(states_of(event.value))
     return session
 
 

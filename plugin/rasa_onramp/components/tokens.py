@@ -10,7 +10,7 @@ from typing import Any, Dict, Optional
 from rasa.shared.exceptions import InvalidConfigException
 from sanic.request import Request
 
-from rasa_onramp.botfiles import LEAST_TOKEN
+from rasa_onramp.channel_token import token_flaw
 from rasa_onramp.components.refusals import Refused
 
 __all__ = ["Token"]
@@ -34,11 +34,9 @@ class Token:
         if settings or not isinstance(variable, str) or not variable.isidentifier():
             # don't repeat it: it may be the token itself
             problem = "give it token_env, the name of an environment variable, and nothing else"
-        elif len(os.environ.get(variable, "")) < LEAST_TOKEN:
-            problem = (
-                f"the environment variable {variable} holds no token of {LEAST_TOKEN} characters "
-                f"or more; set one, for example export {variable}=$(openssl rand -hex 32)"
-            )
+        else:
+            flaw = token_flaw(variable)
+            problem = flaw and f"the environment variable {variable} {flaw}"
         if problem is not None:
             raise InvalidConfigException(f"credentials.yml: {channel}: {problem}")
         return cls(os.environ[str(variable)])

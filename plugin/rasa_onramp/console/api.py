@@ -129,7 +129,9 @@ class Console:
                 _adapting(name),
                 *("worker", "--once", *only),
                 wait=_HEAD_START,
-                needed=lambda: any(job.state == "queued" for job in store.jobs.of(name)),
+                needed=lambda: any(
+                    job.state == "queued" or job.lapsed for job in store.jobs.of(name)
+                ),
             )
         return {"job": job_view(job)}
 

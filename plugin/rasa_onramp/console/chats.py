@@ -12,7 +12,7 @@ from rasa_onramp.actions.calls import Call, Row
 from rasa_onramp.console.problems import Problem
 from rasa_onramp.memory import LastUsed
 from rasa_onramp.runtime.conversation import Engine, TurnOutcome
-from rasa_onramp.runtime.correction import corrected
+from rasa_onramp.runtime.correction import corrected, state_after
 from rasa_onramp.runtime.one_domain import for_one_domain
 from rasa_onramp.runtime.session import Session
 from rasa_onramp.store import Feedback
@@ -91,7 +91,7 @@ class Chat:
                 raise Problem(f"this chat has no reply {number}", HTTPStatus.NOT_FOUND)
             about = self.replies[number]
         try:
-            changed = None if state is None else corrected(about.history[-1].state, state)
+            changed = None if state is None else corrected(state_after(about.history), state)
         except ValueError as error:
             raise Problem(f"'corrected_state' {error}") from error
         return replace(about, thumb=thumb, corrected_reply=reply, corrected_state=changed)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any, Dict, Mapping, Optional
 
+from rasa_onramp.formats.wording import UNSTORABLE
+
 __all__ = ["Problem", "fields"]
 
 _KINDS = {
@@ -35,11 +37,16 @@ class Problem(Exception):
 
 
 def fields(
-    said: Any, required: Mapping[str, type], optional: Optional[Mapping[str, type]] = None
+    said: Any,
+    required: Mapping[str, type],
+    optional: Optional[Mapping[str, type]] = None,
+    *,
+    storable: bool = True,
 ) -> Dict[str, Any]:
     """What a request says, by key; None for `optional` keys that are missing or null.
 
-    Raises Problem for anything but an object of these keys with values of these types.
+    Raises Problem for anything but an object of these keys with values of these types; texts are to
+    be `storable` unless the caller says better where they aren't.
     """
     kinds = {**required, **(optional or {})}
     if not isinstance(said, Mapping):
@@ -59,4 +66,6 @@ def fields(
             raise Problem(f"{key!r} isn't {_KINDS[kind]}; make it that")
         if kind is str and key in required and not str(value).strip():
             raise Problem(f"{key!r} is empty; fill it in")
+        if storable and isinstance(value, str) and UNSTORABLE.search(value):
+            raise Problem(f"{key!r} has a NUL or half of a surrogate pair in it; remove it")
     return {key: said.get(key) for key in kinds}

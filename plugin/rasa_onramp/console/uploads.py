@@ -56,7 +56,7 @@ def _sorted_out(files: Any) -> Tuple[List[Tuple[str, str]], Dict[str, str]]:
     yaml: List[Tuple[str, str]] = []
     sgd: Dict[str, str] = {}
     for file in files:
-        given = fields(file, {"name": str, "text": str})
+        given = fields(file, {"name": str, "text": str}, storable=False)
         name, text = given["name"], given["text"]
         if not _NAME.fullmatch(name):
             raise Problem(f"{quote(name)} is no file name; use letters, digits, - and _")

@@ -73,6 +73,7 @@ def job_view(job: Job) -> Dict[str, Any]:
     return {
         "number": job.number,
         "state": job.state,
+        "lapsed": job.lapsed,
         "step": job.step,
         "total": job.total,
         "loss": job.loss,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Iterator, List, Mapping, Optional
 
-from rasa_onramp.botfiles import LEAST_TOKEN, MODEL, TRACKER, component_entries, plan_edits
+from rasa_onramp.botfiles import MODEL, TRACKER, component_entries, plan_edits
+from rasa_onramp.channel_token import token_flaw
 from rasa_onramp.doctor.findings import Finding, ok, problem
 from rasa_onramp.doctor.subject import Subject
 from rasa_onramp.yaml_edit import YamlFile
@@ -99,12 +99,8 @@ def _channel(name: str, settings: Any) -> Optional[str]:
     variable = settings.get("token_env") if isinstance(settings, Mapping) else None
     if not isinstance(variable, str) or not variable.isidentifier():
         return f"{_short(name)} needs token_env, the name of an environment variable"
-    if len(os.environ.get(variable, "")) < LEAST_TOKEN:
-        return (
-            f"{variable}, which {_short(name)} names, holds no token of {LEAST_TOKEN} characters "
-            f"or more; set one: export {variable}=$(openssl rand -hex 32)"
-        )
-    return None
+    flaw = token_flaw(variable)
+    return flaw and f"{variable}, which {_short(name)} names, {flaw}"
 
 
 def _short(name: str) -> str:

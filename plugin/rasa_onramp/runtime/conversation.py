@@ -22,7 +22,7 @@ from rasa_onramp.runtime.embedding import CachedEmbed, Embed, embedded_by
 from rasa_onramp.runtime.generators import Generators
 from rasa_onramp.runtime.reach import Reach
 from rasa_onramp.runtime.router import NO_BOT, BotView, Router
-from rasa_onramp.runtime.session import Session
+from rasa_onramp.runtime.session import LONGEST, Session
 from rasa_onramp.runtime.telemetry import Stopwatch
 from rasa_onramp.runtime.turn_reader import TurnReader
 from rasa_onramp.runtime.understanding import Understanding, says_nothing, with_call
@@ -56,9 +56,9 @@ class EngineSettings:
     call. `cache_mb`: megabytes for adapters that stay in memory with their encoded schemas, and as
     many for support replies that are ready; `reply_cache_mb`: for adapters' reply parts, and as
     many for conversations that the language model has read. `store_seconds`: how long a message
-    waits for the store, and `retry_after`: seconds between attempts to reach one that is down.
-    `reply_seconds`: how long the language model may take for a reply. `reply_threshold`: from which
-    confidence on a support reply is said as it is instead.
+    waits for the store and for what changed in it, and `retry_after`: seconds between attempts to
+    reach one that is down. `reply_seconds`: how long the language model may take for a reply.
+    `reply_threshold`: from which confidence on a support reply is said as it is instead.
     """
 
     threshold: float = 0.5
@@ -90,7 +90,8 @@ class TurnOutcome:
 class Engine:
     """Routes, tracks and answers in all domains of a store. Thread-safe.
 
-    A domain that is imported or adapted while the engine runs is live at the next message. With a
+    A domain that is imported or adapted while the engine runs is live at the next message, or as
+    soon as it is read where so much changed that this takes longer than a message waits. With a
     language model (`replies`) the domains whose version was adapted for it answer by it; without,
     and wherever it has nothing that may be said, the support dialogues' replies answer. `encoder`
     is Catalogue's. Raises CheckpointError for a metric of embeddings of another size.
@@ -117,20 +118,20 @@ class Engine:
             self.background = self.background.seen_by(router_metric)
         alike = None if reply_metric is None else embedded_by(reply_metric, self.embed)
         limit = settings.cache_mb * MEGABYTE
-        reach = Reach(store, settings.store_seconds, settings.retry_after)
+        self.reach = Reach(store, settings.store_seconds, settings.retry_after)
         self.catalogue = Catalogue(
-            reach,
+            self.reach,
             self.embed,
             self.background,
             Generators(self.embed, alike, limit=limit),
             encoder=encoder,
         )
-        self.adapters = AdapterCache(reach, tracker, limit)
+        self.adapters = AdapterCache(self.reach, tracker, limit)
         self.reader = TurnReader(tracker)
         self.writer: Optional[DomainWriter] = None
         if replies is not None:
             self.writer = DomainWriter(
-                reach,
+                self.reach,
                 replies,
                 self.embed,
                 seconds=settings.reply_seconds,
@@ -173,14 +174,17 @@ class Engine:
             reply_metric=None if reply_metric is None else load_metric(reply_metric, "replies"),
         )
 
-    def understand(self, session: Session, text: str, *, bot: BotView = NO_BOT) -> Understanding:
+    def understand(
+        self, session: Session, text: str, *, bot: BotView = NO_BOT, patient: bool = False
+    ) -> Understanding:
         """What `text`, said next in `session`, means. The session stays as it is.
 
         `bot` is what the host bot itself makes of it: a message that is rather the bot's than a
-        domain's is routed to none. Raises StoreError, StoreUnavailable.
+        domain's is routed to none. One that is `patient` waits for all that changed in the store,
+        however long that is read. Raises StoreError, StoreUnavailable.
         """
         watch = Stopwatch()
-        live = self.catalogue.live()
+        live = self.catalogue.live(patient=patient)
         route = self.router.route(text, live.crowd, active=session.domain, bot=bot)
         watch.lap("routing")
         if route.domain is None:
@@ -233,9 +237,11 @@ class Engine:
 
     def turn(self, session: Session, text: str, call: Optional[Caller] = None) -> TurnOutcome:
         """A whole turn of `session`, which afterwards holds it. `call` makes the API calls; without
-        it none is made. Raises StoreError, StoreUnavailable; the session is then as it was.
+        it none is made. Nobody else waits for it, so it waits for all that changed in the store.
+        Raises StoreError, StoreUnavailable; the session is then as it was.
         """
-        understood = self.understand(session, text)
+        text = text[:LONGEST]
+        understood = self.understand(session, text, patient=True)
         if understood.domain is None:
             session.hear(text, None, None)
             return TurnOutcome(understood)

@@ -1,19 +1,29 @@
-"""A state as somebody says it should have been."""
+"""The state after a message, and as somebody says it should have been."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, Mapping, Sequence, Tuple
 
-from rasa_onramp.dialogue import State
+from rasa_onramp.dialogue import State, Turn
 
-__all__ = ["corrected"]
+__all__ = ["corrected", "state_after"]
 
 _KEYS = ("values", "active_intent", "requested_slots")
 
 
-def corrected(state: Optional[State], changes: Any) -> State:
-    """`state` (None: an empty one) with `changes`, plain JSON with any of the keys
+def state_after(history: Sequence[Turn]) -> State:
+    """The state after the last turn, a message. One that said nothing to the domain left the state
+    as it was, and asked for nothing.
+    """
+    for turn in reversed(history):
+        if turn.state is not None:
+            return turn.state if turn is history[-1] else replace(turn.state, requested_slots=())
+    return State()
+
+
+def corrected(state: State, changes: Any) -> State:
+    """`state` with `changes`, plain JSON with any of the keys
 
     - `values`: slot → its value, or equivalent values, the preferred one first; null for none;
     - `active_intent`: a name, or null;
@@ -23,7 +33,6 @@ def corrected(state: Optional[State], changes: Any) -> State:
     """
     if not isinstance(changes, Mapping) or not changes or set(changes) - set(_KEYS):
         raise ValueError(f"isn't an object with some of the keys {', '.join(_KEYS)}")
-    state = state or State()
     if "values" in changes:
         state = replace(state, values=_values(state.values, changes["values"]))
     if "active_intent" in changes:

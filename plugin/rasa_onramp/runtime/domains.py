@@ -1,15 +1,21 @@
-"""The domains that are live: read from the store again only where it changed."""
+"""The domains that are live: read from the store again only where it changed.
+
+What changed is read and embedded in a thread. A message waits a little for it, which is enough for
+a few domains; while many are read, those that were live before go on answering.
+"""
 
 from __future__ import annotations
 
 import threading
+import time
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field, replace
 from typing import Collection, Dict, FrozenSet, List, Mapping, Optional, Tuple
 
 from rasa_onramp.dialogue import Dialogue, Schema
 from rasa_onramp.errors import OnrampError, StoreUnavailable
 from rasa_onramp.generator import RetrievalGenerator
-from rasa_onramp.logs import logger_for
+from rasa_onramp.logs import logger_for, traceback_of
 from rasa_onramp.runtime.background import Background
 from rasa_onramp.runtime.domain_index import Crowd, DomainIndex
 from rasa_onramp.runtime.embedding import Embed
@@ -72,10 +78,22 @@ class Live:
     crowd: Crowd = field(default_factory=lambda: Crowd({}))
 
 
+@dataclass
+class _Reading:
+    """What changed being read since `began`, with so many `waiting` for it; `done` holds why that
+    failed, where it did.
+    """
+
+    began: float = field(default_factory=time.monotonic)
+    waiting: int = 0
+    done: Future[None] = field(default_factory=Future)
+
+
 class Catalogue:
     """All live domains. Thread-safe; one cheap query a call while nothing changes, and where
-    something did, only the domains that changed are read again. `encoder` is the digest of what
-    `embed` embeds with, by which the store keeps embeddings; None: it keeps none.
+    something did, only the domains that changed are read again: by one thread, however many ask.
+    `encoder` is the digest of what `embed` embeds with, by which the store keeps embeddings; None:
+    it keeps none.
     """
 
     def __init__(
@@ -93,29 +111,49 @@ class Catalogue:
         self._generators = generators
         self._encoder = encoder
         self._live = Live()
+        self._reading: Optional[_Reading] = None
         self._lock = threading.Lock()
 
-    def live(self) -> Live:
-        """The live domains, up to date with the store. Raises StoreUnavailable."""
-        with self._lock:
-            revision = self._reach.ask(lambda store: store.revision())
-            if revision != self._live.revision:
-                domains = self._read(self._live)
-                indexes = {name: domain.index for name, domain in domains.items()}
-                self._live = Live(revision, domains, Crowd(indexes, self._live.crowd))
-            return self._live
+    def live(self, *, patient: bool = True) -> Live:
+        """The live domains, up to date with the store.
+
+        Who isn't `patient` gets them as they were before where what changed takes longer to be read
+        than any answer of the store may. The first time there is no before. Raises StoreError,
+        StoreUnavailable.
+        """
+        began = time.monotonic()
+        revision = self._reach.ask(lambda store: store.revision())
+        for _ in range(2):  # what is being read already may have been read before the change
+            with self._lock:
+                live = self._live
+                if live.revision == revision:
+                    break
+                reading = self._reading or self._begin(live)
+                reading.waiting += 1
+            seconds: Optional[float] = None
+            if not patient and live.revision is not None:
+                until = min(began, reading.began) + self._reach.seconds
+                seconds = max(0.0, until - time.monotonic())
+            wait([reading.done], seconds)
+            with self._lock:
+                reading.waiting -= 1
+                if not reading.done.done():
+                    break
+            reading.done.result()
+        return self._live
 
     def domains(self) -> Mapping[str, LiveDomain]:
-        """The live domains by name, up to date with the store. Raises StoreUnavailable."""
+        """The live domains by name, up to date with the store. Raises StoreError,
+        StoreUnavailable.
+        """
         return self.live().domains
 
     def known(self, name: str) -> Optional[LiveDomain]:
-        """The live domain `name`, or None. The store is asked only if nothing was read yet.
-
-        Raises StoreUnavailable.
+        """The live domain `name`, or None. The store is asked only if it isn't among those read
+        last. Raises StoreError, StoreUnavailable.
         """
         found = self._live.domains.get(name)
-        return found if found is not None else self.domains().get(name)
+        return found if found is not None else self.live(patient=False).domains.get(name)
 
     @property
     def last(self) -> Mapping[str, LiveDomain]:
@@ -126,6 +164,37 @@ class Catalogue:
     def reachable(self) -> bool:
         """Whether the store answered when it was asked last."""
         return not self._reach.down
+
+    def _begin(self, before: Live) -> _Reading:
+        """Have what changed read, by a thread that ends with the process. Needs the lock."""
+        reading = _Reading()
+        threading.Thread(
+            target=self._update, args=(before, reading), name="onramp-domains", daemon=True
+        ).start()
+        self._reading = reading
+        return reading
+
+    def _update(self, before: Live, reading: _Reading) -> None:
+        failure: Optional[BaseException] = None
+        try:
+            revision = self._reach.ask(lambda store: store.revision())
+            if revision != before.revision:
+                domains = self._read(before)
+                indexes = {name: domain.index for name, domain in domains.items()}
+                self._live = Live(revision, domains, Crowd(indexes, before.crowd))
+        except BaseException as error:
+            failure = error
+        with self._lock:
+            self._reading = None  # where it failed, the next message has it read anew
+            if failure is None:
+                reading.done.set_result(None)
+            else:
+                reading.done.set_exception(failure)
+            heard = reading.waiting > 0
+        if failure is not None and not heard:
+            said = f"what changed in the store can't be read: {failure}"
+            more = {} if isinstance(failure, OnrampError) else {"traceback": traceback_of(failure)}
+            logger.error("onramp.domains.not_read", event_info=said, **more)
 
     def _read(self, before: Live) -> Dict[str, LiveDomain]:
         changed: Optional[Tuple[str, ...]] = None

@@ -10,7 +10,6 @@ from rasa_onramp import __version__
 from rasa_onramp.errors import StoreError
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.telemetry import MOST_DOMAINS
-from rasa_onramp.store import Store
 
 __all__ = ["engine_gauges", "job_gauges"]
 
@@ -62,17 +61,19 @@ def engine_gauges(engine: Optional[Engine]) -> Iterator[Any]:
     )
 
 
-def job_gauges(store: Store) -> Iterator[Any]:
-    """What became of each domain's newest job; none where the store doesn't answer. One query.
+def job_gauges(engine: Engine) -> Iterator[Any]:
+    """What became of each domain's newest job; none where the store doesn't answer in the time that
+    messages give it. One query.
 
     Needs prometheus_client.
     """
     from prometheus_client.core import GaugeMetricFamily as Gauge
 
     try:
-        found = Counter("lapsed" if job.lapsed else job.state for job in store.jobs.newest())
+        newest = engine.reach.ask(lambda store: store.jobs.newest())
     except StoreError:  # which rasa_onramp_ready tells of
         return
+    found = Counter("lapsed" if job.lapsed else job.state for job in newest)
     jobs = Gauge("rasa_onramp_jobs", "Domains by the state of their newest job.", labels=["state"])
     for state in _STATES:
         jobs.add_metric([state], float(found[state]))

@@ -36,7 +36,7 @@ class Reach:
 
     def __init__(self, store: Store, seconds: float = 3.0, retry_after: float = 2.0):
         self._store = store
-        self._seconds = seconds
+        self.seconds = seconds
         self._retry_after = retry_after
         self._down: Optional[str] = None
         self._lock = threading.Lock()
@@ -56,7 +56,7 @@ class Reach:
         try:
             if not self._store.remote:
                 return call(self._store)
-            return self._in_time(call, self._seconds * (_MUCH if much else 1))
+            return self._in_time(call, self.seconds * (_MUCH if much else 1))
         except StoreUnavailable as error:
             self._lose(str(error))
             raise

@@ -14,6 +14,11 @@ export function chatView(domain) {
   return { element: kept.get(key), stop() {} };
 }
 
+/** Lets go of all conversations: the next person to sign in may be another. */
+export function forgetChats() {
+  kept.clear();
+}
+
 function made(domain) {
   const error = errorPlace();
   const said = element("div", {
@@ -40,9 +45,11 @@ function made(domain) {
   );
   const controls = [field, submit];
   let chat = null;
+  let began = 0; // conversations: what one is answered after the next began is let go
 
   function begin() {
     chat = null;
+    began += 1;
     said.replaceChildren(
       element(
         "p",
@@ -63,12 +70,23 @@ function made(domain) {
     event.preventDefault();
     const text = field.value.trim();
     if (!text) return;
+    const here = began;
     const mine = bubble("user", text);
     field.value = "";
     const done = await working(controls, error, async () => {
-      if (chat === null) chat = (await post("chat", { domain: domain && domain.name })).chat;
-      heard(await post("message", { chat, text }));
+      try {
+        if (chat === null) {
+          const made = await post("chat", { domain: domain && domain.name });
+          if (here !== began) return;
+          chat = made.chat;
+        }
+        const answer = await post("message", { chat, text });
+        if (here === began) heard(answer);
+      } catch (problem) {
+        if (here === began) throw problem;
+      }
     });
+    if (here !== began) return;
     if (!done) {
       mine.remove();
       field.value = text;
@@ -129,8 +147,10 @@ function made(domain) {
       placeholder: call.result_slots.map((slot) => `${slot}=…`).join(", "),
     });
     const given = Object.entries(call.parameters).map(([name, value]) => `${name} = ${value}`);
+    const here = began;
     const answered = (how) => async () => {
       const heardOf = await post("answer", { chat, how, rows: how === "rows" ? rows.value : null });
+      if (here !== began) return;
       form.remove();
       for (const control of controls) control.disabled = false;
       heard(heardOf);
@@ -191,7 +211,7 @@ function made(domain) {
     const correct = button(
       "Correct…",
       async () => {
-        const schema = domain || (await get("domain", { domain: turn.domain }));
+        const schema = await get("domain", { domain: turn.domain }); // it may be another by now
         const form = correction(
           schema,
           turn,

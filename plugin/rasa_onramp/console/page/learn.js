@@ -15,6 +15,7 @@ export function learnView(status, domain, reload) {
   const here = status.adapts_here;
   let timer = null;
   let stopped = false;
+  let drawn = null; // what the curve was drawn of
 
   const adapt = button(
     "Adapt",
@@ -48,7 +49,10 @@ export function learnView(status, domain, reload) {
     const failed = domain.job_problem;
     const parts = [];
     if (now === null) parts.push(element("p", { class: "hint" }, "It wasn't asked for yet."));
-    else if (now.state === "running") {
+    else if (now.lapsed) {
+      const why = "Its process is heard of no more; adapt again.";
+      parts.push(element("p", { class: "error" }, why));
+    } else if (now.state === "running") {
       const known = now.total !== null;
       parts.push(
         element("progress", {
@@ -74,7 +78,7 @@ export function learnView(status, domain, reload) {
     } else {
       parts.push(element("p", { class: "done" }, now.outcome ? `Done: ${now.outcome}.` : "Done."));
     }
-    if (failed && now && now.state === "queued") {
+    if (failed && now && (now.state === "queued" || now.lapsed)) {
       parts.push(
         element("p", { class: "error" }, `The process that adapts here failed: ${failed}`),
       );
@@ -84,6 +88,10 @@ export function learnView(status, domain, reload) {
 
   function showCurve() {
     const found = domain.curve;
+    const now = JSON.stringify([found, domain.measuring, domain.curve_problem, domain.held_out]);
+    if (now === drawn) return;
+    drawn = now;
+    const open = curve.querySelector("details[open]") !== null;
     const parts = [];
     if (domain.curve_problem) parts.push(element("p", { class: "error" }, domain.curve_problem));
     if (domain.measuring) {
@@ -110,7 +118,7 @@ export function learnView(status, domain, reload) {
         ),
         element(
           "details",
-          {},
+          { open },
           element("summary", {}, "As a table"),
           table(
             "Few-shot curve",

@@ -1,7 +1,7 @@
 // Signing in, the list of domains, and which view is shown: the address after # says which.
 
 import { get, onSignOut, signIn, signOut, signedIn } from "./api.js";
-import { chatView } from "./chat.js";
+import { chatView, forgetChats } from "./chat.js";
 import { domainView } from "./domain.js";
 import { element, errorPlace, words, working } from "./dom.js";
 import { onboardView } from "./onboard.js";
@@ -14,6 +14,7 @@ let domains = [];
 let view = null; // what is shown: {element, stop()}
 let shown = null; // the address of it
 let timer = null;
+let listed = null; // what the list of domains says, for as long as nothing of it changes
 
 byId("token-form").addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -28,6 +29,7 @@ byId("sign-out").addEventListener("click", () => signOut());
 window.addEventListener("hashchange", () => signedIn() && show());
 onSignOut((why) => {
   clearTimeout(timer);
+  forgetChats();
   leave();
   byId("token-error").textContent = why;
 });
@@ -45,8 +47,9 @@ async function enter() {
 
 function leave() {
   if (view) view.stop();
-  view = shown = null;
+  view = shown = listed = null;
   byId("view").replaceChildren();
+  byId("domains").replaceChildren();
   byId("console").hidden = true;
   byId("sign-out").hidden = true;
   byId("sign-in").hidden = false;
@@ -65,6 +68,9 @@ async function again() {
 /** Reads the list of domains anew. */
 async function refresh() {
   domains = (await get("domains")).domains;
+  const now = JSON.stringify(domains.map((domain) => [domain.name, inAWord(domain)]));
+  if (now === listed) return; // whoever is on one of the links stays there
+  listed = now;
   byId("domains").replaceChildren(
     ...domains.map((domain) =>
       element(
@@ -83,6 +89,7 @@ async function refresh() {
 }
 
 function inAWord(domain) {
+  if (domain.job && domain.job.lapsed) return "adapting broke off";
   if (domain.job && domain.job.state === "running") return "adapting…";
   if (domain.job) return "waits to be adapted";
   if (domain.version === null) return "not adapted";

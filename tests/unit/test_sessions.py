@@ -1,0 +1,63 @@
+"""What of Rasa's tracker counts as said and known."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+pytest.importorskip("rasa")
+
+from rasa.core.actions.action import ActionSessionStart
+from rasa.shared.core.domain import Domain
+from rasa.shared.core.events import SlotSet, UserUttered
+from rasa.shared.core.slots import AnySlot
+from rasa.shared.core.trackers import DialogueStateTracker
+
+from channel_server import runtime_on
+from rasa_onramp.components.payload import KEY, payload_of
+from rasa_onramp.components.sessions import session_before_message, session_of
+from rasa_onramp.runtime.conversation import Engine
+from rasa_onramp.store import open_store
+from small_bot import TABLES, corpus_of, small_tracker
+
+NAME = TABLES.name
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    with open_store(f"sqlite:///{tmp_path / 'onramp.db'}") as store:
+        store.upgrade()
+        store.dialogues.import_corpus(corpus_of(TABLES))
+        with runtime_on(store, dataclasses.replace(small_tracker(), digest="small")) as runtime:
+            yield runtime.engine()
+
+
+def say(engine: Engine, tracker: DialogueStateTracker, text: str) -> None:
+    """A message as the tracker and the policy leave it."""
+    session = session_of(tracker, engine)
+    payload = payload_of(engine.understand(session, text), session)
+    tracker.update(UserUttered(text, {"name": "onramp"}, parse_data={KEY: payload}))
+    if payload["domain"] is not None:
+        tracker.update(SlotSet(KEY, payload))
+
+
+def test_what_rasa_carries_over_into_a_new_session_is_not_known_in_it(engine: Engine) -> None:
+    tracker = DialogueStateTracker("ann", [AnySlot(KEY, mappings=[{"type": "custom"}])])
+    say(engine, tracker, "can i book a table on friday")
+    assert session_of(tracker, engine).states[NAME].values == {"visit_day": ("friday",)}
+
+    domain = Domain.empty()
+    assert domain.session_config.carry_over_slots  # which is Rasa's default
+    for event in asyncio.run(ActionSessionStart().run(None, None, tracker, domain)):
+        tracker.update(event)
+    assert tracker.get_slot(KEY) is not None
+    assert session_of(tracker, engine).states == {}
+    say(engine, tracker, "qwertz uiop")  # nor after a message that isn't ours
+    assert session_of(tracker, engine).states == {}
+    say(engine, tracker, "table for two on monday please")
+    assert session_before_message(tracker, engine).states == {}
+    assert "friday" not in str(session_of(tracker, engine).states[NAME])
