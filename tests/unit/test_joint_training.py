@@ -345,6 +345,7 @@ def test_both_losses_fall(tmp_path: Path) -> None:
     assert len(told) == 8
     for name in ("tracker query loss", "replies query loss"):
         losses = [row[name] for row in told]
+        assert min(losses) > 0
         assert sum(losses[-3:]) < 0.9 * sum(losses[:3]), name
 
 

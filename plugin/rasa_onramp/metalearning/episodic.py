@@ -64,7 +64,8 @@ def episodic_steps(
             each is taken before the next loss is asked for.
         config: how long.
         settings: what is written down beside the run's state.
-        told: the losses' names, for the progress bar and the log.
+        told: the losses' names, for the progress bar and the log, where a loss that none of a
+            step's episodes has is 0.
     """
     if config.episodes_a_step % workers.count:
         raise ConfigError(
@@ -108,7 +109,7 @@ def episodic_steps(
         done = workers.same(share_done(step, config.steps, elapsed, config.minutes))
         sums = workers.totals([*totals.values(), *counts.values()])
         met = zip(told, sums, sums[len(told) :])
-        means = {name: total / count for name, total, count in met if count}
+        means = {name: total / max(1, count) for name, total, count in met}
         bar.update()
         if not workers.first:
             continue

@@ -122,7 +122,7 @@ class MetaLearner:
         before the tensors' names.
         """
         learned = {f"rates/{n}": p for n, p in self.log_rates.items() if p.requires_grad}
-        rates = {"parameters": learned, "rate": self._config.rates_outer_rate}
+        rates: Dict[str, Any] = {"parameters": learned, "rate": self._config.rates_outer_rate}
         return [
             [
                 {**group, "parameters": {prefix + n: p for n, p in group["parameters"].items()}}
