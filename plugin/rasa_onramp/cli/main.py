@@ -41,6 +41,7 @@ COMMANDS = {
     "meta-train": ("meta_train", "Meta-train the tracker's initialisation on a corpus."),
     "pack-replies": ("pack_replies", "Draw and pack the episodes that replies are learned from."),
     "meta-train-replies": ("meta_train_replies", "Meta-train the replies' initialisation."),
+    "meta-train-jointly": ("meta_train_jointly", "Meta-train tracker and replies together."),
 }
 
 

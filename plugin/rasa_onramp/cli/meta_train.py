@@ -254,11 +254,7 @@ def command(
         if not workers.first:
             return
         tracker.training_services = tuple(sorted(met.union(names)))
-        tracker.card["adaptation"] = {
-            "steps": meta.inner_steps,
-            "dialogues_a_step": meta.dialogues_a_step,
-            "optimiser": meta.inner_optimiser,
-        }
+        tracker.card["adaptation"] = meta.adaptation
         tracker.card["algorithm"] = algorithm
         digest = save_tracker(tracker, root / "tracker", tokenizer)
         click.echo(f"{root / 'tracker'}: {digest[:12]}")

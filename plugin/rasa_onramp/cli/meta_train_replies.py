@@ -18,6 +18,7 @@ from rasa_onramp.cli.options import (
 )
 from rasa_onramp.cli.training_options import (
     episodes_option,
+    lora_algorithm_option,
     meta_minutes_option,
     minutes_option,
     run_option,
@@ -26,8 +27,9 @@ from rasa_onramp.cli.training_options import (
 )
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.generator.checkpoint import load_replies, new_replies, save_replies
-from rasa_onramp.metalearning.algorithms import ALGORITHMS, algorithm
+from rasa_onramp.metalearning.algorithms import algorithm
 from rasa_onramp.metalearning.parallel import join_workers
+from rasa_onramp.metalearning.precision import learning_attention
 from rasa_onramp.metalearning.reply_episodes import read_episodes
 from rasa_onramp.metalearning.reply_multitask import ReplyMultitaskConfig, pretrain_replies
 from rasa_onramp.metalearning.reply_training import ReplyMetaConfig, meta_train_replies
@@ -48,14 +50,7 @@ __all__ = ["command"]
 @run_option
 @stage_option
 @click.option("--start", type=click.Path(), default=None, help="Initialisation to start from.")
-@click.option(
-    "--algorithm",
-    "name",
-    type=click.Choice([n for n, a in ALGORITHMS.items() if a.adapts(".lora_")]),
-    default="meta-sgd",
-    show_default=True,
-    help="How to meta-train.",
-)
+@lora_algorithm_option
 @click.option(
     "--steps",
     type=click.IntRange(1),
@@ -132,9 +127,7 @@ def command(
     if stage == "meta" and start is None:
         raise ConfigError("--stage meta needs --start, a folder that the multi-task stage wrote")
     episodes = [episode for file in files for episode in read_episodes(file)]
-    # a CPU's fused attention has a slow backward pass, and none has a second one
-    eager = where.type == "cpu" or algorithm(name).order == 2
-    attention = "eager" if eager else "sdpa"
+    attention = learning_attention(where, algorithm(name).order)
     torch.manual_seed(seed)
     if start is not None:
         model = load_replies(start, device=where, attention=attention)

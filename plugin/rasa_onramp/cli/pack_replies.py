@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import Optional, Sequence, Tuple
+from typing import Optional, Tuple
 
 import click
 
@@ -14,7 +14,7 @@ from rasa_onramp.cli.options import (
     threads_option,
     writable,
 )
-from rasa_onramp.cli.training_corpora import tasks_in
+from rasa_onramp.cli.training_corpora import corpus_embed, tasks_in
 from rasa_onramp.cli.training_options import (
     data_option,
     paraphrases_option,
@@ -62,11 +62,8 @@ def command(
     import torch
 
     from rasa_onramp.generator.packing import ReplyTokens
-    from rasa_onramp.metalearning.precision import learning_precision
     from rasa_onramp.metalearning.rephrasings import make_rephrasings
     from rasa_onramp.metalearning.reply_episodes import make_episodes, write_episodes
-    from rasa_onramp.runtime.embedding import CachedEmbed
-    from rasa_onramp.tracker.encoder import SentenceEncoder
     from rasa_onramp.weights import resolve_language_model
 
     if not episodes + rephrasings:
@@ -75,18 +72,12 @@ def command(
     if threads:
         torch.set_num_threads(threads)
     tokens = ReplyTokens.from_folder(resolve_language_model(language_model))
-    encoder = SentenceEncoder.load("all-MiniLM-L6-v2")
+    embed = corpus_embed()
     tasks = tasks_in(folders, paraphrases)
-
-    def embed(texts: Sequence[str]) -> torch.Tensor:
-        with learning_precision(torch.device("cpu")):
-            return encoder.embed(texts).float()
-
     made = []
-    cached = CachedEmbed(embed, limit=2**31)
     drawn = chain(
-        make_episodes(tokens, tasks, episodes, seed, cached),
-        make_rephrasings(tokens, tasks, rephrasings, seed, cached),
+        make_episodes(tokens, tasks, episodes, seed, embed),
+        make_rephrasings(tokens, tasks, rephrasings, seed, embed),
     )
     with progress_bar(progress, total=episodes + rephrasings, desc="pack", unit="episode") as bar:
         for episode in drawn:

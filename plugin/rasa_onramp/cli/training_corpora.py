@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List, Sequence
+from typing import TYPE_CHECKING, List, Sequence
 
 from rasa_onramp.cli.corpora import yaml_files
 from rasa_onramp.dialogue import Corpus
@@ -12,7 +12,29 @@ from rasa_onramp.formats import read
 from rasa_onramp.formats.sgd_schema import read_sgd_schemas
 from rasa_onramp.metalearning.corpus import Task, tasks_of
 
-__all__ = ["tasks_in", "training_tasks"]
+if TYPE_CHECKING:  # torch is imported by what computes, not by every command
+    from rasa_onramp.generator.pool import Embed
+
+__all__ = ["corpus_embed", "tasks_in", "training_tasks"]
+
+
+def corpus_embed() -> Embed:
+    """What finds similar turns of a corpus, as a bot finds them; a text is embedded once. Raises
+    CheckpointError.
+    """
+    import torch
+
+    from rasa_onramp.metalearning.precision import learning_precision
+    from rasa_onramp.runtime.embedding import CachedEmbed
+    from rasa_onramp.tracker.encoder import SentenceEncoder
+
+    encoder = SentenceEncoder.load("all-MiniLM-L6-v2")
+
+    def embed(texts: Sequence[str]) -> torch.Tensor:
+        with learning_precision(torch.device("cpu")):
+            return encoder.embed(texts).float()
+
+    return CachedEmbed(embed, limit=2**31)
 
 
 def tasks_in(folders: Sequence[str], paraphrases: Sequence[str] = ()) -> List[Task]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import click
 
+from rasa_onramp.metalearning.algorithms import ALGORITHMS
+
 __all__ = [
     "data_option",
     "episodes_option",
+    "lora_algorithm_option",
     "meta_minutes_option",
     "minutes_option",
     "paraphrases_option",
@@ -58,7 +61,15 @@ episodes_option = click.option(
     type=click.IntRange(1),
     default=None,
     help="Episodes of an outer step; under torchrun a multiple of the processes, which share them "
-    "out.  [default: 2 for the tracker, 1 for replies, at least one a process]",
+    "out.  [default: 2, for replies alone 1; at least one a process]",
+)
+lora_algorithm_option = click.option(
+    "--algorithm",
+    "name",
+    type=click.Choice([n for n, a in ALGORITHMS.items() if a.adapts(".lora_")]),
+    default="meta-sgd",
+    show_default=True,
+    help="How to meta-train.",
 )
 seed_option = click.option(
     "--seed", default=0, show_default=True, type=int, help="Seed of everything random."

@@ -84,8 +84,8 @@ def exchanges(
     for reply in replies:
         asked = exchange(schema, reply.situation, pool, leave_out=leave_out)
         text = reply.template.text
-        told = all(p.origin != "own" for p in reply.template.placeholders)
-        found.append(Exchange(asked.before, one_line(text), told and len(text) <= _LONGEST_TEXT))
+        whole = len(text) <= _LONGEST_TEXT
+        found.append(Exchange(asked.before, one_line(text), reply.known and whole))
     return found
 
 

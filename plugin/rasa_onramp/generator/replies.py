@@ -19,8 +19,9 @@ class SupportReply:
     """A system turn of a support dialogue: its template, what it answered and what it asks for.
 
     `wording` are the slots that it may speak of in words rather than by a value: those that are
-    true, false or "any will do" where it was said. `ends`: it is the last of its dialogue, asks
-    for nothing and answers a turn that wanted nothing, as a goodbye does.
+    true, false or "any will do" where it was said. `known` says whether state and results held all
+    that it states. `ends`: it is the last of its dialogue, asks for nothing and answers a turn that
+    wanted nothing, as a goodbye does.
     """
 
     source: str  # "dialogue id#turn", turns counted from 0
@@ -29,6 +30,7 @@ class SupportReply:
     asks: FrozenSet[str]
     wording: FrozenSet[str]
     first_row: int  # the first result row that it states, 0 if none
+    known: bool
     ends: bool = False
 
     @property
@@ -77,6 +79,7 @@ def support_replies(schema: Schema, dialogues: Sequence[Dialogue]) -> Tuple[Supp
                     asks=asks,
                     wording=worded_slots(template, situation.state),
                     first_row=min(rows, default=0),
+                    known=all(each.origin != "own" for each in template.placeholders),
                     ends=number == last and not asks and situation.wants_nothing,
                 )
             )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from typing import Any, Callable, Dict, Mapping, Optional, Protocol, Sequence
+from typing import Any, Callable, Dict, Iterable, Mapping, Optional, Protocol, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -42,13 +42,13 @@ class EpisodicConfig(Protocol):
 
 def episodic_steps(
     groups: Sequence[Sequence[Mapping[str, Any]]],
-    loss_of: Callable[[random.Random, float], Optional[Tensor]],
+    losses_of: Callable[[random.Random, float], Iterable[Tuple[str, Tensor]]],
     config: EpisodicConfig,
     settings: Mapping[str, Any],
     run: Run,
     *,
     title: str,
-    told: str = "query loss",
+    told: Sequence[str] = ("query loss",),
     progress: bool = True,
     workers: Workers = ALONE,
 ) -> None:
@@ -60,11 +60,13 @@ def episodic_steps(
     Args:
         groups: of Adam, those whose gradients are clipped together in one sequence: "parameters"
             (tensors by name) and their peak "rate".
-        loss_of: draws an episode and gives its loss, told the share of training that is over; None
-            if there is nothing to learn from.
+        losses_of: draws an episode and gives its losses, each with its name, told the share of
+            training that is over; none if there is nothing to learn from. Their gradients add up;
+            each is taken before the next loss is asked for.
         config: how long.
         settings: what is written down beside the run's state.
-        told: what the loss is called in the progress bar and the log.
+        told: the losses' names, for the progress bar and the log, where a loss that none of a
+            step's episodes has is 0.
     """
     if config.episodes_a_step % workers.count:
         raise ConfigError(
@@ -93,25 +95,27 @@ def episodic_steps(
         for group, peak in zip(optimiser.param_groups, peaks):
             group["lr"] = peak * cosine(done, 0.1)
         optimiser.zero_grad(set_to_none=True)
-        total, learned_from = 0.0, 0
+        totals, counts = dict.fromkeys(told, 0.0), dict.fromkeys(told, 0)
         for number in range(workers.rank, config.episodes_a_step, workers.count):
-            loss = loss_of(random.Random(f"{config.seed} {step} {number}"), done)
-            if loss is not None:
+            rng = random.Random(f"{config.seed} {step} {number}")
+            for name, loss in losses_of(rng, done):
                 # the mean over workers makes it the mean over all of the step's episodes
                 (loss * workers.count / config.episodes_a_step).backward()
-                total, learned_from = total + loss.item(), learned_from + 1
+                totals[name] += loss.item()
+                counts[name] += 1
         workers.average_gradients(everything.values())
         step += 1
         stepper.take(step)
         elapsed = time.monotonic() - began
         done = workers.same(share_done(step, config.steps, elapsed, config.minutes))
-        total, count = workers.totals([total, learned_from])
-        mean = total / max(1, count)
+        sums = workers.totals([*totals.values(), *counts.values()])
+        met = zip(told, sums, sums[len(told) :])
+        means = {name: total / max(1, count) for name, total, count in met}
         bar.update()
         if not workers.first:
             continue
-        bar.set_postfix({told: f"{mean:.3f}"})
-        run.log(step, {told: mean, "minutes": elapsed / 60})
+        bar.set_postfix({name: f"{mean:.3f}" for name, mean in means.items()})
+        run.log(step, {**means, "minutes": elapsed / 60})
         if step % config.save_every == 0 or done >= 1:
             ended = (config.steps, config.minutes) if done >= 1 else None
             run.save(step, everything, optimiser, settings, ended=ended)

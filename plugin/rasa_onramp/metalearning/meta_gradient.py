@@ -54,10 +54,12 @@ def meta_loss(
     rates: Mapping[str, Tensor],
     how: InnerLoop,
     done: float,
+    *,
+    adapted: Optional[Callable[[Dict[str, Tensor]], None]] = None,
 ) -> Tensor:
     """A loss whose gradient is the meta-gradient; its value is the query loss.
 
-    Reptile's value is the mean loss that the inner steps met.
+    Reptile's value is the mean loss that the inner steps met. `adapted` is told θ_K, detached.
 
     Args:
         method: the algorithm.
@@ -69,13 +71,20 @@ def meta_loss(
         done: the share of training that is over.
     """
     if method.pooled:
-        return _towards_adapted(practice, adapter, rates, how)
-    if practice.support is None:
-        return _query_loss(practice, adapter(), body)
-    path = differentiable_steps(adapter, practice.support, rates, how)
-    importance = method.importance(done, how.steps)
-    judged = [v * _query_loss(practice, theta, body) for v, theta in zip(importance, path) if v]
-    return torch.stack(judged).sum()
+        loss, theta = _towards_adapted(practice, adapter, rates, how)
+    elif practice.support is None:
+        theta = adapter()
+        loss = _query_loss(practice, theta, body)
+    else:
+        judged: List[Tensor] = []
+        path = differentiable_steps(adapter, practice.support, rates, how)
+        for v, theta in zip(method.importance(done, how.steps), path):
+            if v:
+                judged.append(v * _query_loss(practice, theta, body))
+        loss = torch.stack(judged).sum()
+    if adapted is not None:
+        adapted({name: value.detach() for name, value in theta.items()})
+    return loss
 
 
 def _query_loss(
@@ -102,8 +111,8 @@ def _query_loss(
 
 def _towards_adapted(
     practice: Practice, adapter: Adapter, rates: Mapping[str, Tensor], how: InnerLoop
-) -> Tensor:
-    """Reptile's."""
+) -> Tuple[Tensor, Dict[str, Tensor]]:
+    """Reptile's, and θ_K."""
     assert practice.support is not None
     met: List[float] = []
     theta = adapter()
@@ -111,7 +120,7 @@ def _towards_adapted(
         theta, practice.support, rates, how, after_step=lambda step, loss: met.append(loss)
     )
     slopes = ((theta[name], theta[name].detach() - value) for name, value in adapted.items())
-    return _with_slopes(sum(met) / len(met), slopes)
+    return _with_slopes(sum(met) / len(met), slopes), adapted
 
 
 def _with_slopes(value: float, slopes: Iterable[Tuple[Tensor, Tensor]]) -> Tensor:

@@ -7,13 +7,25 @@
                 algorithm has it                                                (meta_gradient.py)
         step θ and α by Adam                                               (episodic.py)
 
-What an episode is and how its losses are taken is the caller's.
+What an episode is and how its losses are taken is the caller's. A `MetaLearner` is one model's part
+in it: training.py has the tracker's, reply_training.py the replies', joint.py both in one loop.
 """
 
 from __future__ import annotations
 
 import random
-from typing import Any, Callable, Dict, Mapping, Optional, Protocol, Sequence
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Protocol,
+    Sequence,
+    Tuple,
+)
 
 import torch
 from torch import Tensor
@@ -26,7 +38,7 @@ from rasa_onramp.metalearning.meta_gradient import Practice, meta_loss
 from rasa_onramp.metalearning.parallel import ALONE, Workers
 from rasa_onramp.metalearning.runs import Run
 
-__all__ = ["OuterConfig", "learned_rates", "outer_loop"]
+__all__ = ["MetaLearner", "OuterConfig", "learned_rates", "outer_loop"]
 
 
 class OuterConfig(EpisodicConfig, Protocol):
@@ -51,6 +63,73 @@ def learned_rates(
     if learn:
         rates.update({k: v for k, v in known.items() if k in start and v.shape == start[k].shape})
     return {k: v.log().to(device).requires_grad_(learn) for k, v in rates.items()}
+
+
+class MetaLearner:
+    """One model as the outer loop sees it.
+
+    `method` is the algorithm, `adapter` what takes the inner steps. `groups` are Adam's:
+    "parameters" (tensors by name, the adapter's among them) and their peak "rate". `log_rates` are
+    the inner rates; learned where they require gradients.
+    """
+
+    def __init__(
+        self,
+        method: Algorithm,
+        adapter: Adapter,
+        groups: Sequence[Dict[str, Any]],
+        log_rates: Mapping[str, Tensor],
+        config: OuterConfig,
+    ):
+        self.method = method
+        self.adapter = adapter
+        self.groups = groups
+        self.log_rates = log_rates
+        self._config = config
+        parameters = [p for group in groups for p in group["parameters"].values()]
+        adapting = {id(parameter) for parameter in adapter.parameters()}
+        self._body = [parameter for parameter in parameters if id(parameter) not in adapting]
+
+    @property
+    def told(self) -> str:
+        """What its loss is called."""
+        return "inner loss" if self.method.pooled else "query loss"
+
+    def inner_loop(self, done: float) -> InnerLoop:
+        """How it adapts when the share `done` of training is over."""
+        config = self._config
+        return InnerLoop(config.inner_steps, self.method.order_at(done), config.inner_optimiser)
+
+    def rates(self) -> Dict[str, Tensor]:
+        """The inner rates, connected to their logarithms."""
+        return {name: rate.exp() for name, rate in self.log_rates.items()}
+
+    def loss(
+        self,
+        practice: Practice,
+        done: float,
+        *,
+        adapted: Optional[Callable[[Dict[str, Tensor]], None]] = None,
+    ) -> Tensor:
+        """A loss whose gradient is the meta-gradient; see `meta_loss`."""
+        how, rates = self.inner_loop(done), self.rates()
+        return meta_loss(
+            self.method, practice, self.adapter, self._body, rates, how, done, adapted=adapted
+        )
+
+    def clipped(self, prefix: str = "") -> List[List[Dict[str, Any]]]:
+        """The groups of Adam, those of rates too, as they are clipped together; `prefix` stands
+        before the tensors' names.
+        """
+        learned = {f"rates/{n}": p for n, p in self.log_rates.items() if p.requires_grad}
+        rates: Dict[str, Any] = {"parameters": learned, "rate": self._config.rates_outer_rate}
+        return [
+            [
+                {**group, "parameters": {prefix + n: p for n, p in group["parameters"].items()}}
+                for group in together
+            ]
+            for together in (self.groups, [rates] if learned else [])
+        ]
 
 
 def outer_loop(
@@ -80,28 +159,21 @@ def outer_loop(
         config: how long, how to adapt, and the rates' own outer rate.
         settings: what is written down beside the run's state.
     """
-    parameters = [p for group in groups for p in group["parameters"].values()]
-    adapting = {id(parameter) for parameter in adapter.parameters()}
-    body = [parameter for parameter in parameters if id(parameter) not in adapting]
-    learned = {f"rates/{n}": p for n, p in log_rates.items() if p.requires_grad}
-    rates_group = [{"parameters": learned, "rate": config.rates_outer_rate}] if learned else []
+    learner = MetaLearner(method, adapter, groups, log_rates, config)
 
-    def loss_of(rng: random.Random, done: float) -> Optional[Tensor]:
-        how = InnerLoop(config.inner_steps, method.order_at(done), config.inner_optimiser)
-        practice = draw(rng, how.order)
-        if practice is None:
-            return None
-        rates = {name: rate.exp() for name, rate in log_rates.items()}
-        return meta_loss(method, practice, adapter, body, rates, how, done)
+    def losses_of(rng: random.Random, done: float) -> Iterator[Tuple[str, Tensor]]:
+        practice = draw(rng, learner.inner_loop(done).order)
+        if practice is not None:
+            yield learner.told, learner.loss(practice, done)
 
     episodic_steps(
-        [groups, rates_group],
-        loss_of,
+        learner.clipped(),
+        losses_of,
         config,
         settings,
         run,
         title=title,
-        told="inner loss" if method.pooled else "query loss",
+        told=[learner.told],
         progress=progress,
         workers=workers,
     )

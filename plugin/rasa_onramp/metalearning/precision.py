@@ -1,4 +1,4 @@
-"""The precision that learning computes in."""
+"""How learning computes: in which precision, and how a language model attends meanwhile."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ from typing import Any
 
 import torch
 
-__all__ = ["learning_precision"]
+__all__ = ["learning_attention", "learning_precision"]
+
+
+def learning_attention(device: torch.device, order: int = 1) -> str:
+    """How a language model attends that learns there, by meta-gradients of this order.
+
+    A CPU's fused attention has a slow backward pass, and none has a second one.
+    """
+    return "eager" if device.type == "cpu" or order == 2 else "sdpa"
 
 
 def learning_precision(device: torch.device) -> Any:

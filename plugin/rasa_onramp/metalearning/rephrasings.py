@@ -65,7 +65,7 @@ def wordings(replies: Sequence[SupportReply], embed: Embed) -> Dict[str, List[st
     """The other wordings of each reply among `replies`, by its source; none, and it is left out."""
     groups: Dict[Tuple[Any, ...], List[SupportReply]] = {}
     for reply in replies:
-        if all(each.origin != "own" for each in reply.template.placeholders):
+        if reply.known:
             called = reply.situation.action
             key = (*placeholder_names(reply.template.text), reply.asks, called)
             groups.setdefault(key, []).append(reply)

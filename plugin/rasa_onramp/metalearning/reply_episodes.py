@@ -11,7 +11,7 @@ import random
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Dict, Iterator, List, Mapping, Sequence, Tuple, Union
+from typing import Iterator, List, Mapping, Sequence, Tuple, Union
 
 import numpy
 
@@ -21,9 +21,11 @@ from rasa_onramp.generator.packing import Packed, ReplyTokens, pack
 from rasa_onramp.generator.pool import Embed, ReplyPool
 from rasa_onramp.generator.prompt import exchanges
 from rasa_onramp.generator.replies import SupportReply, support_replies
+from rasa_onramp.memory import MEGABYTE, LastUsed, bytes_of
 from rasa_onramp.metalearning.corpus import Task, draw, stream
 
 __all__ = [
+    "KnownReplies",
     "ReplyEpisode",
     "ReplyEpisodes",
     "make_episodes",
@@ -52,6 +54,23 @@ class ReplyEpisode:
 
 
 ReplyEpisodes = List[ReplyEpisode]
+
+
+class KnownReplies:
+    """The replies of dialogues, kept for when a dialogue is drawn again: delexicalising is slow."""
+
+    def __init__(self, limit: int = 256 * MEGABYTE):
+        self._kept: LastUsed[Tuple[str, ...], Tuple[SupportReply, ...]] = LastUsed(limit)
+
+    def of(self, schema: Schema, dialogue: Dialogue) -> Tuple[SupportReply, ...]:
+        """Those of one dialogue in this wording of its domain."""
+        # another wording may have the domain's own name
+        key = (dialogue.id, schema.name, *(slot.name for slot in schema.slots))
+        found = self._kept.get(key)
+        if found is None:
+            found = support_replies(schema, [dialogue])
+            self._kept.put(key, found, bytes_of(found))
+        return found
 
 
 def support_and_queries(
@@ -100,22 +119,13 @@ def make_episodes(
     Raises ConfigError if hardly a dialogue of the tasks has a reply.
     """
     rng = random.Random(seed)
-    known: Dict[Tuple[str, ...], Sequence[SupportReply]] = {}
-
-    def replies_of(schema: Schema, dialogue: Dialogue) -> Sequence[SupportReply]:
-        # another wording may have the domain's own name
-        key = (dialogue.id, schema.name, *(slot.name for slot in schema.slots))
-        if key not in known:
-            known[key] = support_replies(schema, [dialogue])
-        return known[key]
-
-    made = 0
+    known, made = KnownReplies(), 0
     for task in islice(stream(tasks, rng), 100 * count):
         if made == count:
             return
         shots = rng.choices(list(SHOTS), list(SHOTS.values()))[0]
         schema, dialogues = draw(task, rng, shots + QUERIES, paraphrase=0.5)
-        found = [replies_of(schema, dialogue) for dialogue in dialogues]
+        found = [known.of(schema, dialogue) for dialogue in dialogues]
         episode = support_and_queries(tokens, schema, found[QUERIES:], found[:QUERIES], embed)
         if episode.query:
             made += 1

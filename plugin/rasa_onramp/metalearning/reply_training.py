@@ -20,13 +20,14 @@ from rasa_onramp.metalearning.algorithms import algorithm
 from rasa_onramp.metalearning.inner_loop import InnerLoop, adapt, initial_rates, stretched
 from rasa_onramp.metalearning.lora import Adapter
 from rasa_onramp.metalearning.meta_gradient import Practice, QueryLoss
-from rasa_onramp.metalearning.outer_loop import learned_rates, outer_loop
+from rasa_onramp.metalearning.outer_loop import MetaLearner, learned_rates, outer_loop
 from rasa_onramp.metalearning.parallel import ALONE, Workers
 from rasa_onramp.metalearning.reply_episodes import ReplyEpisode
 from rasa_onramp.metalearning.runs import Run
 
 __all__ = [
     "ReplyMetaConfig",
+    "ReplyMetaLearner",
     "adapt_replies",
     "inner_batches",
     "meta_train_replies",
@@ -56,6 +57,57 @@ class ReplyMetaConfig:
     save_every: int = 10
 
 
+class ReplyMetaLearner(MetaLearner):
+    """Replies that are meta-trained: their adapter and their losses.
+
+    Raises CheckpointError if the model has no weights to start from, ConfigError for an algorithm
+    that leaves low-rank updates alone (ANIL), because nothing else could adapt here.
+    """
+
+    def __init__(self, model: ReplyModel, config: ReplyMetaConfig):
+        self.model = model
+        self.settings = config
+        if not model.weights:
+            raise CheckpointError("nothing to meta-train; take the multi-task stage first")
+        method = algorithm(config.algorithm)
+        if not all(method.adapts(name) for name in model.weights):
+            raise ConfigError(
+                f"{config.algorithm} adapts no low-rank updates; choose another algorithm"
+            )
+        adapter = Adapter(model.weights).to(model.device)
+        rate = config.inner_rate
+        start = initial_rates(model.weights, config.inner_steps, lora=rate, heads=rate)
+        log_rates = learned_rates(start, model.rates, model.device, method.learn_rates)
+        theta = {f"weights/{n}": p for n, p in zip(adapter.names, adapter.parameters())}
+        groups = [{"parameters": theta, "rate": config.weights_outer_rate}]
+        super().__init__(method, adapter, groups, log_rates, config)
+
+    def practice(self, episode: ReplyEpisode, rng: random.Random) -> Optional[Practice]:
+        """The losses of an episode; None if its query has no reply to learn from."""
+        query = query_losses(self.model, episode.query)
+        if not query:
+            return None
+        pooled = (*episode.support, *episode.query) if self.method.pooled else episode.support
+        how = self.settings
+        steps = inner_batches(pooled, how.inner_steps, how.dialogues_a_step, rng)
+
+        def support_loss(weights: Mapping[str, Tensor], step: int) -> Tensor:
+            return self.model.loss(steps[step], weights)
+
+        return Practice(support_loss if steps else None, query)
+
+    def finish(self) -> None:
+        """Write what was learned back to the model."""
+        model, how = self.model, self.settings
+        model.weights = {name: value.detach() for name, value in self.adapter().items()}
+        model.rates = {name: value.detach() for name, value in self.rates().items()}
+        model.card["adaptation"] = {
+            "steps": how.inner_steps,
+            "dialogues_a_step": how.dialogues_a_step,
+            "optimiser": how.inner_optimiser,
+        }
+
+
 def meta_train_replies(
     model: ReplyModel,
     episodes: Sequence[ReplyEpisode],
@@ -68,47 +120,16 @@ def meta_train_replies(
     """Meta-train `model.weights` and `model.rates` in place, resuming from `run`. Several `workers`
     share out the episodes of a step.
 
-    Raises CheckpointError if the model has no weights to start from, ConfigError for an algorithm
-    that leaves low-rank updates alone (ANIL), because nothing else could adapt here, and for
-    episodes that can't be shared out in equal parts.
+    Raises CheckpointError and ConfigError as `ReplyMetaLearner` does, ConfigError also for episodes
+    that can't be shared out in equal parts.
     """
-    if not model.weights:
-        raise CheckpointError("nothing to meta-train; take the multi-task stage first")
-    method = algorithm(config.algorithm)
-    if not all(method.adapts(name) for name in model.weights):
-        raise ConfigError(
-            f"{config.algorithm} adapts no low-rank updates; choose another algorithm"
-        )
-    adapter = Adapter(model.weights).to(model.device)
-    rate = config.inner_rate
-    start = initial_rates(model.weights, config.inner_steps, lora=rate, heads=rate)
-    log_rates = learned_rates(start, model.rates, model.device, method.learn_rates)
-
-    def draw(rng: random.Random, order: int) -> Optional[Practice]:
-        episode = rng.choice(episodes)
-        query = query_losses(model, episode.query)
-        if not query:
-            return None
-        learned_from = (*episode.support, *episode.query) if method.pooled else episode.support
-        steps = inner_batches(learned_from, config.inner_steps, config.dialogues_a_step, rng)
-
-        def support_loss(weights: Mapping[str, Tensor], step: int) -> Tensor:
-            return model.loss(steps[step], weights)
-
-        return Practice(support_loss if steps else None, query)
-
-    theta = dict(zip(adapter.names, adapter.parameters()))
+    learner = ReplyMetaLearner(model, config)
     outer_loop(
-        method,
-        adapter,
-        [
-            {
-                "parameters": {f"weights/{n}": p for n, p in theta.items()},
-                "rate": config.weights_outer_rate,
-            }
-        ],
-        log_rates,
-        draw,
+        learner.method,
+        learner.adapter,
+        learner.groups,
+        learner.log_rates,
+        lambda rng, order: learner.practice(rng.choice(episodes), rng),
         config,
         asdict(config),
         run,
@@ -116,13 +137,7 @@ def meta_train_replies(
         progress=progress,
         workers=workers,
     )
-    model.weights = {name: value.detach() for name, value in adapter().items()}
-    model.rates = {name: value.detach().exp() for name, value in log_rates.items()}
-    model.card["adaptation"] = {
-        "steps": config.inner_steps,
-        "dialogues_a_step": config.dialogues_a_step,
-        "optimiser": config.inner_optimiser,
-    }
+    learner.finish()
 
 
 def query_losses(model: ReplyModel, sequences: Sequence[Packed]) -> List[QueryLoss]:

@@ -10,25 +10,26 @@ from __future__ import annotations
 
 import random
 from dataclasses import asdict, dataclass, field, replace
-from typing import Dict, Mapping, Optional, Sequence
+from typing import Callable, Dict, Mapping, Optional, Sequence
 
 import torch
 from torch import Tensor
 
-from rasa_onramp.metalearning.algorithms import Algorithm, algorithm
+from rasa_onramp.dialogue import Dialogue
+from rasa_onramp.metalearning.algorithms import algorithm
 from rasa_onramp.metalearning.corpus import Task
 from rasa_onramp.metalearning.episodes import Episode, EpisodeConfig, draw_episode, inner_groups
 from rasa_onramp.metalearning.examples import Augmentation
-from rasa_onramp.metalearning.inner_loop import initial_rates
+from rasa_onramp.metalearning.inner_loop import SupportLoss, adapt, initial_rates
 from rasa_onramp.metalearning.lora import Adapter, initial_lora
 from rasa_onramp.metalearning.meta_gradient import Practice
 from rasa_onramp.metalearning.objective import group_loss
-from rasa_onramp.metalearning.outer_loop import learned_rates, outer_loop
+from rasa_onramp.metalearning.outer_loop import MetaLearner, learned_rates, outer_loop
 from rasa_onramp.metalearning.parallel import ALONE, Workers
 from rasa_onramp.metalearning.runs import Run
-from rasa_onramp.tracker.model import StateTracker, Weights
+from rasa_onramp.tracker.model import StateTracker
 
-__all__ = ["MetaConfig", "meta_train"]
+__all__ = ["MetaConfig", "TrackerMetaLearner", "draws_of", "meta_train"]
 
 SUPPORT = Augmentation(shuffle=True, forget=0.2, noise=0.2, new_values=0.15)
 QUERY = Augmentation(
@@ -74,6 +75,115 @@ class MetaConfig:
     save_every: int = 25
     emphasis: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def adaptation(self) -> Dict[str, object]:
+        """How a tracker that was trained so is to be adapted, for its card."""
+        return {
+            "steps": self.inner_steps,
+            "dialogues_a_step": self.dialogues_a_step,
+            "optimiser": self.inner_optimiser,
+        }
+
+
+class TrackerMetaLearner(MetaLearner):
+    """A tracker that is meta-trained: its adapter, what is stepped beside it, and its losses.
+
+    The tracker gets low-rank updates if it has none. Its encoder requires gradients until `finish`
+    has written the result back.
+    """
+
+    def __init__(self, tracker: StateTracker, config: MetaConfig):
+        self.tracker = tracker
+        self.settings = config
+        method = algorithm(config.algorithm)
+        device = tracker.device
+        if not any(".lora_" in name for name in tracker.weights):
+            seeded = torch.Generator().manual_seed(config.seed)
+            lora = initial_lora(tracker.encoder.config, config.rank, generator=seeded)
+            tracker.weights.update({k: v.to(device) for k, v in lora.items()})
+        inner = {k: v for k, v in tracker.weights.items() if method.adapts(k)}
+        outer = {k: v.requires_grad_(True) for k, v in tracker.weights.items() if k not in inner}
+        adapter = Adapter(inner).to(device)
+        start = initial_rates(
+            inner, config.inner_steps, lora=config.lora_rate, heads=config.heads_rate
+        )
+        log_rates = learned_rates(start, tracker.rates, device, method.learn_rates)
+        tracker.encoder.requires_grad_(True)
+        tracker.encoder.embeddings["word_embeddings"].requires_grad_(False)
+        encoder = tracker.encoder.named_parameters()
+        body = {f"encoder/{n}": p for n, p in encoder if p.requires_grad}
+        theta: Dict[str, Tensor] = {}
+        theta.update({f"weights/{n}": p for n, p in zip(adapter.names, adapter.parameters())})
+        theta.update({f"weights/{n}": p for n, p in outer.items()})
+        self._outer = outer
+        groups = [
+            {"parameters": body, "rate": config.encoder_outer_rate},
+            {"parameters": theta, "rate": config.weights_outer_rate},
+        ]
+        super().__init__(method, adapter, groups, log_rates, config)
+
+    def practice(self, episode: Episode, order: int, rng: random.Random) -> Optional[Practice]:
+        """The losses of an episode; None if it has no query to be judged by."""
+        asked = episode.query
+        if asked is None:
+            return None
+        pooled = (*episode.support, *episode.judged) if self.method.pooled else episode.support
+        support = self._support_loss(episode, pooled, order, rng)
+
+        def query_loss(weights: Mapping[str, Tensor]) -> Tensor:
+            return group_loss(self.tracker, asked, self.whole(weights))
+
+        return Practice(support, [query_loss])
+
+    def adapted(self, episode: Episode, done: float, rng: random.Random) -> Dict[str, Tensor]:
+        """What takes inner steps after those on the episode's support alone, detached."""
+        theta = {name: value.detach() for name, value in self.adapter().items()}
+        support = self._support_loss(episode, episode.support, 1, rng)
+        if support is None:
+            return theta
+        return adapt(theta, support, self.rates(), replace(self.inner_loop(done), order=1))
+
+    def whole(self, weights: Mapping[str, Tensor]) -> Dict[str, Tensor]:
+        """All of the tracker's weights, with these for what takes inner steps."""
+        return {**self._outer, **weights}
+
+    def finish(self) -> None:
+        """Write what was learned back to the tracker."""
+        tracker = self.tracker
+        tracker.weights.update({k: v.detach() for k, v in self.adapter().items()})
+        tracker.weights.update({k: v.detach() for k, v in self._outer.items()})
+        tracker.rates = {name: rate.detach() for name, rate in self.rates().items()}
+        tracker.encoder.requires_grad_(False)
+
+    def _support_loss(
+        self, episode: Episode, support: Sequence[Dialogue], order: int, rng: random.Random
+    ) -> Optional[SupportLoss]:
+        steps = inner_groups(
+            self.tracker.tokens,
+            episode.schema,
+            support,
+            rng,
+            replace(SUPPORT, offers=float(episode.offers)),
+            steps=self.settings.inner_steps,
+            size=self.settings.dialogues_a_step,
+        )
+
+        def loss(weights: Mapping[str, Tensor], step: int) -> Tensor:
+            # of order 2 its gradient is differentiated once more, the query's never
+            plain = order == 2
+            return group_loss(self.tracker, steps[step], self.whole(weights), math_attention=plain)
+
+        return loss if steps else None
+
+
+def draws_of(
+    tracker: StateTracker, tasks: Sequence[Task], config: MetaConfig
+) -> Callable[[random.Random], Episode]:
+    """How episodes are drawn."""
+    shape = EpisodeConfig(config.shots, config.queries, config.opaque)
+    chances = [t.weight * config.emphasis.get(t.schema.name, 1.0) for t in tasks]
+    return lambda rng: draw_episode(tracker.tokens, tasks, chances, shape, rng, query=QUERY)
+
 
 def meta_train(
     tracker: StateTracker,
@@ -89,39 +199,14 @@ def meta_train(
     Several `workers` share out the episodes of a step. Raises ConfigError if they can't be in equal
     parts.
     """
-    method = algorithm(config.algorithm)
-    device = tracker.device
-    if not any(".lora_" in name for name in tracker.weights):
-        seeded = torch.Generator().manual_seed(config.seed)
-        lora = initial_lora(tracker.encoder.config, config.rank, generator=seeded)
-        tracker.weights.update({k: v.to(device) for k, v in lora.items()})
-    inner = {k: v for k, v in tracker.weights.items() if method.adapts(k)}
-    outer = {k: v.requires_grad_(True) for k, v in tracker.weights.items() if k not in inner}
-    adapter = Adapter(inner).to(device)
-    start = initial_rates(inner, config.inner_steps, lora=config.lora_rate, heads=config.heads_rate)
-    log_rates = learned_rates(start, tracker.rates, device, method.learn_rates)
-    tracker.encoder.requires_grad_(True)
-    tracker.encoder.embeddings["word_embeddings"].requires_grad_(False)
-    body = {f"encoder/{n}": p for n, p in tracker.encoder.named_parameters() if p.requires_grad}
-    theta: Dict[str, Tensor] = {}
-    theta.update({f"weights/{n}": p for n, p in zip(adapter.names, adapter.parameters())})
-    theta.update({f"weights/{n}": p for n, p in outer.items()})
-    shape = EpisodeConfig(config.shots, config.queries, config.opaque)
-    chances = [t.weight * config.emphasis.get(t.schema.name, 1.0) for t in tasks]
-
-    def draw(rng: random.Random, order: int) -> Optional[Practice]:
-        episode = draw_episode(tracker.tokens, tasks, chances, shape, rng, query=QUERY)
-        return _practice(tracker, outer, method, order, episode, config, rng)
-
+    learner = TrackerMetaLearner(tracker, config)
+    draw = draws_of(tracker, tasks, config)
     outer_loop(
-        method,
-        adapter,
-        [
-            {"parameters": body, "rate": config.encoder_outer_rate},
-            {"parameters": theta, "rate": config.weights_outer_rate},
-        ],
-        log_rates,
-        draw,
+        learner.method,
+        learner.adapter,
+        learner.groups,
+        learner.log_rates,
+        lambda rng, order: learner.practice(draw(rng), order, rng),
         config,
         asdict(config),
         run,
@@ -129,42 +214,4 @@ def meta_train(
         progress=progress,
         workers=workers,
     )
-    tracker.weights.update({k: v.detach() for k, v in adapter().items()})
-    tracker.weights.update({k: v.detach() for k, v in outer.items()})
-    tracker.rates = {name: rate.detach().exp() for name, rate in log_rates.items()}
-    tracker.encoder.requires_grad_(False)
-
-
-def _practice(
-    tracker: StateTracker,
-    outer: Weights,
-    method: Algorithm,
-    order: int,
-    episode: Episode,
-    config: MetaConfig,
-    rng: random.Random,
-) -> Optional[Practice]:
-    """The losses of an episode; None if it has no query to be judged by."""
-    asked = episode.query
-    if asked is None:
-        return None
-
-    steps = inner_groups(
-        tracker.tokens,
-        episode.schema,
-        (*episode.support, *episode.judged) if method.pooled else episode.support,
-        rng,
-        replace(SUPPORT, offers=float(episode.offers)),
-        steps=config.inner_steps,
-        size=config.dialogues_a_step,
-    )
-
-    def support_loss(weights: Weights, step: int) -> Tensor:
-        # of order 2 its gradient is differentiated once more, the query's never
-        plain = order == 2
-        return group_loss(tracker, steps[step], {**outer, **weights}, math_attention=plain)
-
-    def query_loss(weights: Weights) -> Tensor:
-        return group_loss(tracker, asked, {**outer, **weights})
-
-    return Practice(support_loss if steps else None, [query_loss])
+    learner.finish()

@@ -16,6 +16,7 @@ from rasa_onramp.generator.packing import Packed
 from rasa_onramp.generator.pool import Embed
 from rasa_onramp.generator.replies import SupportReply, support_replies
 from rasa_onramp.metalearning.lora import adapter_from_bytes, adapter_to_bytes
+from rasa_onramp.metalearning.precision import learning_attention
 from rasa_onramp.metalearning.reply_episodes import support_and_queries
 from rasa_onramp.metalearning.reply_training import adapt_replies
 from rasa_onramp.tracker.encoder import SentenceEncoder
@@ -42,10 +43,8 @@ class ReplyLearner:
 
     @staticmethod
     def attention(device: str) -> str:
-        """How a model attends that is to learn there: eager is faster on a CPU; see
-        meta-train-replies.
-        """
-        return "eager" if device == "cpu" else "sdpa"
+        """How a model attends that is to learn there."""
+        return learning_attention(torch.device(device))
 
     @property
     def steps(self) -> int:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import random
 from dataclasses import asdict, dataclass
 from types import ModuleType
-from typing import Dict, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
 from torch import Tensor
 
@@ -82,10 +82,10 @@ def train_metric(
     space = Space(mean, scale=scale, threshold=threshold)
     areas = usable(areas)
 
-    def loss_of(rng: random.Random, done: float) -> Tensor:
+    def losses_of(rng: random.Random, done: float) -> Iterator[Tuple[str, Tensor]]:
         episode = draw_metric_episode(areas, config.shape, rng)
         drift = space.delta.square().sum()
-        return episode_loss(space, config.method, episode) + config.decay * drift
+        yield "query loss", episode_loss(space, config.method, episode) + config.decay * drift
 
     episodic_steps(
         [
@@ -94,7 +94,7 @@ def train_metric(
                 {"parameters": _scalars(space), "rate": 10 * config.rate},
             ]
         ],
-        loss_of,
+        losses_of,
         config,
         asdict(config),
         run,
