@@ -68,6 +68,7 @@ ABLATIONS: Dict[str, Tuple[Setting, ...]] = {
     ),
     "rates": (_adapted(learned_rates=False),),
     "rate_scale": (_adapted(rate_scale=0.5), _adapted(rate_scale=2.0)),
+    "mixing": tuple(_adapted(mixing=share) for share in (0.25, 0.5, 1.0)),
     "reading": (
         _adapted(noise=0.0),
         _adapted(new_values=0.0),

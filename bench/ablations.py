@@ -116,7 +116,7 @@ def main(arguments: Optional[Sequence[str]] = None, tracker: Optional[StateTrack
         "data": "/".join(options.data.resolve().parts[-2:]),
         "shots": SHOTS,
         "limit": options.limit,
-        "default": asdict(Adaptation.of(tracker, SHOTS, offers=True)),
+        "default": asdict(Adaptation.of(tracker, offers=True)),
         "checkpoint": tracker.digest,
     }
     options.json.parent.mkdir(parents=True, exist_ok=True)

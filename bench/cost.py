@@ -125,7 +125,7 @@ def steps_and_supports(
     schema, dialogues = domain
 
     def figures(steps: int, support: int) -> Figures:
-        how = Adaptation.of(tracker, support, steps=steps, runs=1, offers=True)
+        how = Adaptation.of(tracker, steps=steps, runs=1, offers=True)
         taken: List[float] = []
 
         def work() -> None:
@@ -168,7 +168,7 @@ def tracker_beside_bare(
     """The tracker's adaptation, as recommended."""
     schema, dialogues = domain
     support = dialogues[:FULL]
-    how = Adaptation.of(tracker, FULL, offers=True)
+    how = Adaptation.of(tracker, offers=True)
     figures = beside_bare(
         lambda: adapt_to_support(tracker, schema, support, how),
         lambda: bare_seconds(tracker, schema, support, how),
@@ -206,7 +206,7 @@ def replies_beside_bare(
 def profiled(tracker: StateTracker, domain: Domain) -> str:
     """Where four inner steps spend their time."""
     schema, dialogues = domain
-    how = Adaptation.of(tracker, FULL, steps=4, runs=1, offers=True)
+    how = Adaptation.of(tracker, steps=4, runs=1, offers=True)
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
         adapt_to_support(tracker, schema, dialogues[:FULL], how)
     return profile.key_averages().table(sort_by="self_cpu_time_total", row_limit=20)

@@ -66,7 +66,7 @@ def onboarded(job: Job, *, adapt: bool, written: bool) -> Outcome:
         tracker = engine.tracker
         weights = None
         if adapt:
-            how = Adaptation.of(tracker, len(job.support), offers=job.offers, seed=job.seed)
+            how = Adaptation.of(tracker, offers=job.offers, seed=job.seed)
             weights = adapt_to_support(tracker, job.schema, job.support, how)
         outcome.seconds["learn"] = time.perf_counter() - before
         outcome.gives = ["intents", "states", "spans", "actions"]

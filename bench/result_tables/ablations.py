@@ -33,6 +33,10 @@ _TOLD: Dict[str, Tuple[str, str]] = {
         "each the mean of the learned ones over tensors and steps.",
     ),
     "rate_scale": ("The rates' scale", "What the learned rates are multiplied by."),
+    "mixing": (
+        "Mixing",
+        "How far from the initialisation, 0, to where the steps lead, 1.",
+    ),
     "reading": (
         "How the support is read",
         "Chances that a support dialogue is read carelessly typed, or with other values, at a "

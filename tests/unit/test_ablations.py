@@ -74,9 +74,9 @@ def test_every_setting_differs_from_the_shipped_default(settings: ModuleType) ->
     everything = settings.named(None)
     assert len({setting.name for setting in everything}) == len(everything)
     shipped = load_tracker()
-    default = Adaptation.of(shipped, 5, offers=True)
+    default = Adaptation.of(shipped, offers=True)
     for setting in everything:
-        changed = Adaptation.of(shipped, 5, offers=setting.offers, **setting.changes)
+        changed = Adaptation.of(shipped, offers=setting.offers, **setting.changes)
         plain = setting.described and setting.history is None
         assert setting == setting.base or not plain or changed != default, setting.name
         assert all(getattr(changed, name) == value for name, value in setting.changes.items())

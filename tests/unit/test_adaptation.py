@@ -59,8 +59,8 @@ def test_only_what_is_named_takes_steps(tracker: StateTracker, part: str) -> Non
 def test_a_recommended_setting_that_there_is_none_of_is_told(tracker: StateTracker) -> None:
     card = {"adaptation": {"steps": 5, "warp": 9}}
     with pytest.raises(CheckpointError, match=r"^tracker\.json: card\.adaptation .* 'warp'; tak"):
-        Adaptation.of(replace(tracker, card=card), 5)
-    assert Adaptation.of(replace(tracker, card={"adaptation": {"steps": 5}}), 5).steps == 5
+        Adaptation.of(replace(tracker, card=card))
+    assert Adaptation.of(replace(tracker, card={"adaptation": {"steps": 5}})).steps == 5
 
 
 def test_an_unknown_part_or_one_that_is_not_there_is_told(tracker: StateTracker) -> None:

@@ -105,7 +105,7 @@ def test_adapted_is_what_adapting_gives(tracker: StateTracker, results: List[Res
     schema = data.schemas["TableBooking_2"]
     own = [d for d in data.dialogues if d.domain == schema.name]
     pool, held_out = split(own, PROTOCOL.shots, 1, PROTOCOL.limit)
-    how = Adaptation.of(tracker, 2, seed=1, steps=2)
+    how = Adaptation.of(tracker, seed=1, steps=2)
     weights = adapt_to_support(tracker, schema, pool[:2], how)
     for dialogue, found in zip(held_out, track_dialogues(tracker, schema, held_out, weights)):
         assert result.predictions[dialogue.id] == tuple(p and p.state for p in found)
@@ -195,7 +195,7 @@ def test_changes_of_the_adaptation_and_the_history_are_made(tracker: StateTracke
     more = {**changes, "adaptation": {"steps": 2, "runs": 2, "adapts": "heads"}, "history": 2}
     (plain,), (changed,) = measured(tracker, data, **changes), measured(tracker, data, **more)
     pool, held_out = split(data.dialogues, (2,), 0, None)
-    how = Adaptation.of(tracker, 2, seed=0, steps=2, runs=2, adapts="heads", history=2)
+    how = Adaptation.of(tracker, seed=0, steps=2, runs=2, adapts="heads", history=2)
     weights = adapt_to_support(tracker, schema, pool, how)
     found = track_dialogues(tracker, schema, held_out, weights, history=2)
     for dialogue, predictions in zip(held_out, found):

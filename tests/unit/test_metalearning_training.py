@@ -397,6 +397,16 @@ def test_runs_on_other_readings_are_averaged(ready: StateTracker) -> None:
         torch.testing.assert_close(value, (first[name] + second[name]) / 2)
 
 
+def test_weights_are_mixed_with_the_initialisation(ready: StateTracker) -> None:
+    support, how = bookings(3), Adaptation(steps=3)
+    whole = adapt_to_support(ready, CAFE, support, how)
+    part = adapt_to_support(ready, CAFE, support, replace(how, mixing=0.75))
+    for name, start in ready.weights.items():
+        torch.testing.assert_close(part[name], start + 0.75 * (whole[name] - start))
+    none = adapt_to_support(ready, CAFE, support, replace(how, mixing=0.0))
+    assert changed(ready.weights, whole) and not changed(ready.weights, none)
+
+
 def test_an_empty_support_is_zero_shot(ready: StateTracker) -> None:
     for support in ([], [Dialogue("empty", CAFE.name, ())]):
         weights = adapt_to_support(ready, CAFE, support, Adaptation())
@@ -420,14 +430,11 @@ def test_a_tracker_without_rates_cannot_adapt() -> None:
 
 def test_the_checkpoint_recommends_how_to_adapt(ready: StateTracker) -> None:
     tracker = replace(ready, card={"adaptation": {"steps": 5, "optimiser": "sgd"}})
-    assert Adaptation.of(tracker, 5) == Adaptation(steps=5, optimiser="sgd")
-    assert Adaptation.of(tracker, 1, steps=9, seed=None, offers=True) == Adaptation(
+    assert Adaptation.of(tracker) == Adaptation(steps=5, optimiser="sgd")
+    assert Adaptation.of(tracker, steps=9, seed=None, offers=True) == Adaptation(
         steps=9, optimiser="sgd", offers=True
     )
-    assert Adaptation.of(ready, 9) == Adaptation()
-    steps = [replace(ready, card={"adaptation": {"steps": 16}}), ready]
-    taken = [[Adaptation.of(one, n).steps for n in (0, 1, 2, 4, 5, 6)] for one in steps]
-    assert taken == [[1, 4, 7, 13, 16, 16], [1, 2, 4, 7, 8, 8]]
+    assert Adaptation.of(ready) == Adaptation()
 
 
 def test_fine_tuning_takes_a_group_a_dialogue(ready: StateTracker) -> None:

@@ -51,8 +51,7 @@ class How(NamedTuple):
     "--steps",
     type=click.IntRange(1),
     default=None,
-    help="Inner steps a run. Default: what the checkpoint recommends, fewer of them below five "
-    "support dialogues.",
+    help="Inner steps a run. Default: what the checkpoint recommends.",
 )
 @replies_option
 @click.option(

@@ -72,7 +72,7 @@ def learn(
     def told(step: int, loss: float) -> None:
         losses.append(loss)
 
-    how = Adaptation.of(tracker, len(support), offers=offers, seed=seed, **changes)
+    how = Adaptation.of(tracker, offers=offers, seed=seed, **changes)
     began = time.perf_counter()
     tuned, weights = tracker, None
     if method == "adapted":

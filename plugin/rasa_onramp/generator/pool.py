@@ -17,7 +17,7 @@ __all__ = ["Embed", "ReplyPool", "rows_of"]
 Embed = Callable[[Sequence[str]], Any]
 
 
-#: A turn is taken for an end if no other turn is more alike than the likest that ended a dialogue by
+#: A turn is taken for an end if no other is more alike than the likest that ended a dialogue by
 #: this much (a sum of two cosines). Chosen by bench/farewells.py.
 _END_MARGIN = 0.15
 

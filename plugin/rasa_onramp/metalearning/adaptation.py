@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import re
 from dataclasses import dataclass, replace
@@ -21,9 +20,6 @@ from rasa_onramp.tracker.model import StateTracker
 
 __all__ = ["PARTS", "Adaptation", "adapt_to_support", "inner_batches"]
 
-
-#: Support dialogues from which on all recommended inner steps are taken.
-FULL_SUPPORT = 5
 
 _LAYER = re.compile(r"encoder\.layer\.(\d+)\..*\.lora_")
 
@@ -52,7 +48,9 @@ class Adaptation:
     `runs` of `steps` inner steps each, on different readings of the support, are averaged (Wortsman
     et al. 2022, model soups: what is fine-tuned from one start lies in one basin). `steps` may
     exceed those meta-trained: the learned rates are then stretched over them, between the learned
-    steps linearly. `rate_scale` multiplies them. `offers`: the bot marks the values that it states.
+    steps linearly. `rate_scale` multiplies them. `mixing` is how far to go from the initialisation,
+    0, to where the steps lead, 1: the weights in between forget less of what the initialisation
+    knows (WiSE-FT; Wortsman et al. 2022, https://arxiv.org/abs/2109.01903). `offers`: the bot marks the values that it states.
     `noise` and `new_values`: chances that a support dialogue is read carelessly typed, or with
     other values (noise.py), drawn anew at every step. `adapts` names which of PARTS takes steps.
     `learned_rates` off gives the heads one rate and the low-rank updates another, each the mean of
@@ -65,6 +63,7 @@ class Adaptation:
     dialogues_a_step: int = 2
     optimiser: str = "adam"
     rate_scale: float = 1.0
+    mixing: float = 1.0
     offers: bool = False
     noise: float = 0.2
     new_values: float = 0.3
@@ -74,12 +73,10 @@ class Adaptation:
     seed: int = 0
 
     @classmethod
-    def of(cls, tracker: StateTracker, support: int, **changes: Any) -> Adaptation:
-        """What the checkpoint recommends for so many support dialogues.
+    def of(cls, tracker: StateTracker, **changes: Any) -> Adaptation:
+        """What the checkpoint recommends, with `changes` (those that are None are left out).
 
-        Below `FULL_SUPPORT` it takes fewer steps, so that no dialogue is read more often than it
-        would be then: one or two are soon learned by heart. `changes` (those that are None are left
-        out) are taken as they are. Raises CheckpointError for a setting that there is none of.
+        Raises CheckpointError for a setting that there is none of.
         """
         recommended: Dict[str, Any] = dict(tracker.card.get("adaptation", {}))  # type: ignore
         unknown = [key for key in recommended if key not in cls.__dataclass_fields__]
@@ -88,10 +85,7 @@ class Adaptation:
                 f"tracker.json: card.adaptation has no setting {unknown[0]!r}; take it out, or use "
                 "the version of rasa-onramp that wrote it"
             )
-        how = cls(**recommended)
-        steps = max(1, math.ceil(how.steps * min(1.0, support / FULL_SUPPORT)))
-        given = {k: v for k, v in changes.items() if v is not None}
-        return replace(replace(how, steps=steps), **given)
+        return replace(cls(**recommended), **{k: v for k, v in changes.items() if v is not None})
 
     @property
     def all_steps(self) -> int:
@@ -159,7 +153,8 @@ def adapt_to_support(
 
     runs = [adapted_in(run) for run in range(how.runs)]
     mean = {name: torch.stack([one[name] for one in runs]).mean(0) for name in adapting}
-    return {**tracker.weights, **mean}
+    mixed = {name: torch.lerp(start, mean[name], how.mixing) for name, start in adapting.items()}
+    return {**tracker.weights, **mixed}
 
 
 def _adapting(tracker: StateTracker, how: Adaptation) -> Dict[str, Tensor]:

@@ -30,7 +30,7 @@ def made_already(
     Raises NotFound, StoreError, StoreUnavailable.
     """
     support = store.support(domain)
-    how = Adaptation.of(tracker, len(support.dialogues), steps=steps, offers=True)
+    how = Adaptation.of(tracker, steps=steps, offers=True)
     wanted = how.all_steps if support.dialogues else 0
     base = replies.model.digest if replies is not None and support.dialogues else None
     same = [

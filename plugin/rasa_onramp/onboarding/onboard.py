@@ -101,7 +101,7 @@ def adapt(
     found = store.support(domain)
     schema, support, held_out = found.schema, found.dialogues, found.held_out
     # a running bot knows what it said itself, so adapt as it will be used
-    how = Adaptation.of(tracker, len(support), steps=steps, offers=True)
+    how = Adaptation.of(tracker, steps=steps, offers=True)
 
     total = how.all_steps + (replies.steps if replies is not None else 0)
 
