@@ -50,7 +50,8 @@ class Adaptation:
     exceed those meta-trained: the learned rates are then stretched over them, between the learned
     steps linearly. `rate_scale` multiplies them. `mixing` is how far to go from the initialisation,
     0, to where the steps lead, 1: the weights in between forget less of what the initialisation
-    knows (WiSE-FT; Wortsman et al. 2022, https://arxiv.org/abs/2109.01903). `offers`: the bot marks the values that it states.
+    knows (WiSE-FT; Wortsman et al. 2022, https://arxiv.org/abs/2109.01903). `offers`: the bot marks
+    the values that it states.
     `noise` and `new_values`: chances that a support dialogue is read carelessly typed, or with
     other values (noise.py), drawn anew at every step. `adapts` names which of PARTS takes steps.
     `learned_rates` off gives the heads one rate and the low-rank updates another, each the mean of
