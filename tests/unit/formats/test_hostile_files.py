@@ -16,8 +16,10 @@ from rasa_onramp.formats.jsonl import read_jsonl
 from rasa_onramp.formats.jsontext import line_of, parse_json
 from rasa_onramp.formats.multiwoz import read_multiwoz
 from rasa_onramp.formats.rasa_events import read_conversation
+from rasa_onramp.formats.rasa_parts import value_text
 from rasa_onramp.formats.rasa_text import parse_annotated
 from rasa_onramp.formats.sgd import read_sgd
+from rasa_onramp.formats.shape import Misfit
 from rasa_onramp.formats.source import read_text
 from rasa_onramp.formats.stories import read_stories
 from rasa_onramp.formats.wording import quote, visible
@@ -106,8 +108,8 @@ def test_where_something_is_in_deep_json_is_said_as_far_as_it_can_be() -> None:
 
 def test_numbers_that_are_too_large(tmp_path: Path) -> None:
     huge = 10**400
-    event = json.dumps({**VALID_EVENTS[2], "value": huge})
-    _refused_events([(1, "user", json.dumps(VALID_EVENTS[1])), (2, "slot", event)], "too large")
+    with pytest.raises(Misfit, match="'size' is set to a number too large"):
+        value_text(10**5000, "size")
     refused(lambda: parse_json("9" * 5000, tmp_path), "a number too long")
     path = tmp_path / "chats.jsonl"
     for key in ("time", "intent", "split", "action"):
