@@ -9,7 +9,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 import click
 
-from rasa_onramp.cli.figures_file import write_figures
+from rasa_onramp.cli.figures_file import plain, write_figures
 from rasa_onramp.cli.options import progress_bar
 from rasa_onramp.dialogue import Corpus
 from rasa_onramp.errors import ConfigError
@@ -75,10 +75,15 @@ def evaluate_replies(
             "--shots or use --dialogues all"
         )
     columns = [(method, shots) for shots in protocol.shots for method in protocol.methods]
-    summary = [summarise_replies(results, *column) for column in columns]
+    summary = plain([summarise_replies(results, *column) for column in columns])
     others = [column for column in columns if column[0] != MAIN and MAIN in protocol.methods]
-    differences = [difference(results, *column) for column in others]
+    differences = plain([difference(results, *column) for column in others])
     click.echo(replies_table(summary, differences))
+    if replies_path is not None:
+        with open(replies_path, "w", encoding="utf-8") as file:
+            for split, together in found:
+                for line in _lines(split, together):
+                    file.write(json.dumps(line, ensure_ascii=False) + "\n")
     if json_path is not None:
         settings: Row = {
             "data": list(data),
@@ -93,7 +98,7 @@ def evaluate_replies(
             "language_model": model.name,
             "bleu": signature,
         }
-        runs = [row(result) for result in results]
+        runs = plain([row(result) for result in results])
         figures = {
             "settings": settings,
             "summary": summary,
@@ -101,11 +106,6 @@ def evaluate_replies(
             "runs": runs,
         }
         write_figures(json_path, figures)
-    if replies_path is not None:
-        with open(replies_path, "w", encoding="utf-8") as file:
-            for split, together in found:
-                for line in _lines(split, together):
-                    file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
 def _lines(split: Split, together: Sequence[ReplyResult]) -> List[Row]:
