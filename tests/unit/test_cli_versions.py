@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, List, Optional
@@ -64,6 +65,7 @@ def test_the_list_has_figures_and_marks(store: Path) -> None:
     names = [_cells(line)[0] for line in lines[2:]]
     assert names == ["1", "2 (active, pinned)", "3"]
     made = _cells(lines[3])
+    assert re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2} UTC", made[1].strip())
     assert [cell.strip() for cell in made[2:]] == ["3", "2", "0.250", "0.625", "-", "2.72"]
     assert invoke("versions", "unpin", NAME, "2").code == 0
     assert "2 (active)" in invoke("versions", "list", NAME).out
