@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import List
 
@@ -11,6 +12,7 @@ from rasa_onramp.cli.figures_file import plain, write_figures
 from rasa_onramp.evaluation.reply_few_shot import ReplyResult
 from rasa_onramp.evaluation.reply_metrics import ScoredReply
 from rasa_onramp.evaluation.reply_tables import difference, replies_table, row, summarise_replies
+from rasa_onramp.evaluation.result_json import reply_result_from_json, reply_result_to_json
 
 
 def results(slots_by_seed: List[tuple]) -> List[ReplyResult]:
@@ -50,3 +52,9 @@ def test_a_rate_that_no_reference_defines(
         assert text.endswith(f"{'+0.000' if rate else '-'} [-, -]")
     runs = plain([row(result) for result in found])
     write_figures(str(tmp_path / "out.json"), {"differences": differences, "runs": runs})
+
+
+def test_a_result_is_kept_whole() -> None:
+    for result in results([("day",), ()]):
+        text = json.dumps(reply_result_to_json(result))
+        assert reply_result_from_json(json.loads(text)) == result
