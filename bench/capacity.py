@@ -44,8 +44,9 @@ Figures = Dict[str, Any]
 class Costs:
     """What was measured, and where (see `read`).
 
-    Milliseconds of one core: `turn_ms` a message that is routed and tracked, `miss_ms` an adapter
-    that isn't in memory, `reply_ms` a reply by the language model, which `written` of them need.
+    Milliseconds of one core, means as they are to be multiplied: `turn_ms` a message that is routed
+    and tracked, `miss_ms` an adapter that isn't in memory, `reply_ms` a reply by the language
+    model, which `written` of them need.
     `ready_mb` is a domain in the cache, `adapter_mb` what is read from the database for it,
     `live_mb` what each domain takes in a bot whether spoken to or not, `stored_mb` in the database,
     replies' part left out. `start_ms` is what a domain adds to a start, `adapt_s` what adapting it
@@ -74,6 +75,11 @@ class Costs:
         def results(name: str) -> Any:
             return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
 
+        def mean(row: Figures, key: str, name: str) -> float:
+            if key not in row:
+                raise SystemExit(f"{name}.json has no {key}; measure again: bench/{name}.py")
+            return float(row[key])
+
         many, cost, speed = results("many_domains"), results("cost"), results("reply_speed")
         fewest, most = many["stores"][0], many["stores"][-1]
         more = most["domains"] - fewest["domains"]
@@ -85,9 +91,9 @@ class Costs:
         adapting = cost["adapting"]
         ceiling = adapting["machine"]["ceiling_gflop_s"][adapting["machine"]["precision"]]
         return cls(
-            turn_ms=most["message_p50_ms"],
-            miss_ms=many["miss_p50_ms"],
-            reply_ms=1000 * speed["ours_p50_s"] * speed["threads"],
+            turn_ms=mean(most, "message_mean_ms", "many_domains"),
+            miss_ms=mean(many, "miss_mean_ms", "many_domains"),
+            reply_ms=1000 * mean(speed, "ours_mean_s", "reply_speed") * speed["threads"],
             written=served["written"],
             ready_mb=cached["cache_mb"] / cached["cached_domains"],
             adapter_mb=many["adapter_mb"],

@@ -8,8 +8,9 @@ conversations are kept in an SQLite file each, as Rasa's default keeps them all 
 
 First, messages that are the bot's own business go to the one and to the other by turns, and the
 throughput with us is divided by that without. Then the bot with us gets conversations of its own
-and of the domains for `--minutes`: an error is an answer that isn't one, or an error in its log,
-and memory's growth is that over the last four fifths of the time.
+and of the domains for `--minutes`: an error is an answer that isn't one (another status, no list of
+texts, or no text where a domain is talked to), or an error in its log, and memory's growth is that
+over the last four fifths of the time. The bot's own may answer without text; how often is said.
 """
 
 from __future__ import annotations
@@ -151,7 +152,7 @@ def compare(
             "with": round(statistics.median(rates[1]), 1),
         },
         "messages": len(answered),
-        "without_text": sum(a.texts == 0 for a in answered),
+        "without_text": without_text(answered),
         "claimed": claimed(with_us, [a.sender for a in heard[1]]),
         "errors": sum(a.error is not None for a in answered),
         "error_texts": error_texts(answered),
@@ -171,7 +172,14 @@ def endure(server: RasaServer, options: argparse.Namespace) -> Dict[str, Any]:
     began = time.monotonic()
     print(f"load for {options.minutes:g} minutes", file=sys.stderr)
     answered = asyncio.run(
-        talk(server.url, kinds, users=options.users, seconds=seconds, seed=f"{options.seed}.load")
+        talk(
+            server.url,
+            kinds,
+            users=options.users,
+            seconds=seconds,
+            seed=f"{options.seed}.load",
+            in_words=("domain",),
+        )
     )
     watch.close()
     wrong = [line for line in server.log()[logged:].splitlines() if " ERROR " in line]
@@ -180,7 +188,7 @@ def endure(server: RasaServer, options: argparse.Namespace) -> Dict[str, Any]:
         "minutes": options.minutes,
         "messages": len(answered),
         "conversations": len({a.sender for a in answered}),
-        "without_text": sum(a.texts == 0 for a in answered),
+        "without_text": without_text(answered),
         "turns_a_second": round(rate(answered, began, began + seconds), 1),
         "errors": sum(a.error is not None for a in answered) + len(wrong),
         "error_texts": [*error_texts(answered), *wrong[:5]],
@@ -238,6 +246,11 @@ def claimed(server: RasaServer, senders: Sequence[str]) -> float:
     ]
     ours = sum(payload.get("domain") is not None for payload in payloads)
     return round(ours / max(1, len(payloads)), 3)
+
+
+def without_text(answered: Sequence[Answered]) -> int:
+    """Answers that are none in words, and no error."""
+    return sum(a.texts == 0 and a.error is None for a in answered)
 
 
 def error_texts(answered: Sequence[Answered]) -> List[str]:

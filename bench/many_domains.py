@@ -8,15 +8,18 @@ Half a dozen of its dialogues go through the import, the rest are copied inside 
 
 `import`: dialogues a second. `start`: of a bot, in a process of its own: the first, which has to
 embed what users say, and a later one. `message`: what a message costs, routed and tracked, taken
-in turns with every number of domains, on the same messages to the same domains; and its parts.
+in turns with every number of domains, on the same messages to the same domains; and its parts, each
+by its median and, for sums of many, its mean.
 `refresh`: the first message after a domain got a dialogue, or another adapter version, but for what
 any message costs. `plans`: the queries of all that, on the largest database; none may read a large
-table from end to end. `together`: turns of as many domains in one pass.
+table from end to end, and `ms` is the mean of several runs. `together`: turns of as many domains in
+one pass.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import multiprocessing
 import os
@@ -60,6 +63,9 @@ BASE = 100
 
 #: The smallest table of which a plan may not read all, in rows.
 LARGE = 500
+
+#: How often each query is timed.
+TIMES = 10
 
 
 def main() -> None:
@@ -113,7 +119,7 @@ def measure(
         row.update(refreshed(engine))
     largest = engines[counts[-1]]
     found: Figures = {"stores": rows, "plans": plans(urls[counts[-1]], largest)}
-    found["miss_p50_ms"] = miss_ms(largest)
+    found.update({f"miss_{kind}_ms": ms for kind, ms in miss_ms(largest).items()})
     found["adapter_mb"] = round(len(weights) / MEGABYTE, 2)
     found["turn_gflop"] = gflop(largest, asked[0])
     found["together"] = together(largest, variants(base, counts[-1]))
@@ -168,6 +174,7 @@ def alternately(engines: Sequence[Engine], asked: Sequence[str]) -> List[Figures
     found = []
     for times in taken:
         row = {f"{p}_p50_ms": round(1000 * statistics.median(t), 2) for p, t in times.items()}
+        row.update({f"{p}_mean_ms": round(1000 * statistics.fmean(t), 2) for p, t in times.items()})
         ratios = [a / b for a, b in zip(times["message"], taken[0]["message"])]
         found.append({**row, "message_ratio": round(statistics.median(ratios), 3)})
     return found
@@ -194,7 +201,7 @@ def plans(url: str, engine: Engine) -> List[Figures]:
     """How PostgreSQL runs the queries of a message, a refresh, a miss and an import."""
     store, name = engine.store, next(iter(engine.catalogue.domains()))
     some = store.dialogues.dialogues(name, "support")[0]
-    revision = store.revision()
+    revision, numbers = store.revision(), itertools.count()
     steps: Dict[str, Callable[[], Any]] = {
         "message": store.revision,
         "what changed": lambda: store.dialogues.changed_since(revision - 1),
@@ -203,7 +210,9 @@ def plans(url: str, engine: Engine) -> List[Figures]:
         "its embeddings": lambda: store.embeddings.read([name]),
         "its adapter": lambda: store.adapters.get(name, 1),
         "importing a dialogue": lambda: store.dialogues.import_corpus(
-            Corpus({name: store.dialogues.schema(name)}, (replace(some, id="planned"),))
+            Corpus(
+                {name: store.dialogues.schema(name)}, (replace(some, id=f"new {next(numbers)}"),)
+            )
         ),
     }
     said: List[Tuple[str, Any]] = []
@@ -222,7 +231,7 @@ def plans(url: str, engine: Engine) -> List[Figures]:
         for step, work in steps.items():
             said.clear()
             sa.event.listen(sa.engine.Engine, "before_cursor_execute", note)
-            seconds = seconds_of(work)
+            work()
             sa.event.remove(sa.engine.Engine, "before_cursor_execute", note)
             asked = [each for each in said if each[0].lstrip().startswith("SELECT")]
             scans = [
@@ -230,6 +239,7 @@ def plans(url: str, engine: Engine) -> List[Figures]:
                 for statement, parameters in asked
                 for scan in _scans(connection.connection.cursor(), statement, parameters)
             ]
+            seconds = statistics.fmean(seconds_of(work) for _ in range(TIMES))
             long = sorted({s for s in scans if rows.get(s, 0) >= LARGE})
             found.append(
                 {
@@ -255,14 +265,19 @@ def _scans(cursor: Any, statement: str, parameters: Any) -> List[str]:
     return found
 
 
-def miss_ms(engine: Engine, count: int = 20) -> float:
-    """Milliseconds until an adapter that isn't in memory is read and its schema encoded."""
+def miss_ms(engine: Engine, count: int = 20) -> Dict[str, float]:
+    """Milliseconds until an adapter that isn't in memory is read and its schema encoded: median and
+    mean.
+    """
     domains = list(engine.catalogue.domains().values())[-count:]
     taken = [
         seconds_of(partial(engine.adapters.get, d.schema, d.content, d.version, d.digest))
         for d in domains
     ]
-    return round(1000 * statistics.median(taken), 1)
+    return {
+        "p50": round(1000 * statistics.median(taken), 1),
+        "mean": round(1000 * statistics.fmean(taken), 1),
+    }
 
 
 def gflop(engine: Engine, text: str) -> float:

@@ -15,7 +15,7 @@ __all__ = ["TABLE"]
 Line = Mapping[str, Any]
 
 #: Corpora by the name that a column has.
-_CORPORA = {"training_data/dev": "own domains", "sgd/dev": "SGD dev"}
+_CORPORA = {"training_data/dev": "hand-written dev domains", "sgd/dev": "SGD dev"}
 
 #: What a setting is called above its table, and what there is to know about it.
 _TOLD: Dict[str, Tuple[str, str]] = {

@@ -228,7 +228,7 @@ TABLES: Tuple[Table, ...] = (
     Table(
         "scaling-needs",
         "A million domains and 10,000 turns a second",
-        "Computed from what was measured.",
+        "Computed from the means of what was measured.",
         ("capacity.json",),
         "python bench/capacity.py --json bench/results/capacity.json",
         needs,

@@ -64,6 +64,11 @@ def load(results: Sequence[Results]) -> Grid:
             f"{under['messages']:,}, {under['turns_a_second']} a second",
         ),
         ("errors", str(found["errors"])),
+        (
+            "no error, but answered without text: of the bot's own messages alone, of both kinds",
+            f"{own['without_text']} of {own['messages']:,}, {under['without_text']} of "
+            f"{under['messages']:,}",
+        ),
         ("answered in, p50 / p95: the bot's own", latency["own"]),
         ("answered in, p50 / p95: a domain's", latency["domain"]),
         (

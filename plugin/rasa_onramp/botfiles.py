@@ -11,13 +11,10 @@ stays, so that planning again after applying finds nothing to do.
 
 from __future__ import annotations
 
-import difflib
-import os
-import tempfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
+from .bot_edits import BotEdits, FileEdit
 from .errors import ConfigError, FormatError
 from .yaml_edit import YamlFile
 
@@ -62,68 +59,6 @@ _RASA_POLICIES: Tuple[Dict[str, Any], ...] = (
     {"name": "UnexpecTEDIntentPolicy", "max_history": 5, "epochs": 100},
     {"name": "TEDPolicy", "max_history": 5, "epochs": 100, "constrain_similarities": True},
 )
-
-
-@dataclass(frozen=True)
-class FileEdit:
-    """One file's text `before` (None: there is no such file) and `after`, and the names of what it
-    lacked.
-    """
-
-    path: Path
-    before: Optional[str]
-    after: str
-    adds: Tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class BotEdits:
-    """The edits that a bot in `folder` needs; none if it has us already."""
-
-    folder: Path
-    files: Tuple[FileEdit, ...]
-
-    def __bool__(self) -> bool:
-        return bool(self.files)
-
-    def diff(self) -> str:
-        """The edits as a unified diff, paths relative to the bot's folder."""
-        parts: List[str] = []
-        for edit in self.files:
-            name = edit.path.relative_to(self.folder).as_posix()
-            lines = difflib.unified_diff(
-                (edit.before or "").splitlines(keepends=True),
-                edit.after.splitlines(keepends=True),
-                "/dev/null" if edit.before is None else f"a/{name}",
-                f"b/{name}",
-            )
-            parts += [line if line.endswith("\n") else f"{line}\n" for line in lines]
-        return "".join(parts)
-
-    def apply(self) -> None:
-        """Write the edits: all of them, or none.
-
-        Raises ConfigError if a file has changed since the plan, or can't be written.
-        """
-        for edit in self.files:
-            now = edit.path.read_bytes().decode("utf-8") if edit.path.exists() else None
-            if now != edit.before:
-                raise ConfigError(f"{edit.path} has changed meanwhile; run the command again")
-        done: List[FileEdit] = []
-        try:
-            for edit in self.files:
-                _write(edit.path, edit.after)
-                done.append(edit)
-        except OSError as error:
-            for edit in reversed(done):
-                if edit.before is None:
-                    edit.path.unlink()
-                else:
-                    _write(edit.path, edit.before)
-            name = error.filename or self.folder
-            raise ConfigError(
-                f"{name} can't be written ({error.strerror}); mend its permissions. Nothing changed"
-            ) from None
 
 
 def plan_edits(folder: Path, *, database_url_env: str = "RASA_ONRAMP_DATABASE_URL") -> BotEdits:
@@ -292,20 +227,3 @@ def _no_clash(files: Sequence[YamlFile]) -> None:
                     line=file.line("slots", name),
                     mend="rename that slot, or give it type any if it is ours",
                 )
-
-
-def _write(path: Path, text: str) -> None:
-    target = path.resolve()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    mode = target.stat().st_mode & 0o777 if target.exists() else 0o644
-    if target.exists() and not os.access(target, os.W_OK):
-        raise PermissionError(13, "Permission denied", str(target))
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(text.encode("utf-8"))
-        os.chmod(temporary, mode)
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise

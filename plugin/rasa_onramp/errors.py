@@ -38,7 +38,8 @@ class OnrampError(Exception):
 class FormatError(OnrampError):
     """A dialogue file that can't be read.
 
-    `path` and `line` (1-based, None where the format has no lines) say where; `mend` what to do.
+    `path` and `line` (1-based, None where the format has no lines) say where; `message` what is
+    wrong, and `mend` what to do.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class FormatError(OnrampError):
         super().__init__(f"{where}: {message}; {mend}")
         self.path = Path(path)
         self.line = line
+        self.message = message
         self.mend = mend
 
 

@@ -234,7 +234,7 @@ def test_corpora_stand_side_by_side() -> None:
     both = [results("training_data/dev", "default", "runs 1"), results("sgd/dev", "default")]
     grid = tables.ablation(both, "runs")
     assert grid is not None and len(grid.header) == 11
-    assert grid.header[1::5] == ("own domains: JGA", "SGD dev: JGA")
+    assert grid.header[1::5] == ("hand-written dev domains: JGA", "SGD dev: JGA")
     default, one = grid.rows
     assert default[6:] == ("0.500", "", "0.500", "", "1") and one[6:] == ("",) * 5
 

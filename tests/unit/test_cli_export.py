@@ -153,6 +153,28 @@ def test_many_dialogues_make_several_files(tmp_path: Path) -> None:
     assert read_sgd(tmp_path / "sgd").dialogues[-1].id == "d0600"
 
 
+def test_long_dialogues_are_fewer_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = domains("cafe", "cafe_002")
+    first = corpus.dialogues[0]
+    more = tuple(replace(first, id=f"d{n}", turns=first.turns * 8) for n in range(4))
+    stored(Corpus(corpus.schemas, (*corpus.dialogues, *more)))
+    before = contents()
+    monkeypatch.setattr("rasa_onramp.formats.yaml.LIMIT", 12_000)
+    clash = invoke("export", "--all", "--out", tmp_path / "out")
+    assert clash.code == 2 and "'cafe_002' and 'cafe' would be one file" in clash.err
+    for name in ("cafe", "cafe_002"):
+        assert invoke("export", name, "--out", tmp_path / name).code == 0
+    assert [path.name for path in (tmp_path / "cafe_002").iterdir()] == ["cafe_002.yml"]
+    files = sorted(path.name for path in (tmp_path / "cafe").iterdir())
+    assert files == ["cafe_001.yml", "cafe_002.yml", "cafe_003.yml"], files
+    one = invoke("export", "cafe", "--out", tmp_path / "one.yml")
+    assert one.code == 2
+    assert "7 dialogues are too many for one file of 12000 bytes; name a folder inst" in one.err
+    emptied(monkeypatch, tmp_path)
+    assert invoke("import", tmp_path / "cafe", tmp_path / "cafe_002").code == 0
+    assert contents() == before
+
+
 def test_splits_and_what_waits(tmp_path: Path) -> None:
     corpus = domains("cafe")
     stored(corpus, Intake(lambda dialogue: dialogue.split is None))
@@ -185,11 +207,17 @@ OVERLAPPING = (
 def test_what_a_format_cannot_say_is_refused(
     tmp_path: Path, format: str, turns: Tuple[Turn, ...], saying: str
 ) -> None:
-    stored(Corpus({"cafe": HERE}, (Dialogue("d", "cafe", turns),)))
-    done = invoke("export", "cafe", "--format", format, "--out", tmp_path / "out")
+    stored(domains("bar", "cafe"))
+    stored(Corpus({"cafe": HERE}, (Dialogue("later", "cafe", turns),)))
+    done = invoke("export", "--all", "--format", format, "--out", tmp_path / "deep" / "out")
     assert done.code == 2
     assert done.err.count("\n") == 1
     assert saying in done.err
+    assert "cafe" in done.err and "dialogue 'later'" in done.err
+    # nothing is in the way of another try
+    assert not (tmp_path / "deep").exists()
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    assert invoke("export", "bar", "--format", format, "--out", tmp_path / "deep").code == 0
 
 
 def test_bad_requests(tmp_path: Path) -> None:

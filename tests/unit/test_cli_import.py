@@ -133,6 +133,7 @@ def test_bad_requests(store: Store, tmp_path: Path) -> None:
         (["--domain", DOMAIN, log_file], f"no domain '{DOMAIN}'"),
         (["--skip-bad", "--schema", schema, log_file], "--skip-bad is for tracker stores"),
         (["--schema", schema, "--services", "bus", log_file], "its domain is"),
+        (["--schema", schema, "--services", DOMAIN, "sqlite:///x.db"], "a tracker store has one"),
     ):
         done = invoke("import", *arguments)
         assert done.code == 2, done

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
-from typing import Dict
+from typing import Any, Dict, Iterator, List, Sequence
 
 import pytest
 
 from command_line import invoke
+from rasa_onramp.cli import evaluate_replies
+from rasa_onramp.errors import ConfigError
+from rasa_onramp.evaluation.protocol import Split
+from rasa_onramp.evaluation.reply_few_shot import replies_in_processes
 from rasa_onramp.formats.yaml import write_yaml
 from rasa_onramp.store import open_store
 from rasa_onramp.tracker.checkpoint import save_tracker
@@ -40,14 +45,33 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Dict[str, Path]:
     return {"root": root, "data": data, "model": model, "replies": root / "run" / "replies"}
 
 
-def test_evaluate_measures_every_method(made: Dict[str, Path]) -> None:
+def test_evaluate_measures_every_method(
+    made: Dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And goes on after an interruption."""
     out, lines = made["root"] / "out.json", made["root"] / "out.jsonl"
-    done = invoke(
+    command = (
         *("evaluate", "--generator", "--data", made["data"], "--services", "all", "--shots", "2"),
         *("--seeds", "2", "--limit", "1", "--checkpoint", made["replies"], "--device", "cpu"),
         *("--finetune-epochs", "1", "--json", out, "--replies", lines, "--quiet"),
     )
+    handed: List[List[int]] = []
+
+    def noted(work: Sequence[Split], *how: Any, **more: Any) -> Iterator[Any]:
+        handed.append([one.seed for one in work])
+        with closing(replies_in_processes(work, *how, **more)) as found:
+            yield next(found)
+            if len(handed) == 1:
+                raise ConfigError("stopped by the test")
+            yield from found
+
+    monkeypatch.setattr(evaluate_replies, "replies_in_processes", noted)
+    assert "stopped by the test" in invoke(*command).err
+    assert "go on with it by --resume" in invoke(*command).err
+    done = invoke(*command, "--resume")
     assert done.code == 0, done.err
+    assert handed == [[0, 1], [1]]
+    assert sorted(path.name for path in made["root"].glob("out*")) == ["out.json", "out.jsonl"]
     assert "adapted - retrieval, 2" in done.out
     figures = json.loads(out.read_text(encoding="utf-8"))
     methods = [row["method"] for row in figures["summary"]]
@@ -55,6 +79,8 @@ def test_evaluate_measures_every_method(made: Dict[str, Path]) -> None:
     assert {row["replies"] for row in figures["summary"]} == {figures["summary"][0]["replies"]}
     turns = [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()]
     assert len(turns) == figures["summary"][0]["replies"]
+    assert [turn["seed"] for turn in turns] == sorted(turn["seed"] for turn in turns)
+    assert {turn["seed"] for turn in turns} == {run["seed"] for run in figures["runs"]} == {0, 1}
     assert all(set(turn["replies"]) == set(methods) for turn in turns)
     assert turns[0]["history"][-1][0] == "user"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, List, Optional
 
@@ -9,7 +11,7 @@ import pytest
 
 from command_line import dump, invoke
 from rasa_onramp.dialogue import Corpus, Turn
-from rasa_onramp.store import Feedback, open_store
+from rasa_onramp.store import Feedback, Intake, open_store
 from small_bot import BIKES, TABLES, dialogues
 
 NAME = TABLES.name
@@ -63,6 +65,7 @@ def test_the_list_has_figures_and_marks(store: Path) -> None:
     names = [_cells(line)[0] for line in lines[2:]]
     assert names == ["1", "2 (active, pinned)", "3"]
     made = _cells(lines[3])
+    assert re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2} UTC", made[1].strip())
     assert [cell.strip() for cell in made[2:]] == ["3", "2", "0.250", "0.625", "-", "2.72"]
     assert invoke("versions", "unpin", NAME, "2").code == 0
     assert "2 (active)" in invoke("versions", "list", NAME).out
@@ -120,6 +123,14 @@ def test_a_domain_is_removed_if_one_agrees(store: Path) -> None:
     assert invoke("remove", BIKES.name, "--yes").out.startswith("Deleted bike_repair with 0 dial")
     with open_store() as opened:
         assert opened.dialogues.domains() == ()
+
+
+def test_dialogues_that_wait_are_named_before_they_are_removed(store: Path) -> None:
+    with open_store() as opened:
+        later = tuple(replace(each, id=f"later {each.id}") for each in dialogues(TABLES, 2))
+        opened.dialogues.import_corpus(Corpus({NAME: TABLES}, later), how=Intake(lambda _: True))
+    done = invoke("remove", NAME, input="n\n")
+    assert f"Delete {NAME} with 3 dialogues, 2 more that wait for labels, 3 adap" in done.out
 
 
 @pytest.mark.parametrize(

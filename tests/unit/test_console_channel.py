@@ -520,7 +520,7 @@ def test_an_error_that_nobody_thought_of_says_no_more(
     def broken(*arguments: Any) -> Any:
         raise RuntimeError("s3cret")
 
-    monkeypatch.setattr(world.store.dialogues, "summary", broken)
+    monkeypatch.setattr(world.store, "revision", broken)
     code, answer = world.get("domains")
     assert (code, answer["error"]) == (500, "that failed unexpectedly; see the bot's log")
 

@@ -26,7 +26,7 @@ LAYERS: Tuple[Tuple[str, ...], ...] = (
         *("channel_token", "dialogue", "home", "logs", "memory", "provenance"),
         *("evaluation.bleu", "evaluation.bootstrap"),
     ),
-    ("weights", "yaml_edit", "evaluation.metrics", "evaluation.reply_metrics"),
+    ("weights", "bot_edits", "yaml_edit", "evaluation.metrics", "evaluation.reply_metrics"),
     ("checkpoint_files",),
     ("formats", "store", "tracker", "generator", "botfiles"),
     ("metalearning",),

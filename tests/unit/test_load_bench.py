@@ -67,10 +67,10 @@ async def _serve(bench: ModuleType, kinds: Dict[str, Tuple[float, Any]], **how: 
 
 def test_users_talk_at_once_and_what_is_no_answer_is_an_error(users: ModuleType) -> None:
     kinds = {
-        "good": (1.0, lambda choose: ["hi", "bye"]),
+        "good": (1.0, lambda choose: ["hi", "silence", "bye"]),
         "bad": (1.0, lambda choose: ["crash", "nonsense", "silence", "hi"]),
     }
-    how = {"users": 8, "seconds": 0.8, "seed": "0"}
+    how = {"users": 8, "seconds": 0.8, "seed": "0", "in_words": ("bad",)}
     found, most = asyncio.run(_serve(users, kinds, **how))
     assert most == 8
     texts: Dict[str, List[str]] = {}
@@ -86,7 +86,7 @@ def test_users_talk_at_once_and_what_is_no_answer_is_an_error(users: ModuleType)
             assert errors == [""] * len(errors)
         else:
             wrong = "answered with {'text': 'no list'} to 'nonsense'"
-            expected = ["status 500", wrong, "", ""]
+            expected = ["status 500", wrong, "no text to 'silence'", ""]
             assert errors == expected[: len(errors)]
 
 
@@ -107,6 +107,9 @@ def test_the_sums_are_right(load: ModuleType, users: ModuleType) -> None:
     assert (spread["p50"], spread["p95"], spread["p100"]) == (6100, 11500, 12000)
     assert load.percentiles([]) == {"p50": 0, "p95": 0, "p99": 0, "p100": 0}
     assert load.error_texts(answered) == ["status 500"]
+    assert load.without_text(answered) == 0
+    silent = [users.Answered("a", "own", 1, 0.1, 0, error) for error in (None, "status 500")]
+    assert load.without_text([*answered, *silent]) == 1
 
 
 def test_growth_is_that_of_the_window(repository: Path) -> None:

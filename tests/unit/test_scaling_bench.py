@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import Dict
 
 import pytest
@@ -95,6 +98,31 @@ def test_a_plan_by_hand() -> None:
     assert 0 < small["hit_rate"] < large["hit_rate"] < 1
     assert small["read_mb_a_second"] == pytest.approx(2 * small["misses_a_second"], abs=2)
     assert small["cores"] == pytest.approx(0.1 * small["misses_a_second"] / 0.5, abs=1)
+
+
+def test_costs_are_means(repository: Path, tmp_path: Path) -> None:
+    """A median times the number of turns isn't what they take together."""
+    for name in ("cost", "replies_own_domains"):
+        shutil.copy(repository / "bench" / "results" / f"{name}.json", tmp_path)
+    store = {"domains": 10, "start_mb": 1.0, "start_s": 1.0, "database_mb": 1.0}
+    more = {name: 3 * value for name, value in store.items()}
+    many = {
+        "stores": [store, {**more, "message_p50_ms": 5.0, "message_mean_ms": 7.0}],
+        "plans": [{"step": step, "ms": 2.0} for step in ("message", "importing a dialogue")],
+        "miss_p50_ms": 50.0,
+        "miss_mean_ms": 60.0,
+        "adapter_mb": 2.0,
+        "turn_gflop": 1.0,
+    }
+    (tmp_path / "many_domains.json").write_text(json.dumps(many), encoding="utf-8")
+    speed = {"ours_p50_s": 0.5, "threads": 2}
+    (tmp_path / "reply_speed.json").write_text(json.dumps(speed), encoding="utf-8")
+    with pytest.raises(SystemExit, match="no ours_mean_s; measure again"):
+        capacity.Costs.read(tmp_path)
+    speed["ours_mean_s"] = 0.75
+    (tmp_path / "reply_speed.json").write_text(json.dumps(speed), encoding="utf-8")
+    costs = capacity.Costs.read(tmp_path)
+    assert (costs.turn_ms, costs.miss_ms, costs.reply_ms) == (7.0, 60.0, 1500.0)
 
 
 def test_shortlists_are_judged_by_comparing_with_all() -> None:

@@ -223,7 +223,7 @@ def command(
     )
     if generator:
         given = {"offers": offers, "plot": plot_path, "predictions": predictions, "steps": steps}
-        _only_states({**given, "resume": resume})
+        _only_states(given)
         finetuning = ReplyFineTuning(
             rate=finetune_rate or ReplyFineTuning.rate,
             epochs=finetune_epochs or ReplyFineTuning.epochs,
@@ -239,6 +239,7 @@ def command(
             jobs=jobs,
             progress=progress,
             json_path=json_path,
+            resume=resume,
             replies_path=replies_path,
             data=paths,
         )

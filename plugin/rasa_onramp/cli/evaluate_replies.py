@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from contextlib import closing
 from dataclasses import asdict
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence
 
 import click
 
-from rasa_onramp.cli.figures_file import write_figures
+from rasa_onramp.cli.figures_file import plain, write_figures
 from rasa_onramp.cli.options import progress_bar
-from rasa_onramp.dialogue import Corpus
+from rasa_onramp.cli.resuming import check_same_data
+from rasa_onramp.dialogue import Corpus, Dialogue
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.bleu import bleu_signature
 from rasa_onramp.evaluation.intervals import MAIN
+from rasa_onramp.evaluation.journal import Journal
 from rasa_onramp.evaluation.protocol import Protocol, Split, choose_services, splits
 from rasa_onramp.evaluation.reply_few_shot import ReplyResult, replies_in_processes
 from rasa_onramp.evaluation.reply_tables import (
@@ -23,6 +25,7 @@ from rasa_onramp.evaluation.reply_tables import (
     row,
     summarise_replies,
 )
+from rasa_onramp.evaluation.result_json import reply_result_from_json, reply_result_to_json
 from rasa_onramp.generator.checkpoint import load_replies
 from rasa_onramp.metalearning.reply_finetuning import ReplyFineTuning
 
@@ -43,18 +46,53 @@ def evaluate_replies(
     jobs: int,
     progress: Optional[bool],
     json_path: Optional[str],
+    resume: bool,
     replies_path: Optional[str],
     data: Sequence[str],
 ) -> None:
-    """Measure and print, by method and support size; write figures and replies if asked to."""
+    """Measure and print, by method and support size; write figures and replies if asked to.
+
+    With `json_path` each split's results are kept in a journal beside it, for `resume`.
+    """
     signature = bleu_signature()  # before any work: sacrebleu may not be there
     model = load_replies(checkpoint, device=device)
     chosen = choose_services(corpus, services, model.training_services)
-    results: List[ReplyResult] = []
-    found: List[Tuple[Split, List[ReplyResult]]] = []
     work = list(splits(corpus, chosen, protocol))
+    if not work:
+        raise ConfigError(
+            f"no service has {max(protocol.shots)} support dialogues and others held out; lower "
+            "--shots or use --dialogues all"
+        )
+    settings: Row = {
+        "data": list(data),
+        "services": chosen,
+        "shots": list(protocol.shots),
+        "seeds": protocol.seeds,
+        "methods": list(protocol.methods),
+        "dialogues": protocol.dialogues,
+        "own_split": protocol.own_split,
+        "limit": protocol.limit,
+        "finetune": asdict(finetuning),
+        "threads": threads,
+        "checkpoint": model.digest,
+        "language_model": model.name,
+        "bleu": signature,
+    }
+    journal: Journal[ReplyResult] = Journal(
+        None if json_path is None else f"{json_path}.journal",
+        settings,
+        resume=resume,
+        encode=reply_result_to_json,
+        decode=reply_result_from_json,
+    )
+    check_same_data(
+        journal.path,
+        {one.name: [d.id for d in one.held_out if _asked(d)] for one in work},
+        (((result.service, result.seed), list(result.replies)) for result in journal.rows),
+    )
+    done = {(result.service, result.seed) for result in journal.rows}
     measuring = replies_in_processes(
-        work,
+        [one for one in work if one.name not in done],
         protocol,
         finetuning,
         jobs=jobs,
@@ -62,62 +100,50 @@ def evaluate_replies(
         device=device,
         threads=threads,
     )
-    total = len(work) * len(protocol.shots)
-    bar = progress_bar(progress, total=total, desc="evaluate", unit="support set")
+    bar = progress_bar(
+        progress,
+        total=len(work) * len(protocol.shots),
+        initial=len(done) * len(protocol.shots),
+        desc="evaluate",
+        unit="support set",
+    )
     with bar, closing(measuring):
-        for split, together in measuring:
+        measured: List[ReplyResult] = []
+        for _, together in measuring:
             bar.update()
-            results += together
-            found.append((split, together))
-    if not results:
-        raise ConfigError(
-            f"no service has {max(protocol.shots)} support dialogues and others held out; lower "
-            "--shots or use --dialogues all"
-        )
+            measured += together
+            if len(measured) == len(protocol.shots) * len(protocol.methods):
+                journal.add(measured)  # the split is complete
+                measured = []
+    results = journal.rows
     columns = [(method, shots) for shots in protocol.shots for method in protocol.methods]
-    summary = [summarise_replies(results, *column) for column in columns]
+    summary = plain([summarise_replies(results, *column) for column in columns])
     others = [column for column in columns if column[0] != MAIN and MAIN in protocol.methods]
-    differences = [difference(results, *column) for column in others]
+    differences = plain([difference(results, *column) for column in others])
     click.echo(replies_table(summary, differences))
+    if replies_path is not None:
+        with open(replies_path, "w", encoding="utf-8") as file:
+            for split in work:
+                own = [result for result in results if (result.service, result.seed) == split.name]
+                for shots in protocol.shots:
+                    for line in _lines(split, [each for each in own if each.shots == shots]):
+                        file.write(json.dumps(line, ensure_ascii=False) + "\n")
     if json_path is not None:
-        settings: Row = {
-            "data": list(data),
-            "services": chosen,
-            "shots": list(protocol.shots),
-            "seeds": protocol.seeds,
-            "dialogues": protocol.dialogues,
-            "own_split": protocol.own_split,
-            "limit": protocol.limit,
-            "finetune": asdict(finetuning),
-            "checkpoint": model.digest,
-            "language_model": model.name,
-            "bleu": signature,
-        }
-        runs = [row(result) for result in results]
         figures = {
             "settings": settings,
             "summary": summary,
             "differences": differences,
-            "runs": runs,
+            "runs": plain([row(result) for result in results]),
         }
         write_figures(json_path, figures)
-    if replies_path is not None:
-        with open(replies_path, "w", encoding="utf-8") as file:
-            for split, together in found:
-                for line in _lines(split, together):
-                    file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    journal.close()
 
 
 def _lines(split: Split, together: Sequence[ReplyResult]) -> List[Row]:
     """One line a turn: the conversation, the reference and every method's reply."""
     lines: List[Row] = []
     for dialogue in split.held_out:
-        asked = [
-            number
-            for number in range(1, len(dialogue.turns))
-            if not dialogue.turns[number].is_user and dialogue.turns[number - 1].is_user
-        ]
-        for place, number in enumerate(asked):
+        for place, number in enumerate(_asked(dialogue)):
             lines.append(
                 {
                     "service": split.schema.name,
@@ -131,3 +157,12 @@ def _lines(split: Split, together: Sequence[ReplyResult]) -> List[Row]:
                 }
             )
     return lines
+
+
+def _asked(dialogue: Dialogue) -> List[int]:
+    """Which turns are replies to a user's."""
+    return [
+        number
+        for number in range(1, len(dialogue.turns))
+        if not dialogue.turns[number].is_user and dialogue.turns[number - 1].is_user
+    ]

@@ -11,6 +11,7 @@ import click
 from rasa_onramp.cli.figures_file import plain, write_figures
 from rasa_onramp.cli.options import progress_bar
 from rasa_onramp.cli.predictions import write_predictions
+from rasa_onramp.cli.resuming import check_same_data
 from rasa_onramp.dialogue import Corpus
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.few_shot import Result, evaluate, summarise
@@ -78,7 +79,11 @@ def evaluate_states(
         encode=result_to_json,
         decode=result_from_json,
     )
-    _same_data(journal, work)
+    check_same_data(
+        journal.path,
+        {one.name: [dialogue.id for dialogue in one.held_out] for one in work},
+        (((result.service, result.seed), list(result.predictions)) for result in journal.rows),
+    )
     results = list(journal.rows)
     done = {(result.service, result.seed) for result in results}
     if jobs == 1:
@@ -140,14 +145,3 @@ def _ids(split: Split) -> Dict[str, object]:
         "support": [dialogue.id for dialogue in split.pool],
         "held_out": [dialogue.id for dialogue in split.held_out],
     }
-
-
-def _same_data(journal: Journal[Result], work: Sequence[Split]) -> None:
-    """What was measured before must be what would be measured now."""
-    held_out = {one.name: [dialogue.id for dialogue in one.held_out] for one in work}
-    for result in journal.rows:
-        if held_out.get((result.service, result.seed)) != list(result.predictions):
-            raise ConfigError(
-                f"{journal.path} is of other data: {result.service} has other dialogues held out "
-                f"under seed {result.seed}; go on with the same data, or delete it"
-            )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+from tempfile import TemporaryDirectory
+from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import click
 from tqdm import tqdm
@@ -13,13 +15,16 @@ from rasa_onramp.cli.options import progress_bar, progress_option
 from rasa_onramp.dialogue import Dialogue, Schema
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.formats.sgd_corpus import write_sgd
-from rasa_onramp.formats.yaml import write_yaml
+from rasa_onramp.formats.sgd_write import check_no_json
+from rasa_onramp.formats.yaml import TooLarge, yaml_file
 from rasa_onramp.store import open_store
 
 __all__ = ["command"]
 
-#: Dialogues a YAML file: well below the most bytes that one may hold.
+#: Dialogues a YAML file; fewer where they are so long that they don't fit into one.
 _A_FILE = 500
+
+_YAML = (".yml", ".yaml")
 
 _Domains = Sequence[Tuple[Schema, Sequence[Dialogue]]]
 
@@ -80,53 +85,104 @@ def command(
 
 
 def _write_yaml(found: _Domains, out: Path, bar: tqdm) -> None:
-    parts = list(_parts(found, out))
-    for path, _, _ in parts:
-        if path.exists():
-            raise ConfigError(f"{path} is there already; choose another place")
-    try:
-        (out.parent if _names_a_file(out) else out).mkdir(parents=True, exist_ok=True)
-        for path, schema, dialogues in parts:
-            write_yaml(path, schema, dialogues)
-            bar.update(len(dialogues))
-    except OSError as error:
-        message = f"{out} can't be written ({error.strerror}); choose another place"
-        raise ConfigError(message) from error
-    except ValueError as error:
-        message = f"{schema.name}: {error}; try --format sgd"
-        raise ConfigError(message) from error
-
-
-def _parts(found: _Domains, out: Path) -> Iterator[Tuple[Path, Schema, Sequence[Dialogue]]]:
-    """The files to write, with what each is to hold."""
-    if _names_a_file(out):
+    if out.suffix.lower() in _YAML:
         if len(found) > 1:
             raise ConfigError(f"{out} is one file for {len(found)} domains; name a folder")
-        yield (out, *found[0])
+        ((schema, dialogues),) = found
+        with _whole(out.parent) as folder, _refused(schema, "name a folder instead"):
+            _check_free([out])
+            (folder / out.name).write_bytes(yaml_file(schema, dialogues))
+        bar.update(len(dialogues))
         return
+    stems = _stems([schema.name for schema, _ in found])
+    taken = {stem.lower(): schema.name for stem, (schema, _) in zip(stems, found)}
+    with _whole(out) as folder:
+        _check_free(out / f"{stem}{suffix}" for stem in stems for suffix in (".yml", "_001.yml"))
+        for stem, (schema, dialogues) in zip(stems, found):
+            with _refused(schema, "try --format sgd"):
+                files = list(_files(schema, dialogues, bar))
+            for number, data in enumerate(files, start=1):
+                name = f"{stem}_{number:03}" if len(files) > 1 else stem
+                if taken.get(name.lower(), schema.name) != schema.name:
+                    raise _one_file(taken[name.lower()], schema.name)
+                (folder / f"{name}.yml").write_bytes(data)
+
+
+def _files(schema: Schema, dialogues: Sequence[Dialogue], bar: tqdm) -> Iterator[bytes]:
+    """What the files of a domain hold, in order: one at least."""
+    starts = range(0, len(dialogues), _A_FILE) or (0,)
+    pieces: List[Sequence[Dialogue]] = [dialogues[at : at + _A_FILE] for at in reversed(starts)]
+    while pieces:
+        piece = pieces.pop()
+        try:
+            yield yaml_file(schema, piece)
+        except TooLarge:
+            if len(piece) < 2:
+                raise
+            pieces += [piece[len(piece) // 2 :], piece[: len(piece) // 2]]
+            continue
+        bar.update(len(piece))
+
+
+def _stems(domains: Sequence[str]) -> List[str]:
+    """What the files of `domains` are called."""
     taken: Dict[str, str] = {}
-    for schema, dialogues in found:
+    stems = []
+    for domain in domains:
         # a name may hold anything where it came from a foreign file
-        stem = re.sub(r"[^\w.-]", "_", schema.name).lstrip(".") or "domain"
-        if taken.setdefault(stem.lower(), schema.name) != schema.name:
-            message = f"{taken[stem.lower()]!r} and {schema.name!r} would be one file"
-            raise ConfigError(f"{message}; export them one by one")
-        pieces: List[Sequence[Dialogue]] = [
-            dialogues[start : start + _A_FILE] for start in range(0, len(dialogues), _A_FILE)
-        ]
-        for number, piece in enumerate(pieces or [()], start=1):
-            suffix = f"_{number:03}" if len(pieces) > 1 else ""
-            yield out / f"{stem}{suffix}.yml", schema, piece
+        stems.append(re.sub(r"[^\w.-]", "_", domain).lstrip(".") or "domain")
+        if taken.setdefault(stems[-1].lower(), domain) != domain:
+            raise _one_file(taken[stems[-1].lower()], domain)
+    return stems
 
 
-def _names_a_file(out: Path) -> bool:
-    return out.suffix.lower() in (".yml", ".yaml")
+def _one_file(domain: str, other: str) -> ConfigError:
+    return ConfigError(f"{domain!r} and {other!r} would be one file; export them one by one")
 
 
 def _write_sgd(found: _Domains, out: Path, bar: tqdm) -> None:
+    check_no_json(out)
     schemas = {schema.name: schema for schema, _ in found}
-    try:
-        write_sgd(out, schemas, (d for _, dialogues in found for d in dialogues))
-    except ValueError as error:
-        raise ConfigError(f"{error}; try --format yaml") from error
+    with _whole(out) as folder:
+        try:
+            write_sgd(folder, schemas, (d for _, dialogues in found for d in dialogues))
+        except ValueError as error:
+            raise ConfigError(f"{error}; try --format yaml") from error
     bar.update(bar.total)
+
+
+@contextmanager
+def _whole(out: Path) -> Iterator[Path]:
+    """A folder to write into. At the end its files are moved into the folder `out`; after an error
+    there are none. Raises ConfigError.
+    """
+    try:
+        # on the same disk, as far as one can tell
+        there = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+        with TemporaryDirectory(dir=there, prefix=".onramp-export-") as made:
+            yield Path(made)
+            files = sorted(Path(made).iterdir())
+            _check_free(out / file.name for file in files)
+            out.mkdir(parents=True, exist_ok=True)
+            for file in files:
+                file.rename(out / file.name)
+    except OSError as error:
+        message = f"{out} can't be written ({error.strerror}); choose another place"
+        raise ConfigError(message) from error
+
+
+@contextmanager
+def _refused(schema: Schema, instead: str) -> Iterator[None]:
+    """Says what our YAML can't say."""
+    try:
+        yield
+    except TooLarge as error:
+        raise ConfigError(f"{schema.name}: {error}; {instead}") from error
+    except ValueError as error:
+        raise ConfigError(f"{schema.name}: {error}; try --format sgd") from error
+
+
+def _check_free(paths: Iterable[Path]) -> None:
+    for path in paths:
+        if path.exists():
+            raise ConfigError(f"{path} is there already; choose another place")

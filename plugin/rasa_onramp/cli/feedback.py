@@ -7,6 +7,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 import click
 
 from rasa_onramp.cli.options import checkpoint_option, device_option, load
+from rasa_onramp.cli.times import time_text
 from rasa_onramp.dialogue import Dialogue, State, Turn
 from rasa_onramp.formats.wording import visible
 from rasa_onramp.store import Feedback, Store, open_store
@@ -81,6 +82,8 @@ def add(
         changes["active_intent"] = intent
     if changes and not said:
         raise click.UsageError("--set and --intent need the conversation; give --said")
+    if not all(text.strip() for text in said):
+        raise click.UsageError("--said without words; give what was said, or leave it out")
     with open_store() as store:
         store.dialogues.schema(domain)  # a wrong name is said before any work
         history: Tuple[Turn, ...] = ()
@@ -162,7 +165,7 @@ def _corrected(history: Tuple[Turn, ...], changes: Mapping[str, Any]) -> Optiona
 
 
 def _lines(feedback: Feedback) -> List[str]:
-    when = feedback.created_at.strftime("%Y-%m-%d %H:%M") if feedback.created_at else ""
+    when = time_text(feedback.created_at) if feedback.created_at else ""
     thumb = feedback.thumb or "no thumb"
     lines = [f"{feedback.id}  {when}  {thumb}  {feedback.conversation}".rstrip()]
     if feedback.history:

@@ -92,6 +92,8 @@ def command(
     from_bot = name == FORMAT or (name is None and any(map(is_tracker_store, paths)))
     if skip_bad and not from_bot:
         raise click.UsageError("--skip-bad is for tracker stores")
+    if wanted and from_bot:
+        raise click.UsageError("--services is for folders of several; a tracker store has one")
     with open_store() as store:
         store.revision()  # a store that isn't there is said before any work
         schema = chosen_schema(store, schema_file, domain)

@@ -6,6 +6,7 @@ from typing import Optional, Tuple
 
 import click
 
+from rasa_onramp.cli.times import time_text
 from rasa_onramp.evaluation.tables import table
 from rasa_onramp.store import Job, open_store
 
@@ -76,7 +77,7 @@ def _row(job: Job) -> Tuple[str, ...]:
         str(job.number),
         state,
         job.asked_by,
-        job.created_at.strftime("%Y-%m-%d %H:%M"),
+        time_text(job.created_at),
         str(job.attempts),
         job.owner or "-",
         _said(job),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Set, Tuple
 
 import click
 
@@ -31,11 +31,19 @@ def check_predictions(paths: Sequence[str], folder: Optional[str]) -> None:
 
 
 def write_predictions(data: str, folder: str, results: List[Result]) -> None:
-    """One folder of SGD files a (method, shots, seed)."""
+    """One folder of SGD files a (method, shots, seed). Says how many dialogues can't be in them."""
     runs: Dict[Tuple[str, int, int], Dict] = {}
     for result in results:
         run = runs.setdefault((result.method, result.shots, result.seed), {})
         for dialogue, states in result.predictions.items():
             run[(dialogue, result.service)] = states
+    left_out: Set[str] = set()
     for (method, shots, seed), predicted in runs.items():
-        write_sgd_predictions(data, Path(folder) / f"{method}-{shots}shot-seed{seed}", predicted)
+        run_folder = Path(folder) / f"{method}-{shots}shot-seed{seed}"
+        left_out.update(write_sgd_predictions(data, run_folder, predicted).left_out)
+    if left_out:
+        click.echo(
+            f"{len(left_out)} dialogues over other services too aren't in {folder} where those "
+            "weren't predicted",
+            err=True,
+        )

@@ -20,11 +20,13 @@ def command(domain: str, yes: bool) -> None:
     changed and the exit code is 1.
     """
     with open_store() as store:
-        dialogues = len(store.dialogues.dialogues(domain))
         versions = len(store.adapters.versions(domain))
         feedback = len(store.feedback.list(domain))
-        what = f"{domain} with {dialogues} dialogues, {versions} adapter versions"
-        what += f" and {feedback} feedback"
+        (found,) = store.dialogues.summary([domain])
+        what = f"{domain} with {found.n_dialogues - found.n_waiting} dialogues, "
+        if found.n_waiting:
+            what += f"{found.n_waiting} more that wait for labels, "
+        what += f"{versions} adapter versions and {feedback} feedback"
         if not yes:
             agree(f"Delete {what}?")
         store.dialogues.delete_domain(domain)

@@ -7,6 +7,7 @@ from typing import Any, Callable, List, Mapping, Optional, Tuple
 
 import click
 
+from rasa_onramp.cli.times import time_text
 from rasa_onramp.evaluation.tables import table
 from rasa_onramp.store import AdapterInfo, open_store
 
@@ -46,7 +47,7 @@ def list_(domain: str) -> None:
     body = [
         [
             f"{info.version}{_marks(info)}",
-            info.created_at.strftime("%Y-%m-%d %H:%M"),
+            time_text(info.created_at),
             *(cell(info) for _, cell in _FIGURES[:6]),
         ]
         for info in versions
@@ -167,7 +168,7 @@ def _shown(value: Optional[float]) -> str:
 
 def _date(info: AdapterInfo, moment: str) -> str:
     found = getattr(info, moment)
-    return "never" if found is None else found.strftime("%Y-%m-%d %H:%M")
+    return "never" if found is None else time_text(found)
 
 
 #: Name → what a version has of it. The first six are the list's.

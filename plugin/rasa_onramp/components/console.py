@@ -8,7 +8,6 @@ rasa_onramp.components.console.ConsoleInput:
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
@@ -24,7 +23,7 @@ from sanic.response import json as json_response
 
 import rasa_onramp.console
 from rasa_onramp.components.host import current_runtime
-from rasa_onramp.components.refusals import Refused, read_body
+from rasa_onramp.components.refusals import Refused, read_json
 from rasa_onramp.components.tokens import Token
 from rasa_onramp.console import Console, Problem
 from rasa_onramp.console.helper import Helper, Surroundings
@@ -169,7 +168,7 @@ class ConsoleInput(InputChannel):
             self._token.authorise(request)
             said: Any = dict(request.get_query_args(keep_blank_values=True))
             if most is not None:
-                said = _content(await read_body(request, most, "send less at once"))
+                said = await read_json(request, most, "send less at once")
             loop = asyncio.get_running_loop()
             answer = await loop.run_in_executor(self._threads, _served, serve, said)
             return json_response(answer, headers={"Cache-Control": "no-store"})
@@ -203,13 +202,6 @@ def _surroundings() -> Surroundings:
             replies.append("--no-replies")
     tracker += ["--threads", str(max(1, (os.cpu_count() or 1) // 2))]
     return Surroundings(environment, {"worker": [*tracker, *replies], "curve": tracker})
-
-
-def _content(body: bytes) -> Any:
-    try:
-        return json.loads(body.decode("utf-8"))
-    except (ValueError, RecursionError):
-        raise Problem("the body isn't JSON; send an object") from None
 
 
 def _served(serve: Serve, said: Mapping[str, Any]) -> Dict[str, Any]:

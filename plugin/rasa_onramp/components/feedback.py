@@ -8,7 +8,6 @@ rasa_onramp.components.feedback.FeedbackInput:
 from __future__ import annotations
 
 import asyncio
-import json
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Awaitable, Callable, Dict, Mapping, Optional
@@ -21,7 +20,7 @@ from sanic.response import HTTPResponse
 from sanic.response import json as json_response
 
 from rasa_onramp.components.host import current_runtime
-from rasa_onramp.components.refusals import Refused, read_body
+from rasa_onramp.components.refusals import Refused, read_json
 from rasa_onramp.components.sessions import reply_in
 from rasa_onramp.components.tokens import Token
 from rasa_onramp.errors import NotFound, OnrampError, StoreError, StoreUnavailable
@@ -69,20 +68,16 @@ class FeedbackInput(InputChannel):
         async def feedback(request: Request) -> HTTPResponse:
             try:
                 self._token.authorise(request)
-                body = await read_body(request, MOST_BYTES, "send one reply's feedback")
-                return json_response(await _take(request, _content(body)))
+                said = await read_json(request, MOST_BYTES, "send one reply's feedback")
+                return json_response(await _take(request, _checked(said)))
             except Refused as refusal:
                 return refusal.response()
 
         return routes
 
 
-def _content(body: bytes) -> Mapping[str, Any]:
-    """The body, checked as far as it can be without the conversation."""
-    try:
-        said = json.loads(body.decode("utf-8"))
-    except (ValueError, RecursionError):
-        raise _bad("the body isn't JSON; send an object") from None
+def _checked(said: Any) -> Mapping[str, Any]:
+    """What the body says, checked as far as it can be without the conversation."""
     if not isinstance(said, dict):
         raise _bad("the body isn't a JSON object; send one")
     unknown = sorted(set(said) - set(_KEYS))

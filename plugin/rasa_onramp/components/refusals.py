@@ -1,14 +1,16 @@
-"""Requests that our channels refuse, and how much of a request's body they read."""
+"""Requests that our channels refuse, and how they read a request's body."""
 
 from __future__ import annotations
 
+import json
 from http import HTTPStatus
+from typing import Any
 
 from sanic.request import Request
 from sanic.response import HTTPResponse
 from sanic.response import json as json_response
 
-__all__ = ["Refused", "read_body"]
+__all__ = ["Refused", "read_json"]
 
 
 class Refused(Exception):
@@ -24,10 +26,10 @@ class Refused(Exception):
         return json_response({"error": str(self)}, status=int(self.status), headers=headers)
 
 
-async def read_body(request: Request, most: int, mend: str) -> bytes:
-    """The body of a request that a route takes as a stream, `most` bytes of it.
+async def read_json(request: Request, most: int, mend: str) -> Any:
+    """What the body of a request holds that a route takes as a stream: JSON of `most` bytes.
 
-    Raises Refused if it is longer; the rest isn't read.
+    Raises Refused if it is none, or longer; the rest isn't read.
     """
     assert request.stream is not None  # it is there while a request is handled
     parts = b""
@@ -38,4 +40,7 @@ async def read_body(request: Request, most: int, mend: str) -> bytes:
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 f"the body is longer than {most} bytes; {mend}",
             )
-    return parts
+    try:
+        return json.loads(parts.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise Refused(HTTPStatus.BAD_REQUEST, "the body isn't JSON; send an object") from None

@@ -14,6 +14,7 @@ from rasa_onramp.actions.support_rows import support_rows
 from rasa_onramp.actions.written_rows import parse_rows
 from rasa_onramp.console.chats import Asked, Chats, Turned
 from rasa_onramp.console.helper import Helper
+from rasa_onramp.console.overview import Overview
 from rasa_onramp.console.problems import Problem, fields
 from rasa_onramp.console.uploads import MOST_BYTES, corpus_of
 from rasa_onramp.console.views import (
@@ -49,6 +50,7 @@ class Console:
         self._engine = engine
         self._helper = helper
         self._chats = Chats()
+        self._overview = Overview()
         self._importing = threading.Lock()
 
     @property
@@ -75,7 +77,7 @@ class Console:
                     **summary_view(summary),
                     "job": job_view(jobs[summary.name]) if summary.name in jobs else None,
                 }
-                for summary in store.dialogues.summary()
+                for summary in self._overview.read(store)
             ]
         }
 

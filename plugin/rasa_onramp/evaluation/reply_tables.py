@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import statistics
-from typing import Dict, Hashable, List, Sequence, Tuple, cast
+from typing import Dict, Hashable, List, Optional, Sequence, Tuple, cast
 
 from rasa_onramp.evaluation.intervals import MAIN
 from rasa_onramp.evaluation.reply_few_shot import ReplyResult
@@ -56,12 +57,16 @@ def summarise_replies(results: Sequence[ReplyResult], method: str, shots: int) -
     }
 
 
-def _spread(values: Sequence[float]) -> float:
-    return statistics.stdev(values) if len(values) > 1 else 0.0
+def _spread(values: Sequence[float]) -> Optional[float]:
+    """The standard deviation; None where fewer than two seeds define the figure."""
+    defined = [value for value in values if not math.isnan(value)]
+    return statistics.stdev(defined) if len(defined) > 1 else None
 
 
 def difference(results: Sequence[ReplyResult], method: str, shots: int) -> Row:
-    """`MAIN` minus `method`, with 95% bootstrap intervals: [value, low, high] a figure."""
+    """`MAIN` minus `method`, with 95% bootstrap intervals: [value, low, high] a figure, NaN where
+    some sample's replies don't define it.
+    """
 
     def by_dialogue(name: str) -> Dict[Tuple[Hashable, ...], Sequence[ScoredReply]]:
         return {
@@ -81,7 +86,9 @@ def difference(results: Sequence[ReplyResult], method: str, shots: int) -> Row:
 
 
 def replies_table(summary: Sequence[Row], differences: Sequence[Row]) -> str:
-    """Figures by method and support size, then what `adapted` has over each other method."""
+    """Figures by method and support size, then what `adapted` has over each other method; None is
+    what no reply defines.
+    """
     header = ["", "BLEU", "delex.", "ROUGE-L", "slot errors", "dist-1", "dist-2", "self-BLEU"]
     header += ["words", "written", "adapt s", "s/reply", "replies"]
     rows = []
@@ -112,8 +119,9 @@ def replies_table(summary: Sequence[Row], differences: Sequence[Row]) -> str:
 
 def _differences(differences: Sequence[Row]) -> str:
     def cell(row: Row, name: str, digits: int) -> str:
-        value, low, high = (float(v) for v in cast(Sequence[float], row[name]))
-        return f"{value:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
+        found = cast(Sequence[Optional[float]], row[name])
+        value, *around = ("-" if each is None else f"{each:+.{digits}f}" for each in found)
+        return f"{value} [{', '.join(around)}]"
 
     rows = [
         (f"{MAIN} - {d['minus']}, {d['shots']}", cell(d, "bleu", 1), cell(d, "slot_error_rate", 3))

@@ -1,4 +1,4 @@
-"""Results of the few-shot protocol as JSON, whole: predictions and each turn's scores too."""
+"""Results of the few-shot protocol as JSON, whole: predictions, replies and all scores too."""
 
 from __future__ import annotations
 
@@ -7,9 +7,16 @@ from typing import Any, Dict
 
 from rasa_onramp.evaluation.few_shot import Result
 from rasa_onramp.evaluation.metrics import TurnScore
+from rasa_onramp.evaluation.reply_few_shot import ReplyResult
+from rasa_onramp.evaluation.reply_metrics import ScoredReply
 from rasa_onramp.store.serialise import state_from_json, state_to_json
 
-__all__ = ["result_from_json", "result_to_json"]
+__all__ = [
+    "reply_result_from_json",
+    "reply_result_to_json",
+    "result_from_json",
+    "result_to_json",
+]
 
 
 def result_to_json(result: Result) -> Dict[str, Any]:
@@ -32,3 +39,21 @@ def result_from_json(row: Dict[str, Any]) -> Result:
     }
     scores = tuple(tuple(TurnScore(**score) for score in one) for one in row.pop("dialogues"))
     return Result(**row, predictions=states, dialogues=scores)
+
+
+def reply_result_to_json(result: ReplyResult) -> Dict[str, Any]:
+    """What `reply_result_from_json` reads."""
+    return asdict(result)
+
+
+def reply_result_from_json(row: Dict[str, Any]) -> ReplyResult:
+    """The result that it was. Raises AttributeError, KeyError, TypeError or ValueError if it was
+    none.
+    """
+    replies = {name: tuple(map(_reply, found)) for name, found in row.pop("replies").items()}
+    return ReplyResult(**row, replies=replies)
+
+
+def _reply(row: Dict[str, Any]) -> ScoredReply:
+    wanted, slots = (tuple(row.pop(key)) for key in ("reference_slots", "slots"))
+    return ScoredReply(**row, reference_slots=wanted, slots=slots)

@@ -29,7 +29,7 @@ LIMIT = 256 * 2**20
 
 #: Who speaks, by what logs call them.
 _SPEAKERS = {"user": "user", "system": "system", "bot": "system"}
-#: Columns that say something of the state; a log without any of them is unlabelled.
+#: Columns that say something of the state; a conversation where all are empty is unlabelled.
 _STATE = ("state", "slots", "intent", "requested")
 _CALL = ("parameters", "results")
 
@@ -138,7 +138,8 @@ def _split(lines: List[_Line], path: Path) -> Optional[str]:
 
 
 def _turns(lines: List[_Line], schema: Schema, path: Path) -> Tuple[Turn, ...]:
-    labelled = any(key in line.raw for line in lines for key in _STATE)
+    # dumps of tables have every column on every line, so null alone says nothing
+    labelled = any(line.raw.get(key) is not None for line in lines for key in _STATE)
     slots = {slot.name: slot for slot in schema.slots}
     conversation = _Conversation(schema, slots, labelled)
     said = []

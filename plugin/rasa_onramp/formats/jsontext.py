@@ -36,7 +36,7 @@ def parse_json(text: str, path: Path) -> Any:
         raise FormatError(
             "JSON nested too deeply or with a number too long",
             path=path,
-            mend="write the file as SGD does",
+            mend="flatten it",
         ) from error
     if _DOUBTFUL_ESCAPE.search(text):
         _refuse_unstorable(value, text, path)
@@ -49,7 +49,8 @@ def parse_json_line(line: str, path: Path, number: int) -> Any:
         return parse_json(line, path)
     except FormatError as error:
         if error.line is None:
-            raise
+            mend = "leave the line out or flatten it"
+            raise FormatError(error.message, path=path, line=number, mend=mend) from error
         # says the same with the line's number
         return parse_json("\n" * (number - 1) + line, path)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from rasa_onramp.formats.shape import Misfit
 from rasa_onramp.formats.wording import quote
@@ -39,8 +39,8 @@ def value_text(value: Any, name: str) -> Optional[str]:
         return json.dumps(value)
     if isinstance(value, (int, float)):
         try:
-            return f"{value:.15g}"
-        except OverflowError:
+            return _written(value)
+        except ValueError:
             mend = "leave the slot out of the schema"
             raise Misfit(f"slot {quote(name)} is set to a number too large", mend, ()) from None
     if isinstance(value, str):
@@ -50,3 +50,10 @@ def value_text(value: Any, name: str) -> Optional[str]:
         return ", ".join(text for text in texts if text) or None
     message = f"slot {quote(name)} is set to {quote(value)}, which no text stands for"
     raise Misfit(message, "leave the slot out of the schema", ())
+
+
+def _written(number: Union[int, float]) -> str:
+    """All digits of a whole number, as far as a float holds them exactly. Raises ValueError."""
+    if isinstance(number, float) and not (number.is_integer() and abs(number) < 2**53):
+        return f"{number:.15g}"
+    return str(int(number))  # Python writes out 4300 digits at most

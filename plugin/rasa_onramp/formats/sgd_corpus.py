@@ -12,8 +12,12 @@ from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple, Union
 
 from rasa_onramp.dialogue import Action, Dialogue, Intent, Schema, Turn
 from rasa_onramp.errors import FormatError
-from rasa_onramp.formats.sgd import read_sgd
+from rasa_onramp.formats.jsontext import parse_json
+from rasa_onramp.formats.sgd import LIMIT, SgdDialogues
+from rasa_onramp.formats.sgd_frames import Service
+from rasa_onramp.formats.sgd_schema import read_sgd_schemas
 from rasa_onramp.formats.sgd_write import empty_folder, json_file, state_to_sgd, write_file
+from rasa_onramp.formats.shape import Misfit
 from rasa_onramp.formats.wording import quote
 
 __all__ = ["as_sgd", "write_sgd"]
@@ -30,28 +34,50 @@ def write_sgd(
     Dialogues of one id that say the same in several domains become one over several services; of
     others that share an id, all but the first get their domain's name before it. Raises ConfigError
     if the folder can't be written or holds JSON files already, and ValueError for what the format
-    can't say, such as a dialogue that the system begins.
+    can't say, such as a dialogue that the system begins; the folder is incomplete then.
     """
     out = Path(folder)
     given = {name: as_sgd(schema) for name, schema in schemas.items()}
     merged = _merged(dialogues)
     empty_folder(out)
     write_file(out / "schema.json", json_file([_service(schema) for schema in given.values()]))
+    _check_schemas(out, given)
+    reader = SgdDialogues({name: Service.of(schema) for name, schema in given.items()}, set(given))
     for start in range(0, len(merged), _A_FILE):
-        written = [_dialogue(name, views) for name, views in merged[start : start + _A_FILE]]
-        name = f"dialogues_{start // _A_FILE + 1:03}.json"
-        write_file(out / name, json_file(written))
-    # What can't be said would be lost in silence otherwise.
+        path = out / f"dialogues_{start // _A_FILE + 1:03}.json"
+        part = merged[start : start + _A_FILE]
+        data = json_file([_checked(name, views, reader, path) for name, views in part])
+        if len(data) > LIMIT:
+            raise ValueError(f"{len(part)} dialogues are too many for one file of {LIMIT} bytes")
+        write_file(path, data)
+
+
+def _check_schemas(folder: Path, given: Mapping[str, Schema]) -> None:
+    """What the format can't say would be lost in silence otherwise. Raises ValueError."""
     try:
-        found = read_sgd(out)
+        found = read_sgd_schemas(folder, LIMIT)
     except FormatError as error:
-        raise ValueError(f"SGD's format can't say this: {error}") from error
-    if found.schemas != given:
-        raise ValueError("SGD's format can't say the schemas")
-    expected = [replace(view, id=name, split=None) for name, views in merged for view in views]
-    for before, after in zip(expected, found.dialogues):
-        if before != after:
-            raise ValueError(f"SGD's format can't say dialogue {quote(before.id)}")
+        message = f"SGD's format can't say the schemas: {error.message}; {error.mend}"
+        raise ValueError(message) from error
+    for name, schema in given.items():
+        if found.get(name) != schema:
+            raise ValueError(f"SGD's format can't say the schema of {quote(name)}")
+
+
+def _checked(
+    name: str, views: Sequence[Dialogue], reader: SgdDialogues, path: Path
+) -> Dict[str, Any]:
+    """The dialogue as JSON, after a look at whether it says what was meant. Raises ValueError."""
+    made = _dialogue(name, views)
+    what = f"SGD's format can't say dialogue {quote(views[0].id)} of {quote(views[0].domain)}"
+    try:
+        raw = parse_json(json_file(made).decode("utf-8"), path)
+        found = list(reader.views(raw, (), path))
+    except (FormatError, Misfit) as error:
+        raise ValueError(f"{what}: {error.message}; {error.mend}") from error
+    if found != [replace(view, id=name, split=None) for view in views]:
+        raise ValueError(f"{what}: it would be read as something else")
+    return made
 
 
 def as_sgd(schema: Schema) -> Schema:

@@ -22,6 +22,7 @@ from rasa_onramp.formats.source import read_text
 __all__ = [
     "Predicted",
     "Written",
+    "check_no_json",
     "empty_folder",
     "json_file",
     "state_to_sgd",
@@ -122,15 +123,26 @@ def state_to_sgd(state: Optional[State]) -> Dict[str, Any]:
 
 def empty_folder(out: Path) -> None:
     """Make the folder `out`, or see that it holds no JSON files. Raises ConfigError."""
+    check_no_json(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(out, error) from error
+
+
+def check_no_json(out: Path) -> None:
+    """See that the folder `out`, if it is there, holds no JSON files. Raises ConfigError."""
+    try:
         there = sorted(out.glob("*.json*"))
     except OSError as error:
-        message = f"{out} can't be written ({error.strerror}); choose another folder"
-        raise ConfigError(message) from error
+        raise _unwritable(out, error) from error
     if there:
         # Who reads the folder would take them as part of it.
         raise ConfigError(f"{out} holds {there[0].name} already; choose an empty folder")
+
+
+def _unwritable(out: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"{out} can't be written ({error.strerror}); choose another folder")
 
 
 def json_file(content: Any) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Dict, Iterable, Union
+from typing import Dict, Iterable, Tuple, Union
 
 from rasa_onramp.dialogue import Corpus, Dialogue, Schema
 from rasa_onramp.errors import FormatError
@@ -16,12 +16,16 @@ from rasa_onramp.formats.yaml_fields import fields, items
 from rasa_onramp.formats.yaml_schema import VERSION, read_schema
 from rasa_onramp.formats.yaml_write import yaml_text
 
-__all__ = ["LIMIT", "parse_yaml", "read_yaml", "write_yaml"]
+__all__ = ["LIMIT", "TooLarge", "parse_yaml", "read_yaml", "write_yaml", "yaml_file"]
 
 #: The most bytes a file may hold: a thousand dialogues and more.
 LIMIT = 4 * 2**20
 
 _KEYS = ("onramp", "domain", "dialogues")
+
+
+class TooLarge(ValueError):
+    """More than a file may hold."""
 
 
 def read_yaml(path: Union[str, Path]) -> Corpus:
@@ -44,23 +48,54 @@ def write_yaml(path: Union[str, Path], schema: Schema, dialogues: Iterable[Dialo
     Spans come back in the order of the text. Raises ValueError, and writes nothing, where the
     format can't say something: spans that overlap, a name with spaces, another domain's dialogue.
     """
-    path = Path(path)
+    Path(path).write_bytes(yaml_file(schema, dialogues))
+
+
+def yaml_file(schema: Schema, dialogues: Iterable[Dialogue]) -> bytes:
+    """What `write_yaml` writes. Raises ValueError, which is TooLarge for more than a file holds."""
     written = tuple(dialogues)
-    text = yaml_text(schema, written)
+    try:
+        return _checked(schema, written)
+    except TooLarge:
+        raise
+    except ValueError as error:
+        what = _unsayable(schema, written)
+        raise ValueError(f"the YAML format can't say {what}: {error}") from error
+
+
+def _checked(schema: Schema, dialogues: Tuple[Dialogue, ...]) -> bytes:
+    """The file, after a look at whether it says what was meant: what it can't say would be lost in
+    silence otherwise. Raises ValueError.
+    """
+    text = yaml_text(schema, dialogues)
     data = text.encode("utf-8")
     if len(data) > LIMIT:
-        raise ValueError(f"{len(written)} dialogues are too many for one file of {LIMIT} bytes")
-    # What can't be said would be lost in silence otherwise.
+        what = f"{len(dialogues)} dialogues are too many"
+        if len(dialogues) == 1:
+            what = f"dialogue {quote(dialogues[0].id)} is too long"
+        raise TooLarge(f"{what} for one file of {LIMIT} bytes")
     try:
-        found = parse_yaml(text, path)
-    except FormatError as error:
-        raise ValueError(f"the YAML format can't say this: {error}") from error
-    if found.schemas != {schema.name: schema}:
-        raise ValueError(f"the YAML format can't say the schema of {quote(schema.name)}")
-    for before, after in zip(written, found.dialogues):
-        if _in_order(before) != after:
-            raise ValueError(f"the YAML format can't say dialogue {quote(before.id)}")
-    path.write_bytes(data)
+        found = _corpus(parse_nodes(text))
+    except Mistake as mistake:
+        raise ValueError(f"{mistake.message}; {mistake.mend}") from mistake
+    if found.schemas != {schema.name: schema} or found.dialogues != tuple(
+        map(_in_order, dialogues)
+    ):
+        raise ValueError("it would be read as something else")
+    return data
+
+
+def _unsayable(schema: Schema, dialogues: Tuple[Dialogue, ...]) -> str:
+    """Which it is that can't be said, by saying each alone."""
+    said: Tuple[Dialogue, ...] = ()
+    try:
+        _checked(schema, said)
+        for dialogue in dialogues:
+            said = (dialogue,)
+            _checked(schema, said)
+    except ValueError:
+        return f"dialogue {quote(said[0].id)}" if said else f"the schema of {quote(schema.name)}"
+    return "these dialogues together"
 
 
 def _corpus(root: Node) -> Corpus:

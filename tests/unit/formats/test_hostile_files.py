@@ -16,8 +16,10 @@ from rasa_onramp.formats.jsonl import read_jsonl
 from rasa_onramp.formats.jsontext import line_of, parse_json
 from rasa_onramp.formats.multiwoz import read_multiwoz
 from rasa_onramp.formats.rasa_events import read_conversation
+from rasa_onramp.formats.rasa_parts import value_text
 from rasa_onramp.formats.rasa_text import parse_annotated
 from rasa_onramp.formats.sgd import read_sgd
+from rasa_onramp.formats.shape import Misfit
 from rasa_onramp.formats.source import read_text
 from rasa_onramp.formats.stories import read_stories
 from rasa_onramp.formats.wording import quote, visible
@@ -87,15 +89,23 @@ def test_json_of_any_depth(tmp_path: Path, depth: int) -> None:
     for key in ("intent", "split", "time", "text", "slots", "action", "conversation", "speaker"):
         line: Dict[str, Any] = {**VALID_LOG[0], key: "@"}
         path.write_text(json.dumps(line).replace('"@"', deep), encoding="utf-8")
-        refused(lambda: read_jsonl(path, TAXI), str(path))
+        refused(lambda: read_jsonl(path, TAXI), f"{path}:1: ")
     path.write_text(json.dumps(VALID_LOG[0]).replace('"size"', deep), encoding="utf-8")
-    refused(lambda: read_jsonl(path, TAXI), str(path))
+    refused(lambda: read_jsonl(path, TAXI), f"{path}:1: ")
     event = json.dumps({**VALID_EVENTS[2], "value": "@"}).replace('"@"', deep)
     _refused_events([(1, "slot", event)], "row 1")
     folder = sgd_folder_in(tmp_path / "sgd")
     text = (folder / "dialogues_001.json").read_text()
     (folder / "dialogues_001.json").write_text(text.replace('"Leeds"', deep + ',"\\u0000"'))
     refused(lambda: read_sgd(folder), "dialogues_001.json")
+
+
+def test_a_line_that_is_too_deep_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "chats.jsonl"
+    path.write_text(f"{json.dumps(VALID_LOG[0])}\n{'[' * 100_000}", encoding="utf-8")
+    said = refused(lambda: read_jsonl(path, TAXI), f"{path}:2: JSON nested too deeply")
+    assert str(said).endswith("; leave the line out or flatten it")
+    refused(lambda: parse_json("[" * 100_000, path), "; flatten it")
 
 
 def test_where_something_is_in_deep_json_is_said_as_far_as_it_can_be() -> None:
@@ -106,8 +116,8 @@ def test_where_something_is_in_deep_json_is_said_as_far_as_it_can_be() -> None:
 
 def test_numbers_that_are_too_large(tmp_path: Path) -> None:
     huge = 10**400
-    event = json.dumps({**VALID_EVENTS[2], "value": huge})
-    _refused_events([(1, "user", json.dumps(VALID_EVENTS[1])), (2, "slot", event)], "too large")
+    with pytest.raises(Misfit, match="'size' is set to a number too large"):
+        value_text(10**5000, "size")
     refused(lambda: parse_json("9" * 5000, tmp_path), "a number too long")
     path = tmp_path / "chats.jsonl"
     for key in ("time", "intent", "split", "action"):

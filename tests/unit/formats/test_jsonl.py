@@ -104,6 +104,16 @@ def test_what_a_line_does_not_mention_stays(tmp_path: Path) -> None:
     )
 
 
+def test_columns_that_are_null_throughout_are_no_labels(tmp_path: Path) -> None:
+    """As a database or pandas writes them."""
+    empty = dict.fromkeys(("state", "slots", "intent", "requested"))
+    assert states(tmp_path, user(**empty), system(**empty), user(**empty)) == (None, None)
+    assert states(tmp_path, user(**{**empty, "slots": {}}), system(), user(intent=None)) == (
+        None,  # a state of null: the line says nothing to the domain
+        State(),
+    )
+
+
 def test_neighbours_become_one_turn_and_the_user_begins(tmp_path: Path) -> None:
     (dialogue,) = read_lines(
         tmp_path,

@@ -23,6 +23,7 @@ from rasa_onramp.dialogue import (
 )
 from rasa_onramp.errors import FormatError
 from rasa_onramp.formats.rasa_events import Row, read_conversation
+from rasa_onramp.formats.rasa_parts import value_text
 
 TAXI = Schema(
     "taxi",
@@ -239,6 +240,24 @@ def test_slots_of_every_kind() -> None:
         State({"shared": ("False",), "size": ("small",)}, "book"),
         State({}, "book"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (4111111111111111, "4111111111111111"),
+        (-12345678901234567890, "-12345678901234567890"),
+        (4111111111111111.0, "4111111111111111"),
+        (2.0, "2"),
+        (0.1 + 0.2, "0.3"),
+        (2.0**60, "1.15292150460685e+18"),
+        (-0.0, "0"),
+        (True, "true"),
+        (float("inf"), "inf"),
+    ],
+)
+def test_numbers_are_written_out(value: Any, text: str) -> None:
+    assert value_text(value, "place") == text
 
 
 def test_entities_set_what_rasa_does_not() -> None:

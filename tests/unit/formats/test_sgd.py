@@ -10,8 +10,10 @@ from typing import Any, Callable, Dict, List
 
 import pytest
 
+from rasa_onramp.cli.predictions import write_predictions
 from rasa_onramp.dialogue import DONTCARE, Action, Intent, Schema, Slot, Span, State, Turn
 from rasa_onramp.errors import ConfigError, FormatError
+from rasa_onramp.evaluation.few_shot import Result
 from rasa_onramp.formats import read
 from rasa_onramp.formats.sgd import read_sgd
 from rasa_onramp.formats.sgd_corpus import write_sgd
@@ -427,6 +429,22 @@ def test_a_missing_prediction_counts_as_an_empty_state(folder: Path, tmp_path: P
 def test_a_dialogue_with_some_services_only_is_left_out(folder: Path, tmp_path: Path) -> None:
     predicted = {("1_00000", "Taxi_1"): [None, None], ("1_00001", "Weather_1"): [None]}
     assert write_sgd_predictions(folder, tmp_path / "out", predicted) == Written(1, ("1_00000",))
+
+
+def test_what_is_left_out_is_said(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    def result(dialogue: str, service: str, seed: int, turns: int) -> Result:
+        return Result(service, "adapted", 1, seed, 0.0, (), {dialogue: (None,) * turns}, 0)
+
+    results = [
+        *(result("1_00000", "Taxi_1", seed, 2) for seed in (0, 1)),
+        result("1_00001", "Weather_1", 0, 1),
+    ]
+    write_predictions(str(folder), str(tmp_path / "some"), results)
+    assert capsys.readouterr().err.startswith("1 dialogues over other services too aren't in ")
+    write_predictions(str(folder), str(tmp_path / "all"), results[2:])
+    assert capsys.readouterr().err == ""
 
 
 def test_predictions_that_do_not_fit(folder: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import List
 
@@ -20,7 +21,7 @@ from rasa_onramp.dialogue import (
 )
 from rasa_onramp.errors import FormatError
 from rasa_onramp.formats import read
-from rasa_onramp.formats.yaml import parse_yaml, read_yaml, write_yaml
+from rasa_onramp.formats.yaml import TooLarge, parse_yaml, read_yaml, write_yaml
 
 HEAD = """\
 onramp: "1.0"
@@ -409,8 +410,9 @@ SCHEMA = parse_yaml(HEAD, "taxi.yml").schemas["taxi"]
     ],
 )
 def test_what_the_format_cannot_say_is_not_written(tmp_path: Path, unsayable: Dialogue) -> None:
-    with pytest.raises(ValueError):
-        write_yaml(tmp_path / "out.yml", SCHEMA, [unsayable])
+    fine = Dialogue("before", "taxi", (Turn("user", "hi", State()),))
+    with pytest.raises(ValueError, match="can't say dialogue 'd': "):
+        write_yaml(tmp_path / "out.yml", SCHEMA, [fine, unsayable])
     assert not (tmp_path / "out.yml").exists()
 
 
@@ -419,6 +421,8 @@ def test_too_much_for_a_file_is_not_written(
 ) -> None:
     monkeypatch.setattr("rasa_onramp.formats.yaml.LIMIT", 2_000)
     long = Dialogue("d", "taxi", (Turn("user", "a " * 1_000, State()),))
-    with pytest.raises(ValueError, match="too many"):
+    with pytest.raises(TooLarge, match="dialogue 'd' is too long for one file of 2000 bytes"):
         write_yaml(tmp_path / "out.yml", SCHEMA, [long])
+    with pytest.raises(TooLarge, match="2 dialogues are too many"):
+        write_yaml(tmp_path / "out.yml", SCHEMA, [long, replace(long, id="e")])
     assert not (tmp_path / "out.yml").exists()
