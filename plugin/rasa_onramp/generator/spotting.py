@@ -22,6 +22,7 @@ __all__ = [
     "Source",
     "Values",
     "find_sources",
+    "first_words",
     "longest",
     "names",
     "overlaps",
@@ -100,12 +101,20 @@ def tokens(text: str) -> Any:
 
 def names(text: str) -> List[Any]:
     """The capitalised tokens of a text that don't begin a sentence, but for "I" and "OK"."""
-    found, starts = [], True
+    return [token for token, begins in _capitalised(text) if not begins]
+
+
+def first_words(text: str) -> List[Any]:
+    """The capitalised tokens that begin a sentence, or follow a colon."""
+    return [token for token, begins in _capitalised(text) if begins]
+
+
+def _capitalised(text: str) -> Iterator[Tuple[Any, bool]]:
+    begins = True
     for token in tokens(text):
-        if token.text[:1].isupper() and not starts and token.text not in ("I", "OK"):
-            found.append(token)
-        starts = token.is_punct and token.text not in ("'", "-", ",", "/")
-    return found
+        if token.text[:1].isupper() and token.text not in ("I", "OK"):
+            yield token, begins
+        begins = token.is_punct and token.text not in ("'", "-", ",", "/")
 
 
 def longest(regions: Iterable[Region]) -> List[Region]:
