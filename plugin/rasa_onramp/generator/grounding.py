@@ -204,7 +204,7 @@ def _quantities(text: str) -> List[Region]:
         for token in doc
         if _has_digit(token.text) or token.like_url or token.like_email or _in_words(token)
     ]
-    for _, start, end in _matcher()(doc):
+    for _, start, end in _matcher(doc.vocab)(doc):
         span = doc[start:end]
         regions.append((span.start_char, span.end_char))
     return longest(regions)
@@ -223,8 +223,7 @@ def _has_digit(text: str) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _matcher() -> Any:
-    vocabulary = tokens("").vocab
+def _matcher(vocabulary: Any) -> Any:
     from spacy.matcher import Matcher
 
     number: Dict[str, Any] = {"TEXT": {"REGEX": r"^\d[\d,.:]*$"}}
