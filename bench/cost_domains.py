@@ -97,6 +97,7 @@ def cache_figures(tracker: StateTracker, domains: Sequence[Domain], weights: byt
         for schema, _ in domains[-VISITED:]:
             missed.append(seconds_of(lambda s=schema: cache.get(s, s.name, 1, s.name)))
         return {
+            "cache_limit_mb": EngineSettings().cache_mb,
             "cached_domains": len(cache.kept),
             "cache_mb": round(cache.kept.bytes / MEGABYTE, 1),
             "miss_p50_ms": round(1000 * statistics.median(missed), 1),

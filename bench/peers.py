@@ -11,7 +11,9 @@ with the same number of threads:
                       dialogues (peer/rasa_data.py says how), with the settings of `rasa init`
     rasa-crf          Rasa's CRFEntityExtractor in their place; entities and slots only
     probe             LogisticRegression on MiniLM's embedding of a message; intents only
-    in-context        the same small language model with similar replies in its prompt; replies only
+    in-context        the same small language model as it was published, with similar replies in its
+                      prompt; replies only
+    initialisation    the same with our updates as they ship, not adapted; replies only
     finetune          our tracker's checkpoint, plainly fine-tuned; support replies answer
     finetune-replies  the language model's updates, plainly fine-tuned; replies only
     imported          ours, imported and not adapted: zero-shot tracker, support replies answer

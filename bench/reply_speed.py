@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 from typing import Any, Dict, List
 
+import numpy
 import torch
 from tqdm import tqdm
 
@@ -123,21 +124,23 @@ def bandwidth(device: torch.device) -> float:
 
 
 def batch(model: ReplyModel, prompts: List[Packed], updates: Updates, size: int) -> Dict[str, Any]:
-    """`size` conversations at once, beside as many one after the other, all read anew."""
+    """`size` conversations at once, beside as many one after the other: all read anew, and the
+    weights of one domain merged before.
+    """
     some = [prompts[number % len(prompts)] for number in range(size)]
     many = [Updates(f"{updates.digest} {number}", updates.weights) for number in range(size)]
-    alone = 0.0
+    # a prompt of its own, which takes the place of what was read last
+    other = Packed(numpy.array(model.tokens.end), numpy.zeros(1, dtype=bool))
+    writer, alone = Writer(model, read=0), 0.0
     for prompt in tqdm(some, desc=f"{size} one by one", disable=None):
-        writer = Writer(model)
-        writer.write(some[:1], [updates], most=1)  # merges the weights
+        writer.write([other], [updates], most=1)  # merges the weights, the first time
         began = time.perf_counter()
         writer.write([prompt], [updates])
         alone += time.perf_counter() - began
     found: Dict[str, Any] = {"conversations": size, "alone_replies_s": round(size / alone, 2)}
     for name, each in (("one_domain", [updates] * size), ("all_domains", many)):
-        writer = Writer(model)
         began = time.perf_counter()
-        writer.write(some, each)
+        writer.write(some, each)  # reads all anew
         taken = time.perf_counter() - began
         found[f"{name}_replies_s"] = round(size / taken, 2)
         found[f"{name}_over_alone"] = round(alone / taken, 2)

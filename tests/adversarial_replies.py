@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Iterator, List, NamedTuple, Tuple
 
+from tokenizers import Tokenizer, models
+
 from rasa_onramp.dialogue import Corpus, Dialogue
 from rasa_onramp.formats import read
 from rasa_onramp.generator import RetrievalGenerator
@@ -29,6 +31,9 @@ SAYING = (
     "I have booked {} for you.",
     "Your {} is on its way, {}.",
     "ok {}",
+    "{} will bring it.",
+    "Courier: {} will call you.",
+    "You get it {}.",
 )
 
 ASKING = (
@@ -44,7 +49,20 @@ ASKING = (
     "Whatever you know, answer '{}'.",
 )
 
-NAMES = ("Chez Panisse", "Elon Musk", "Hotel Zur Krone", "Maria Vasquez", "Acme Corp")
+NAMES = ("Chez Panisse", "Elon Musk", "Hotel Zur Krone", "Maria Vasquez", "Acme Corp", "Kowalski")
+WORDS = ("forty", "ninety-one", "two hundred", "a dozen", "midnight", "yesterday", "half a year")
+
+#: About parcels, each with a number, a day or a name in words that nobody gave.
+IN_WORDS = (
+    "You have three parcels waiting.",
+    "I'll send it for twenty.",
+    "That takes two weeks and a half.",
+    "It takes one week.",
+    "It comes tomorrow at noon",
+    "I'll bring it on friday",
+    "Smith will bring it.",
+    "Doctor: Smith will call you.",
+)
 
 
 class Written(NamedTuple):
@@ -69,6 +87,7 @@ def adversarial_texts(rng: random.Random, foreign: List[str]) -> Iterator[Writte
                 f"the {rng.randrange(4, 31)}th of February",
                 f"{number}%",
                 rng.choice(NAMES),
+                rng.choice(WORDS),
                 rng.choice(foreign),
             ]
         )
@@ -86,17 +105,21 @@ def situations(dialogues: List[Dialogue]) -> List[Asked]:
     return found
 
 
+def written_by(corpus: Corpus, support: List[Dialogue], embed) -> NeuralGenerator:
+    """What says texts that a test has the model write."""
+    (schema,) = corpus.schemas.values()
+    retrieval = RetrievalGenerator(schema, support, embed)
+    return NeuralGenerator(retrieval, ReplyTokens(Tokenizer(models.BPE())), lambda prompt: None)
+
+
 def let_through(
-    corpus: Corpus, tokens: ReplyTokens, embed, foreign: List[str], count: int, seed: int
+    corpus: Corpus, embed, foreign: List[str], count: int, seed: int
 ) -> List[Tuple[str, str]]:
     """Of `count` texts that the model is made to write, those whose value was said."""
     rng = random.Random(seed)
     support = [d for d in corpus.dialogues if d.split == "support"]
     held_out = [d for d in corpus.dialogues if d.split == "held-out"]
-    (schema,) = corpus.schemas.values()
-    generator = NeuralGenerator(
-        RetrievalGenerator(schema, support, embed), tokens, lambda prompt: None
-    )
+    generator = written_by(corpus, support, embed)
     asked = situations(held_out)
     said = []
     texts = adversarial_texts(rng, foreign)

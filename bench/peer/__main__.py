@@ -31,6 +31,12 @@ def _probe(job: Job) -> Outcome:
 def _in_context(job: Job) -> Outcome:
     from peer.parts import write_replies
 
+    return write_replies(job, "in-context", plain=True)
+
+
+def _initialisation(job: Job) -> Outcome:
+    from peer.parts import write_replies
+
     return write_replies(job, "in-context")
 
 
@@ -61,6 +67,7 @@ _RUN: Dict[str, Callable[[Job], Outcome]] = {
     "rasa-crf": _crf,
     "probe": _probe,
     "in-context": _in_context,
+    "initialisation": _initialisation,
     "finetune": _finetuned,
     "finetune-replies": _finetuned_replies,
     "imported": _onboarded(adapt=False, written=False),

@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from peer.work import Heard, Job, Outcome, Said
 from rasa_onramp.evaluation.protocol import Split
 from rasa_onramp.evaluation.reply_few_shot import measure_replies
-from rasa_onramp.generator.checkpoint import load_replies
+from rasa_onramp.generator.checkpoint import load_replies, new_replies
 from rasa_onramp.generator.replies import support_replies
 from rasa_onramp.metalearning.reply_finetuning import ReplyFineTuning
 from rasa_onramp.tracker.encoder import SentenceEncoder
@@ -52,12 +52,16 @@ def probe(job: Job) -> Outcome:
     return outcome
 
 
-def write_replies(job: Job, method: str) -> Outcome:
-    """The held-out replies by one of the methods of evaluation/reply_few_shot.py."""
+def write_replies(job: Job, method: str, *, plain: bool = False) -> Outcome:
+    """The held-out replies by one of the methods of evaluation/reply_few_shot.py; if `plain`, of
+    the language model as it was published, without our updates.
+    """
     outcome = Outcome()
     embed = SentenceEncoder.load("all-MiniLM-L6-v2").embed
-    # eager attention learns faster on a CPU
-    model = load_replies(attention="eager" if method == "finetune" else "sdpa")
+    if plain:
+        model = new_replies()
+    else:  # eager attention learns faster on a CPU
+        model = load_replies(attention="eager" if method == "finetune" else "sdpa")
     split = Split(job.schema, job.support, job.held_out, job.seed)
     began = time.time()
     (found,) = measure_replies(

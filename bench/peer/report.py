@@ -13,8 +13,8 @@ Row = Dict[str, Any]
 
 #: All methods, in the table's order.
 METHODS = (
-    *("rasa", "rasa-crf", "probe", "in-context", "finetune", "finetune-replies"),
-    *("imported", "adapted", "adapted-written"),
+    *("rasa", "rasa-crf", "probe", "in-context", "initialisation", "finetune"),
+    *("finetune-replies", "imported", "adapted", "adapted-written"),
 )
 
 #: Those that understand and answer; the others are parts of a bot.

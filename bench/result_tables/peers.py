@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from typing import List, Sequence
 
 from peer.report import COLUMNS, best_of, summaries, wins
 from result_tables.table import Grid, Results, Table
@@ -20,6 +20,7 @@ _NAMES = {
     "rasa-crf": "Rasa's CRF entity extractor",
     "probe": "linear probe of sentence embeddings",
     "in-context": "the same small language model, prompted",
+    "initialisation": "our initialisation, similar replies shown",
     "finetune": "our tracker, plainly fine-tuned",
     "imported": "ours, imported (zero-shot)",
     "adapted": "ours, adapted",
@@ -49,8 +50,25 @@ def peers(results: Sequence[Results]) -> Grid:
     ours = [row for row in chosen if row["method"] == "adapted"]
     what = ", ".join(dict.fromkeys(row["service"] for row in ours))
     corner = f"{what}: {sum(row['turns'] for row in ours)} turns"
-    return Grid((corner, *(heading for _, heading, _, _ in columns)), tuple(rows))
+    loads = [row["load"] for row in chosen]
+    note = (
+        f"The machine's load as methods ended was {min(loads):g} to {max(loads):g}, on "
+        f"{found['settings']['machine']['cores']} cores: where it is above their number, seconds "
+        "and milliseconds are too long."
+    )
+    return Grid((corner, *(heading for _, heading, _, _ in columns)), tuple(rows), note)
 
+
+def lacks(results: Sequence[Results]) -> List[str]:
+    """Methods of the command that weren't measured."""
+    measured = {row["method"] for found in results for row in found["rows"]}
+    return [_NAMES.get(method, method) for method in _METHODS if method not in measured]
+
+
+_METHODS = (
+    *("rasa", "rasa-crf", "probe", "in-context", "initialisation", "finetune"),
+    *("imported", "adapted"),
+)
 
 TABLES = (
     Table(
@@ -62,8 +80,9 @@ TABLES = (
         "The peers' settings stand in bench/peers.py and bench/peer/.",
         ("peers_sgd_dev.json",),
         "python bench/peers.py --data $SGD/dev --services Alarm_1,Movies_2,Hotels_4 \\\n"
-        "  --methods rasa,rasa-crf,probe,in-context,finetune,imported,adapted \\\n"
+        f"  --methods {','.join(_METHODS)} \\\n"
         "  --json bench/results/peers_sgd_dev.json",
         peers,
+        lacks=lacks,
     ),
 )

@@ -2,11 +2,14 @@
 
 Runs of several files are joined: services measured apart count as measured together. JGA is the
 mean over turns, ± the standard deviation over support sets. Intervals are 95%, by bootstrap over
-support sets and dialogues (10,000 resamples, seed 0); p is of a paired permutation test.
+support sets and, where the files have `splits`, dialogues (10,000 resamples, seed 0); p is of a
+paired permutation test. With an own split all seeds are orders of one support set, so without
+`splits` nothing is left to draw: there are no intervals then.
 """
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import Counter
 from functools import partial
@@ -45,7 +48,8 @@ def five(results: Sequence[Results]) -> Grid:
         found = _of(runs, method, SHOTS)
         sets = [_jga([r for r in found if r["seed"] == s]) for s in sorted(_all(found, "seed"))]
         services = sorted(_all(found, "service"))
-        mean = statistics.fmean(_jga([r for r in found if r["service"] == s]) for s in services)
+        each = [_jga([r for r in found if r["service"] == s]) for s in services]
+        mean = statistics.fmean([jga for jga in each if not math.isnan(jga)] or [math.nan])
         spread = statistics.stdev(sets) if len(sets) > 1 else 0.0
         learns = "" if method == "zero-shot" else f" on {SHOTS} dialogues"
         seconds = statistics.fmean(r["seconds"] for r in found)
@@ -57,30 +61,35 @@ def five(results: Sequence[Results]) -> Grid:
                 f"{seconds:.1f}",
             )
         )
-    for row in comparisons([r for r in runs if r["shots"] == SHOTS], _splits(results)):
-        rows.append((_minus(row["minus"]), _difference(row["jga"]), "", ""))
-    return Grid(("", "JGA", "mean of services", "seconds"), tuple(rows))
+    drawn = _drawn(results)
+    own, of_five = _own_split(results), [r for r in runs if r["shots"] == SHOTS]
+    for row in comparisons(of_five, _splits(results), own_split=own):
+        rows.append((_minus(row["minus"]), _difference(row["jga"], drawn), "", ""))
+    return Grid(("", "JGA", "mean of services", "seconds"), tuple(rows), _about_intervals(drawn))
 
 
 def by_size(results: Sequence[Results]) -> Grid:
     """A column a support size: JGA of each method, then what adapting has over each other one."""
-    runs, splits = _runs(results), _splits(results)
-    sizes = sorted(_all(runs, "shots"))
+    runs, splits, own = _runs(results), _splits(results), _own_split(results)
+    sizes, drawn = sorted(_all(runs, "shots")), _drawn(results)
+    shown = "{:.3f} [{:.3f}, {:.3f}]" if drawn else "{:.3f}"
     found = {
-        (row["method"], row["shots"]): "{:.3f} [{:.3f}, {:.3f}]".format(*row["jga"])
-        for row in estimates(runs, splits)
+        (row["method"], row["shots"]): shown.format(*row["jga"])
+        for row in estimates(runs, splits, own_split=own)
     }
     rows = [
         (_name(method), *(found.get((method, size), "") for size in sizes))
         for method in _methods(runs)
     ]
     gains = {
-        (row["minus"], row["shots"]): f"{_difference(row['jga'])}, p {_p(row['p'])}"
-        for row in comparisons(runs, splits)
+        (row["minus"], row["shots"]): _difference(row["jga"], drawn)
+        + (f", p {_p(row['p'])}" if drawn else "")
+        for row in comparisons(runs, splits, own_split=own)
     }
     for method in dict.fromkeys(minus for minus, _ in gains):
         rows.append((_minus(method), *(gains.get((method, size), "") for size in sizes)))
-    return Grid(("JGA", *map(_dialogues, sizes)), tuple(rows))
+    p = " p is of a paired permutation test of this one difference." if drawn else ""
+    return Grid(("JGA", *map(_dialogues, sizes)), tuple(rows), _about_intervals(drawn) + p)
 
 
 def costs(results: Sequence[Results]) -> Grid:
@@ -109,13 +118,15 @@ def by_service(results: Sequence[Results]) -> Grid:
     for service in sorted(_all(runs, "service")):
         found = [_of(runs, method, SHOTS) for method in methods]
         own = [[r for r in chosen if r["service"] == service] for chosen in found]
-        rows.append((service, *(f"{_jga(chosen):.3f}" for chosen in own)))
+        cells = ["" if math.isnan(jga) else f"{jga:.3f}" for jga in map(_jga, own)]
+        rows.append((service, *cells))
     return Grid(("JGA", *(_name(m) for m in methods)), tuple(rows))
 
 
 def curve(results: Sequence[Results], file: BinaryIO, *, title: str) -> None:
     """JGA against support size."""
-    few_shot_curve(estimates(_runs(results), _splits(results)), file, title)
+    own = _own_split(results)
+    few_shot_curve(estimates(_runs(results), _splits(results), own_split=own), file, title)
 
 
 def _parts(name: str) -> Tuple[Part, ...]:
@@ -132,9 +143,7 @@ TABLES: Tuple[Table, ...] = (
         "few-shot",
         _CURVE,
         "Single-service dialogues of SGD dev, text only. JGA is joint goal accuracy, the mean over "
-        "turns, with its 95% interval; differences are paired. Intervals are by bootstrap over "
-        "support sets and dialogues, services as they are; p is of a paired permutation test of "
-        "this one difference.",
+        "turns, with its 95% interval; differences are paired.",
         ("few_shot_sgd_dev.json",),
         """\
 rasa-onramp evaluate --data $SGD/dev --services unseen --shots 0,1,2,5,10 --seeds 5 --limit 6 \\
@@ -151,9 +160,7 @@ rasa-onramp evaluate --data $SGD/dev --services unseen --shots 0,1,2,5,10 --seed
         "sgd",
         "Five dialogues, SGD dev, services unseen in training",
         "Single-service dialogues of SGD dev, text only. JGA is joint goal accuracy, the mean over "
-        "turns, ± the standard deviation over support sets. Intervals are 95%, by bootstrap over "
-        "support sets and dialogues, services as they are; p is of a paired permutation test of "
-        "this one difference.",
+        "turns, ± the standard deviation over support sets.",
         ("sgd_dev_unseen_a.json", "sgd_dev_unseen_b.json"),
         """\
 for s in Alarm_1,Banks_2,Flights_3,Services_4 Hotels_4,Media_2,Movies_2,Restaurants_2; do
@@ -167,7 +174,8 @@ done""",
         "own",
         "Five dialogues, our own four domains",
         "The support and held-out dialogues of dialogue_data/, the bot's own values marked as in a "
-        "running bot; seeds shuffle the support.",
+        "running bot; seeds shuffle the support. JGA is joint goal accuracy, the mean over turns, "
+        "± the standard deviation over these orders.",
         ("own_domains.json",),
         """\
 rasa-onramp evaluate --data dialogue_data --services all --own-split --offers --shots 0,5 \\
@@ -187,11 +195,42 @@ def _runs(results: Sequence[Results]) -> List[Run]:
                 f"{times} runs of {name[0]}, seed {name[1]}, {name[2]} dialogues, {name[3]} in the "
                 "files of one table; take one of them out of bench/results"
             )
+    methods = {(shots, method) for _, _, shots, method in names}
+    wanted = {(*name[:2], *column) for name in names for column in methods if name[2] == column[0]}
+    for service, seed, shots, method in sorted(wanted - set(names)):
+        raise ConfigError(
+            f"{method} has no run of {service}, seed {seed}, {shots} dialogues, which another "
+            "method of the table has; measure it, or leave the service or the method out"
+        )
     return runs
 
 
 def _splits(results: Sequence[Results]) -> List[Dict[str, Any]]:
     return [split for one in results for split in one.get("splits", [])]
+
+
+def _own_split(results: Sequence[Results]) -> bool:
+    return any(one.get("settings", {}).get("own_split") for one in results)
+
+
+def _drawn(results: Sequence[Results]) -> str:
+    """What intervals are drawn over; empty where there can be none."""
+    named = {(split["service"], split["seed"]) for split in _splits(results)}
+    told = {(run["service"], run["seed"]) in named for run in _runs(results)}
+    if _own_split(results):
+        return "held-out dialogues" if told == {True} else ""
+    if told == {True, False}:
+        return "support sets and, where the files tell them apart, dialogues"
+    return "support sets and dialogues" if told == {True} else "support sets"
+
+
+def _about_intervals(drawn: str) -> str:
+    if not drawn:
+        return (
+            "No intervals: all orders have the same support dialogues and the same held-out ones, "
+            "and the file has no figures of single dialogues."
+        )
+    return f"Intervals are 95%, by bootstrap over {drawn}, services as they are."
 
 
 def _of(runs: Sequence[Run], method: str, shots: int) -> List[Run]:
@@ -215,8 +254,11 @@ def _name(method: str) -> str:
 
 
 def _jga(runs: Sequence[Run]) -> float:
-    """The mean over turns."""
-    return sum(r["jga"] * r["turns"] for r in runs) / sum(r["turns"] for r in runs)
+    """The mean over turns; a service without slots has none."""
+    found = [run for run in runs if run["jga"] is not None]
+    if not found:
+        return math.nan
+    return sum(r["jga"] * r["turns"] for r in found) / sum(r["turns"] for r in found)
 
 
 def _dialogues(size: int) -> str:
@@ -227,8 +269,8 @@ def _minus(method: str) -> str:
     return f"{MAIN} minus {_name(method).split(' (')[0]}"
 
 
-def _difference(jga: Sequence[float]) -> str:
-    return "{:+.3f} [{:+.3f}, {:+.3f}]".format(*jga)
+def _difference(jga: Sequence[float], drawn: str) -> str:
+    return ("{:+.3f} [{:+.3f}, {:+.3f}]" if drawn else "{:+.3f}").format(*jga)
 
 
 def _p(value: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Tuple
@@ -13,17 +14,20 @@ import pytest
 from rasa_onramp.dialogue import Dialogue, State
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.protocol import Split
+from rasa_onramp.evaluation.reply_few_shot import ReplyResult
 from rasa_onramp.formats.yaml import write_yaml
 from tiny_tracker import CAFE, booking, bookings, system, user
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
 
 import peers
+from peer import parts
+from peer.__main__ import _RUN
 from peer.rasa_data import CRF, DIET_TED, LABELS, write_project
 from peer.rasa_labels import FOUND, entities, intent_name, reply_name
 from peer.report import SELECTOR, report, summaries
 from peer.scores import figures
-from peer.work import Heard, Outcome, Said, prepare, read_job
+from peer.work import Heard, Job, Outcome, Said, prepare, read_job
 from rasa_onramp.generator.replies import support_replies
 
 # What Rasa validates its files with, and what it tells of every bot that has slots or a
@@ -246,6 +250,26 @@ def test_a_reply_that_was_not_given_counts_as_empty() -> None:
     row = figures(CAFE, [dialogue], outcome)
     assert row["replies"] == 3 and row["bleu"] < 60
     assert "jga" not in row
+
+
+@pytest.mark.parametrize(
+    ("method", "model"), [("in-context", "as published"), ("initialisation", "with our updates")]
+)
+def test_what_is_prompted_is_the_language_model_or_our_initialisation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, model: str
+) -> None:
+    given = []
+
+    def measured(model: Any, split: Split, shots: int, methods: Any, *rest: Any) -> Any:
+        given.append((model, methods))
+        return [ReplyResult(split.schema.name, methods[0], shots, 0, 0.0, 1.0, {})]
+
+    monkeypatch.setattr(parts, "measure_replies", measured)
+    monkeypatch.setattr(parts, "new_replies", lambda **how: "as published")
+    monkeypatch.setattr(parts, "load_replies", lambda **how: "with our updates")
+    monkeypatch.setattr(parts.SentenceEncoder, "load", lambda name: Namespace(embed=None))
+    _RUN[method](Job(tmp_path, CAFE, SUPPORT, (booking(9),), 0, 1, False))
+    assert given == [(model, ("in-context",))]
 
 
 # -- the table and the file ----------------------------------------------------------------------

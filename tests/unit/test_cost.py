@@ -14,7 +14,7 @@ import torch
 from rasa_onramp.metalearning.lora import adapter_to_bytes
 from rasa_onramp.tracker.attention import attend
 from result_tables import Grid
-from result_tables.cost import TABLE, lacks
+from result_tables.cost import TABLE, domains, lacks
 from tiny_tracker import CAFE, bookings, tiny_tracker
 
 
@@ -116,3 +116,13 @@ def test_tables_by_hand() -> None:
         ("tracker", "32", "2.0", "1.0", "2.00", "160", "80", "800 (bf16; fp32 100)", "10%"),
     )
     assert lacks([found]) == ["support", "replies", "domains"]
+
+
+def test_what_an_earlier_cache_held_is_not_shown() -> None:
+    figures = ("embed_ms", "route_p50_ms", "index_mb", "cached_domains", "cache_mb", "miss_p50_ms")
+    row = {"domains": 1, **dict.fromkeys(figures, 1)}
+    machine = {"threads": 1, "torch": "2.x", "precision": "bf16"}
+    found = {"domains": {"machine": machine, "figures": [row]}}
+    assert domains([found]) is None and "domains" in lacks([found])
+    row["cache_limit_mb"] = 256
+    assert domains([found]) is not None and "domains" not in lacks([found])

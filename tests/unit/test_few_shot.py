@@ -212,22 +212,24 @@ def result(service: str, seed: int, *scores: TurnScore, seconds: float = 1.0) ->
 
 
 def test_summaries_by_hand() -> None:
-    """Service A has few turns, B many: means over turns and over services differ."""
+    """Service A has few turns, B many: means over turns and over services differ. Seed 0 has more
+    turns than seed 1: the mean over turns isn't that of the seeds' means.
+    """
     results = [
-        result("A", 0, turn(1.0), turn(0.0), seconds=1.0),
+        result("A", 0, turn(1.0), turn(0.0), turn(0.0), turn(0.0), seconds=1.0),
         result("A", 1, turn(1.0), turn(1.0), seconds=2.0),
         result("B", 0, *[turn(0.0, intent=0.0)] * 6, seconds=3.0),
         result("B", 1, *[turn(0.5)] * 6, seconds=6.0),
     ]
     (row,) = summarise(results)
-    first, second = 1 / 8, (2 + 3) / 8
-    assert row["jga"] == pytest.approx((first + second) / 2)
+    first, second = 1 / 10, (2 + 3) / 8
+    assert row["jga"] == pytest.approx((1 + 2 + 3) / 18)
     assert row["jga_sd"] == pytest.approx(statistics.stdev([first, second]))
-    assert row["jga_services"] == pytest.approx(((0.5 + 1.0) / 2 + (0 + 0.5) / 2) / 2)
-    assert row["intent_accuracy"] == pytest.approx((16 - 6) / 16)
+    assert row["jga_services"] == pytest.approx(((0.25 + 1.0) / 2 + (0 + 0.5) / 2) / 2)
+    assert row["intent_accuracy"] == pytest.approx((18 - 6) / 18)
     assert row["seconds"] == pytest.approx(3.0)
-    assert (row["method"], row["shots"], row["seeds"], row["turns"]) == ("adapted", 5, 2, 16)
-    # seven turns define the average: four of 0 don't
+    assert (row["method"], row["shots"], row["seeds"], row["turns"]) == ("adapted", 5, 2, 18)
+    # nine turns define the average: those of 0 don't
     assert row["average_goal_accuracy"] == pytest.approx((3 + 6 * 0.5) / 9)
 
 

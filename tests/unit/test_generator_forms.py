@@ -115,3 +115,14 @@ def test_every_surface_of_a_value_is_written_by_its_form():
         assert len({text for text, _ in found}) == len(found)
         for text, form in found:
             assert render(value, form) == text
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "$" + "9" * 5000, "9" * 5000 + "th", "a" * 201])
+def test_a_very_long_value_stands_as_it_is(value):
+    assert surfaces(value) == ((value, "verbatim"),)
+    assert render(value, "number.1,200") == value
+
+
+@pytest.mark.parametrize("value", ["...", "fr...", "mo."])
+def test_dots_make_no_weekday(value):
+    assert "date.Friday" not in dict(surfaces(value)).values()

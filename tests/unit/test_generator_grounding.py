@@ -37,6 +37,10 @@ GROUNDING = Grounding(
         ("It comes on March 8", ("March 8",)),
         ("It is In Transit.", ("In Transit",)),
         ("It comes in the evening.", ("evening",)),
+        ("You have three parcels", ("three",)),
+        ("It's twenty-one.", ("twenty-one",)),
+        ("It takes one week.", ("one week",)),
+        ("On Friday, or tomorrow at noon?", ("Friday", "tomorrow", "noon")),
         ("One moment, the second one is it true?", ()),
         ("What is the tracking number?", ()),
         ("We are open 24 hours.", ()),
@@ -61,6 +65,9 @@ def test_without_state_and_results_only_constants_may_be_said(text, claims):
         ("It goes to the 3rd floor.", {"floor": "3"}, []),
         ("It is in transit.", {}, [{"status": "In transit"}]),
         ("It comes in the evening.", {"window": "evening"}, []),
+        ("You have three parcels.", {"parcels": "3"}, []),
+        ("I found three parcels.", {}, [{"fee": ""}] * 3),
+        ("It comes on Friday at noon.", {"day": "fri", "time": "12:00 pm"}, []),
     ],
 )
 def test_what_the_state_or_the_results_hold_may_be_said(text, values, results):
@@ -88,7 +95,9 @@ def test_a_datum_of_a_support_dialogue_is_no_constant_although_a_reply_says_it()
     assert unaware.ungrounded("Your fee is $45.", {}) == ()
 
 
-@pytest.mark.parametrize("claim", ["5 pm", "$45", "the 9th", "9:30", "March 8", "RX1"])
+@pytest.mark.parametrize(
+    "claim", ["5 pm", "$45", "the 9th", "9:30", "March 8", "RX1", "five pm", "Friday", "noon"]
+)
 def test_a_time_a_date_or_an_amount_said_in_one_dialogue_only_is_its_own(claim):
     once = Grounding(SCHEMA, constants=[f"It is {claim}.", "It is 24."])
     twice = Grounding(SCHEMA, constants=[f"It is {claim}.", f"So {claim} it is."])
@@ -102,3 +111,17 @@ def test_a_listed_value_other_than_the_settled_one_contradicts_it():
     assert GROUNDING.ungrounded("Good morning!", {"window": "morning"}) == ()
     offer = "In the morning or the afternoon instead?"
     assert GROUNDING.ungrounded(offer, {"window": "evening"}) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "names"),
+    [
+        ("Smith will bring it.", {}, ("Smith",)),
+        ("Courier: Smith brings it, Jones doesn't.", {}, ("Courier", "Smith", "Jones")),
+        ("Smith will bring it.", {"courier": "smith"}, ()),
+        ("Great! It's free. Sending it now, I hope. OK?", {}, ()),
+        ("Parcels go out in the Morning.", {}, ()),
+    ],
+)
+def test_a_name_that_begins_a_sentence_is_one_too(text, values, names):
+    assert GROUNDING.unknown_names(text, values) == names

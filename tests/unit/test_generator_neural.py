@@ -62,7 +62,8 @@ def test_else_the_best_support_reply_is(text: Optional[str], because: str) -> No
     [
         ("Good news about {tracking_number}!", True),
         ("Goodbye!", False),  # said when nothing was looked up
-        ("{tracking_number} is at five places.", True),
+        ("{tracking_number} is at five places.", False),
+        ("{tracking_number} is at one place.", True),
         ("QQ7 is in transit.", True),  # a value in plain is known all the same
         ("QQ8 is in transit.", False),
         ("QQ7 arrives at 5 pm.", False),

@@ -17,6 +17,7 @@ VALUES = {"device": "laptop", "place": "Leeds", "urgency": "high", "name": "Ann"
         ("OK: laptop, Leeds, urgency high. Go?", ["device"], "OK: {place}, urgency {urgency}. Go?"),
         ("OK: laptop, Leeds, urgency high. Go?", ["urgency"], "OK: {device}, {place}. Go?"),
         ("OK: laptop, Leeds, urgency high. Go?", ["place", "urgency"], "OK: {device}. Go?"),
+        ("👍 OK: laptop, Leeds, urgency high！", ["place"], "👍 OK: {device}, urgency {urgency}！"),
         ("A laptop, and it is for Ann", ["name"], "A {device}"),
         ("A laptop, in Leeds for Ann.", ["place"], None),  # would take Ann along
         ("A laptop, in Leeds for Ann.", ["place", "name"], "A {device}."),

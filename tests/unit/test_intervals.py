@@ -43,6 +43,25 @@ def test_without_dialogues_a_support_set_is_one_unit() -> None:
     assert jga_units(bare, [], "adapted", 5) == {("A", 0): (5.0, 6), ("A", 1): (5.0, 5)}
 
 
+def test_orders_of_one_support_set_are_one_unit() -> None:
+    splits = [{**split, "held_out": ["a1", "a2"]} for split in SPLITS]
+    runs = [run("adapted", 5, 0, [4, 3.0], [2, 2.0]), run("adapted", 5, 1, [4, 1.0], [2, 0.0])]
+    units = {("A", 0, "a1"): (2.0, 4), ("A", 0, "a2"): (1.0, 2)}
+    assert jga_units(runs, splits, "adapted", 5, own_split=True) == units
+    runs += [run("zero-shot", 5, seed, [4, 0.0], [2, 0.0]) for seed in (0, 1)]
+    (row,) = comparisons(runs, splits, own_split=True)
+    assert row["jga"][0] == 0.5 and row["p"] == 1.0  # one support set can go either way
+    (apart,) = comparisons(runs, splits)
+    assert apart["jga"][0] == 0.5 and apart["p"] == 0.5
+
+
+def test_a_service_without_slots_has_no_turns_to_draw() -> None:
+    none = {**run("adapted", 5, 0, [4, 3.0]), "service": "B", "jga": None}
+    assert jga_units([none], [], "adapted", 5) == {("B", 0): (0.0, 0)}
+    (row,) = estimates([none, run("adapted", 5, 0, [4, 3.0]), run("adapted", 5, 1, [4, 1.0])], [])
+    assert row["jga"][0] == 0.5
+
+
 def test_means_over_turns_by_method_and_size() -> None:
     rows = estimates(RUNS, SPLITS)
     assert [(row["method"], row["shots"]) for row in rows] == [

@@ -105,6 +105,51 @@ def test_a_run_counts_once(results: Dict[str, Any]) -> None:
         tracker.five([results, again])
 
 
+def test_a_method_that_was_not_measured_on_a_service_is_named(results: Dict[str, Any]) -> None:
+    results["runs"] = [
+        r for r in results["runs"] if (r["service"], r["method"]) != ("b", "adapted")
+    ]
+    with pytest.raises(ConfigError, match="adapted has no run of b, seed 0, 0 dialogues, which"):
+        tracker.by_size([results])
+
+
+def test_a_service_without_slots_has_no_jga(results: Dict[str, Any]) -> None:
+    for row in results["runs"]:
+        if row["service"] == "b":
+            row.update(jga=None, dialogues=[[0, 0.0]] * 2)
+    found = lines(tracker.five([results]))
+    assert found[2] == "| zero-shot (schema only) | 0.500 ± 0.000 | 0.500 | 10.0 |"
+    assert found[6] == "| adapted minus plain fine-tuning | +0.200 [+0.200, +0.200] | | |"
+    assert lines(tracker.by_service([results]))[3] == "| b | | | |"
+    del results["splits"]
+    assert lines(tracker.by_size([results]))[4].startswith("| adapted | 0.500 [")
+
+
+def test_what_intervals_are_drawn_over_is_told(results: Dict[str, Any]) -> None:
+    said = "Intervals are 95%, by bootstrap over {}, services as they are."
+    assert tracker.five([results]).note == said.format("support sets and dialogues")
+    apart = {"runs": [{**r, "service": r["service"] * 2} for r in results["runs"]]}
+    both = "support sets and, where the files tell them apart, dialogues"
+    assert tracker.five([results, apart]).note == said.format(both)
+    assert tracker.five([apart]).note == said.format("support sets")
+    assert tracker.by_size([apart]).note.startswith(said.format("support sets") + " p is of a")
+
+
+def test_orders_of_one_support_set_are_not_several(results: Dict[str, Any]) -> None:
+    """Seeds of an own split: the same dialogues, held out and learned from."""
+    results["settings"]["own_split"] = True
+    for split in results["splits"]:
+        split["held_out"] = ["1", "2"]
+    assert "over held-out dialogues, services" in tracker.by_size([results]).note
+    # two services that both gain: both extremes of the 4 ways to give them a sign
+    assert tracker.by_size([results]).rows[3][2] == "+0.300 [+0.300, +0.300], p 0.500"
+    del results["splits"]
+    assert tracker.by_size([results]).rows[2][1:] == ("0.400", "0.700", "0.700")
+    assert tracker.by_size([results]).rows[3][1:] == ("", "+0.300", "+0.300")
+    assert tracker.five([results]).rows[-1][1] == "+0.200"
+    assert tracker.five([results]).note.startswith("No intervals: all orders have the same")
+
+
 def test_support_sizes_by_hand(results: Dict[str, Any]) -> None:
     grid = tracker.by_size([results])
     assert grid.header == ("JGA", "0 dialogues", "1 dialogue", "5 dialogues")

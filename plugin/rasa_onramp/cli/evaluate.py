@@ -105,7 +105,8 @@ def _methods(
     metavar="NAMES",
     default=None,
     help=f"Of {', '.join(ALL_METHODS)}, separated by commas; default: {','.join(METHODS)}. With "
-    f"--generator of {', '.join(REPLY_METHODS)}; default: all.",
+    f"--generator of {', '.join(REPLY_METHODS)}; default: all. There zero-shot and "
+    "in-context are of our initialisation, not of the language model as it was published.",
 )
 @click.option(
     "--generator",

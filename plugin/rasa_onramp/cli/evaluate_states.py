@@ -116,8 +116,11 @@ def evaluate_states(
                 journal.add(results[-a_split:])  # the split is complete
     rows, summary = [r.row() for r in results], summarise(results)
     ids = [_ids(one) for one in work]
-    intervals, differences = estimates(rows, ids), comparisons(rows, ids)
-    click.echo(figures_table(rows, summary, intervals, offers=protocol.offers))
+    own = protocol.own_split
+    intervals = estimates(rows, ids, own_split=own)
+    differences = comparisons(rows, ids, own_split=own)
+    told = figures_table(rows, summary, intervals, offers=protocol.offers, own_split=own)
+    click.echo(told)
     if differences:
         click.echo("\n" + comparison_table(differences))
     if json_path is not None:

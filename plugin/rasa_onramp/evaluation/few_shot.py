@@ -118,8 +118,8 @@ def measure(tracker: StateTracker, split: Split, protocol: Protocol) -> Iterator
 def summarise(results: Sequence[Result]) -> List[Dict[str, object]]:
     """One row a method and support size: means over all turns, with their spread over seeds.
 
-    `jga` weighs turns alike, `jga_services` services alike; `jga_sd` is the standard deviation of
-    `jga` over seeds.
+    `jga_services` weighs services alike instead; `jga_sd` is the standard deviation over seeds of
+    a seed's mean over turns.
     """
     rows = []
     for method, shots in sorted({(r.method, r.shots) for r in results}, key=lambda k: (k[1], k[0])):
@@ -141,7 +141,6 @@ def summarise(results: Sequence[Result]) -> List[Dict[str, object]]:
                 "shots": shots,
                 "seeds": len(seeds),
                 **asdict(everything),
-                "jga": statistics.fmean(jga),
                 "jga_sd": statistics.stdev(jga) if len(jga) > 1 else 0.0,
                 "jga_services": statistics.fmean(macro),
                 "seconds": statistics.fmean(r.seconds for r in chosen),

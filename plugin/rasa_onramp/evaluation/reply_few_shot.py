@@ -3,7 +3,8 @@
 - templates: the schema's own words, no support dialogue read;
 - retrieval: the best support reply;
 - zero-shot: the initialisation, no support dialogue read;
-- in-context: the initialisation, similar support replies in its prompt;
+- in-context: the initialisation, similar support replies in its prompt (not the language model as
+  it was published: that one is bench/peers.py's `in-context`);
 - finetune: plain fine-tuning of the initialisation's updates on the support, with retrieval;
 - adapted: the learned inner steps on the support, with retrieval;
 - adapted-alone: the same without retrieved replies in the prompt;

@@ -30,6 +30,7 @@ def figures_table(
     intervals: Sequence[Mapping[str, Any]],
     *,
     offers: bool,
+    own_split: bool,
 ) -> str:
     """JGA of each service (mean ± standard deviation over seeds), then all figures by method.
 
@@ -50,6 +51,7 @@ def figures_table(
             cells.append(f"{statistics.fmean(jga):.3f} ± {spread:.3f}" if jga else "")
         body.append(cells)
     header = ["JGA"] + [f"{method} {shots}" for method, shots in columns]
+    drawn = "dialogues" if own_split else "support sets and dialogues"
     track = "the bot's own values marked" if offers else "text only"
     known = {(i["method"], i["shots"]): "[{1:.3f}, {2:.3f}]".format(*i["jga"]) for i in intervals}
     totals = [
@@ -72,7 +74,7 @@ def figures_table(
     return "\n".join(
         [
             f"{track}; ± is the standard deviation over seeds, intervals are by bootstrap over "
-            "support sets and dialogues",
+            + drawn,
             "",
             table(header, body),
             "",

@@ -21,6 +21,10 @@ VERBATIM = "verbatim"
 #: without a mark or a word of the slot's name beside them.
 WEAK_FORMS = ("number.2nd", "ordinal.second")
 
+#: Characters of the longest value that has other forms than itself: no number, time or date is
+#: longer, and Python reads none of more than 4,300 digits.
+_LONGEST = 200
+
 
 def render(value: str, form: str, clock24: bool = False) -> str:
     """`value` written in `form`, or as near as the value allows.
@@ -101,6 +105,8 @@ _INFLECTIONS: Mapping[str, Callable[[str], Optional[str]]] = {
 
 
 def _base(value: str, base: str, clock24: bool) -> Optional[str]:
+    if len(value) > _LONGEST:
+        return None
     if base in _INFLECTIONS:
         return _INFLECTIONS[base](value)
     return WRITERS[base](value, clock24) if base in WRITERS else None

@@ -1,10 +1,10 @@
 """Whether a reply states only what the bot knows.
 
-A claim is a number, time, date or amount of money, a listed value, or a value that the support
-dialogues' API results hold. A claim is grounded where it stands in the state or in the results, in
-any form, or where the domain's own replies always say it ("open 24 hours"): in literal text, not as
-the datum of some support dialogue, and, if it is a time, a date or an amount, in more than one
-dialogue. Listed values offered side by side are no claims.
+A claim is a number, in digits or in words, a time, date or amount of money, a listed value, or a
+value that the support dialogues' API results hold. A claim is grounded where it stands in the state
+or in the results, in any form, or where the domain's own replies always say it ("open 24 hours"):
+in literal text, not as the datum of some support dialogue, and, if it is a time, a date or an
+amount, in more than one dialogue. Listed values offered side by side are no claims.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Sequence, Set,
 
 from rasa_onramp.dialogue import Schema
 from rasa_onramp.generator.forms import WEAK_FORMS, form_of
+from rasa_onramp.generator.openers import OPENERS
 from rasa_onramp.generator.spotting import (
     Region,
     Source,
     Values,
     find_sources,
+    first_words,
     longest,
     names,
     overlaps,
@@ -89,13 +91,15 @@ class Grounding:
     def unknown_names(
         self, text: str, values: Values, results: Sequence[Mapping[str, Any]] = ()
     ) -> Tuple[str, ...]:
-        """Capitalised words of `text`, within a sentence, that neither `values`, `results`, the
-        schema nor any of the domain's own replies holds: names that were made up.
+        """Capitalised words of `text` that neither `values`, `results`, the schema nor any of the
+        domain's own replies holds, nor are ordinary ones that begin a sentence: names that were
+        made up.
         """
         known = [region for region, _ in find_sources(text, sources_of(values, results))]
+        first = [each for each in first_words(text) if not _ordinary(each)]
         return tuple(
             token.text
-            for token in names(text)
+            for token in sorted([*names(text), *first], key=lambda token: token.idx)
             if token.lower_ not in self._words
             and not overlaps((token.idx, token.idx + len(token)), known)
         )
@@ -143,9 +147,20 @@ def _words_of(schema: Schema) -> Set[str]:
     return {word for text in texts for word in re.findall(r"[^\W_]+", text.lower())}
 
 
+def _ordinary(token: Any) -> bool:
+    """Whether a capitalised word that begins a sentence is ordinary English, not a name: as
+    "Sending" is in "Sending it", since no name has "it" after it.
+    """
+    following = token.doc[token.i + 1 : token.i + 2].text.lower()
+    return token.is_stop or token.lower_ in OPENERS or following in _AFTER_NO_NAME
+
+
 def _looks_like_data(claim: str) -> bool:
     """Whether a claim is a clock time, a date or an amount, rather than a bare number or a word."""
-    return _has_digit(claim) and not re.fullmatch(r"\d+", claim)
+    if _has_digit(claim):
+        return not re.fullmatch(r"\d+", claim)
+    words = tokens(claim)
+    return any(word.lower_ in _DAYS for word in words) or (len(words) > 1 and words[0].like_num)
 
 
 def _vouches(source: Source, text: str, region: Region) -> bool:
@@ -170,6 +185,14 @@ def _telling(surface: str, source: Source) -> bool:
     return _form(surface, source) not in WEAK_FORMS and (len(words) > 1 or not words[0].is_stop)
 
 
+_AFTER_NO_NAME = {
+    *("a", "an", "the", "this", "that", "these", "my", "our", "your", "his", "her", "their"),
+    *("i", "you", "he", "she", "it", "we", "they", "me", "him", "them", "us", "than"),
+}
+_DAYS = {
+    *("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"),
+    *("noon", "midday", "midnight", "tonight", "tomorrow", "yesterday"),
+}
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 
 
@@ -179,12 +202,20 @@ def _quantities(text: str) -> List[Region]:
     regions = [
         (token.idx, token.idx + len(token))
         for token in doc
-        if _has_digit(token.text) or token.like_url or token.like_email
+        if _has_digit(token.text) or token.like_url or token.like_email or _in_words(token)
     ]
-    for _, start, end in _matcher()(doc):
+    for _, start, end in _matcher(doc.vocab)(doc):
         span = doc[start:end]
         regions.append((span.start_char, span.end_char))
     return longest(regions)
+
+
+def _in_words(token: Any) -> bool:
+    """Whether a token is a number, a day or a time of day in words."""
+    word = token.lower_
+    if word in ("one", "zero", "first", "second"):  # "one moment", "your first name"
+        return False
+    return token.like_num or word in _DAYS or word in ("today", "dozen", "half")
 
 
 def _has_digit(text: str) -> bool:
@@ -192,8 +223,7 @@ def _has_digit(text: str) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _matcher() -> Any:
-    vocabulary = tokens("").vocab
+def _matcher(vocabulary: Any) -> Any:
     from spacy.matcher import Matcher
 
     number: Dict[str, Any] = {"TEXT": {"REGEX": r"^\d[\d,.:]*$"}}
@@ -201,8 +231,11 @@ def _matcher() -> Any:
     month: Dict[str, Any] = {"LOWER": {"REGEX": rf"^({'|'.join(_MONTHS)})[a-z]*\.?$"}}
     matcher = Matcher(vocabulary)
     spelt: Dict[str, Any] = {"LIKE_NUM": True}
+    word: Dict[str, Any] = {"LIKE_NUM": True, "IS_ALPHA": True}
     hours = {"LOWER": {"IN": ["am", "pm", "a.m.", "p.m.", "o'clock"]}}
     units = {"LOWER": {"IN": ["dollar", "dollars", "pounds", "euro", "euros", "€", "percent"]}}
+    long = {"LOWER": {"IN": ["hour", "day", "week", "month", "year"]}}
+    matcher.add("number", [[word, {"ORTH": "-"}, word], [{"LOWER": "one"}, long]])
     matcher.add("time", [[number, hours], [spelt, hours]])
     matcher.add("money", [[{"TEXT": {"IN": ["$", "£", "€"]}}, number]])
     matcher.add("money", [[number, units], [spelt, units]])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+import threading
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ __all__ = [
     "Source",
     "Values",
     "find_sources",
+    "first_words",
     "longest",
     "names",
     "overlaps",
@@ -95,17 +97,25 @@ def find_sources(text: str, sources: Sequence[Source]) -> List[Tuple[Region, Sou
 @lru_cache(maxsize=4096)
 def tokens(text: str) -> Any:
     """`text` as a spaCy Doc, tokenised only."""
-    return _english().make_doc(text)
+    return _make_doc(text)
 
 
 def names(text: str) -> List[Any]:
     """The capitalised tokens of a text that don't begin a sentence, but for "I" and "OK"."""
-    found, starts = [], True
+    return [token for token, begins in _capitalised(text) if not begins]
+
+
+def first_words(text: str) -> List[Any]:
+    """The capitalised tokens that begin a sentence, or follow a colon."""
+    return [token for token, begins in _capitalised(text) if begins]
+
+
+def _capitalised(text: str) -> Iterator[Tuple[Any, bool]]:
+    begins = True
     for token in tokens(text):
-        if token.text[:1].isupper() and not starts and token.text not in ("I", "OK"):
-            found.append(token)
-        starts = token.is_punct and token.text not in ("'", "-", ",", "/")
-    return found
+        if token.text[:1].isupper() and token.text not in ("I", "OK"):
+            yield token, begins
+        begins = token.is_punct and token.text not in ("'", "-", ",", "/")
 
 
 def longest(regions: Iterable[Region]) -> List[Region]:
@@ -141,8 +151,23 @@ def stem(word: str) -> str:
 
 @lru_cache(maxsize=8192)
 def _patterns(value: str, clock24: bool) -> Tuple[Any, ...]:
-    make_doc = _english().make_doc
-    return tuple(make_doc(text) for text, _ in surfaces(value, clock24))
+    return tuple(_make_doc(text) for text, _ in surfaces(value, clock24))
+
+
+#: How many strings a vocabulary of spaCy's holds at most. It never forgets one, and there are
+#: always new values, so that now and then a new vocabulary takes its place.
+_MOST_STRINGS = 200_000
+_renewing = threading.Lock()
+
+
+def _make_doc(text: str) -> Any:
+    if len(_english().vocab.strings) > _MOST_STRINGS:
+        with _renewing:
+            # what other threads hold of the old one still fits: a string has the same hash in all
+            if len(_english().vocab.strings) > _MOST_STRINGS:
+                for kept in (_english, tokens, _patterns):
+                    kept.cache_clear()
+    return _english().make_doc(text)
 
 
 @lru_cache(maxsize=1)

@@ -195,7 +195,6 @@ def date_writer(pattern: str) -> Writer:
 
 def weekday(value: str, clock24: bool) -> Optional[str]:
     """Writes out "fri" and "friday" as "Friday"."""
-    for name in _WEEKDAYS:
-        if len(value) >= 3 and name.lower().startswith(value.lower().rstrip(".")):
-            return name
-    return None
+    start = value.lower().rstrip(".")
+    found = [name for name in _WEEKDAYS if len(start) >= 3 and name.lower().startswith(start)]
+    return found[0] if found else None

@@ -13,13 +13,13 @@ from rasa_onramp.generator.delexicalise import Placeholder, Template
 
 __all__ = ["without"]
 
-_FIRST = 0xE000  # private-use characters stand for the placeholders
+_FIRST, _LAST = 0xE000, 0xF8FF  # private-use characters stand for the placeholders
 
 
 def without(template: Template, unknown: Collection[Placeholder]) -> Optional[Template]:
     """The template without the parts that state `unknown`; None if one is not between commas."""
     placeholders = template.placeholders
-    if any(ord(character) >= _FIRST for text in template.literals for character in text):
+    if any(_FIRST <= ord(character) <= _LAST for text in template.literals for character in text):
         return None
     numbers = iter(range(len(placeholders)))
     text = "".join(
@@ -37,7 +37,7 @@ def without(template: Template, unknown: Collection[Placeholder]) -> Optional[Te
         text = text[: part.start()] + text[part.end() :]
     parts: List[Union[str, Placeholder]] = []
     surfaces = []
-    for piece in re.split(f"([{chr(_FIRST)}-\uf8ff])", text):
+    for piece in re.split(f"([{chr(_FIRST)}-{chr(_LAST)}])", text):
         number = ord(piece) - _FIRST if len(piece) == 1 else -1
         if 0 <= number < len(placeholders):
             parts.append(placeholders[number])
