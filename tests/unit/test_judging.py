@@ -121,7 +121,7 @@ def test_a_bad_line_is_named(tmp_path: Path, bad: str, message: str) -> None:
     with pytest.raises(FormatError, match=re.escape(message)) as caught:
         read_replies(path)
     assert "\n" not in str(caught.value)
-    assert caught.value.line == (3 if "nested" not in message else None)
+    assert caught.value.line == 3
 
 
 # Pairs
