@@ -10,14 +10,14 @@ from typing import Dict, List, Optional, Sequence
 import click
 
 from rasa_onramp.cli.figures_file import plain, write_figures
+from rasa_onramp.cli.measurements import services_and_splits, settings_of
 from rasa_onramp.cli.options import progress_bar
 from rasa_onramp.cli.resuming import check_same_data
 from rasa_onramp.dialogue import Corpus, Dialogue
-from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.bleu import bleu_signature
 from rasa_onramp.evaluation.intervals import MAIN
 from rasa_onramp.evaluation.journal import Journal
-from rasa_onramp.evaluation.protocol import Protocol, Split, choose_services, splits
+from rasa_onramp.evaluation.protocol import Protocol, Split
 from rasa_onramp.evaluation.reply_few_shot import ReplyResult, replies_in_processes
 from rasa_onramp.evaluation.reply_tables import (
     difference,
@@ -56,22 +56,10 @@ def evaluate_replies(
     """
     signature = bleu_signature()  # before any work: sacrebleu may not be there
     model = load_replies(checkpoint, device=device)
-    chosen = choose_services(corpus, services, model.training_services)
-    work = list(splits(corpus, chosen, protocol))
-    if not work:
-        raise ConfigError(
-            f"no service has {max(protocol.shots)} support dialogues and others held out; lower "
-            "--shots or use --dialogues all"
-        )
+    known = model.training_services
+    chosen, work = services_and_splits(corpus, services, protocol, known)
     settings: Row = {
-        "data": list(data),
-        "services": chosen,
-        "shots": list(protocol.shots),
-        "seeds": protocol.seeds,
-        "methods": list(protocol.methods),
-        "dialogues": protocol.dialogues,
-        "own_split": protocol.own_split,
-        "limit": protocol.limit,
+        **settings_of(data, chosen, protocol),
         "finetune": asdict(finetuning),
         "threads": threads,
         "checkpoint": model.digest,

@@ -9,17 +9,17 @@ from typing import Any, Dict, Optional, Sequence
 import click
 
 from rasa_onramp.cli.figures_file import plain, write_figures
+from rasa_onramp.cli.measurements import services_and_splits, settings_of
 from rasa_onramp.cli.options import progress_bar
 from rasa_onramp.cli.predictions import write_predictions
 from rasa_onramp.cli.resuming import check_same_data
 from rasa_onramp.dialogue import Corpus
-from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.few_shot import Result, evaluate, summarise
 from rasa_onramp.evaluation.intervals import comparisons, estimates
 from rasa_onramp.evaluation.journal import Journal
 from rasa_onramp.evaluation.plots import few_shot_curve
 from rasa_onramp.evaluation.processes import evaluate_in_processes
-from rasa_onramp.evaluation.protocol import Protocol, Split, choose_services, splits
+from rasa_onramp.evaluation.protocol import Protocol, Split
 from rasa_onramp.evaluation.result_json import result_from_json, result_to_json
 from rasa_onramp.evaluation.tables import comparison_table, figures_table
 from rasa_onramp.tracker.model import StateTracker
@@ -48,22 +48,10 @@ def evaluate_states(
 
     With `json_path` each split's results are kept in a journal beside it, for `resume`.
     """
-    chosen = choose_services(corpus, services, tracker.training_services)
-    work = list(splits(corpus, chosen, protocol))
-    if not work:
-        raise ConfigError(
-            f"no service has {max(protocol.shots)} support dialogues and others held out; lower "
-            "--shots or use --dialogues all"
-        )
+    known = tracker.training_services
+    chosen, work = services_and_splits(corpus, services, protocol, known)
     settings: Dict[str, Any] = {
-        "data": list(data),
-        "services": chosen,
-        "shots": list(protocol.shots),
-        "seeds": protocol.seeds,
-        "methods": list(protocol.methods),
-        "dialogues": protocol.dialogues,
-        "own_split": protocol.own_split,
-        "limit": protocol.limit,
+        **settings_of(data, chosen, protocol),
         "offers": protocol.offers,
         "finetune": {
             key: value for key, value in asdict(protocol.finetuning).items() if value is not None
