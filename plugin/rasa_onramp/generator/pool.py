@@ -32,6 +32,7 @@ class ReplyPool:
         self.schema = schema
         self.replies = tuple(replies)
         self._embed = embed
+        self._ends = numpy.array([reply.ends for reply in self.replies], dtype=bool)
         self._users = rows_of(embed, [reply.situation.user for reply in self.replies])
         self._systems = rows_of(embed, [reply.situation.system for reply in self.replies])
 
@@ -48,11 +49,11 @@ class ReplyPool:
         Its state can't tell: one that the tracker understood nothing of brings as little as a
         goodbye does.
         """
-        ends = numpy.array([reply.ends for reply in self.replies], dtype=bool)
-        alike = users + systems
-        if not ends.any():
+        if not self._ends.any():
             return False
-        return bool(alike[ends].max() + _END_MARGIN >= alike[~ends].max(initial=-2.0))
+        alike = users + systems
+        others = alike[~self._ends].max(initial=-2.0)
+        return bool(alike[self._ends].max() + _END_MARGIN >= others)
 
     def similar(
         self, now: Situation, count: int, *, leave_out: Collection[str] = ()
