@@ -40,15 +40,12 @@ from rasa_onramp.metalearning.runs import Run
 from rasa_onramp.metalearning.training import MetaConfig, TrackerMetaLearner, draws_of
 from rasa_onramp.tracker.checkpoint import load_tracker, save_tracker
 from rasa_onramp.tracker.decoding import TurnPrediction, track_dialogues
-from rasa_onramp.tracker.model import StateTracker
-from tiny_replies import SCHEMA, SUPPORT, corpus, embed, random_updates, tiny_model, write_folder
+from tiny_both import TALKS, TASKS, everything, models
+from tiny_replies import SCHEMA, SUPPORT, embed, random_updates, tiny_model, write_folder
 from tiny_tracker import tiny_tracker, tokenizer_json
 
 pytest.importorskip("transformers")
 
-#: They begin with a reply that can be said whatever the tracker makes of them.
-TALKS = tuple(d for d in corpus(5).dialogues if d.id.startswith("d1"))
-TASKS = tasks_of(Corpus({SCHEMA.name: SCHEMA}, TALKS))
 CONFIG = JointConfig(
     steps=1,
     episodes_a_step=1,
@@ -70,13 +67,6 @@ CONFIG = JointConfig(
 NAMES = [name for name, each in ALGORITHMS.items() if each.adapts(".lora_A.weight")]
 
 
-def models() -> Tuple[StateTracker, ReplyModel]:
-    """Both at their start."""
-    replies = tiny_model()
-    replies.weights = random_updates(replies)
-    return tiny_tracker(seed=0, rank=2), replies
-
-
 def trained(
     folder: Path, config: JointConfig = CONFIG, kind: Callable[..., Run] = Run, **changes: Any
 ) -> Dict[str, Tensor]:
@@ -86,21 +76,6 @@ def trained(
     how = replace(config, **changes)
     meta_train_jointly(tracker, replies, TASKS, how, run, embed=embed, progress=False)
     return everything(tracker, replies)
-
-
-def everything(tracker: StateTracker, replies: ReplyModel) -> Dict[str, Tensor]:
-    parts = {
-        "encoder": tracker.encoder.state_dict(),
-        "tracker": tracker.weights,
-        "tracker rates": tracker.rates,
-        "replies": replies.weights,
-        "replies rates": replies.rates,
-    }
-    return {
-        f"{part}/{name}": value.detach().clone()
-        for part, values in parts.items()
-        for name, value in values.items()
-    }
 
 
 def parts_changed(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> List[str]:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Dict, List
+from typing import Dict
 
 import pytest
 import torch
@@ -21,8 +18,8 @@ from rasa_onramp.metalearning.parallel import ALONE, Workers, join_workers
 from rasa_onramp.metalearning.runs import Run
 from rasa_onramp.metalearning.training import MetaConfig, meta_train
 from rasa_onramp.tracker.model import StateTracker
-from servers import free_port
 from tiny_tracker import corpus, tiny_tracker
+from two_processes import run_two
 
 TESTS = Path(__file__).resolve().parents[1]
 META = MetaConfig(
@@ -87,22 +84,7 @@ def tensors_of(tracker: StateTracker) -> Dict[str, Tensor]:
 
 
 def test_workers_step_together_and_one_reports(tmp_path: Path) -> None:
-    port = free_port()
-    started: List[subprocess.Popen] = []
-    for rank in range(2):
-        environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS / "unit"), *sys.path]),
-            "RANK": str(rank),
-            "LOCAL_RANK": str(rank),
-            "WORLD_SIZE": "2",
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(port),
-        }
-        command = [sys.executable, "-W", "ignore", "-c", WORKER, str(tmp_path)]
-        started.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE))
-    said = [process.communicate(timeout=300)[1].decode() for process in started]
-    assert [process.returncode for process in started] == [0, 0], said
+    run_two(WORKER, tmp_path, TESTS / "unit", seconds=300)
     told = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)]
     assert [t["rank"] for t in told] == [0, 1]
     assert [t["count"] for t in told] == [2, 2]
