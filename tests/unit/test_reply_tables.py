@@ -58,3 +58,20 @@ def test_a_result_is_kept_whole() -> None:
     for result in results([("day",), ()]):
         text = json.dumps(reply_result_to_json(result))
         assert reply_result_from_json(json.loads(text)) == result
+
+
+def test_orders_of_one_support_set_are_not_support_sets() -> None:
+    right = ScoredReply("on friday", "on friday", "on {day}", "on {day}", ("day",), ("day",))
+    wrong = ScoredReply("on friday", "at noon", "on {day}", "at {time}", ("day",), ("time",))
+
+    def orders(count: int) -> List[ReplyResult]:
+        retrieved = {"a": (wrong,), "b": (right,), "c": (wrong,)}
+        adapted = dict.fromkeys(retrieved, (right,))
+        return [
+            ReplyResult("taxi", method, 5, seed, 0.5, 0.25, replies)
+            for seed in range(count)
+            for method, replies in (("adapted", adapted), ("retrieval", retrieved))
+        ]
+
+    one, four = (difference(orders(n), "retrieval", 5, own_split=True) for n in (1, 4))
+    assert four["slot_error_rate"] == pytest.approx(one["slot_error_rate"])

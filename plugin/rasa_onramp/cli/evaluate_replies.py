@@ -107,7 +107,9 @@ def evaluate_replies(
     columns = [(method, shots) for shots in protocol.shots for method in protocol.methods]
     summary = plain([summarise_replies(results, *column) for column in columns])
     others = [column for column in columns if column[0] != MAIN and MAIN in protocol.methods]
-    differences = plain([difference(results, *column) for column in others])
+    differences = plain(
+        [difference(results, *column, own_split=protocol.own_split) for column in others]
+    )
     click.echo(replies_table(summary, differences))
     if replies_path is not None:
         with open(replies_path, "w", encoding="utf-8") as file:

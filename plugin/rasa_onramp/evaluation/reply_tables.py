@@ -63,17 +63,22 @@ def _spread(values: Sequence[float]) -> Optional[float]:
     return statistics.stdev(defined) if len(defined) > 1 else None
 
 
-def difference(results: Sequence[ReplyResult], method: str, shots: int) -> Row:
+def difference(
+    results: Sequence[ReplyResult], method: str, shots: int, *, own_split: bool = False
+) -> Row:
     """`MAIN` minus `method`, with 95% bootstrap intervals: [value, low, high] a figure, NaN where
     some sample's replies don't define it.
+
+    With an own split (`Protocol.own_split`) seeds are orders of one support set, not sets.
     """
 
     def by_dialogue(name: str) -> Dict[Tuple[Hashable, ...], Sequence[ScoredReply]]:
-        return {
-            (r.service, r.seed, dialogue): replies
-            for r in _of(results, name, shots)
-            for dialogue, replies in r.replies.items()
-        }
+        found: Dict[Tuple[Hashable, ...], List[ScoredReply]] = {}
+        for r in _of(results, name, shots):
+            for dialogue, replies in r.replies.items():
+                drawn = (r.service, 0 if own_split else r.seed, dialogue)
+                found.setdefault(drawn, []).extend(replies)
+        return cast(Dict[Tuple[Hashable, ...], Sequence[ScoredReply]], found)
 
     found = compare_replies(
         by_dialogue(MAIN), by_dialogue(method), figures=("bleu", "slot_error_rate")
