@@ -6,10 +6,12 @@ import multiprocessing
 import os
 import sqlite3
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Callable, List
 
 import pytest
+import sqlalchemy as sa
 
 pytest.register_assert_rewrite(
     "feedback_store_contract",
@@ -111,6 +113,50 @@ def test_a_store_follows_a_file_that_was_made_anew(tmp_path: Path) -> None:
     open_store(url).upgrade()
     assert running.revision() == 0
     assert running.dialogues.domains() == ()
+
+
+def test_a_revision_is_read_only_where_something_was_committed(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/s.db"
+    with open_store(url) as store, open_store(url) as other:
+        store.upgrade()
+        assert store.revision() == store.revision() == 0
+        begun = []
+        sa.event.listen(store._database._engine, "begin", begun.append)
+        assert [store.revision() for _ in range(5)] == [0] * 5
+        assert not begun
+        for number, writer in enumerate((other, store, other), start=1):
+            writer.dialogues.import_corpus(corpus(dialogue(f"d{number}")))
+            assert store.revision() == other.revision() == number
+        begun.clear()
+        with other._database.writing() as connection:  # not committed yet
+            other._database.changed(connection, ())
+            assert store.revision() == 3
+        assert store.revision() == 4
+        assert len(begun) == 1
+        files = (tmp_path / name for name in ("s.db", "backup.db"))
+        ours, backup = (sqlite3.connect(file) for file in files)
+        with closing(ours), closing(backup):
+            ours.backup(backup)
+        store.dialogues.import_corpus(corpus(dialogue("later")))
+        assert store.revision() == 5
+        os.replace(tmp_path / "backup.db", tmp_path / "s.db")
+        for name in ("s.db-wal", "s.db-shm"):
+            (tmp_path / name).unlink()
+        assert store.revision() == 4
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_a_forked_process_sees_later_changes(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/s.db"
+    with open_store(url) as store:
+        store.upgrade()
+        assert store.revision() == store.revision() == 0
+        child = os.fork()
+        if child == 0:
+            open_store(url).dialogues.import_corpus(corpus(dialogue("a")))
+            os._exit(0 if store.revision() == 1 else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert store.revision() == 1
 
 
 def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import os
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Iterable, Iterator
+from typing import Hashable, Iterable, Iterator, Optional, Tuple
 
 import sqlalchemy as sa
 from sqlalchemy import exc
@@ -16,6 +16,7 @@ from rasa_onramp.errors import OnrampError, StoreUnavailable
 from rasa_onramp.store import tables
 from rasa_onramp.store.connect import WAIT_SECONDS, make_engine, parse_url, shown, sqlite_file
 from rasa_onramp.store.failures import is_there, not_initialised, translated
+from rasa_onramp.store.unchanged import Watch
 
 __all__ = ["Database"]
 
@@ -39,6 +40,8 @@ class Database:
             # A reader's statements all see one moment, as SQLite's do in a transaction.
             self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ")
             self._probe = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._watch = None if self._file is None else Watch(self._file)
+        self._known: Optional[Tuple[Hashable, int]] = None  # the revision as of a look of it
         self._checked = False
         self._found_ours = False  # once at least
 
@@ -114,10 +117,18 @@ class Database:
             connection.execute(sa.insert(changes), rows)
 
     def revision(self) -> int:
-        """How often the store's content has changed: one query. Raises StoreUnavailable."""
+        """How often the store's content has changed: at most one query. Raises
+        StoreUnavailable.
+        """
+        seen = self._watch.look() if self._watch is not None and self._checked else None
+        if seen is not None and self._known is not None and self._known[0] == seen:
+            return self._known[1]
         with self._errors(), self._probe.connect() as connection:
             self._check(connection)
-            return int(connection.execute(sa.select(tables.revision.c.value)).scalar_one())
+            found = int(connection.execute(sa.select(tables.revision.c.value)).scalar_one())
+        # looked at before it was read: a change in between is found the next time
+        self._known = None if seen is None else (seen, found)
+        return found
 
     def upgrade(self) -> None:
         """Create the tables, or bring older ones up to date, in one transaction.
@@ -149,6 +160,8 @@ class Database:
     def close(self) -> None:
         """Close every connection. The object works again if used again, unless in memory."""
         self._engine.dispose()
+        if self._watch is not None:
+            self._watch.close()
 
     @contextmanager
     def _errors(self, patient: bool = True) -> Iterator[None]:
