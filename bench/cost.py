@@ -41,8 +41,8 @@ from rasa_onramp.metalearning.adaptation import Adaptation, adapt_to_support
 from rasa_onramp.metalearning.precision import learning_precision
 from rasa_onramp.metalearning.reply_episodes import support_and_queries
 from rasa_onramp.tracker.checkpoint import load_tracker
-from rasa_onramp.tracker.encoder import SentenceEncoder
 from rasa_onramp.tracker.model import StateTracker
+from rasa_onramp.tracker.sentences import SentenceEncoder
 from tracker_speed import bare_seconds
 
 __all__ = ["SECTIONS", "Counting", "beside_bare", "ceiling", "main", "peak_mb"]

@@ -25,7 +25,7 @@ from rasa_onramp.formats import read
 from rasa_onramp.generator import RetrievalGenerator
 from rasa_onramp.generator.replies import support_replies
 from rasa_onramp.runtime.embedding import CachedEmbed
-from rasa_onramp.tracker.encoder import SentenceEncoder
+from rasa_onramp.tracker.sentences import SentenceEncoder
 
 ROOT = Path(__file__).resolve().parent.parent
 SHOTS = 5

@@ -34,7 +34,7 @@ from rasa_onramp.generator.pool import ReplyPool
 from rasa_onramp.generator.prompt import Exchange, exchanges
 from rasa_onramp.generator.replies import support_replies
 from rasa_onramp.generator.writing import MOST_NEW_TOKENS, Updates, Writer
-from rasa_onramp.tracker.encoder import SentenceEncoder
+from rasa_onramp.tracker.sentences import SentenceEncoder
 
 ROOT = Path(__file__).resolve().parent.parent
 

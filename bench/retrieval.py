@@ -27,7 +27,7 @@ from rasa_onramp.metalearning.metric.checkpoint import load_metric
 from rasa_onramp.metalearning.reply_finetuning import ReplyFineTuning
 from rasa_onramp.runtime.embedding import CachedEmbed, Embed, embedded_by
 from rasa_onramp.tracker.checkpoint import load_tracker
-from rasa_onramp.tracker.encoder import SentenceEncoder
+from rasa_onramp.tracker.sentences import SentenceEncoder
 
 ROOT = Path(__file__).resolve().parent.parent
 SHOTS = 5

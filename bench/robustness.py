@@ -34,8 +34,8 @@ from rasa_onramp.evaluation.protocol import Protocol, choose_services
 from rasa_onramp.runtime.background import load_background
 from rasa_onramp.runtime.embedding import CachedEmbed
 from rasa_onramp.tracker.checkpoint import load_tracker
-from rasa_onramp.tracker.encoder import SentenceEncoder
 from rasa_onramp.tracker.model import StateTracker
+from rasa_onramp.tracker.sentences import SentenceEncoder
 from result_tables.robustness import TABLE
 from result_tables.table import printed
 from robustness_parts.conditions import GROUPS, Study, Variants, studies

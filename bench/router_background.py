@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from rasa_onramp.formats import read
 from rasa_onramp.runtime.background import SHIPPED
-from rasa_onramp.tracker.encoder import SentenceEncoder
+from rasa_onramp.tracker.sentences import SentenceEncoder
 
 
 def clusters(rows: Tensor, count: int, generator: torch.Generator, rounds: int = 50) -> Tensor:

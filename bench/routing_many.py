@@ -39,7 +39,7 @@ from rasa_onramp.runtime.domain_index import Crowd, DomainIndex
 from rasa_onramp.runtime.embedding import CachedEmbed
 from rasa_onramp.runtime.router import Router
 from rasa_onramp.tracker.checkpoint import load_tracker
-from rasa_onramp.tracker.encoder import SentenceEncoder
+from rasa_onramp.tracker.sentences import SentenceEncoder
 from result_tables.routing import MANY
 from result_tables.table import printed
 

@@ -30,7 +30,7 @@ from rasa_onramp.runtime.domain_index import COMPARED, Crowd, DomainIndex
 from rasa_onramp.runtime.embedding import CachedEmbed, Embed
 from rasa_onramp.runtime.router import Router
 from rasa_onramp.runtime.shortlist import GROUPED_FROM, Shortlist
-from rasa_onramp.tracker.encoder import SentenceEncoder
+from rasa_onramp.tracker.sentences import SentenceEncoder
 
 __all__ = ["main", "missed", "mixtures", "speed"]
 

@@ -20,8 +20,8 @@ from rasa_onramp.components import host
 from rasa_onramp.components.settings import ModelSettings
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.store import Store
-from rasa_onramp.tracker.encoder import SentenceEncoder
 from rasa_onramp.tracker.model import StateTracker
+from rasa_onramp.tracker.sentences import SentenceEncoder
 
 __all__ = ["ChannelServer", "runtime_on"]
 

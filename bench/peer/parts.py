@@ -20,7 +20,7 @@ from rasa_onramp.evaluation.reply_few_shot import measure_replies
 from rasa_onramp.generator.checkpoint import load_replies, new_replies
 from rasa_onramp.generator.replies import support_replies
 from rasa_onramp.metalearning.reply_finetuning import ReplyFineTuning
-from rasa_onramp.tracker.encoder import SentenceEncoder
+from rasa_onramp.tracker.sentences import SentenceEncoder
 
 __all__ = ["probe", "write_replies"]
 

@@ -25,8 +25,8 @@ from rasa_onramp.runtime.session import (
     state_to_json,
 )
 from rasa_onramp.store import Feedback, Store, open_store
-from rasa_onramp.tracker.encoder import SentenceEncoder
 from rasa_onramp.tracker.model import StateTracker
+from rasa_onramp.tracker.sentences import SentenceEncoder
 from small_bot import BIKES, TABLES, corpus_of, dialogues, small_tracker
 
 Rows = Optional[Sequence[Mapping[str, str]]]

@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from rasa_onramp.errors import CheckpointError
-from rasa_onramp.tracker.encoder import Encoder, EncoderConfig, SentenceEncoder
+from rasa_onramp.tracker.encoder import Encoder, EncoderConfig
+from rasa_onramp.tracker.sentences import SentenceEncoder
 from rasa_onramp.weights import resolve_encoder
 from tiny_tracker import CONFIG, shared_tokens, tokenizer_json
 
@@ -92,11 +93,25 @@ def test_sentence_embeddings_are_normalised_and_independent_of_batching(
     together = sentences.embed(SENTENCES)
     assert together.shape == (3, 384)
     torch.testing.assert_close(together.norm(dim=-1), torch.ones(3))
-    alone = sentences.embed(SENTENCES, batch_size=1)
-    torch.testing.assert_close(alone, together, atol=1e-5, rtol=0)
+    by_two = sentences.embed(SENTENCES, batch_size=2)
+    torch.testing.assert_close(by_two, together, atol=1e-5, rtol=0)
     assert sentences.embed([]).shape == (0, 384)
     likeness = sentences.embed([*SENTENCES, "The soup was too salty."]) @ together[0]
     assert likeness[2] > likeness[1] > likeness[3] + 0.2
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_one_text_alone_is_embedded_as_among_others(
+    sentences: SentenceEncoder, monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype
+) -> None:
+    monkeypatch.setattr("rasa_onramp.tracker.sentences.matrix_type", lambda kind: dtype)
+    fresh = SentenceEncoder(sentences.encoder, sentences.tokenizer)
+    texts = ["", "hi", *SENTENCES, "parcel " * 600]
+    alone = torch.cat([fresh.embed([text]) for text in texts])
+    error = 1e-5 if dtype == torch.float32 else 0.01
+    torch.testing.assert_close(alone, sentences.embed(texts), atol=error, rtol=0)
+    torch.testing.assert_close(alone.norm(dim=-1), torch.ones(len(texts)))
+    assert next(sentences.encoder.parameters()).dtype == torch.float32
 
 
 def test_texts_beyond_the_limit_are_cut(sentences: SentenceEncoder) -> None:

@@ -31,7 +31,7 @@ from rasa_onramp.generator.model import ReplyModel
 from rasa_onramp.metalearning.lora import adapter_from_bytes, adapter_to_bytes
 from rasa_onramp.runtime.background import load_background
 from rasa_onramp.tracker.checkpoint import load_tracker
-from rasa_onramp.tracker.encoder import SentenceEncoder
+from rasa_onramp.tracker.sentences import SentenceEncoder
 from rasa_onramp.weights import check_weights
 
 tracker = load_tracker()

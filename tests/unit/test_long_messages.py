@@ -22,7 +22,7 @@ from rasa_onramp.components.settings import ModelSettings
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.session import LONGEST
 from rasa_onramp.store import open_store
-from rasa_onramp.tracker.encoder import SentenceEncoder
+from rasa_onramp.tracker.sentences import SentenceEncoder
 from tiny_tracker import CAFE, corpus, tiny_tracker
 
 LONG = {

@@ -41,7 +41,7 @@ from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.embedding import CachedEmbed
 from rasa_onramp.runtime.session import Session
 from rasa_onramp.store import open_store
-from rasa_onramp.tracker.encoder import SentenceEncoder
+from rasa_onramp.tracker.sentences import SentenceEncoder
 from small_bot import TABLES, corpus_of
 from tiny_tracker import corpus, tiny_tracker, write_domains
 

@@ -17,7 +17,7 @@ from rasa_onramp.runtime.background import Background, load_background
 from rasa_onramp.runtime.domain_index import Crowd, DomainIndex
 from rasa_onramp.runtime.embedding import CachedEmbed
 from rasa_onramp.runtime.router import BotView, Router
-from rasa_onramp.tracker.encoder import SentenceEncoder
+from rasa_onramp.tracker.sentences import SentenceEncoder
 from small_bot import TABLES, dialogues
 
 Indexes = Dict[str, DomainIndex]

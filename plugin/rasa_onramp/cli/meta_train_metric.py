@@ -20,7 +20,7 @@ from rasa_onramp.metalearning.metric.kinds import domain_texts, kinds_of, reply_
 from rasa_onramp.metalearning.metric.training import MetricConfig, train_metric
 from rasa_onramp.metalearning.runs import Run, corpus_of
 from rasa_onramp.runtime.background import load_background
-from rasa_onramp.tracker.encoder import SentenceEncoder
+from rasa_onramp.tracker.sentences import SentenceEncoder
 
 __all__ = ["PURPOSES", "meta_train_metric"]
 

@@ -26,7 +26,7 @@ def corpus_embed() -> Embed:
 
     from rasa_onramp.metalearning.precision import learning_precision
     from rasa_onramp.runtime.embedding import CachedEmbed
-    from rasa_onramp.tracker.encoder import SentenceEncoder
+    from rasa_onramp.tracker.sentences import SentenceEncoder
 
     encoder = SentenceEncoder.load("all-MiniLM-L6-v2")
 

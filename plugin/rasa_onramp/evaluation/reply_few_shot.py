@@ -38,7 +38,7 @@ from rasa_onramp.generator.writing import Updates, Writer
 from rasa_onramp.metalearning.reply_episodes import packed_dialogues
 from rasa_onramp.metalearning.reply_finetuning import ReplyFineTuning, finetune_replies
 from rasa_onramp.metalearning.reply_training import adapt_replies
-from rasa_onramp.tracker.encoder import SentenceEncoder
+from rasa_onramp.tracker.sentences import SentenceEncoder
 
 __all__ = ["REPLY_METHODS", "ReplyResult", "measure_replies", "replies_in_processes"]
 

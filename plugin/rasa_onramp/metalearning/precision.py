@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from rasa_onramp.tracker.precision import matrix_type
+
 __all__ = ["learning_attention", "learning_precision"]
 
 
@@ -18,16 +20,8 @@ def learning_attention(device: torch.device, order: int = 1) -> str:
 
 
 def learning_precision(device: torch.device) -> Any:
-    """A context: bfloat16 on GPUs and on CPUs with matrix units for it (AMX), else float32.
-
-    Without such units float32 is the faster of the two on a CPU; with them a product takes a
-    fifth of the time. Parameters and their gradients stay float32 either way.
+    """A context: bfloat16 where that is the faster, else float32 (`matrix_type`). Parameters and
+    their gradients stay float32 either way.
     """
-    return torch.autocast(device.type, torch.bfloat16, enabled=_half_is_faster(device))
-
-
-def _half_is_faster(device: torch.device) -> bool:
-    if device.type != "cpu":
-        return device.type == "cuda"
-    capabilities = getattr(torch.cpu, "get_capabilities", None)  # torch 2.6 on
-    return bool(capabilities and capabilities().get("amx_bf16"))
+    half = matrix_type(device.type) == torch.bfloat16
+    return torch.autocast(device.type, torch.bfloat16, enabled=half)

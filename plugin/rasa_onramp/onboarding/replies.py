@@ -19,7 +19,7 @@ from rasa_onramp.metalearning.lora import adapter_from_bytes, adapter_to_bytes
 from rasa_onramp.metalearning.precision import learning_attention
 from rasa_onramp.metalearning.reply_episodes import support_and_queries
 from rasa_onramp.metalearning.reply_training import adapt_replies
-from rasa_onramp.tracker.encoder import SentenceEncoder
+from rasa_onramp.tracker.sentences import SentenceEncoder
 
 __all__ = ["ReplyAdaptation", "ReplyLearner"]
 

@@ -28,8 +28,8 @@ from rasa_onramp.runtime.turn_reader import TurnReader
 from rasa_onramp.runtime.understanding import Understanding, says_nothing, with_call
 from rasa_onramp.store import Store
 from rasa_onramp.tracker.checkpoint import load_tracker
-from rasa_onramp.tracker.encoder import SentenceEncoder
 from rasa_onramp.tracker.model import StateTracker
+from rasa_onramp.tracker.sentences import SentenceEncoder
 from rasa_onramp.tracker.together import AskedTurn
 
 __all__ = ["FAILED", "Caller", "Engine", "EngineSettings", "TurnOutcome"]

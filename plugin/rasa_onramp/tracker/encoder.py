@@ -9,11 +9,10 @@ switch adapters without touching modules.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, List, Mapping, Optional, Tuple, Union
 
 import torch
 from safetensors.torch import load_file
@@ -24,7 +23,7 @@ from rasa_onramp.errors import CheckpointError
 from rasa_onramp.tracker.attention import attend
 from rasa_onramp.weights import resolve_encoder
 
-__all__ = ["Encoder", "EncoderConfig", "Prefix", "SentenceEncoder"]
+__all__ = ["Encoder", "EncoderConfig", "Prefix"]
 
 #: Keys and values of earlier tokens, one pair a layer: (batch, heads, tokens, head size).
 Prefix = List[Tuple[Tensor, Tensor]]
@@ -211,49 +210,3 @@ class Encoder(nn.Module):
             if keep:
                 kept.append(pair)
         return x, (kept if keep else None)
-
-
-class SentenceEncoder:
-    """Sentence embeddings by mean pooling, as sentence-transformers computes all-MiniLM-L6-v2's,
-    of a text's first 128 tokens.
-    """
-
-    def __init__(self, encoder: Encoder, tokenizer: Any, digest: str = ""):
-        self.encoder = encoder.eval()
-        self.tokenizer = tokenizer
-        #: Of the files that it was loaded from: equal ones embed alike.
-        self.digest = digest
-
-    @classmethod
-    def load(cls, name: Union[str, Path] = "all-MiniLM-L6-v2") -> SentenceEncoder:
-        """The sentence encoder called `name`. Raises CheckpointError."""
-        from tokenizers import Tokenizer
-
-        folder = resolve_encoder(name)
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        tokenizer.enable_truncation(128)
-        tokenizer.enable_padding()
-        digest = hashlib.sha256()
-        for file in ("tokenizer.json", "model.safetensors"):
-            digest.update((folder / file).read_bytes())
-        return cls(Encoder.load(name), tokenizer, digest.hexdigest())
-
-    @torch.no_grad()
-    def embed(self, texts: Sequence[str], batch_size: int = 64) -> Tensor:
-        """L2-normalised embeddings of `texts`, (texts, hidden), float32 on the CPU."""
-        rows = []
-        # those of like length together: what is padded is computed too
-        order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
-        for start in range(0, len(texts), batch_size):
-            some = [texts[number] for number in order[start : start + batch_size]]
-            encoded = self.tokenizer.encode_batch(some)
-            ids = torch.tensor([e.ids for e in encoded])
-            valid = torch.tensor([e.attention_mask for e in encoded], dtype=torch.bool)
-            positions = torch.arange(ids.shape[1]).expand_as(ids)
-            mask = valid[:, None, :].expand(-1, ids.shape[1], -1)
-            hidden, _ = self.encoder(self.encoder.word_embed(ids), positions, mask)
-            weight = valid[..., None].float()
-            rows.append(F.normalize((hidden * weight).sum(1) / weight.sum(1), dim=-1))
-        if not rows:
-            return torch.zeros(0, self.encoder.config.hidden_size)
-        return torch.cat(rows)[torch.tensor(order).argsort()]
