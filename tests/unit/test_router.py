@@ -172,6 +172,21 @@ def test_a_bots_own_messages_are_left_to_it(
     assert router.route(text, Crowd(indexes), active="mobile_plan", bot=bot).reason == "bot"
 
 
+def test_what_is_nearly_a_bots_own_example_opens_no_domain(
+    router: Router, indexes: Indexes, embed: CachedEmbed, background: Background
+) -> None:
+    """However much it sounds like a domain: a pizzeria delivers as well."""
+    hours = ["until when do you deliver", "when are you open", "what are your opening hours"]
+    index = DomainIndex.of_bot({"ask_hours": hours}, embed, background)
+    text = "until when do you deliver in dublin"
+    assert router.route(text, Crowd(indexes)).domain == "parcel_delivery"
+    for confidence in (0.99, 0.0):
+        route = router.route(text, Crowd(indexes), bot=BotView(index, confidence))
+        assert (route.domain, route.reason) == (None, "bot")
+    parcel = router.route("when do you deliver my parcel", Crowd(indexes), bot=BotView(index, 0.5))
+    assert parcel.domain == "parcel_delivery"
+
+
 def test_a_bot_that_is_sure_of_a_domains_message_doesnt_get_it(
     router: Router, indexes: Indexes, cinema: DomainIndex
 ) -> None:

@@ -29,6 +29,10 @@ _SLOPE, _MIDPOINT = 3.0, 1.6
 #: Deviations by which another domain must beat the active one.
 _LEAD = 0.5
 
+#: Likeness from which on a message is nearly one of the host bot's examples, and by how much more
+#: it must be like that than like anything of ours; less where the bot's NLU is sure as well.
+_OWN_NEAREST, _OWN_LEAD, _OWN_LEAD_SURE = 0.5, 0.15, 0.05
+
 #: Deviations by which a first message is like a domain's openings: what is like its other messages
 #: only ("it is Hana") is an answer, and nobody has asked.
 _LEAST_OPENING = 1.0
@@ -145,8 +149,9 @@ class Router:
         scores = {name: _probability(likeness.message) for name, likeness in found.items()}
         own = bot.examples.likeness(row) if bot.examples is not None else None
         sure = bot.confidence >= self._bot_confidence
+        lead = _OWN_LEAD_SURE if sure else _OWN_LEAD
         if active is not None:
-            return self._in_context(text, row, found, scores, active, own, sure)
+            return self._in_context(text, row, found, scores, active, own, lead)
         best = max(found, key=lambda name: found[name].message)
         score = scores[best]
         anywhere = float((self._anywhere @ row).max())
@@ -157,6 +162,8 @@ class Router:
             or len(_WORD.findall(text)) < _FEWEST
         ):
             return Route(None, min(score, 1 - anywhere), scores, "none")
+        if _nearly_said(own, found[best].nearest, lead):
+            return Route(None, score, scores, "bot")
         if own is not None and own.message >= found[best].message - (0.5 if sure else 0.0):
             return Route(None, score, scores, "bot")
         return Route(best, score, scores, "match")
@@ -169,24 +176,31 @@ class Router:
         scores: Dict[str, float],
         active: str,
         own: Optional[Likeness],
-        sure: bool,
+        lead: float,
     ) -> Route:
         here = found[active]
         answer = float((self._answers @ row).max())
         near = max(here.nearest, answer)
-        if own is not None and own.nearest > max(0.5, near + (0.05 if sure else 0.15)):
+        if _nearly_said(own, near, lead):
             return Route(None, scores[active], scores, "bot")
         others = [name for name in found if name != active]
         opens = 0.0
         if others:
             other = max(others, key=lambda name: found[name].opening)
-            lead = found[other].opening - max(here.message, here.opening)
+            ahead = found[other].opening - max(here.message, here.opening)
             opens = _probability(found[other].opening)
             opening = answer < 0.8 and len(_WORD.findall(text)) >= _FEWEST_TO_SWITCH
-            if opening and opens >= self._switch_threshold and lead >= _LEAD:
+            if opening and opens >= self._switch_threshold and ahead >= _LEAD:
                 return Route(other, opens, scores, "match")
         doubtful = scores[active] < self._threshold and near < 0.5
         return Route(active, max(scores[active], 1 - opens), scores, "context", doubtful)
+
+
+def _nearly_said(own: Optional[Likeness], near: float, lead: float) -> bool:
+    """Whether a message is nearly one of the host bot's examples, and nearer to it by `lead` than
+    anything is of ours.
+    """
+    return own is not None and own.nearest > max(_OWN_NEAREST, near + lead)
 
 
 def _probability(deviations: float) -> float:
