@@ -73,3 +73,5 @@ def test_the_table_sets_the_runs_side_by_side() -> None:
         "| 1 | 6 of 6, each once | 6 | 9.0 s | 1.00 |",
         "| 2 | 6 of 6, each once | 4 + 2 | 5.0 s | 1.80 |",
     ]
+    too_fast = {**both, "seconds": 4.0}
+    assert "was slower while fewer" in markdown(speed.workers([{"runs": [run, too_fast]}]))

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import Hashable, NamedTuple, Optional, Tuple
+from typing import Hashable, List, NamedTuple, Optional, Tuple
 
 __all__ = ["Watch"]
 
@@ -24,6 +24,7 @@ class Watch:
         self._lock = threading.Lock()
         self._opened = 0  # times: each connection counts its versions by itself
         self._open: Optional[_Open] = None
+        self._inherited: List[_Open] = []
 
     def look(self) -> Optional[Hashable]:
         """Equal to what it was before where nothing was committed since; None where that can't be
@@ -51,8 +52,12 @@ class Watch:
             self._close()
 
     def _close(self) -> None:
-        if self._open is not None and self._open.place[-1] == os.getpid():
+        if self._open is None:
+            return
+        if self._open.place[-1] == os.getpid():
             self._open.connection.close()
+        else:  # not even closing it is safe, so it stays
+            self._inherited.append(self._open)
         self._open = None
 
 
