@@ -160,8 +160,6 @@ class Database:
     def close(self) -> None:
         """Close every connection. The object works again if used again, unless in memory."""
         self._engine.dispose()
-        if self._watch is not None:
-            self._watch.close()
 
     @contextmanager
     def _errors(self, patient: bool = True) -> Iterator[None]:
