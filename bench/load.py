@@ -27,7 +27,7 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
@@ -240,27 +240,27 @@ def claimed(server: RasaServer, senders: Sequence[str]) -> float:
     """The share of some conversations' messages that went to one of our domains."""
     chosen = list(dict.fromkeys(senders))
     chosen = chosen[:: max(1, len(chosen) // _LOOKED_AT)]
-    payloads = [
-        event["parse_data"].get("onramp") or {}
-        for sender in chosen
+    domains = [domain for sender in chosen for _, domain in claims(server, sender)]
+    ours = sum(domain is not None for domain in domains)
+    return round(ours / max(1, len(domains)), 3)
+
+
+def claims(server: RasaServer, sender: str) -> List[Tuple[str, Optional[str]]]:
+    """A conversation's messages, each with the domain of ours that claimed it (None: none)."""
+    return [
+        (event["text"], (event["parse_data"].get("onramp") or {}).get("domain"))
         for event in server.tracker(sender)["events"]
         if event["event"] == "user"
     ]
-    ours = sum(payload.get("domain") is not None for payload in payloads)
-    return round(ours / max(1, len(payloads)), 3)
 
 
 def unless_silent(server: RasaServer, answer: Answered) -> Answered:
     """An answer without a text to a message that one of our domains claimed is an error."""
     if answer.texts or answer.error is not None:
         return answer
-    payloads = [
-        event["parse_data"].get("onramp") or {}
-        for event in server.tracker(answer.sender)["events"]
-        if event["event"] == "user" and event["text"] == answer.said
-    ]
-    if any(payload.get("domain") is not None for payload in payloads):
-        return replace(answer, error=f"no text to {answer.said!r}")
+    for said, domain in claims(server, answer.sender):
+        if said == answer.said and domain is not None:
+            return replace(answer, error=f"no text to {said!r}")
     return answer
 
 
