@@ -134,10 +134,7 @@ def test_a_store_works_again_after_the_server_restarts(
 def test_a_connection_cut_within_a_transaction_leaves_nothing(store: Store) -> None:
     def cut(done: int, total: int) -> None:
         with store._database.reading() as other:
-            other.exec_driver_sql(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
+            _cut_all_but(other)
 
     many = [dialogue(str(number)) for number in range(300)]
     with pytest.raises(StoreUnavailable) as caught:
@@ -145,6 +142,22 @@ def test_a_connection_cut_within_a_transaction_leaves_nothing(store: Store) -> N
     _assert_one_line_without_password(caught.value)
     assert store.dialogues.dialogues("parcels") == (dialogue("a"),)
     assert store.dialogues.import_corpus(corpus(*many)).added == 300
+
+
+def test_a_connection_cut_before_it_is_given_back_is_an_outage_too(store: Store) -> None:
+    engine = store._database._engine
+
+    def cut(*_: Any) -> None:
+        sa.event.remove(engine, "after_cursor_execute", cut)
+        with engine.connect() as other:
+            _cut_all_but(other)
+
+    revision = store.revision()
+    sa.event.listen(engine, "after_cursor_execute", cut)
+    with pytest.raises(StoreUnavailable, match="can't be reached") as caught:
+        store.revision()
+    _assert_one_line_without_password(caught.value)
+    assert store.revision() == revision
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the server's processes in /proc")
@@ -252,6 +265,13 @@ def test_revision_is_one_statement(store: Store) -> None:
     )
     store.revision()
     assert len(statements) == 1
+
+
+def _cut_all_but(connection: sa.engine.Connection) -> None:
+    connection.exec_driver_sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
 
 
 def _backend(store: Store) -> int:

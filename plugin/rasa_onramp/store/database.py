@@ -148,7 +148,7 @@ class Database:
             with suppress(OSError):  # it is there already; or what SQLite says of it counts
                 # what people said to the bot is for this user's eyes
                 os.close(os.open(self._file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        with translated(self.name):
+        with translated(self.name, self._engine):
             if self._file is not None:
                 self._use_write_ahead_log()
             with self._writer.begin() as connection:
@@ -166,7 +166,7 @@ class Database:
         if self._file is not None and not is_there(self._file):
             raise not_initialised(self.name)  # connecting would make an empty file
         try:
-            with translated(self.name, patient):
+            with translated(self.name, self._engine, patient):
                 yield
         except OnrampError:
             self._checked = False

@@ -7,21 +7,35 @@ from pathlib import Path
 from typing import Iterator
 
 from sqlalchemy import exc
+from sqlalchemy.engine import Engine
 
 from rasa_onramp.errors import StoreError, StoreUnavailable
 from rasa_onramp.store.cells import BadCell
 from rasa_onramp.store.connect import WAIT_SECONDS
 
-__all__ = ["first_line", "is_there", "not_initialised", "translated"]
+__all__ = ["first_line", "is_there", "not_initialised", "translated", "wrapped"]
 
 
 @contextmanager
-def translated(store: str, patient: bool = True) -> Iterator[None]:
-    """Raise StoreError or StoreUnavailable for SQLAlchemy's errors; `store` names the database,
-    `patient` says whether other writers were waited for.
+def wrapped(engine: Engine) -> Iterator[None]:
+    """Raise SQLAlchemy's errors only. A connection that is lost as its isolation level is set, or
+    set back when it returns to the pool, raises the driver's own.
     """
+    driver = engine.dialect.dbapi.Error
     try:
         yield
+    except driver as error:
+        raise exc.DBAPIError.instance(None, None, error, driver, dialect=engine.dialect) from error
+
+
+@contextmanager
+def translated(store: str, engine: Engine, patient: bool = True) -> Iterator[None]:
+    """Raise StoreError or StoreUnavailable for errors of the database; `store` names it, `patient`
+    says whether other writers were waited for.
+    """
+    try:
+        with wrapped(engine):
+            yield
     except exc.SQLAlchemyError as error:
         raise _explain(error, store, patient) from error
     except (ValueError, OverflowError) as error:  # drivers raise these as they are

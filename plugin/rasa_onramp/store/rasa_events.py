@@ -15,7 +15,7 @@ from sqlalchemy.engine import Engine, Row
 
 from rasa_onramp.errors import ConfigError, StoreUnavailable
 from rasa_onramp.store.connect import parse_any_url, shown, sqlite_file, without_secrets
-from rasa_onramp.store.failures import first_line, is_there
+from rasa_onramp.store.failures import first_line, is_there, wrapped
 
 __all__ = ["RasaEvents"]
 
@@ -107,7 +107,8 @@ class RasaEvents:
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
-            yield
+            with wrapped(self._engine):
+                yield
         except exc.SQLAlchemyError as error:
             raise StoreUnavailable(
                 f"the tracker store at {self.name} can't be read ({first_line(error)}); see that "
