@@ -68,6 +68,7 @@ def test_a_bot_that_is_killed_goes_on_where_it_was(pizzerias: Any) -> None:
                 time.sleep(choose.uniform(0, 0.5))
             server.process.send_signal(signal.SIGKILL)
             server.process.wait()
+            server.stop()  # what it left open
             for talker in talkers:
                 talker.join()
                 talker.check()
