@@ -62,7 +62,7 @@ _ZERO_SHOT = Setting(method="zero-shot")
 #: By name, what is set against the default; the first tell most for what they cost.
 ABLATIONS: Dict[str, Tuple[Setting, ...]] = {
     "steps": (_adapted(steps=4), _adapted(steps=8), _adapted(steps=32)),
-    "runs": (_adapted(runs=1), _adapted(runs=4), _adapted(runs=1, steps=32)),
+    "runs": (_adapted(runs=2), _adapted(runs=4), _adapted(runs=2, steps=8)),
     "adapts": tuple(
         _adapted(adapts=part) for part in ("heads", "lora", "heads+lower", "heads+upper")
     ),
