@@ -56,7 +56,8 @@ class Load:
         self._server = server
         self._ended = threading.Event()
         self._threads = [
-            threading.Thread(target=self._talk, args=(f"{name}-user{number}",)) for number in range(USERS)
+            threading.Thread(target=self._talk, args=(f"{name}-user{number}",))
+            for number in range(USERS)
         ]
         for thread in self._threads:
             thread.start()

@@ -231,7 +231,7 @@ def test_corpora_stand_side_by_side() -> None:
         lines = [{"setting": n, **line, **(minus if n != "default" else {})} for n in names]
         return {"settings": {"data": data}, "summary": lines}
 
-    both = [results("training_data/dev", "default", "runs 1"), results("sgd/dev", "default")]
+    both = [results("training_data/dev", "default", "runs 2"), results("sgd/dev", "default")]
     grid = tables.ablation(both, "runs")
     assert grid is not None and len(grid.header) == 11
     assert grid.header[1::5] == ("hand-written dev domains: JGA", "SGD dev: JGA")

@@ -165,6 +165,8 @@ def test_what_was_made_already(store: Store, tracker: StateTracker) -> None:
     assert found is not None and (found.version, found.active) == (1, True)
     assert made_already(store, tracker, NAME, steps=2) is None
     assert made_already(store, dataclasses.replace(tracker, digest="x"), NAME, steps=1) is None
+    card = {"adaptation": {**tracker.card.get("adaptation", {}), "mixing": 0.5}}
+    assert made_already(store, dataclasses.replace(tracker, card=card), NAME, steps=1) is None
     _import(store, held_out=5)  # figures would change, the weights would not
     assert made_already(store, tracker, NAME, steps=1) is not None
     _import(store, wrong=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Optional, Tuple
 
 from rasa_onramp.errors import CheckpointError
@@ -24,7 +25,7 @@ def made_already(
     """The version that `adapt` with the same arguments would make again; None if it would make a
     new one, or what there is is damaged. Of several the active one, else the newest.
 
-    Same support set, feedback, schema, checkpoint and number of steps make the same tracker; the
+    Same support set, feedback, schema, checkpoint and settings make the same tracker; the
     replies' part must be there, and from the same initialisation, if there are `replies` to adapt
     with.
     Raises NotFound, StoreError, StoreUnavailable.
@@ -37,6 +38,7 @@ def made_already(
         info
         for info in made_from(store, domain, support.digest, tracker.digest, base)
         if info.figures.get("steps") == wanted
+        and info.figures.get("adaptation") in (None, asdict(how))  # None: from before it was kept
     ]
     found = max(same, key=lambda info: (info.active, info.version), default=None)
     return found if found is None or _whole(store, found) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from math import exp
 from typing import Callable, Dict, List, Mapping, Optional, Sequence
 
@@ -196,6 +196,7 @@ def _figures(
         "support": support,
         "held_out": held_out,
         "steps": how.all_steps if support else 0,
+        "adaptation": asdict(how) if support else None,
         "seconds": round(seconds, 3),
         "before": before.as_dict() if before is not None else None,
         "after": after.as_dict() if after is not None else None,
