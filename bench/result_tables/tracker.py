@@ -129,13 +129,6 @@ def curve(results: Sequence[Results], file: BinaryIO, *, title: str) -> None:
     few_shot_curve(estimates(_runs(results), _splits(results), own_split=own), file, title)
 
 
-def _parts(name: str) -> Tuple[Part, ...]:
-    return (
-        Part(f"{name}-sizes", "By number of dialogues", by_size),
-        Part(f"{name}-services", f"By service, {SHOTS} dialogues", by_service),
-    )
-
-
 _CURVE = "Few-shot curve, SGD dev, services unseen in training"
 
 TABLES: Tuple[Table, ...] = (
@@ -153,22 +146,10 @@ rasa-onramp evaluate --data $SGD/dev --services unseen --shots 0,1,2,5,10 --seed
         partial(curve, title=_CURVE),
         parts=(
             Part("few-shot-costs", "What learning takes", costs),
+            Part("few-shot-five", f"{SHOTS} dialogues", five),
             Part("few-shot-services", f"By service, {SHOTS} dialogues", by_service),
+            Part("headline", "In a sentence", headline, quoted=True),
         ),
-    ),
-    Table(
-        "sgd",
-        "Five dialogues, SGD dev, services unseen in training",
-        "Single-service dialogues of SGD dev, text only. JGA is joint goal accuracy, the mean over "
-        "turns, ± the standard deviation over support sets.",
-        ("sgd_dev_unseen_a.json", "sgd_dev_unseen_b.json"),
-        """\
-for s in Alarm_1,Banks_2,Flights_3,Services_4 Hotels_4,Media_2,Movies_2,Restaurants_2; do
-  rasa-onramp evaluate --data $SGD/dev --services $s --shots 0,5 --seeds 5 --limit 5 \\
-    --threads 1 --json $s.json   # sgd_dev_unseen_a.json, sgd_dev_unseen_b.json
-done""",
-        five,
-        parts=(*_parts("sgd"), Part("headline", "In a sentence", headline, quoted=True)),
     ),
     Table(
         "own",
@@ -179,9 +160,12 @@ done""",
         ("own_domains.json",),
         """\
 rasa-onramp evaluate --data dialogue_data --services all --own-split --offers --shots 0,5 \\
-  --seeds 3 --threads 1 --json own_domains.json""",
+  --seeds 3 --jobs 2 --threads 1 --json bench/results/own_domains.json""",
         five,
-        parts=_parts("own"),
+        parts=(
+            Part("own-sizes", "By number of dialogues", by_size),
+            Part("own-services", f"By service, {SHOTS} dialogues", by_service),
+        ),
     ),
 )
 

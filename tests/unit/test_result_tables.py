@@ -84,7 +84,7 @@ def test_a_whole_curve_with_its_plot(results: Dict[str, Any], tmp_path: Path) ->
     (tmp_path / "few_shot_sgd_dev.json").write_text(json.dumps(results), encoding="utf-8")
     (found,) = (table for table in TABLES if table.name == "few-shot")
     assert [part.name for part, _ in found.shown([results])] == [
-        *("few-shot", "few-shot-costs", "few-shot-services"),
+        *("few-shot", "few-shot-costs", "few-shot-five", "few-shot-services"),
     ]
     text = figures.document(tmp_path)
     assert "| adapted minus plain fine-tuning | | +0.200 [+0.200, +0.200], p 0.125 |" in text
@@ -243,7 +243,7 @@ def test_the_page_is_whole_and_loads_nothing(folder: Path, results: Dict[str, An
     assert unknown == ["a&b.json"] and "<li>a&amp;b.json</li>" in text
     found = Page(text)
     assert found.open == []
-    assert found.ids == ["few-shot", "few-shot-costs", "few-shot-services"]
+    assert found.ids == ["few-shot", "few-shot-costs", "few-shot-five", "few-shot-services"]
     assert found.links == ["#few-shot"]
     assert not {"script", "link", "iframe", "object"} & set(found.elements)
     assert "http:" not in text and "https:" not in text and "url(" not in text
