@@ -68,7 +68,7 @@ def test_no_table_of_figures_is_written_by_hand(page: Path) -> None:
     assert [row for row in rows if measured.search(row)] == []
 
 
-@pytest.mark.parametrize("name", ["sgd", "headline"])
+@pytest.mark.parametrize("name", ["few-shot", "headline"])
 def test_what_was_edited_by_hand_is_made_anew(name: str) -> None:
     page = figures.ROOT / "README.md"
     readme = page.read_text(encoding="utf-8")
@@ -97,7 +97,7 @@ def test_marks_of_each_kind() -> None:
 def test_what_was_not_measured_is_said_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(Table, "results", lambda self, folder=None: [])
     page = figures.ROOT / "README.md"
-    text = figures.filled("<!-- figures: sgd -->\n1\n<!-- end -->", page)
+    text = figures.filled("<!-- figures: few-shot -->\n1\n<!-- end -->", page)
     assert "[Not measured yet](docs/results.md#not-measured-yet)." in text
     whole = figures.document(tmp_path)
     assert whole.count("\n- ") == len(TABLES) and "## Not measured yet\n" in whole
