@@ -75,7 +75,7 @@ def test_users_talk_at_once_and_what_is_no_answer_is_an_error(users: ModuleType)
     assert most == 8
     texts: Dict[str, List[str]] = {}
     for each in found:
-        assert each.seconds >= 0.02
+        assert each.seconds >= 0.015  # loops wake a little early, by their clock
         assert each.sender.startswith(each.kind)
         texts.setdefault(each.sender, []).append(each.error or "")
         assert each.texts in (0, 1)
