@@ -32,13 +32,13 @@ def made_already(
     """
     support = store.support(domain)
     how = Adaptation.of(tracker, steps=steps, offers=True)
-    wanted = how.all_steps if support.dialogues else 0
+    wanted, settings = how.all_steps if support.dialogues else 0, asdict(how)
     base = replies.model.digest if replies is not None and support.dialogues else None
     same = [
         info
         for info in made_from(store, domain, support.digest, tracker.digest, base)
         if info.figures.get("steps") == wanted
-        and info.figures.get("adaptation") in (None, asdict(how))  # None: from before it was kept
+        and info.figures.get("adaptation") in (None, settings)  # None: from before it was kept
     ]
     found = max(same, key=lambda info: (info.active, info.version), default=None)
     return found if found is None or _whole(store, found) else None

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Hashable, Iterable, Iterator, Optional, Tuple
 
 import sqlalchemy as sa
-from sqlalchemy import exc
 from sqlalchemy.engine import Connection, Engine
 
 from rasa_onramp.errors import OnrampError, StoreUnavailable
@@ -237,5 +236,5 @@ class Database:
             # connecting only; those of the pragma are the driver's own.
             except self._engine.dialect.dbapi.Error as error:
                 if "locked" not in str(error) or time.monotonic() > deadline:
-                    raise exc.OperationalError("PRAGMA", None, error) from error
+                    raise
                 time.sleep(0.02)
