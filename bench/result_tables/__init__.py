@@ -11,6 +11,7 @@ from typing import Tuple
 
 from result_tables import (
     ablations,
+    algorithms,
     cost,
     peers,
     rates,
@@ -28,6 +29,7 @@ __all__ = ["RESULTS", "TABLES", "Content", "Grid", "Part", "Table", "markdown"]
 #: In the order that they are shown in.
 TABLES: Tuple[Table, ...] = (
     *tracker.TABLES,
+    algorithms.TABLE,
     *peers.TABLES,
     *replies.TABLES,
     *speed.TABLES,

@@ -19,7 +19,7 @@ from rasa_onramp.evaluation.intervals import comparisons, estimates
 from rasa_onramp.evaluation.journal import Journal
 from rasa_onramp.evaluation.plots import few_shot_curve
 from rasa_onramp.evaluation.processes import evaluate_in_processes
-from rasa_onramp.evaluation.protocol import Protocol, Split
+from rasa_onramp.evaluation.protocol import Protocol
 from rasa_onramp.evaluation.result_json import result_from_json, result_to_json
 from rasa_onramp.evaluation.tables import comparison_table, figures_table
 from rasa_onramp.tracker.model import StateTracker
@@ -103,7 +103,7 @@ def evaluate_states(
             if len(results) % a_split == 0:
                 journal.add(results[-a_split:])  # the split is complete
     rows, summary = [r.row() for r in results], summarise(results)
-    ids = [_ids(one) for one in work]
+    ids = [one.ids for one in work]
     own = protocol.own_split
     intervals = estimates(rows, ids, own_split=own)
     differences = comparisons(rows, ids, own_split=own)
@@ -126,13 +126,3 @@ def evaluate_states(
     if predictions is not None:
         write_predictions(data[0], predictions, results)
     journal.close()
-
-
-def _ids(split: Split) -> Dict[str, object]:
-    """Which dialogues a split's support sets begin with, and which its runs' figures are of."""
-    return {
-        "service": split.schema.name,
-        "seed": split.seed,
-        "support": [dialogue.id for dialogue in split.pool],
-        "held_out": [dialogue.id for dialogue in split.held_out],
-    }

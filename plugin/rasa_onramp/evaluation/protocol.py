@@ -79,6 +79,16 @@ class Split:
         """What tells it from the other splits of an evaluation."""
         return self.schema.name, self.seed
 
+    @property
+    def ids(self) -> Dict[str, object]:
+        """Which dialogues its support sets begin with, and which figures on it are of."""
+        return {
+            "service": self.schema.name,
+            "seed": self.seed,
+            "support": [dialogue.id for dialogue in self.pool],
+            "held_out": [dialogue.id for dialogue in self.held_out],
+        }
+
 
 def choose_services(corpus: Corpus, wanted: str, training_services: Sequence[str]) -> List[str]:
     """Services by "unseen" (not trained on), "all", or names separated by commas.

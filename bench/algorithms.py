@@ -1,0 +1,233 @@
+"""Meta-learning algorithms side by side: each goes on from one start, and is measured as it adapts.
+
+    rasa-onramp meta-train --stage multitask --data $SGD/train … --run runs/start
+    python bench/algorithms.py --start runs/start/multitask --train $SGD/train --paraphrases … \\
+        --runs runs/algorithms --data $SGD/dev --json bench/results/algorithms_sgd_dev.json
+    python bench/figures.py --write        # puts the table into docs/algorithms.md
+
+Every algorithm of `meta-train --algorithm` takes as many outer steps on the same episodes. Beside
+them stands what they have to beat: the start, and the start after some minutes more of multi-task
+training, each fine-tuned, and each adapted with the rates that meta-training begins with. All are
+measured on the same support sets and held-out dialogues of services unseen in training.
+
+A training that was stopped goes on where it was, and what is measured is kept at once in
+OUT.journal; the same command goes on with both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+import torch
+from tqdm import tqdm
+
+from rasa_onramp.cli.corpora import read_all
+from rasa_onramp.cli.figures_file import plain, write_figures
+from rasa_onramp.errors import ConfigError, OnrampError
+from rasa_onramp.evaluation.few_shot import measure
+from rasa_onramp.evaluation.journal import Journal, Row
+from rasa_onramp.evaluation.processes import in_processes
+from rasa_onramp.evaluation.protocol import Protocol, Split, choose_services, splits
+from rasa_onramp.metalearning.algorithms import ALGORITHMS
+from rasa_onramp.metalearning.training import MetaConfig, TrackerMetaLearner
+from rasa_onramp.tracker.checkpoint import load_tracker
+from rasa_onramp.tracker.model import StateTracker
+from result_tables.algorithms import LONGER, START, TABLE
+from result_tables.table import printed
+
+__all__ = ["Training", "main", "trained", "untrained_rates"]
+
+
+@dataclass(frozen=True)
+class Training:
+    """One run of `meta-train`: what it is called, its folder and its options."""
+
+    name: str
+    run: Path
+    options: Tuple[str, ...]
+
+    @property
+    def tracker(self) -> Path:
+        """What it writes in the end."""
+        return self.run / ("multitask" if self.name == LONGER else "tracker")
+
+
+def trainings(options: argparse.Namespace) -> List[Training]:
+    """All that go on from the start; those that take longest first."""
+    data = ["--data", str(options.train), "--start", str(options.start), "--quiet"]
+    data += [each for path in options.paraphrases for each in ("--paraphrases", str(path))]
+    data += ["--seed", str(options.seed), "--threads", str(options.threads)]
+    found = []
+    for name in sorted(options.algorithms, key=lambda name: -ALGORITHMS[name].order):
+        how = ["--stage", "meta", "--algorithm", name, "--meta-steps", str(options.meta_steps)]
+        found.append(Training(name, options.runs / name, (*how, *data)))
+    how = ["--stage", "multitask", "--minutes", str(options.longer_minutes)]
+    return [*found, Training(LONGER, options.runs / "longer", (*how, *data))]
+
+
+def trained(training: Training) -> Optional[float]:
+    """Train, unless that is done; the seconds that it took, None if it was stopped in between.
+
+    Raises ConfigError where it fails, with the last line that it said, and where the folder has a
+    run with other options.
+    """
+    note = training.run / "options.json"
+    options, whole = list(training.options), not training.run.exists()
+    if whole:
+        training.run.mkdir(parents=True)
+        _note(note, options, None)
+    kept = json.loads(note.read_text(encoding="utf-8")) if note.exists() else {}
+    if kept.get("options") != options:
+        raise ConfigError(f"{training.run} was trained with other options; give another --runs")
+    if training.tracker.is_dir():
+        seconds: Optional[float] = kept["seconds"]
+        return seconds
+    began = time.monotonic()
+    command = [sys.executable, "-m", "rasa_onramp.cli", "meta-train", "--run", str(training.run)]
+    ended = subprocess.run(
+        [*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    if ended.returncode:
+        said = (ended.stderr.strip() or f"exit code {ended.returncode}").splitlines()[-1]
+        raise ConfigError(f"{training.name} wasn't trained: {said}")
+    taken = round(time.monotonic() - began, 1) if whole else None
+    _note(note, options, taken)
+    return taken
+
+
+def _note(path: Path, options: Sequence[str], seconds: Optional[float]) -> None:
+    told = {"options": options, "seconds": seconds}
+    path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+
+
+def untrained_rates(tracker: StateTracker) -> StateTracker:
+    """With low-rank updates and inner rates as meta-training begins, so that it can adapt."""
+    begins = MetaConfig(algorithm="fomaml")
+    TrackerMetaLearner(tracker, begins).finish()
+    tracker.card["adaptation"] = begins.adaptation
+    return tracker
+
+
+def load_all(folders: Mapping[str, str]) -> Dict[str, StateTracker]:
+    """The trackers of all names."""
+    found = {name: load_tracker(folder) for name, folder in folders.items()}
+    return {
+        name: tracker if tracker.rates else untrained_rates(tracker)
+        for name, tracker in found.items()
+    }
+
+
+def rows_of(
+    trackers: Mapping[str, StateTracker], piece: Tuple[str, Split], protocol: Protocol
+) -> List[Row]:
+    """Measure one tracker on one split, by all methods that make sense of it."""
+    name, split = piece
+    methods = ("zero-shot", "finetune", "adapted")
+    if name in ALGORITHMS:
+        methods = ("zero-shot", "adapted")
+    how = replace(protocol, methods=methods)
+    found = measure(trackers[name], split, how)
+    return plain([{"tracker": name, **result.row()} for result in found])
+
+
+def options_of(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
+    """What the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--start", type=Path, required=True, help="what `meta-train --stage multitask` wrote")
+    add("--train", type=Path, required=True, help="corpus to train on")
+    add("--paraphrases", type=Path, nargs="+", default=[], help="its schemas in other words")
+    add("--runs", type=Path, required=True, help="folder for the trainings' runs")
+    add("--data", type=Path, required=True, help="corpus to measure on")
+    add("--services", default="unseen", help="unseen, all, or names with commas")
+    add("--algorithms", nargs="+", choices=ALGORITHMS, default=list(ALGORITHMS), metavar="NAME")
+    add("--meta-steps", type=int, default=32, help="outer steps of each algorithm")
+    add("--longer-minutes", type=float, default=10.0, help="of more multi-task training")
+    add("--shots", default="1,5", help="support dialogues")
+    add("--seeds", type=int, default=2, help="support sets a service")
+    add("--limit", type=int, default=4, help="held-out dialogues a service and seed, at most")
+    add("--seed", type=int, default=0, help="of the trainings")
+    add("--threads", type=int, default=1, help="of each process")
+    add("--jobs", type=int, default=1, help="processes")
+    add("--json", type=Path, required=True)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> None:
+    """Train and measure what isn't yet, write and print."""
+    options = options_of(arguments)
+    torch.set_num_threads(options.threads)
+    start = load_tracker(str(options.start))
+    corpus = read_all([str(options.data)], None)
+    shots = tuple(int(each) for each in options.shots.split(","))
+    protocol = Protocol(shots=shots, seeds=options.seeds, limit=options.limit)
+    services = choose_services(corpus, options.services, start.training_services)
+    settings: Dict[str, Any] = {
+        "start": start.digest,
+        "data": "/".join(options.data.resolve().parts[-2:]),
+        "meta_steps": options.meta_steps,
+        "longer_minutes": options.longer_minutes,
+        "episodes_a_step": MetaConfig.episodes_a_step,
+        "inner_steps": MetaConfig.inner_steps,
+        **{name: getattr(options, name) for name in ("seed", "seeds", "limit", "threads")},
+        "shots": list(shots),
+    }
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    journal = Journal.beside(options.json, settings)
+    wanted = trainings(options)
+    with ThreadPoolExecutor(options.jobs) as pool:
+        took = list(
+            tqdm(
+                pool.map(trained, wanted),
+                total=len(wanted),
+                desc="train",
+                unit="run",
+                disable=None,
+            )
+        )
+    seconds = {training.name: one for training, one in zip(wanted, took)}
+    folders = {START: str(options.start), **{t.name: str(t.tracker) for t in wanted}}
+    done = {(row["tracker"], row["service"], row["seed"]) for row in journal.rows}
+    drawn = list(splits(corpus, services, protocol))
+    pieces = [
+        (name, split) for split in drawn for name in folders if (name, *split.name) not in done
+    ]
+    found = in_processes(
+        partial(rows_of, protocol=protocol),
+        pieces,
+        jobs=options.jobs,
+        load=partial(load_all, folders),
+        threads=options.threads,
+    )
+    with tqdm(total=len(pieces), desc="measure", disable=None) as bar, closing(found):
+        for rows in found:
+            journal.add(rows)
+            bar.update()
+    digests = {name: load_tracker(folder).digest for name, folder in folders.items()}
+    results = {
+        "settings": settings,
+        "trackers": digests,
+        "seconds": seconds,
+        "splits": [split.ids for split in drawn],
+        "runs": journal.rows,
+    }
+    write_figures(str(options.json), results)
+    journal.close()
+    print(printed(TABLE, [results]))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except OnrampError as error:
+        raise SystemExit(f"error: {error}") from None

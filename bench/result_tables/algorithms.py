@@ -1,0 +1,147 @@
+"""Meta-learning algorithms from one start: what bench/algorithms.py wrote."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from rasa_onramp.evaluation.bootstrap import Part as Sum
+from rasa_onramp.evaluation.bootstrap import Path, compare_means, mean_estimate
+from rasa_onramp.evaluation.intervals import jga_units
+from rasa_onramp.metalearning.algorithms import ALGORITHMS
+from result_tables.table import Grid, Part, Results, Table
+
+__all__ = ["LONGER", "START", "TABLE"]
+
+#: The multi-task tracker that all go on from, and the one that went on with multi-task training.
+START, LONGER = "multi-task", "multi-task, longer"
+
+#: (tracker, method): what is measured against the rest, and what they are called.
+Contender = Tuple[str, str]
+_TUNED, _PLAIN = (LONGER, "finetune"), (LONGER, "adapted")
+_METHODS = {"finetune": "fine-tuned", "adapted": "first rates"}
+
+
+def side_by_side(results: Sequence[Results]) -> Optional[Grid]:
+    """A row a contender: JGA without and with dialogues, and what it has over the longer start."""
+    (found,) = results
+    shots = sorted({run["shots"] for run in found["runs"]} - {0})
+    most = shots[-1]
+    bases = {base: _units(found, base, most) for base in (_TUNED, _PLAIN)}
+    rows = []
+    for one in _contenders(found["runs"]):
+        own = [_units(found, one, size) for size in shots]
+        cells = [_interval(_units(found, (one[0], "zero-shot"), most)), *map(_interval, own)]
+        cells += ["" if one == b else _difference(own[-1], units) for b, units in bases.items()]
+        rows.append((_name(one), *cells))
+    columns = [f"{size} dialogue" + "s" * (size > 1) for size in shots]
+    against = [f"{columns[-1]}: minus {_name(base)}" for base in bases]
+    note = (
+        "JGA with its 95% interval, by bootstrap over support sets and dialogues, services as they "
+        "are; differences are paired, p of a permutation test of that one difference."
+    )
+    return Grid(("", "no dialogue", *columns, *against), tuple(rows), note)
+
+
+def costs(results: Sequence[Results]) -> Optional[Grid]:
+    """A row a contender: what its training took beyond the start, and what adapting takes."""
+    (found,) = results
+    shots = max(run["shots"] for run in found["runs"])
+    steps = str(found["settings"]["meta_steps"])
+    rows = []
+    for tracker, method in _contenders(found["runs"]):
+        own = [
+            run
+            for run in found["runs"]
+            if (run["tracker"], run["method"], run["shots"]) == (tracker, method, shots)
+        ]
+        seconds = found["seconds"].get(tracker)
+        rows.append(
+            (
+                _name((tracker, method)),
+                steps if tracker in ALGORITHMS else "",
+                f"{seconds / 60:.1f}" if seconds is not None else "",
+                f"{sum(run['steps'] for run in own) / len(own):.0f}",
+                f"{sum(run['seconds'] for run in own) / len(own):.1f}",
+            )
+        )
+    header = ("", "outer steps", "minutes of training", f"steps on {shots} dialogues", "seconds")
+    return Grid(header, tuple(rows))
+
+
+def lacks(results: Sequence[Results]) -> List[str]:
+    """Algorithms that weren't trained."""
+    (found,) = results
+    measured = {run["tracker"] for run in found["runs"]}
+    return [name for name in ALGORITHMS if name not in measured]
+
+
+def about(results: Sequence[Results]) -> Optional[str]:
+    """What was trained and measured."""
+    (found,) = results
+    how = found["settings"]
+    services = sorted({run["service"] for run in found["runs"]})
+    asked = _units(found, (START, "zero-shot"), max(how["shots"])).values()
+    turns = int(sum(number for _, number in asked))
+    return (
+        f"{how['meta_steps']} outer steps of {how['episodes_a_step']} episodes with "
+        f"{how['inner_steps']} inner steps each, seed {how['seed']}; {how['longer_minutes']:g} "
+        f"minutes of further multi-task training; processes of {how['threads']} thread(s). "
+        f"Measured on {how['seeds']} support sets a service and {turns} held-out turns of "
+        + ", ".join(f"`{name}`" for name in services)
+        + f" ({how['data']})."
+    )
+
+
+TABLE = Table(
+    "algorithms",
+    "Meta-learning algorithms side by side",
+    "Each goes on from one multi-task start with as many outer steps; beside them the start and "
+    "one that was trained multi-task for longer, each fine-tuned, and adapted with the rates that "
+    "meta-training begins with.",
+    ("algorithms_sgd_dev.json",),
+    """\
+torchrun --standalone --nproc-per-node 2 -m -- rasa_onramp.cli meta-train --stage multitask \\
+  --data $SGD/train $(printf -- '--paraphrases %s ' $SGD/sgd_x/data/v?/train) \\
+  --minutes 32 --threads 1 --run runs/start
+python bench/algorithms.py --start runs/start/multitask --train $SGD/train \\
+  --paraphrases $SGD/sgd_x/data/v?/train --runs runs/algorithms --data $SGD/dev \\
+  --shots 1,5 --seeds 2 --limit 4 --meta-steps 32 --threads 1 --jobs 2 \\
+  --json bench/results/algorithms_sgd_dev.json""",
+    about,
+    parts=(
+        Part("algorithms-jga", "Joint goal accuracy", side_by_side),
+        Part("algorithms-costs", "What training and adapting take", costs),
+    ),
+    page="docs/algorithms.md",
+    lacks=lacks,
+)
+
+
+def _contenders(runs: Sequence[Mapping[str, Any]]) -> List[Contender]:
+    """Multi-task ones first, then algorithms as they are named."""
+    measured = {(run["tracker"], run["method"]) for run in runs}
+    multitask = [(name, method) for name in (START, LONGER) for method in _METHODS]
+    wanted = [*multitask, *((name, "adapted") for name in ALGORITHMS)]
+    return [one for one in wanted if one in measured]
+
+
+def _name(one: Contender) -> str:
+    return one[0] if one[0] in ALGORITHMS else f"{one[0]}, {_METHODS[one[1]]}"
+
+
+def _units(found: Results, one: Contender, shots: int) -> Dict[Path, Sum]:
+    """Of each held-out dialogue of each support set, its JGA's sum and its turns."""
+    own = [run for run in found["runs"] if run["tracker"] == one[0]]
+    return jga_units(own, found["splits"], one[1], shots)
+
+
+def _interval(units: Mapping[Path, Sum]) -> str:
+    found = mean_estimate(units)
+    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
+
+
+def _difference(first: Mapping[Path, Sum], second: Mapping[Path, Sum]) -> str:
+    found = compare_means(first, second)
+    told = f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
+    clear = found.low > 0 or found.high < 0
+    return (f"**{told}**" if clear else told) + f", p {found.p:.3f}"
