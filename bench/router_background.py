@@ -1,25 +1,39 @@
-"""Makes plugin/rasa_onramp/checkpoints/router.safetensors from SGD's training utterances.
+"""Makes plugin/rasa_onramp/checkpoints/router.safetensors: what people say to bots in general.
 
-    python bench/router_background.py ../shared/data/sgd/train [--dialogues 18]
+    python bench/router_background.py ../shared/data/sgd/train [--dialogues 18] [--spare 60]
 
-Only averages of many utterances' embeddings are kept: their mean, and the centres of 256 clusters
-(spherical k-means).
+Of SGD's training utterances only averages of their embeddings are kept: their mean, and the centres
+of 256 clusters (spherical k-means). What words tell is counted in training_data/dialogues, by
+domain, without those that metrics are measured on (`meta-train --spare`); of 600 of its users'
+messages their hashed words are kept.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import random
 from pathlib import Path
+from typing import Dict, List, Sequence
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
+from tqdm import tqdm
 
+from rasa_onramp.cli.meta_train_metric import learned_and_spared
 from rasa_onramp.formats import read
+from rasa_onramp.metalearning.corpus import Task
 from rasa_onramp.runtime.background import SHIPPED
+from rasa_onramp.runtime.domain_index import written
+from rasa_onramp.runtime.words import FEATURES, Vocabulary, counted
 from rasa_onramp.tracker.sentences import SentenceEncoder
+
+DIALOGUES = Path(__file__).resolve().parent.parent / "training_data" / "dialogues"
+
+#: Of so many messages the words are kept.
+MESSAGES = 600
 
 
 def clusters(rows: Tensor, count: int, generator: torch.Generator, rounds: int = 50) -> Tensor:
@@ -34,11 +48,33 @@ def clusters(rows: Tensor, count: int, generator: torch.Generator, rounds: int =
     return centres
 
 
+def counted_words(tasks: Sequence[Task], rng: random.Random) -> Dict[str, Tensor]:
+    """Inverse document frequencies, a domain being a document, and some messages' words."""
+    seen = torch.zeros(FEATURES)
+    asked: List[str] = []
+    for task in tqdm(tasks, desc="words", unit="domain", disable=None):
+        said = [turn.text for dialogue in task.alone for turn in dialogue.turns]
+        features, _ = counted(" ".join([*written(task.schema), *said]))
+        seen[features] += 1
+        asked += [t.text for d in task.alone for t in d.turns if t.is_user and t.state is not None]
+    idf = (1 + math.log(1 + len(tasks)) - (1 + seen).log()).half()
+    plain = Vocabulary(idf.float(), *(torch.zeros(0, dtype=torch.long),) * 3, 0)
+    found = [plain.words([text]) for text in rng.sample(asked, MESSAGES)]
+    lengths = torch.tensor([len(words.features) for words in found])
+    return {
+        "words.idf": idf,
+        "words.features": torch.cat([words.features for words in found]).int(),
+        "words.weights": torch.cat([words.weights for words in found]).half(),
+        "words.of": torch.repeat_interleave(torch.arange(MESSAGES), lengths).int(),
+    }
+
+
 def main() -> None:
-    """Read, embed, cluster, write."""
+    """Read, embed, cluster, count, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--dialogues", type=int, default=18, help="a service")
+    parser.add_argument("--spare", type=int, default=60, help="as of meta-train; 0: none")
     parser.add_argument("--out", type=Path, default=SHIPPED)
     options = parser.parse_args()
     corpus = read(options.folder, "sgd")
@@ -53,8 +89,15 @@ def main() -> None:
     centred = F.normalize(rows - mean, dim=-1)
     centres = clusters(centred, 256, torch.Generator().manual_seed(0))
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    save_file({"mean": mean.half(), "centres": centres.half()}, str(options.out))
-    print(f"{len(texts)} utterances of {len(corpus.schemas)} services → {options.out}")
+    folders = [str(DIALOGUES), str(options.folder)]
+    tasks, _ = learned_and_spared(folders, options.spare, random.Random(0))
+    kept = [task for task in tasks if task.schema.name not in corpus.schemas]
+    words = counted_words(kept, random.Random(0))
+    save_file({"mean": mean.half(), "centres": centres.half(), **words}, str(options.out))
+    print(
+        f"{len(texts)} utterances of {len(corpus.schemas)} services, words of {len(kept)} domains "
+        f"→ {options.out}"
+    )
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def main() -> None:
     spaces.update({metric.method: plain.seen_by(metric) for metric in metrics})
     corpora = [read(path) for path in sorted(options.folder.glob("*.yml"))]
     asked = messages(corpora, options.sgd)
-    embed = CachedEmbed(SentenceEncoder.load().embed, size=1_000_000)
+    embed = CachedEmbed(SentenceEncoder.load().embed, limit=2**31)
     results = {
         "settings": {"metrics": {m.method: {"digest": m.digest, **m.card} for m in metrics}},
         "summary": [

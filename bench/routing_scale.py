@@ -88,13 +88,13 @@ def missed(
     lost = {"message": 0, "opening": 0}
     another, taken = 0, []
     for text in tqdm(asked, desc="route", unit="message"):
-        row = background.centred(embed([text]))[0]
-        wanted, found = every.likenesses(row), few.likenesses(row)
+        heard = background.heard(text, embed([text])[0])
+        wanted, found = every.likenesses(heard), few.likenesses(heard)
         for kind in lost:
             lost[kind] += max(wanted, key=lambda n, k=kind: getattr(wanted[n], k)) not in found
         another += router.route(text, every).domain != router.route(text, few).domain
-        whole = seconds_of(lambda r=row: every.likenesses(r))
-        taken.append((whole, seconds_of(lambda r=row: few.likenesses(r)), len(found)))
+        whole = seconds_of(lambda h=heard: every.likenesses(h))
+        taken.append((whole, seconds_of(lambda h=heard: few.likenesses(h)), len(found)))
     return {
         "domains": len(indexes),
         "messages": len(asked),

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rasa_onramp.dialogue import Corpus
-from rasa_onramp.runtime.background import load_background
+from rasa_onramp.runtime.background import Background, Heard, load_background
 from rasa_onramp.runtime.domain_index import Crowd, DomainIndex
 from rasa_onramp.runtime.domains import Catalogue
 from rasa_onramp.runtime.generators import Generators
@@ -37,30 +37,37 @@ def near(centre: Tensor, count: int, spread: float, draw: torch.Generator) -> Te
 
 
 @pytest.fixture(scope="module")
-def many() -> Tuple[Dict[str, DomainIndex], Tensor]:
-    """300 domains of five openings, ten messages and a topic; and messages to them."""
+def many() -> Tuple[Dict[str, DomainIndex], List[Heard]]:
+    """300 domains of five openings, ten messages, two topics and three slots; and messages to them.
+
+    Of five words, each domain has three.
+    """
     draw = torch.Generator().manual_seed(1)
     themes = torch.randn(30, WIDTH, generator=draw)
-    background = near(torch.ones(WIDTH), 40, 3.0, draw)
+    vocabulary = load_background().vocabulary
+    background = Background(torch.zeros(WIDTH), near(torch.ones(WIDTH), 40, 3.0, draw), vocabulary)
     indexes, asked = {}, []
     for number in range(300):
         (centre,) = near(themes[number % 30], 1, 1.0, draw)
         openings, others = near(centre, 6, 0.7, draw), near(centre, 10, 1.2, draw)
-        topics = near(centre, 2, 0.5, draw)
+        topics, slots = near(centre, 2, 0.5, draw), near(centre, 3, 1.0, draw)
         messages = torch.cat([openings[:5], others])
-        indexes[f"domain-{number}"] = DomainIndex(messages, openings[:5], topics, background)
-        asked.append(openings[5])
-    return indexes, torch.stack(asked)
+        said = [("parcel", "hotel", "boiler", "visa", "horse")[(number + n) % 5] for n in range(3)]
+        indexes[f"domain-{number}"] = DomainIndex(
+            messages, openings[:5], topics, slots, (vocabulary.words(said),) * 2, background
+        )
+        asked.append(Heard(openings[5], vocabulary.words(["my", said[0]])))
+    return indexes, asked
 
 
 def test_the_likeliest_domains_are_on_the_shortlist(
-    many: Tuple[Dict[str, DomainIndex], Tensor],
+    many: Tuple[Dict[str, DomainIndex], List[Heard]],
 ) -> None:
     indexes, asked = many
     every, few = Crowd(indexes, compared=1000), Crowd(indexes, compared=100)
     missed = {"message": 0, "opening": 0}
-    for row in asked:
-        wanted, found = every.likenesses(row), few.likenesses(row, active="domain-7")
+    for heard in asked:
+        wanted, found = every.likenesses(heard), few.likenesses(heard, active="domain-7")
         assert len(wanted) == 300 and len(found) <= 129 and "domain-7" in found
         for name, likeness in found.items():
             assert dataclasses.astuple(likeness) == pytest.approx(
@@ -76,9 +83,12 @@ def test_stand_ins_are_likenesses_where_all_messages_are_one() -> None:
     draw = torch.Generator().manual_seed(2)
     (row,) = near(torch.ones(WIDTH), 1, 1.0, draw)
     (said,) = near(torch.ones(WIDTH), 1, 1.0, draw)
-    index = DomainIndex(said[None], said[None], said[None], near(torch.ones(WIDTH), 9, 2.0, draw))
+    vocabulary = load_background().vocabulary
+    background = Background(torch.zeros(WIDTH), near(torch.ones(WIDTH), 9, 2.0, draw), vocabulary)
+    nothing = vocabulary.words([])
+    index = DomainIndex(*(said[None],) * 4, (nothing, nothing), background)
     found = index.stand_ins() @ torch.cat([row, torch.ones(1)])
-    likeness = index.likeness(row)
+    likeness = index.likeness(Heard(row, nothing))
     assert found.tolist() == pytest.approx([likeness.message, likeness.opening], abs=1e-3)
 
 
@@ -103,7 +113,7 @@ def test_groups_find_what_one_product_finds() -> None:
     assert fewer._centres is not None and len(fewer._centres) == 33
 
 
-def test_few_domains_are_all_compared(many: Tuple[Dict[str, DomainIndex], Tensor]) -> None:
+def test_few_domains_are_all_compared(many: Tuple[Dict[str, DomainIndex], List[Heard]]) -> None:
     indexes, asked = many
     some = dict(list(indexes.items())[:5])
     crowd = Crowd(some)

@@ -17,7 +17,7 @@ from rasa_onramp.evaluation.methods import Learned
 from rasa_onramp.evaluation.protocol import Protocol, splits
 from rasa_onramp.formats.yaml import write_yaml
 from rasa_onramp.metalearning.augment import renaming
-from rasa_onramp.runtime.background import Background
+from rasa_onramp.runtime.background import Background, load_background
 from rasa_onramp.tracker.checkpoint import save_tracker
 from rasa_onramp.tracker.model import StateTracker
 from robustness_parts import measuring
@@ -251,7 +251,7 @@ def test_routing_is_counted_by_the_number_of_domains() -> None:
         )
         found.append(Study(schema, (), talks[:2], (), talks[2:], 0))
     centres = torch.nn.functional.normalize(torch.randn(40, 6, generator=torch.Generator()), dim=-1)
-    background = Background(torch.zeros(6), centres)
+    background = Background(torch.zeros(6), centres, load_background().vocabulary)
     result = routing(found, letters, background)
     assert [size["domains"] for size in result["sizes"]] == [1, 2, 3]
     assert result["messages"] == 12 and result["orders"] == 3

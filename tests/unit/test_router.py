@@ -278,21 +278,26 @@ def test_many_domains_at_once_are_each_as_by_itself(
     """Beside a reference that takes one domain and one message at a time, by the definition."""
     alone = DomainIndex.build(TABLES, (), embed, background)  # one message and one opening
     crowd = [*indexes.values(), cinema, alone]
-    rows = background.centred(embed(["where is my parcel", "hello", "a table for two, please"]))
-    for row in rows:
-        found_of = Crowd({str(n): each for n, each in enumerate(crowd)}).likenesses(row)
+    for text in ("where is my parcel", "hello", "a table for two, please"):
+        heard = background.heard(text, embed([text])[0])
+        row, said = heard.row, heard.words.vector()
+        found_of = Crowd({str(n): each for n, each in enumerate(crowd)}).likenesses(heard)
         for index, found in zip(crowd, found_of.values()):
             near = sorted((float(each @ row) for each in index.messages), reverse=True)
-            first = max(float(each @ row) for each in index.openings)
             nearest = sum(near[:3]) / len(near[:3])
+            slot = max(float(each @ row) for each in index.slots)
             topic, opening = float(index.topic @ row), float(index.opening @ row)
             raw = (
-                0.4 * nearest + 0.3 * first + 0.3 * topic,
-                0.4 * first + 0.3 * opening + 0.3 * topic,
+                0.45 * nearest + 0.27 * topic + 0.28 * slot,
+                0.35 * opening + 0.35 * topic + 0.3 * slot,
             )
+            alike = [
+                min(8.0, (float(words.vector() @ said) - usual) / spread)
+                for words, (usual, spread) in zip(index.words, index.usual_words)
+            ]
             wanted = [
-                (value - float(mean)) / float(spread)
-                for value, mean, spread in zip(raw, index.mean, index.spread)
+                (value - float(mean)) / float(spread) + 0.55 * words
+                for value, words, mean, spread in zip(raw, alike, index.mean, index.spread)
             ]
             assert [found.message, found.opening] == pytest.approx(wanted, abs=1e-3)
             assert found.nearest == pytest.approx(near[0], abs=1e-5)

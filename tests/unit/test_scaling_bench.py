@@ -16,6 +16,7 @@ from torch.nn import functional as F
 import capacity
 import many_stores
 import routing_scale
+from rasa_onramp.runtime.background import Background, load_background
 from rasa_onramp.runtime.domain_index import DomainIndex
 from tiny_tracker import CAFE, bookings
 
@@ -127,10 +128,13 @@ def test_costs_are_means(repository: Path, tmp_path: Path) -> None:
 
 def test_shortlists_are_judged_by_comparing_with_all() -> None:
     draw = torch.Generator().manual_seed(0)
+    vocabulary = load_background().vocabulary
+    nothing = (vocabulary.words([]),) * 2
     centres = F.normalize(torch.randn(20, 16, generator=draw), dim=1)
+    background = Background(torch.zeros(16), centres, vocabulary)
     vectors = torch.stack(
         [
-            DomainIndex(row[None], row[None], row[None], centres).stand_ins()
+            DomainIndex(*(row[None],) * 4, nothing, background).stand_ins()
             for row in F.normalize(torch.randn(30, 16, generator=draw), dim=1)
         ]
     )

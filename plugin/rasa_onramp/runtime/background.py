@@ -8,7 +8,7 @@ deviations above those of the background's utterances to the same domain.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Optional
 
@@ -18,23 +18,39 @@ from torch.nn import functional as F
 
 from rasa_onramp.errors import CheckpointError
 from rasa_onramp.metalearning.metric.checkpoint import Metric
+from rasa_onramp.runtime.words import FEATURES, Vocabulary, Words
 
-__all__ = ["SHIPPED", "Background", "load_background"]
+__all__ = ["SHIPPED", "Background", "Heard", "load_background"]
 
 #: Made by bench/router_background.py; see checkpoints/router.md.
 SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints" / "router.safetensors"
 
 
 @dataclass(frozen=True)
+class Heard:
+    """A message as domains are compared with it: its centred embedding, `row` (dimensions,), and
+    its words.
+    """
+
+    row: Tensor
+    words: Words
+
+
+@dataclass(frozen=True)
 class Background:
     """`mean` (dimensions,) of utterances' embeddings, and `centres` (count, dimensions): clusters
-    of them, centred and normalised. With a `projection` (dimensions, dimensions), both are seen in
-    the space of a learned metric.
+    of them, centred and normalised; and what words tell. With a `projection` (dimensions,
+    dimensions), both of the former are seen in the space of a learned metric.
     """
 
     mean: Tensor
     centres: Tensor
+    vocabulary: Vocabulary
     projection: Optional[Tensor] = None
+
+    def heard(self, text: str, embedding: Tensor) -> Heard:
+        """A message with its embedding, (dimensions,)."""
+        return Heard(self.centred(embedding[None])[0], self.vocabulary.words([text]))
 
     def centred(self, rows: Tensor) -> Tensor:
         """Embeddings (texts, dimensions) without what all have in common, normalised again."""
@@ -50,7 +66,7 @@ class Background:
             )
         # the map is linear: a cluster's centre is mapped to the centre of what it maps to
         centres = F.normalize(self.centres @ metric.projection.T, dim=-1)
-        return Background(metric.mean, centres, metric.projection)
+        return replace(self, mean=metric.mean, centres=centres, projection=metric.projection)
 
 
 def load_background(path: Path = SHIPPED) -> Background:
@@ -58,6 +74,14 @@ def load_background(path: Path = SHIPPED) -> Background:
     try:
         tensors = load_file(str(path))
         mean, centres = tensors["mean"].float(), tensors["centres"].float()
+        of = tensors["words.of"].long()
+        vocabulary = Vocabulary(
+            tensors["words.idf"].float().reshape(FEATURES),
+            tensors["words.features"].long(),
+            tensors["words.weights"].float(),
+            of,
+            int(of[-1]) + 1,
+        )
     except Exception as error:
         raise CheckpointError(f"{path} can't be read ({error}); reinstall rasa-onramp") from None
-    return Background(mean, F.normalize(centres, dim=-1))
+    return Background(mean, F.normalize(centres, dim=-1), vocabulary)

@@ -11,19 +11,25 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rasa_onramp.dialogue import Dialogue, Schema
-from rasa_onramp.runtime.background import Background
+from rasa_onramp.dialogue import Dialogue, Schema, Slot
+from rasa_onramp.runtime.background import Background, Heard
 from rasa_onramp.runtime.embedding import Embed
 from rasa_onramp.runtime.shortlist import Shortlist
+from rasa_onramp.runtime.words import Words, WordStack
 
-__all__ = ["COMPARED", "Crowd", "DomainIndex", "Likeness"]
+__all__ = ["COMPARED", "Crowd", "DomainIndex", "Likeness", "written"]
 
 #: Of how many of a domain's messages that are nearest to one the likenesses are averaged.
 _NEAREST = 3
 
 #: What likeness as any message, and as an opening one, is made of: the nearest messages, the
-#: nearest opening, the openings' mean, the topic.
-_WEIGHTS = torch.tensor([[0.4, 0.3, 0.0, 0.3], [0.0, 0.4, 0.3, 0.3]])
+#: openings' mean, the topic, the nearest slot. Then what a deviation of the words counts beside one
+#: of that. Near what bench/router_weights.py fits; around it little changes.
+_WEIGHTS = torch.tensor([[0.45, 0.0, 0.27, 0.28], [0.0, 0.35, 0.35, 0.3]])
+_WORDS = 0.55
+
+#: How many of a slot's values are read with its name.
+_VALUES = 6
 
 #: Up to how many domains a message is compared with each of them: with that many, a shortlist takes
 #: as long (bench/routing_scale.py measures both).
@@ -42,15 +48,28 @@ class Likeness:
 
 
 class DomainIndex:
-    """A domain's utterances as the router sees them."""
+    """A domain as the router sees it: the embeddings of its `messages`, of the `openings` among
+    them, of its `topics` and `slots`, each (count, dimensions); and its `words`: of all that is
+    said in it, and of what opens a conversation.
+    """
 
-    def __init__(self, messages: Tensor, openings: Tensor, topics: Tensor, centres: Tensor):
+    def __init__(
+        self,
+        messages: Tensor,
+        openings: Tensor,
+        topics: Tensor,
+        slots: Tensor,
+        words: Tuple[Words, Words],
+        background: Background,
+    ):
         self.messages = messages
-        self.openings = openings
+        self.slots = slots
+        self.words = words
         self.opening = F.normalize(openings.mean(0), dim=0)
         self.topic = F.normalize(topics.mean(0), dim=0)
-        usual = self._raw(centres)
+        usual = self.parts(background.centres) @ _WEIGHTS.T
         self.mean, self.spread = usual.mean(0), usual.std(0).clamp(min=1e-3)
+        self.usual_words = tuple(map(background.vocabulary.usual, words))
 
     @classmethod
     def build(
@@ -59,12 +78,16 @@ class DomainIndex:
         """From a domain's schema and support dialogues (which may be none)."""
         topics = [text for text in (schema.description, schema.name.replace("_", " ")) if text][:1]
         topics += [i.description or i.name.replace("_", " ") for i in schema.intents]
+        slots = [text for slot in schema.slots for text in _told(slot)]
         messages, openings = [], []
         for dialogue in support:
             said = [turn.text for turn in dialogue.turns if turn.is_user and turn.state is not None]
             messages += said
             openings += said[:1]
-        return cls._of(messages or topics, openings or topics, topics, embed, background)
+        texts = (messages or topics, openings or topics, topics, slots or topics)
+        about = written(schema)
+        said = [turn.text for dialogue in support for turn in dialogue.turns]
+        return cls._of(texts, (about + said, about + openings), embed, background)
 
     @classmethod
     def of_bot(
@@ -72,27 +95,27 @@ class DomainIndex:
     ) -> Optional[DomainIndex]:
         """From what a host bot's own intents are trained on; None if that is nothing."""
         texts = [text for intent in examples.values() for text in intent if text.strip()]
-        return cls._of(texts, texts, texts, embed, background) if texts else None
+        return cls._of((texts,) * 4, (texts, texts), embed, background) if texts else None
 
     @classmethod
     def _of(
         cls,
-        messages: Sequence[str],
-        openings: Sequence[str],
-        topics: Sequence[str],
+        parts: Sequence[Sequence[str]],
+        words: Tuple[Sequence[str], Sequence[str]],
         embed: Embed,
         background: Background,
     ) -> DomainIndex:
-        texts = list(dict.fromkeys([*messages, *openings, *topics]))
+        texts = list(dict.fromkeys(text for part in parts for text in part))
         rows = dict(zip(texts, background.centred(embed(texts))))
-        said, first, about = (
-            torch.stack([rows[text] for text in part]) for part in (messages, openings, topics)
+        messages, openings, topics, slots = (
+            torch.stack([rows[text] for text in part]) for part in parts
         )
-        return cls(said, first, about, background.centres)
+        said, opens = map(background.vocabulary.words, words)
+        return cls(messages, openings, topics, slots, (said, opens), background)
 
-    def likeness(self, row: Tensor) -> Likeness:
-        """Of a message's centred embedding, (dimensions,), to this domain."""
-        return self._alone.likenesses(row)[0]
+    def likeness(self, heard: Heard) -> Likeness:
+        """Of a message to this domain."""
+        return self._alone.likenesses(heard)[0]
 
     @cached_property
     def _alone(self) -> _Stack:
@@ -100,19 +123,34 @@ class DomainIndex:
 
     def stand_ins(self) -> Tensor:
         """Vectors whose product with (row, 1) is near the deviations as a message and as an
-        opening, (2, dimensions + 1): as if all of a domain's messages were their mean.
+        opening, (2, dimensions + 1), but for words: as if all of a domain's messages were their
+        mean, and its slots theirs.
         """
-        middle = F.normalize(self.messages.mean(0), dim=0)
-        parts = torch.stack([middle, self.opening, self.opening, self.topic])
+        middle, slot = (F.normalize(rows.mean(0), dim=0) for rows in (self.messages, self.slots))
+        parts = torch.stack([middle, self.opening, self.topic, slot])
         scaled = torch.cat([_WEIGHTS @ parts, -self.mean[:, None]], 1)
         return scaled / self.spread[:, None]
 
-    def _raw(self, rows: Tensor) -> Tensor:
-        """Likeness as a message and as an opening, (rows, 2)."""
+    def parts(self, rows: Tensor) -> Tensor:
+        """What likenesses to centred embeddings are made of but for words, (rows, 4)."""
         found = self.messages @ rows.T
         nearest = found.topk(min(_NEAREST, len(found)), dim=0).values.mean(0)
-        first = (self.openings @ rows.T).max(0).values
-        return torch.stack([nearest, first, rows @ self.opening, rows @ self.topic], 1) @ _WEIGHTS.T
+        slot = (self.slots @ rows.T).max(0).values
+        return torch.stack([nearest, rows @ self.opening, rows @ self.topic, slot], 1)
+
+
+def written(schema: Schema) -> List[str]:
+    """All texts that a schema has words in."""
+    found = [schema.description, schema.name.replace("_", " ")]
+    found += [intent.description for intent in schema.intents]
+    return found + [text for slot in schema.slots for text in (slot.description, *slot.values)]
+
+
+def _told(slot: Slot) -> Tuple[str, ...]:
+    """What a slot is, and how its values look."""
+    name = slot.name.replace("_", " ")
+    values = f"{name}: {', '.join(slot.values[:_VALUES])}" if slot.values else name
+    return (slot.description, values) if slot.description else (values,)
 
 
 class Crowd:
@@ -156,19 +194,18 @@ class Crowd:
         """A crowd of one of them."""
         return Crowd({name: self._indexes[name]})
 
-    def likenesses(self, row: Tensor, active: Optional[str] = None) -> Dict[str, Likeness]:
-        """Of a message's centred embedding, (dimensions,), to the domains that may be the likeliest
-        and to the `active` one.
-        """
+    def likenesses(self, heard: Heard, active: Optional[str] = None) -> Dict[str, Likeness]:
+        """Of a message to the domains that may be the likeliest and to the `active` one."""
         if self._all is not None:
-            return dict(zip(self._names, self._all.likenesses(row)))
+            return dict(zip(self._names, self._all.likenesses(heard)))
         if self._shortlist is None:
             return {}
-        chosen = [self._names[n] for n in self._shortlist.of(torch.cat([row, row.new_ones(1)]))]
+        row = torch.cat([heard.row, heard.row.new_ones(1)])
+        chosen = [self._names[n] for n in self._shortlist.of(row)]
         if active is not None and active not in chosen:
             chosen.append(active)
         stack = _Stack([self._indexes[name] for name in chosen])
-        return dict(zip(chosen, stack.likenesses(row)))
+        return dict(zip(chosen, stack.likenesses(heard)))
 
 
 class _Stack:
@@ -176,21 +213,30 @@ class _Stack:
 
     def __init__(self, indexes: Sequence[DomainIndex]):
         self._messages, self._message_at = _stacked([each.messages for each in indexes])
-        self._openings, self._opening_at = _stacked([each.openings for each in indexes])
+        self._slots, self._slot_at = _stacked([each.slots for each in indexes])
         self._opening = torch.stack([each.opening for each in indexes])
         self._topic = torch.stack([each.topic for each in indexes])
+        self._words = [
+            WordStack(
+                [each.words[n] for each in indexes], [each.usual_words[n] for each in indexes]
+            )
+            for n in range(len(_WEIGHTS))
+        ]
         self._mean = torch.stack([each.mean for each in indexes])
         self._spread = torch.stack([each.spread for each in indexes])
         self._several = torch.tensor([min(_NEAREST, len(each.messages)) for each in indexes])
 
-    def likenesses(self, row: Tensor) -> List[Likeness]:
-        """Of a message's centred embedding, (dimensions,), to each domain."""
+    def likenesses(self, heard: Heard) -> List[Likeness]:
+        """Of a message to each domain."""
+        row = heard.row
         said = _spread_out(self._messages @ row, self._message_at)
-        first = _spread_out(self._openings @ row, self._opening_at).max(1).values
+        slot = _spread_out(self._slots @ row, self._slot_at).max(1).values
         top = said.topk(min(_NEAREST, said.shape[1]), dim=1).values
         nearest = top.masked_fill(top == -math.inf, 0).sum(1) / self._several
-        parts = torch.stack([nearest, first, self._opening @ row, self._topic @ row], 1)
+        parts = torch.stack([nearest, self._opening @ row, self._topic @ row, slot], 1)
         deviations = (parts @ _WEIGHTS.T - self._mean) / self._spread
+        words = [stack.deviations(heard.words) for stack in self._words]
+        deviations += _WORDS * torch.stack(words, 1)
         return [
             Likeness(message, opening, near)
             for (message, opening), near in zip(deviations.tolist(), top[:, 0].tolist())

@@ -3,8 +3,9 @@
 A domain is known by its support utterances' embeddings and their means, the prototypes of
 prototypical networks (Snell et al. 2017); by its descriptions alone where it has no dialogues. How
 alike a message is to a domain is counted in standard deviations above the background's likenesses
-(background.py), and a logistic curve makes a probability of it, calibrated on dialogue_data's
-held-out dialogues (bench/routing.py prints the figures).
+(background.py), its words counted by themselves (words.py), and a logistic curve makes a
+probability of it. bench/router_weights.py shows what its constants bring on training domains,
+bench/routing.py and bench/routing_many.py what comes out on others.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ from rasa_onramp.runtime.embedding import Embed
 __all__ = ["NO_BOT", "BotView", "Route", "Router"]
 
 #: p = logistic(_SLOPE · (deviations − _MIDPOINT)).
-_SLOPE, _MIDPOINT = 3.0, 1.6
+_SLOPE, _MIDPOINT = 3.0, 2.2
 
 #: Deviations by which another domain must beat the active one.
-_LEAD = 0.5
+_LEAD = 1.0
 
 #: Likeness from which on a message is nearly one of the host bot's examples, and by how much more
 #: it must be like that than like anything of ours; less where the bot's NLU is sure as well.
@@ -35,7 +36,7 @@ _OWN_NEAREST, _OWN_LEAD, _OWN_LEAD_SURE = 0.5, 0.15, 0.05
 
 #: Deviations by which a first message is like a domain's openings: what is like its other messages
 #: only ("it is Hana") is an answer, and nobody has asked.
-_LEAST_OPENING = 1.0
+_LEAST_OPENING = 1.5
 
 #: Codes, numbers and single letters are no words. A first message has one; one that leaves the
 #: active domain for another has several.
@@ -142,19 +143,19 @@ class Router:
         """
         if not domains:
             return Route(None, reason="none")
-        row = self._background.centred(self._embed([text]))[0]
+        heard = self._background.heard(text, self._embed([text])[0])
         if active is not None and active not in domains:
             active = None
-        found = domains.likenesses(row, active)
+        found = domains.likenesses(heard, active)
         scores = {name: _probability(likeness.message) for name, likeness in found.items()}
-        own = bot.examples.likeness(row) if bot.examples is not None else None
+        own = bot.examples.likeness(heard) if bot.examples is not None else None
         sure = bot.confidence >= self._bot_confidence
         lead = _OWN_LEAD_SURE if sure else _OWN_LEAD
         if active is not None:
-            return self._in_context(text, row, found, scores, active, own, lead)
+            return self._in_context(text, heard.row, found, scores, active, own, lead)
         best = max(found, key=lambda name: found[name].message)
         score = scores[best]
-        anywhere = float((self._anywhere @ row).max())
+        anywhere = float((self._anywhere @ heard.row).max())
         if (
             score < self._threshold
             or found[best].opening < _LEAST_OPENING
