@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from rasa_onramp.runtime.background import load_background
-from rasa_onramp.runtime.words import FEATURES, Vocabulary, WordStack, counted
+from rasa_onramp.runtime.words import FEATURES, Vocabulary, WordIndex, WordStack, counted
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +69,17 @@ def test_rare_words_tell_more(vocabulary: Vocabulary) -> None:
     common, rare = (float(vocabulary.idf[counted(word)[0]]) for word in ("please", "marmalade"))
     assert 1 <= common < rare
     assert vocabulary.messages == 600
+
+
+def test_domains_are_found_by_the_words_that_they_share() -> None:
+    words = plain(torch.ones(FEATURES)).words
+    domains = [words([text]) for text in ("boat hire", "boat", "hotel", "", "hire a hotel boat")]
+    usual = [(0.1, 0.2)] * len(domains)
+    index = WordIndex(domains, usual)
+    stack = WordStack(domains, usual)
+    for asked in ("boat", "hire a boat", "hotel", "hotel, hotel boat"):
+        found = index.of(words([asked]), 3)
+        alike = stack.deviations(words([asked]))
+        shares = int((alike > float(alike[3])).sum())
+        assert found == alike.argsort(descending=True)[: min(3, shares)].tolist()
+    assert index.of(words(["parcel"]), 3) == index.of(words([]), 3) == []

@@ -15,7 +15,7 @@ from rasa_onramp.dialogue import Dialogue, Schema, Slot
 from rasa_onramp.runtime.background import Background, Heard
 from rasa_onramp.runtime.embedding import Embed
 from rasa_onramp.runtime.shortlist import Shortlist
-from rasa_onramp.runtime.words import Words, WordStack
+from rasa_onramp.runtime.words import WordIndex, Words, WordStack
 
 __all__ = ["COMPARED", "Crowd", "DomainIndex", "Likeness", "written"]
 
@@ -30,6 +30,9 @@ _WORDS = 0.55
 
 #: How many of a slot's values are read with its name.
 _VALUES = 6
+
+#: How many domains a shortlist has for their words.
+_BY_WORDS = 32
 
 #: Up to how many domains a message is compared with each of them: with that many, a shortlist takes
 #: as long (bench/routing_scale.py measures both).
@@ -169,6 +172,7 @@ class Crowd:
         self._names = tuple(indexes)
         self._all: Optional[_Stack] = None
         self._shortlist: Optional[Shortlist] = None
+        self._words: Optional[WordIndex] = None
         #: Each domain's index with its stand-ins, which are computed once.
         self._stand_ins: Dict[str, Tuple[DomainIndex, Tensor]] = {}
         if not indexes:
@@ -183,6 +187,10 @@ class Crowd:
             self._stand_ins[name] = kept
         vectors = torch.stack([rows for _, rows in self._stand_ins.values()])
         self._shortlist = Shortlist(vectors, None if before is None else before._shortlist)
+        self._words = WordIndex(
+            [index.words[0] for index in self._indexes.values()],
+            [index.usual_words[0] for index in self._indexes.values()],
+        )
 
     def __len__(self) -> int:
         return len(self._names)
@@ -198,10 +206,11 @@ class Crowd:
         """Of a message to the domains that may be the likeliest and to the `active` one."""
         if self._all is not None:
             return dict(zip(self._names, self._all.likenesses(heard)))
-        if self._shortlist is None:
+        if self._shortlist is None or self._words is None:
             return {}
         row = torch.cat([heard.row, heard.row.new_ones(1)])
-        chosen = [self._names[n] for n in self._shortlist.of(row)]
+        numbers = [*self._shortlist.of(row), *self._words.of(heard.words, _BY_WORDS)]
+        chosen = list(dict.fromkeys(self._names[number] for number in numbers))
         if active is not None and active not in chosen:
             chosen.append(active)
         stack = _Stack([self._indexes[name] for name in chosen])

@@ -12,18 +12,21 @@ import re
 import zlib
 from collections import Counter
 from dataclasses import dataclass
-from typing import Sequence, Tuple
+from typing import List, Sequence, Tuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["FEATURES", "Vocabulary", "WordStack", "Words", "counted"]
+__all__ = ["FEATURES", "Vocabulary", "WordIndex", "WordStack", "Words", "counted"]
 
 #: Words are hashed into so many features: some share one, which costs nothing that shows.
 FEATURES = 2**15
 
 _WORD = re.compile(r"\b\w\w+\b")
+
+#: Of a domain's words so many are looked up among many domains; the others hardly count.
+_HEAVIEST = 128
 
 #: Deviations beyond which one more word in common tells no more.
 _MOST = 8.0
@@ -96,3 +99,29 @@ class WordStack:
         shared = words.vector()[self._features] * self._weights
         found = torch.zeros_like(self._mean).index_add_(0, self._of, shared)
         return ((found - self._mean) / self._spread).clamp(max=_MOST)
+
+
+class WordIndex:
+    """Finds the domains whose words are likest without comparing with all: an inverted index of
+    each one's heaviest words.
+    """
+
+    def __init__(self, words: Sequence[Words], usual: Sequence[Tuple[float, float]]):
+        self._count = len(words)
+        kept = [each.weights.topk(min(_HEAVIEST, len(each.weights))) for each in words]
+        features = torch.cat([each.features[k.indices] for each, k in zip(words, kept)])
+        weights = torch.cat([k.values / spread for k, (_, spread) in zip(kept, usual)])
+        lengths = torch.tensor([len(k.indices) for k in kept])
+        of = torch.repeat_interleave(torch.arange(self._count), lengths)
+        order = features.argsort()
+        self._of, self._weights = of[order], weights[order]
+        self._begins = [0, *torch.bincount(features, minlength=FEATURES).cumsum(0).tolist()]
+
+    def of(self, words: Words, count: int) -> List[int]:
+        """The numbers of up to `count` domains that share words with `words`, the likest first."""
+        found = torch.zeros(self._count)
+        for feature, weight in zip(words.features.tolist(), words.weights.tolist()):
+            here = slice(self._begins[feature], self._begins[feature + 1])
+            found.index_add_(0, self._of[here], weight * self._weights[here])
+        best = found.topk(min(count, self._count))
+        return best.indices[best.values > 0].tolist()
