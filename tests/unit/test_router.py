@@ -224,6 +224,22 @@ def test_doubt_is_told(router: Router, indexes: Indexes) -> None:
     assert not router.route("yes please", crowd, active="parcel_delivery").doubtful
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "That's it, cheers",
+        "ok that's all i needed",
+        "all good thank you",
+        "lovely thank you so much",
+        "cheers mate",
+    ],
+)
+def test_goodbyes_are_not_out_of_scope(router: Router, indexes: Indexes, text: str) -> None:
+    for domain in indexes:
+        found = router.route(text, Crowd(indexes), active=domain)
+        assert (found.domain, found.doubtful) == (domain, False)
+
+
 def test_thresholds_count(embed: CachedEmbed, background: Background, indexes: Indexes) -> None:
     text, crowd = "my laptop is broken", Crowd(indexes)
     assert Router(embed, background, threshold=0.3).route(text, crowd).domain == "it_helpdesk"

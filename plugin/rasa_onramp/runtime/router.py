@@ -51,6 +51,8 @@ _ANSWERS = (
     *("the last one", "any", "I don't mind", "I don't care", "whatever", "it doesn't matter"),
     *("none of those", "anything else?", "what else is there", "today", "tomorrow", "now", "later"),
     *("Monday", "Friday", "next week", "5 pm", "in the morning", "in the afternoon", "two"),
+    *("that's it, cheers", "that was all I needed", "all good now", "lovely, thanks"),
+    *("much appreciated", "perfect, cheers mate", "brilliant, bye"),
 )
 
 #: and what people say to any bot.
