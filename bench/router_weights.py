@@ -140,7 +140,7 @@ def fitted(found: Sequence[Features], *, openings: bool, steps: int = 250) -> Tu
             loss = F.cross_entropy(choices, target, reduction="none")
             (loss[known & counts].mean() + loss[~known & counts].mean()).backward()
         optimiser.step()
-    return logits.detach().softmax(0), float(words)
+    return logits.detach().softmax(0), float(words.detach())
 
 
 def routed(draws: Sequence[Draw], embed: Embed, background: Background) -> List[float]:

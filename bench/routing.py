@@ -126,13 +126,14 @@ def figures(
                 print(f"  {wanted}, active {active} → {found.domain} {found.score:.2f}: {text}")
         return {"messages": len(rows), "right": right / len(rows), "another": wrong / len(rows)}
 
-    found: Dict[str, Dict[str, Any]] = {
-        "openings": rate([(domain, text, None) for domain, text in asked.openings]),
-        "follow-ups": rate([(domain, text, domain) for domain, text in asked.later]),
-        "switches": rate(
-            [(d, text, other) for d, text in asked.openings for other in indexes if other != d]
-        ),
+    kinds: Dict[str, List[Tuple[str, str, Optional[str]]]] = {
+        "openings": [(domain, text, None) for domain, text in asked.openings],
+        "follow-ups": [(domain, text, domain) for domain, text in asked.later],
+        "switches": [
+            (d, text, other) for d, text in asked.openings for other in indexes if other != d
+        ],
     }
+    found = {kind: rate(rows) for kind, rows in kinds.items() if rows}
     for name, texts in (("out of scope", asked.strangers), ("other services", asked.foreign)):
         if texts:
             taken = [router.route(text, crowd).domain is not None for text in texts]

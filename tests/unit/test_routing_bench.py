@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import random
 import sys
 from dataclasses import replace
@@ -11,12 +12,14 @@ from types import ModuleType
 from typing import Iterator
 
 import pytest
+import torch
 
+import router_weights
 import routing
 from rasa_onramp.dialogue import Corpus, Dialogue
 from result_tables import Grid
 from result_tables.routing import many, own
-from tiny_tracker import booking, corpus, user
+from tiny_tracker import booking, corpus, user, write_domains
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +117,43 @@ def test_tables_by_hand() -> None:
     assert own([{"summary": [{"method": "plain", "kinds": kinds}]}]) == Grid(
         ("right on", "openings (4)", "switches (2)"), (("plain", "0.500", "1.000"),)
     )
+
+
+def test_a_folder_of_domains_is_routed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    found = corpus(services=2, dialogues=8)
+    split = [
+        replace(d, split="support" if number % 8 < 5 else "held-out")
+        for number, d in enumerate(found.dialogues)
+    ]
+    write_domains(tmp_path, Corpus(found.schemas, tuple(split)))
+    out = tmp_path / "out.json"
+    given = ["routing.py", "--folder", str(tmp_path), "--json", str(out)]
+    monkeypatch.setattr(sys, "argv", given)
+    routing.main()
+    (row,) = json.loads(out.read_text(encoding="utf-8"))["summary"]
+    counts = {kind: figures["messages"] for kind, figures in row["kinds"].items()}
+    assert counts == {"openings": 6, "follow-ups": 12, "switches": 6}
+    assert "embeddings as they are" in capsys.readouterr().out
+
+
+def test_what_tells_domains_apart_gets_the_weight() -> None:
+    """Topics tell domains apart, words a little; all else is noise."""
+    draw = torch.Generator().manual_seed(0)
+    wanted = torch.arange(60) % 4 - 1
+    first = torch.arange(60) % 2 == 0
+    parts = 0.3 * torch.rand(60, 3, 4, generator=draw)
+    own = torch.nn.functional.one_hot(wanted.clamp(min=0), 3) * (wanted >= 0)[:, None]
+    parts[..., 2] += 0.15 * own
+    words = torch.stack([0.3 * own, torch.zeros(60, 3)])
+    features = router_weights.Features(
+        parts, 0.3 * torch.rand(3, 40, 4, generator=draw), words, wanted, first
+    )
+    weights, told = router_weights.fitted([features], openings=False)
+    assert float(weights.sum()) == pytest.approx(1.0) and int(weights.argmax()) == 2
+    assert told > 0.6  # it began at 0.5
+    scores = features.scores(torch.tensor([0.0, 0.0, 1.0, 0.0]), torch.tensor(2.0), openings=True)
+    usual = features.usual[..., 2]
+    by_hand = (parts[..., 2] - usual.mean(1)) / usual.std(1)
+    torch.testing.assert_close(scores, by_hand)
