@@ -89,8 +89,8 @@ class DomainIndex:
             openings += said[:1]
         texts = (messages or topics, openings or topics, topics, slots or topics)
         about = written(schema)
-        said = [turn.text for dialogue in support for turn in dialogue.turns]
-        return cls._of(texts, (about + said, about + openings), embed, background)
+        spoken = [turn.text for dialogue in support for turn in dialogue.turns]
+        return cls._of(texts, (about + spoken, about + openings), embed, background)
 
     @classmethod
     def of_bot(
