@@ -48,6 +48,15 @@ def clusters(rows: Tensor, count: int, generator: torch.Generator, rounds: int =
     return centres
 
 
+def own_domains(sgd: str, spare: int) -> List[Task]:
+    """The domains of training_data/dialogues that a metric of these and `sgd` is trained on, so not
+    measured on (`meta-train --spare`).
+    """
+    tasks, _ = learned_and_spared([str(DIALOGUES), sgd], spare, random.Random(0))
+    ours = {path.stem for path in DIALOGUES.glob("*.yml")}
+    return [task for task in tasks if task.schema.name in ours]
+
+
 def counted_words(tasks: Sequence[Task], rng: random.Random) -> Dict[str, Tensor]:
     """Inverse document frequencies, a domain being a document, and some messages' words."""
     seen = torch.zeros(FEATURES)
@@ -89,9 +98,7 @@ def main() -> None:
     centred = F.normalize(rows - mean, dim=-1)
     centres = clusters(centred, 256, torch.Generator().manual_seed(0))
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    folders = [str(DIALOGUES), str(options.folder)]
-    tasks, _ = learned_and_spared(folders, options.spare, random.Random(0))
-    kept = [task for task in tasks if task.schema.name not in corpus.schemas]
+    kept = own_domains(str(options.folder), options.spare)
     words = counted_words(kept, random.Random(0))
     save_file({"mean": mean.half(), "centres": centres.half(), **words}, str(options.out))
     print(

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import random
 from dataclasses import dataclass
-from pathlib import Path
 from typing import List, Optional, Sequence, Tuple
 
 import torch
@@ -23,7 +22,6 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from rasa_onramp.cli.meta_train_metric import learned_and_spared
 from rasa_onramp.evaluation.tables import table
 from rasa_onramp.metalearning.corpus import Task
 from rasa_onramp.runtime import router
@@ -32,8 +30,8 @@ from rasa_onramp.runtime.domain_index import Crowd, DomainIndex
 from rasa_onramp.runtime.embedding import CachedEmbed, Embed
 from rasa_onramp.runtime.words import WordStack
 from rasa_onramp.tracker.sentences import SentenceEncoder
+from router_background import own_domains
 
-DIALOGUES = Path(__file__).resolve().parent.parent / "training_data" / "dialogues"
 SHOTS, ASKED = 5, 6
 
 #: Crowds that are fitted to, and how many draws of each; draws that are routed.
@@ -99,16 +97,16 @@ class Features:
         """Embed and compare."""
         texts = [text for *_, text in draw.asked]
         rows = background.centred(embed(texts))
-        stacks = [
-            WordStack([i.words[n] for i in draw.indexes], [i.usual_words[n] for i in draw.indexes])
-            for n in range(2)
-        ]
+        stack = WordStack(
+            [words for index in draw.indexes for words in index.words],
+            [usual for index in draw.indexes for usual in index.usual_words],
+        )
         said = [background.vocabulary.words([text]) for text in texts]
         places = {name: number for number, name in enumerate(draw.names)}
         return cls(
             torch.stack([index.parts(rows) for index in draw.indexes], 1),
             torch.stack([index.parts(background.centres) for index in draw.indexes]),
-            torch.stack([torch.stack([each.deviations(w) for w in said]) for each in stacks]),
+            torch.stack([stack.deviations(w).view(-1, 2) for w in said]).permute(2, 0, 1),
             torch.tensor([-1 if name is None else places[name] for name, *_ in draw.asked]),
             torch.tensor([first for _, first, _ in draw.asked]),
         )
@@ -167,10 +165,7 @@ def main() -> None:
     parser.add_argument("--sgd", default="../shared/data/sgd/train", help="as of meta-train")
     parser.add_argument("--midpoints", type=float, nargs="+", default=[1.8, 2.0, 2.2, 2.4])
     options = parser.parse_args()
-    folders = [str(DIALOGUES), options.sgd]
-    tasks, _ = learned_and_spared(folders, options.spare, random.Random(0))
-    ours = {path.stem for path in DIALOGUES.glob("*.yml")}
-    tasks = [t for t in tasks if t.schema.name in ours and len(t.alone) > SHOTS]
+    tasks = [t for t in own_domains(options.sgd, options.spare) if len(t.alone) > SHOTS]
     background, embed = load_background(), CachedEmbed(SentenceEncoder.load().embed, limit=2**31)
 
     def drawn(count: int, seed: str) -> Draw:

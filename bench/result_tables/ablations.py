@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ablation_settings import ABLATIONS
 from ablation_summary import FIGURES
-from result_tables.table import Grid, Part, Results, Table
+from result_tables.table import Grid, Part, Results, Table, difference
 
 __all__ = ["TABLE"]
 
@@ -135,14 +135,6 @@ def _cells(line: Optional[Line]) -> Tuple[str, ...]:
         return ("",) * (2 * len(FIGURES) + 1)
     cells: List[str] = []
     for name in FIGURES:
-        cells += [f"{line[name]:.3f}", _difference(line.get(f"{name}_minus_base"))]
+        minus = line.get(f"{name}_minus_base")
+        cells += [f"{line[name]:.3f}", "" if minus is None else difference(*minus)]
     return (*cells, str(line["support_sets"]))
-
-
-def _difference(minus: Optional[Sequence[float]]) -> str:
-    """Bold where the interval is clear of zero."""
-    if minus is None:
-        return ""
-    value, low, high = minus
-    told = f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
-    return f"**{told}**" if low > 0 or high < 0 else told

@@ -8,7 +8,7 @@ from rasa_onramp.evaluation.bootstrap import Part as Sum
 from rasa_onramp.evaluation.bootstrap import Path, compare_means, mean_estimate
 from rasa_onramp.evaluation.intervals import jga_units
 from rasa_onramp.metalearning.algorithms import ALGORITHMS
-from result_tables.table import Grid, Part, Results, Table
+from result_tables.table import Grid, Part, Results, Table, difference
 
 __all__ = ["LONGER", "START", "TABLE"]
 
@@ -142,6 +142,4 @@ def _interval(units: Mapping[Path, Sum]) -> str:
 
 def _difference(first: Mapping[Path, Sum], second: Mapping[Path, Sum]) -> str:
     found = compare_means(first, second)
-    told = f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
-    clear = found.low > 0 or found.high < 0
-    return (f"**{told}**" if clear else told) + f", p {found.p:.3f}"
+    return f"{difference(found.value, found.low, found.high)}, p {found.p:.3f}"

@@ -17,6 +17,7 @@ __all__ = [
     "Part",
     "Results",
     "Table",
+    "difference",
     "markdown",
     "printed",
 ]
@@ -106,6 +107,12 @@ class Table:
             content = None if part.make is None else part.make(results)
             if content is not None:
                 yield part, content
+
+
+def difference(value: float, low: float, high: float) -> str:
+    """With its interval; bold where that is clear of zero."""
+    told = f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
+    return f"**{told}**" if low > 0 or high < 0 else told
 
 
 def markdown(content: Content) -> str:

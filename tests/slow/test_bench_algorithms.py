@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
+import algorithms
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.tracker.checkpoint import save_tracker
 from result_tables.algorithms import LONGER, START
 from tiny_tracker import corpus, tiny_tracker, tokenizer_json, write_domains
 
 
-@pytest.fixture(scope="module")
-def bench(repository: Path) -> ModuleType:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(repository / "bench"))
-        return importlib.import_module("algorithms")
-
-
-def test_it_trains_measures_and_goes_on(
-    bench: ModuleType, tmp_path: Path, monkeypatch: Any, capsys: Any
-) -> None:
+def test_it_trains_measures_and_goes_on(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
     start, data, out = (tmp_path / name for name in ("multitask", "tuning", "found.json"))
     save_tracker(tiny_tracker(seed=4), start, tokenizer_json())
     data.mkdir()
@@ -33,7 +23,7 @@ def test_it_trains_measures_and_goes_on(
     given = ["--start", start, "--train", data, "--runs", tmp_path / "runs", "--data", data]
     given += ["--services", "all", "--shots", "1,2", "--seeds", "1", "--limit", "2", "--json", out]
     given += ["--algorithms", "anil", "--longer-minutes", "0.001", "--meta-steps"]
-    bench.main([*map(str, given), "1"])
+    algorithms.main([*map(str, given), "1"])
     found = json.loads(out.read_text(encoding="utf-8"))
     assert set(found["trackers"]) == {START, LONGER, "anil"}
     assert len(set(found["trackers"].values())) == 3
@@ -41,12 +31,12 @@ def test_it_trains_measures_and_goes_on(
     # two services; two sizes; three methods for the multi-task ones, two for the algorithm
     assert len(found["runs"]) == 2 * 2 * (3 + 3 + 2)
     assert "multi-task, longer, fine-tuned" in capsys.readouterr().out
-    monkeypatch.setattr(bench.subprocess, "run", None)  # all is trained
+    monkeypatch.setattr(algorithms.subprocess, "run", None)  # all is trained
     before = out.read_bytes()
-    bench.main([*map(str, given), "1"])
+    algorithms.main([*map(str, given), "1"])
     assert out.read_bytes() == before
     with pytest.raises(ConfigError, match=r"\(meta_steps 1, not 2\)"):
-        bench.main([*map(str, given), "2"])
+        algorithms.main([*map(str, given), "2"])
     out.unlink()
     with pytest.raises(ConfigError, match="anil was trained with other options"):
-        bench.main([*map(str, given), "2"])
+        algorithms.main([*map(str, given), "2"])

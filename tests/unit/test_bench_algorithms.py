@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Dict, List
 
 import pytest
 import torch
 
+import algorithms
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.few_shot import evaluate
 from rasa_onramp.evaluation.protocol import Protocol, splits
@@ -24,13 +23,6 @@ from result_tables import algorithms as tables
 from tiny_tracker import corpus, tiny_tracker, tokenizer_json, write_domains
 
 CORPUS = corpus(services=2, dialogues=8)
-
-
-@pytest.fixture(scope="module")
-def bench(repository: Path) -> ModuleType:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(repository / "bench"))
-        return importlib.import_module("algorithms")
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +46,8 @@ def given(start: Path, data: Path, out: Path, *more: str) -> List[str]:
     return [str(each) for each in (*options, "--json", out, *more)]
 
 
-def test_every_algorithm_is_trained_alike(bench: ModuleType, start: Path, data: Path) -> None:
-    wanted = bench.trainings(bench.options_of(given(start, data, Path("any.json"))))
+def test_every_algorithm_is_trained_alike(start: Path, data: Path) -> None:
+    wanted = algorithms.trainings(algorithms.options_of(given(start, data, Path("any.json"))))
     assert {one.name for one in wanted} == {*ALGORITHMS, tables.LONGER}
     assert [ALGORITHMS[one.name].order for one in wanted[:3]] == [2, 2, 2]  # the longest first
     alike = {one.options[one.options.index("--meta-steps") :] for one in wanted[:-1]}
@@ -64,8 +56,8 @@ def test_every_algorithm_is_trained_alike(bench: ModuleType, start: Path, data: 
     assert len({one.run for one in wanted}) == len(wanted)
 
 
-def test_the_start_adapts_as_meta_training_begins(bench: ModuleType, start: Path) -> None:
-    tracker = bench.load_all({"start": str(start)})["start"]
+def test_the_start_adapts_as_meta_training_begins(start: Path) -> None:
+    tracker = algorithms.load_all({"start": str(start)})["start"]
     how, first = Adaptation.of(tracker), MetaConfig()
     assert (how.steps, how.optimiser) == (first.inner_steps, first.inner_optimiser)
     begins = initial_rates(
@@ -76,11 +68,11 @@ def test_the_start_adapts_as_meta_training_begins(bench: ModuleType, start: Path
         torch.testing.assert_close(tracker.rates[name], rate)
 
 
-def test_rows_are_what_the_protocol_measures(bench: ModuleType, start: Path) -> None:
+def test_rows_are_what_the_protocol_measures(start: Path) -> None:
     protocol = Protocol(shots=(1, 2), seeds=1, limit=2)
-    trackers = bench.load_all({tables.START: str(start), "maml": str(start)})
+    trackers = algorithms.load_all({tables.START: str(start), "maml": str(start)})
     (one, _) = splits(CORPUS, list(CORPUS.schemas), protocol)
-    rows = bench.rows_of(trackers, (tables.START, one), protocol)
+    rows = algorithms.rows_of(trackers, (tables.START, one), protocol)
     by_hand = [
         result.row()
         for result in evaluate(trackers[tables.START], CORPUS, [one.schema.name], protocol)
@@ -90,14 +82,14 @@ def test_rows_are_what_the_protocol_measures(bench: ModuleType, start: Path) -> 
         same = ("service", "method", "shots", "seed", "steps", "dialogues")
         assert row["tracker"] == tables.START
         assert {k: row[k] for k in same} == {k: expected[k] for k in same}
-    of_algorithm = bench.rows_of(trackers, ("maml", one), replace(protocol, shots=(1,)))
+    of_algorithm = algorithms.rows_of(trackers, ("maml", one), replace(protocol, shots=(1,)))
     assert [row["method"] for row in of_algorithm] == ["zero-shot", "adapted"]
 
 
-def test_a_training_that_fails_is_named(bench: ModuleType, tmp_path: Path) -> None:
-    wrong = bench.Training("anil", tmp_path / "anil", ("--data", str(tmp_path / "nowhere")))
+def test_a_training_that_fails_is_named(tmp_path: Path) -> None:
+    wrong = algorithms.Training("anil", tmp_path / "anil", ("--data", str(tmp_path / "nowhere")))
     with pytest.raises(ConfigError, match=r"anil wasn't trained: .*nowhere"):
-        bench.trained(wrong)
+        algorithms.trained(wrong)
 
 
 def results() -> Dict[str, Any]:

@@ -225,12 +225,10 @@ class _Stack:
         self._slots, self._slot_at = _stacked([each.slots for each in indexes])
         self._opening = torch.stack([each.opening for each in indexes])
         self._topic = torch.stack([each.topic for each in indexes])
-        self._words = [
-            WordStack(
-                [each.words[n] for each in indexes], [each.usual_words[n] for each in indexes]
-            )
-            for n in range(len(_WEIGHTS))
-        ]
+        self._words = WordStack(
+            [words for each in indexes for words in each.words],
+            [usual for each in indexes for usual in each.usual_words],
+        )
         self._mean = torch.stack([each.mean for each in indexes])
         self._spread = torch.stack([each.spread for each in indexes])
         self._several = torch.tensor([min(_NEAREST, len(each.messages)) for each in indexes])
@@ -244,8 +242,7 @@ class _Stack:
         nearest = top.masked_fill(top == -math.inf, 0).sum(1) / self._several
         parts = torch.stack([nearest, self._opening @ row, self._topic @ row, slot], 1)
         deviations = (parts @ _WEIGHTS.T - self._mean) / self._spread
-        words = [stack.deviations(heard.words) for stack in self._words]
-        deviations += _WORDS * torch.stack(words, 1)
+        deviations += _WORDS * self._words.deviations(heard.words).view_as(deviations)
         return [
             Likeness(message, opening, near)
             for (message, opening), near in zip(deviations.tolist(), top[:, 0].tolist())

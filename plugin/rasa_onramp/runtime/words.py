@@ -12,6 +12,7 @@ import re
 import zlib
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from typing import List, Sequence, Tuple
 
 import torch
@@ -44,6 +45,12 @@ class Words:
     def vector(self) -> Tensor:
         """The whole vector, (FEATURES,)."""
         return self.weights.new_zeros(FEATURES).index_copy_(0, self.features, self.weights)
+
+    @cached_property
+    def heaviest(self) -> Words:
+        """`_HEAVIEST` of them at most."""
+        kept = self.weights.topk(min(_HEAVIEST, len(self.weights)))
+        return Words(self.features[kept.indices], kept.values)
 
 
 def counted(text: str) -> Tuple[Tensor, Tensor]:
@@ -108,10 +115,10 @@ class WordIndex:
 
     def __init__(self, words: Sequence[Words], usual: Sequence[Tuple[float, float]]):
         self._count = len(words)
-        kept = [each.weights.topk(min(_HEAVIEST, len(each.weights))) for each in words]
-        features = torch.cat([each.features[k.indices] for each, k in zip(words, kept)])
-        weights = torch.cat([k.values / spread for k, (_, spread) in zip(kept, usual)])
-        lengths = torch.tensor([len(k.indices) for k in kept])
+        kept = [each.heaviest for each in words]
+        features = torch.cat([each.features for each in kept])
+        weights = torch.cat([each.weights / spread for each, (_, spread) in zip(kept, usual)])
+        lengths = torch.tensor([len(each.features) for each in kept])
         of = torch.repeat_interleave(torch.arange(self._count), lengths)
         order = features.argsort()
         self._of, self._weights = of[order], weights[order]
