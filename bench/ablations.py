@@ -28,8 +28,8 @@ from tqdm import tqdm
 
 from ablation_settings import ABLATIONS, Setting, named
 from ablation_summary import summary
+from measuring import finish
 from rasa_onramp.cli.corpora import read_all
-from rasa_onramp.cli.figures_file import write_figures
 from rasa_onramp.errors import ConfigError, OnrampError
 from rasa_onramp.evaluation.few_shot import measure
 from rasa_onramp.evaluation.journal import Journal, Row
@@ -40,7 +40,6 @@ from rasa_onramp.metalearning.adaptation import Adaptation
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.model import StateTracker
 from result_tables.ablations import TABLE
-from result_tables.table import printed
 
 __all__ = ["main", "measured", "row_of"]
 
@@ -139,9 +138,7 @@ def main(arguments: Optional[Sequence[str]] = None, tracker: Optional[StateTrack
                 break
     lines = summary(journal.rows, named(None))
     results = {"settings": settings, "summary": lines, "runs": journal.rows}
-    write_figures(str(options.json), results)
-    journal.close()
-    print(printed(TABLE, [results]))
+    finish(journal, results, options.json, TABLE)
 
 
 if __name__ == "__main__":

@@ -17,49 +17,28 @@ OUT.journal; the same command goes on with both.
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import torch
-from tqdm import tqdm
 
+from measuring import finish, measure_pieces
 from rasa_onramp.cli.corpora import read_all
-from rasa_onramp.cli.figures_file import plain, write_figures
-from rasa_onramp.errors import ConfigError, OnrampError
+from rasa_onramp.cli.figures_file import plain
+from rasa_onramp.errors import OnrampError
 from rasa_onramp.evaluation.few_shot import measure
 from rasa_onramp.evaluation.journal import Journal, Row
-from rasa_onramp.evaluation.processes import in_processes
 from rasa_onramp.evaluation.protocol import Protocol, Split, choose_services, splits
 from rasa_onramp.metalearning.algorithms import ALGORITHMS
 from rasa_onramp.metalearning.training import MetaConfig, TrackerMetaLearner
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.model import StateTracker
 from result_tables.algorithms import LONGER, START, TABLE
-from result_tables.table import printed
+from trainings import Training, train_all
 
-__all__ = ["Training", "main", "trained", "untrained_rates"]
-
-
-@dataclass(frozen=True)
-class Training:
-    """One run of `meta-train`: what it is called, its folder and its options."""
-
-    name: str
-    run: Path
-    options: Tuple[str, ...]
-
-    @property
-    def tracker(self) -> Path:
-        """What it writes in the end."""
-        return self.run / ("multitask" if self.name == LONGER else "tracker")
+__all__ = ["main", "trainings", "untrained_rates"]
 
 
 def trainings(options: argparse.Namespace) -> List[Training]:
@@ -70,44 +49,10 @@ def trainings(options: argparse.Namespace) -> List[Training]:
     found = []
     for name in sorted(options.algorithms, key=lambda name: -ALGORITHMS[name].order):
         how = ["--stage", "meta", "--algorithm", name, "--meta-steps", str(options.meta_steps)]
-        found.append(Training(name, options.runs / name, (*how, *data)))
+        found.append(Training(name, options.runs / name, "tracker", ("meta-train", *how, *data)))
     how = ["--stage", "multitask", "--minutes", str(options.longer_minutes)]
-    return [*found, Training(LONGER, options.runs / "longer", (*how, *data))]
-
-
-def trained(training: Training) -> Optional[float]:
-    """Train, unless that is done; the seconds that it took, None if it was stopped in between.
-
-    Raises ConfigError where it fails, with the last line that it said, and where the folder has a
-    run with other options.
-    """
-    note = training.run / "options.json"
-    options, whole = list(training.options), not training.run.exists()
-    if whole:
-        training.run.mkdir(parents=True)
-        _note(note, options, None)
-    kept = json.loads(note.read_text(encoding="utf-8")) if note.exists() else {}
-    if kept.get("options") != options:
-        raise ConfigError(f"{training.run} was trained with other options; give another --runs")
-    if training.tracker.is_dir():
-        seconds: Optional[float] = kept["seconds"]
-        return seconds
-    began = time.monotonic()
-    command = [sys.executable, "-m", "rasa_onramp.cli", "meta-train", "--run", str(training.run)]
-    ended = subprocess.run(
-        [*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
-    if ended.returncode:
-        said = (ended.stderr.strip() or f"exit code {ended.returncode}").splitlines()[-1]
-        raise ConfigError(f"{training.name} wasn't trained: {said}")
-    taken = round(time.monotonic() - began, 1) if whole else None
-    _note(note, options, taken)
-    return taken
-
-
-def _note(path: Path, options: Sequence[str], seconds: Optional[float]) -> None:
-    told = {"options": options, "seconds": seconds}
-    path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    longer = Training(LONGER, options.runs / "longer", "multitask", ("meta-train", *how, *data))
+    return [*found, longer]
 
 
 def untrained_rates(tracker: StateTracker) -> StateTracker:
@@ -185,34 +130,21 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     options.json.parent.mkdir(parents=True, exist_ok=True)
     journal = Journal.beside(options.json, settings)
     wanted = trainings(options)
-    with ThreadPoolExecutor(options.jobs) as pool:
-        took = list(
-            tqdm(
-                pool.map(trained, wanted),
-                total=len(wanted),
-                desc="train",
-                unit="run",
-                disable=None,
-            )
-        )
-    seconds = {training.name: one for training, one in zip(wanted, took)}
-    folders = {START: str(options.start), **{t.name: str(t.tracker) for t in wanted}}
+    seconds = train_all(wanted, jobs=options.jobs)
+    folders = {START: str(options.start), **{t.name: str(t.made) for t in wanted}}
     done = {(row["tracker"], row["service"], row["seed"]) for row in journal.rows}
     drawn = list(splits(corpus, services, protocol))
     pieces = [
         (name, split) for split in drawn for name in folders if (name, *split.name) not in done
     ]
-    found = in_processes(
+    measure_pieces(
+        journal,
         partial(rows_of, protocol=protocol),
         pieces,
         jobs=options.jobs,
         load=partial(load_all, folders),
         threads=options.threads,
     )
-    with tqdm(total=len(pieces), desc="measure", disable=None) as bar, closing(found):
-        for rows in found:
-            journal.add(rows)
-            bar.update()
     digests = {name: load_tracker(folder).digest for name, folder in folders.items()}
     results = {
         "settings": settings,
@@ -221,9 +153,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
         "splits": [split.ids for split in drawn],
         "runs": journal.rows,
     }
-    write_figures(str(options.json), results)
-    journal.close()
-    print(printed(TABLE, [results]))
+    finish(journal, results, options.json, TABLE)
 
 
 if __name__ == "__main__":

@@ -12,12 +12,13 @@ dialogues.
 from __future__ import annotations
 
 import argparse
-import json
+import math
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
 from tqdm import tqdm
 
+from rasa_onramp.cli.figures_file import plain, write_figures
 from rasa_onramp.dialogue import Corpus
 from rasa_onramp.evaluation.protocol import Protocol, splits
 from rasa_onramp.evaluation.reply_few_shot import measure_replies
@@ -28,6 +29,8 @@ from rasa_onramp.metalearning.reply_finetuning import ReplyFineTuning
 from rasa_onramp.runtime.embedding import CachedEmbed, Embed, embedded_by
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.sentences import SentenceEncoder
+from result_tables.replies import RETRIEVAL
+from result_tables.table import printed
 
 ROOT = Path(__file__).resolve().parent.parent
 SHOTS = 5
@@ -52,9 +55,9 @@ def main() -> None:
     options = parser.parse_args()
     metrics = [load_metric(folder, "replies") for folder in options.metric]
     trained = [name for metric in metrics for name in metric.training_services]
-    plain = CachedEmbed(SentenceEncoder.load().embed, limit=2**31)
-    spaces: Dict[str, Embed] = {PLAIN: plain}
-    spaces.update({metric.method: embedded_by(metric, plain) for metric in metrics})
+    embed = CachedEmbed(SentenceEncoder.load().embed, limit=2**31)
+    spaces: Dict[str, Embed] = {PLAIN: embed}
+    spaces.update({metric.method: embedded_by(metric, embed) for metric in metrics})
     protocol = Protocol((SHOTS,), options.seeds, ("retrieval",), limit=options.limit)
     rows: List[Dict[str, Any]] = []
     for source, corpora in corpora_of(options.sgd).items():
@@ -62,24 +65,24 @@ def main() -> None:
         for corpus in tqdm(corpora, desc=source, unit="file"):
             known = trained if source != "SGD" else [*trained, *load_tracker().training_services]
             for split in splits(corpus, [s for s in corpus.schemas if s not in known], protocol):
-                for name, embed in spaces.items():
+                for name, space in spaces.items():
                     (found,) = measure_replies(
-                        None, split, SHOTS, ("retrieval",), embed, ReplyFineTuning()
+                        None, split, SHOTS, ("retrieval",), space, ReplyFineTuning()
                     )
                     for dialogue, scored in found.replies.items():
                         replies[name][(found.service, found.seed, dialogue)] = scored
-        for name in spaces:
+        for name in spaces if replies[PLAIN] else ():  # none where all was trained on
             rows.append(row(source, name, replies[name], None if name == PLAIN else replies[PLAIN]))
-    print(table(rows))
+    settings = {
+        "seeds": options.seeds,
+        "shots": SHOTS,
+        "limit": options.limit,
+        "metrics": {m.method: {"digest": m.digest, **m.card} for m in metrics},
+    }
+    results = {"settings": settings, "summary": plain(rows)}
+    print(printed(RETRIEVAL, [results]))
     if options.json is not None:
-        settings = {
-            "seeds": options.seeds,
-            "shots": SHOTS,
-            "limit": options.limit,
-            "metrics": {m.method: {"digest": m.digest, **m.card} for m in metrics},
-        }
-        found = {"settings": settings, "summary": rows}
-        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        write_figures(str(options.json), results)
 
 
 def corpora_of(sgd: Optional[Path]) -> Dict[str, List[Corpus]]:
@@ -91,29 +94,19 @@ def corpora_of(sgd: Optional[Path]) -> Dict[str, List[Corpus]]:
     return found if sgd is None else {**found, "SGD": [read(sgd, "sgd")]}
 
 
-def row(source: str, name: str, replies: Replies, plain: Optional[Replies]) -> Dict[str, Any]:
+def row(source: str, name: str, replies: Replies, base: Optional[Replies]) -> Dict[str, Any]:
     """Figures of a space and, unless it is the plain one, what they differ by."""
     figures = aggregate_replies(each for scored in replies.values() for each in scored).as_dict()
     found: Dict[str, Any] = {"source": source, "method": name, "replies": figures["replies"]}
     found.update({key: figures[key] for key in FIGURES})
-    if plain is not None:
-        compared = compare_replies(replies, plain, figures=FIGURES)
-        found["minus plain"] = {k: [d.value, d.low, d.high] for k, d in compared.items()}
+    if base is not None:
+        compared = compare_replies(replies, base, figures=FIGURES)
+        found["minus plain"] = {
+            key: [round(each, 6) for each in (one.value, one.low, one.high)]
+            for key, one in compared.items()
+            if not math.isnan(one.low)  # some sample of few replies has no such figure
+        }
     return found
-
-
-def table(rows: Sequence[Dict[str, Any]]) -> str:
-    """The summary as Markdown."""
-    lines = ["| data | space | " + " | ".join(FIGURES) + " |", "|---" * (2 + len(FIGURES)) + "|"]
-    for each in rows:
-        cells = []
-        for key in FIGURES:
-            cell = f"{each[key]:.3f}"
-            if "minus plain" in each:
-                cell += " ({:+.3f} [{:+.3f}, {:+.3f}])".format(*each["minus plain"][key])
-            cells.append(cell)
-        lines.append(f"| {each['source']} | {each['method']} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

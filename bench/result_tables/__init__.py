@@ -13,6 +13,7 @@ from result_tables import (
     ablations,
     algorithms,
     cost,
+    joint,
     peers,
     rates,
     replies,
@@ -30,6 +31,7 @@ __all__ = ["RESULTS", "TABLES", "Content", "Grid", "Part", "Table", "markdown"]
 TABLES: Tuple[Table, ...] = (
     *tracker.TABLES,
     algorithms.TABLE,
+    joint.TABLE,
     *peers.TABLES,
     *replies.TABLES,
     *speed.TABLES,

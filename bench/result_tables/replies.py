@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import List, Sequence, Tuple
 
-from result_tables.table import Grid, Results, Table
+from result_tables.table import Grid, Results, Table, difference
 
-__all__ = ["TABLES"]
+__all__ = ["RETRIEVAL", "TABLES"]
 
 NAMES = {
     "templates": "the schema's own words",
@@ -47,6 +47,47 @@ def replies(results: Sequence[Results]) -> Grid:
     return Grid((*header, "adapting s"), tuple(rows))
 
 
+def retrieved(results: Sequence[Results]) -> Grid:
+    """A row a source of dialogues and a space, with the difference to embeddings as they are."""
+    (found,) = results
+    rows = []
+    for row in found["summary"]:
+        cells = []
+        for key, decimals in (("bleu", 1), ("bleu_delexicalised", 1), ("slot_error_rate", 2)):
+            more = row.get("minus plain", {}).get(key)
+            told = "" if more is None else f" ({difference(*more, decimals=decimals)})"
+            cells.append(f"{row[key]:.{decimals}f}{told}")
+        rows.append((row["source"], str(row["replies"]), row["method"], *cells))
+    how = found["settings"]
+    note = (
+        f"The best support reply of {how['shots']} dialogues, {how['seeds']} support sets and up "
+        f"to {how['limit']} held-out dialogues a domain, states and results given. In brackets the "
+        "difference to embeddings as they are, 95% by bootstrap over support sets and dialogues."
+    )
+    header = ("dialogues of", "replies", "space", "BLEU", "BLEU, delexicalised")
+    return Grid((*header, "slot error rate"), tuple(rows), note)
+
+
+_METRICS = ("prototypical", "matching", "siamese")
+
+RETRIEVAL = Table(
+    "retrieval",
+    "Support replies found in learned spaces",
+    "Domains that no space was learned on; no language model.",
+    ("retrieval.json",),
+    """\
+for algorithm in prototypical matching siamese; do
+  rasa-onramp meta-train --algorithm $algorithm --for replies --data training_data/dialogues \\
+    --data $SGD/train --run runs/replies-$algorithm
+done
+python bench/retrieval.py --sgd $SGD/dev \\
+"""
+    + "".join(f"  --metric runs/replies-{name}/metric \\\n" for name in _METRICS)
+    + "  --json bench/results/retrieval.json",
+    retrieved,
+    page="docs/components/generator.md",
+)
+
 TABLES: Tuple[Table, ...] = (
     Table(
         "replies-sgd",
@@ -72,4 +113,5 @@ rasa-onramp evaluate --generator --data dialogue_data --services all --own-split
   --method retrieval,zero-shot,in-context,finetune,adapted,adapted-alone,served""",
         replies,
     ),
+    RETRIEVAL,
 )

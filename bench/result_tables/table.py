@@ -109,9 +109,10 @@ class Table:
                 yield part, content
 
 
-def difference(value: float, low: float, high: float) -> str:
+def difference(value: float, low: float, high: float, decimals: int = 3) -> str:
     """With its interval; bold where that is clear of zero."""
-    told = f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
+    form = f"+.{decimals}f"
+    told = f"{value:{form}} [{low:{form}}, {high:{form}}]"
     return f"**{told}**" if low > 0 or high < 0 else told
 
 

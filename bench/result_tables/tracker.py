@@ -139,8 +139,8 @@ TABLES: Tuple[Table, ...] = (
         "turns, with its 95% interval; differences are paired.",
         ("few_shot_sgd_dev.json",),
         """\
-rasa-onramp evaluate --data $SGD/dev --services unseen --shots 0,1,2,5,10 --seeds 5 --limit 6 \\
-  --method zero-shot,finetune,adapted --jobs 2 --threads 1 \\
+rasa-onramp evaluate --data $SGD/dev --services unseen --shots 0,1,2,5,10 --seeds 10 --limit 6 \\
+  --method zero-shot,adapted,finetune,finetune-steps,finetune-time --jobs 2 --threads 1 \\
   --json bench/results/few_shot_sgd_dev.json --resume""",
         by_size,
         partial(curve, title=_CURVE),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import algorithms
+import trainings
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.tracker.checkpoint import save_tracker
 from result_tables.algorithms import LONGER, START
@@ -31,7 +32,7 @@ def test_it_trains_measures_and_goes_on(tmp_path: Path, monkeypatch: Any, capsys
     # two services; two sizes; three methods for the multi-task ones, two for the algorithm
     assert len(found["runs"]) == 2 * 2 * (3 + 3 + 2)
     assert "multi-task, longer, fine-tuned" in capsys.readouterr().out
-    monkeypatch.setattr(algorithms.subprocess, "run", None)  # all is trained
+    monkeypatch.setattr(trainings.subprocess, "run", None)  # all is trained
     before = out.read_bytes()
     algorithms.main([*map(str, given), "1"])
     assert out.read_bytes() == before

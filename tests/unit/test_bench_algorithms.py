@@ -10,7 +10,6 @@ import pytest
 import torch
 
 import algorithms
-from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.few_shot import evaluate
 from rasa_onramp.evaluation.protocol import Protocol, splits
 from rasa_onramp.metalearning.adaptation import Adaptation
@@ -50,9 +49,9 @@ def test_every_algorithm_is_trained_alike(start: Path, data: Path) -> None:
     wanted = algorithms.trainings(algorithms.options_of(given(start, data, Path("any.json"))))
     assert {one.name for one in wanted} == {*ALGORITHMS, tables.LONGER}
     assert [ALGORITHMS[one.name].order for one in wanted[:3]] == [2, 2, 2]  # the longest first
-    alike = {one.options[one.options.index("--meta-steps") :] for one in wanted[:-1]}
-    assert len(alike) == 1 and wanted[-1].options[:2] == ("--stage", "multitask")
-    assert all(one.options[one.options.index("--start") + 1] == str(start) for one in wanted)
+    alike = {one.command[one.command.index("--meta-steps") :] for one in wanted[:-1]}
+    assert len(alike) == 1 and wanted[-1].command[:3] == ("meta-train", "--stage", "multitask")
+    assert all(one.command[one.command.index("--start") + 1] == str(start) for one in wanted)
     assert len({one.run for one in wanted}) == len(wanted)
 
 
@@ -84,12 +83,6 @@ def test_rows_are_what_the_protocol_measures(start: Path) -> None:
         assert {k: row[k] for k in same} == {k: expected[k] for k in same}
     of_algorithm = algorithms.rows_of(trackers, ("maml", one), replace(protocol, shots=(1,)))
     assert [row["method"] for row in of_algorithm] == ["zero-shot", "adapted"]
-
-
-def test_a_training_that_fails_is_named(tmp_path: Path) -> None:
-    wrong = algorithms.Training("anil", tmp_path / "anil", ("--data", str(tmp_path / "nowhere")))
-    with pytest.raises(ConfigError, match=r"anil wasn't trained: .*nowhere"):
-        algorithms.trained(wrong)
 
 
 def results() -> Dict[str, Any]:

@@ -279,7 +279,7 @@ def test_the_document_has_a_part_for_each_table(folder: Path) -> None:
     assert titles == [f"## {tracker.TABLES[0].title}", "## Not measured yet"]
     assert "From `few_shot_sgd_dev.json`." in text
     assert "+0.200 [+0.200, +0.200]" in text
-    assert text.index("--seeds 5 --limit 6") < text.index("### What learning takes")
+    assert text.index("--seeds 10 --limit 6") < text.index("### What learning takes")
 
 
 def test_a_table_of_your_own(folder: Path) -> None:

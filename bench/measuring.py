@@ -1,0 +1,42 @@
+"""How a long measurement goes on and ends: its rows are kept as they come, then written at once."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Callable, List, Mapping, Sequence, TypeVar
+
+from tqdm import tqdm
+
+from rasa_onramp.cli.figures_file import write_figures
+from rasa_onramp.evaluation.journal import Journal, Row
+from rasa_onramp.evaluation.processes import in_processes
+from result_tables.table import Table, printed
+
+__all__ = ["finish", "measure_pieces"]
+
+Piece = TypeVar("Piece")
+
+
+def measure_pieces(
+    journal: Journal[Row],
+    work: Callable[[Any, Piece], List[Row]],
+    pieces: Sequence[Piece],
+    *,
+    jobs: int,
+    load: Callable[[], Any],
+    threads: int,
+) -> None:
+    """Add what `work` measures on each piece to the journal, as `in_processes` gives it."""
+    found = in_processes(work, pieces, jobs=jobs, load=load, threads=threads)
+    with tqdm(total=len(pieces), desc="measure", disable=None) as bar, closing(found):
+        for rows in found:
+            journal.add(rows)
+            bar.update()
+
+
+def finish(journal: Journal[Row], results: Mapping[str, Any], path: Path, table: Table) -> None:
+    """Write the results to `path`, which the journal is beside, and print their table."""
+    write_figures(str(path), results)
+    journal.close()
+    print(printed(table, [dict(results)]))

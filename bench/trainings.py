@@ -1,0 +1,85 @@
+"""Trainings that a measurement compares: each is done once, and goes on where it was stopped."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, Optional, Sequence, Tuple
+
+from tqdm import tqdm
+
+from rasa_onramp.errors import ConfigError
+
+__all__ = ["Training", "train_all", "trained"]
+
+
+@dataclass(frozen=True)
+class Training:
+    """What it is called, its folder, what it writes there in the end, and its command of
+    rasa-onramp with all options but --run.
+    """
+
+    name: str
+    run: Path
+    writes: str
+    command: Tuple[str, ...]
+
+    @property
+    def made(self) -> Path:
+        """What it writes in the end."""
+        return self.run / self.writes
+
+
+def train_all(trainings: Sequence[Training], *, jobs: int) -> Dict[str, Optional[float]]:
+    """Do what isn't done yet, `jobs` at a time; by name the seconds that each took (`trained`)."""
+    with ThreadPoolExecutor(jobs) as pool:
+        took = tqdm(
+            pool.map(trained, trainings),
+            total=len(trainings),
+            desc="train",
+            unit="run",
+            disable=None,
+        )
+        return {training.name: one for training, one in zip(trainings, took)}
+
+
+def trained(training: Training) -> Optional[float]:
+    """Train, unless that is done; the seconds that it took, None if it was stopped in between.
+
+    Raises ConfigError where it fails, with the last line that it said, and where the folder has a
+    run of another command.
+    """
+    note = training.run / "command.json"
+    command, whole = list(training.command), not training.run.exists()
+    if whole:
+        training.run.mkdir(parents=True)
+        _note(note, command, None)
+    kept = json.loads(note.read_text(encoding="utf-8")) if note.exists() else {}
+    if kept.get("command") != command:
+        raise ConfigError(f"{training.run} was trained with other options; give another --runs")
+    if training.made.is_dir():
+        seconds: Optional[float] = kept["seconds"]
+        return seconds
+    began = time.monotonic()
+    ended = subprocess.run(
+        [sys.executable, "-m", "rasa_onramp.cli", *command, "--run", str(training.run)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    if ended.returncode:
+        said = (ended.stderr.strip() or f"exit code {ended.returncode}").splitlines()[-1]
+        raise ConfigError(f"{training.name} wasn't trained: {said}")
+    taken = round(time.monotonic() - began, 1) if whole else None
+    _note(note, command, taken)
+    return taken
+
+
+def _note(path: Path, command: Sequence[str], seconds: Optional[float]) -> None:
+    told = {"command": command, "seconds": seconds}
+    path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
