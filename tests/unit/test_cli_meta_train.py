@@ -73,6 +73,10 @@ def test_a_folder_is_of_one_run(data: Path, start: Path, tmp_path: Path) -> None
             ("--for", "domains"),
             "--for goes with prototypical, matching, siamese, not with m",
         ),
+        (
+            ("--start", "somewhere", "--encoder", "all-MiniLM-L6-v2"),
+            "--encoder goes without --start, whose tracker has its own",
+        ),
         (("--spare", "0", "--for", "replies"), "--for, --spare go with prototypical, matching, s"),
     ],
 )

@@ -177,6 +177,8 @@ def command(
         )
         return
     _refuse(_METRICS, f"with {', '.join(METHODS)}, not with {algorithm}")
+    if start is not None:
+        _refuse(("encoder",), "without --start, whose tracker has its own")
     if stage == "meta" and start is None:
         raise ConfigError("--stage meta needs --start, a folder that the multi-task stage wrote")
     where = chosen_device(device)
