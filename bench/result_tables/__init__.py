@@ -36,7 +36,7 @@ TABLES: Tuple[Table, ...] = (
     *replies.TABLES,
     *speed.TABLES,
     cost.TABLE,
-    robustness.TABLE,
+    *robustness.TABLES,
     ablations.TABLE,
     *routing.TABLES,
     *scaling.TABLES,
