@@ -99,7 +99,7 @@ TABLES: Tuple[Table, ...] = (
 rasa-onramp evaluate --generator --data $SGD/dev \\
   --services Alarm_1,Banks_2,Flights_3,Services_4,Hotels_4,Media_2,Movies_2,Restaurants_2 \\
   --shots 5 --seeds 5 --limit 1 --method retrieval,zero-shot,in-context,finetune,adapted,served \\
-  --jobs 2 --threads 1 --json replies_sgd_dev_unseen.json""",
+  --jobs 2 --threads 1 --json bench/results/replies_sgd_dev_unseen.json""",
         replies,
     ),
     Table(
@@ -109,7 +109,7 @@ rasa-onramp evaluate --generator --data $SGD/dev \\
         ("replies_own_domains.json",),
         """\
 rasa-onramp evaluate --generator --data dialogue_data --services all --own-split --shots 5 \\
-  --seeds 1 --limit 3 --jobs 2 --threads 1 --json replies_own_domains.json \\
+  --seeds 1 --limit 3 --jobs 2 --threads 1 --json bench/results/replies_own_domains.json \\
   --method retrieval,zero-shot,in-context,finetune,adapted,adapted-alone,served""",
         replies,
     ),

@@ -24,6 +24,7 @@ from rasa_onramp.weights import (
     fetch_language_model,
     gguf_file,
     language_model,
+    resolve_encoder,
     resolve_language_model,
     source_of,
 )
@@ -455,6 +456,21 @@ def test_the_command_says_where_each_is_and_from_where(
     assert fetched.out.endswith(where)
     checked = invoke("weights", "--model", NAME, "--check")
     assert (checked.code, checked.out) == (0, fetched.out)
+
+
+def test_a_damaged_encoder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from safetensors.torch import load_file, save_file
+
+    encoder = tmp_path / "encoder"
+    shutil.copytree(resolve_encoder(), encoder)
+    weights = load_file(encoder / "model.safetensors")
+    name = max(weights)
+    weights[name] = weights[name] * float("nan")
+    save_file(weights, encoder / "model.safetensors")
+    monkeypatch.setattr("rasa_onramp.cli.weights.resolve_encoder", lambda download: encoder)
+    done = invoke("weights", "--check")
+    assert done.code == 2 and "encoder:" not in done.out
+    assert f"model.safetensors holds NaN or infinity in {name}" in done.err
 
 
 def test_the_command_shows_progress_when_asked(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:

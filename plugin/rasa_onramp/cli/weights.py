@@ -46,6 +46,8 @@ def command(model: str, check: bool, progress: Optional[bool]) -> None:
     missing: List[str] = []
     try:
         encoder = resolve_encoder(download=not check)
+        if check:
+            check_weights(encoder, progress=shown)
         click.echo(f"encoder: {encoder}")
     except OnrampError as error:
         missing.append(str(error))

@@ -39,7 +39,7 @@ def flaw(folder: Path) -> Optional[str]:
 
 
 def check_weights(folder: Path, *, progress: bool = False) -> None:
-    """Read every tensor of the language model in `folder`.
+    """Read every tensor of the encoder or language model in `folder`.
 
     Raises CheckpointError, naming the file, if one is missing, has not the shape that config.json
     makes it (Llama models; others have too many kinds of layers) or holds NaN or infinity, or if
