@@ -34,10 +34,11 @@ from rasa_onramp.generator.spotting import find_sources, sources_of
 from rasa_onramp.onboarding import adapt  # noqa: F401
 from rasa_onramp.runtime.adapter_cache import read_adapter
 from rasa_onramp.runtime.conversation import Engine
-from rasa_onramp.runtime.session import Session, state_to_json
+from rasa_onramp.runtime.session import Session
 from rasa_onramp.store import Store, open_store
 from rasa_onramp.store.connect import URL_VARIABLE
 from rasa_onramp.store.digest import dialogue_digest
+from rasa_onramp.store.serialise import state_to_json
 from rasa_onramp.tracker.decoding import prepare, track
 from small_bot import BIKES, dialogues
 from tiny_tracker import CAFE, booking

@@ -5,7 +5,8 @@
     ├── StoreError
     │   ├── StoreUnavailable   the database can't be reached, or was never created
     │   ├── NotFound           no such domain, dialogue or adapter version
-    │   └── LeaseError         a domain's job is another process's, or over
+    │   ├── LeaseError         a domain's job is another process's, or over
+    │   └── Switched           a domain runs on another version than it did
     ├── CheckpointError        weights missing, truncated, or not what their digest says
     └── ConfigError            a setting, option or environment variable that can't be used
 
@@ -28,6 +29,7 @@ __all__ = [
     "OnrampError",
     "StoreError",
     "StoreUnavailable",
+    "Switched",
 ]
 
 
@@ -67,6 +69,10 @@ class NotFound(StoreError):
 
 class LeaseError(StoreError):
     """A domain's job is another process's, or over."""
+
+
+class Switched(StoreError):
+    """A domain runs on another version than the one that a change was decided by."""
 
 
 class CheckpointError(OnrampError):

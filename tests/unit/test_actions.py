@@ -6,14 +6,20 @@ import asyncio
 import json
 import threading
 import time
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, ClassVar, Dict, Iterator, List, Tuple
 
 import pytest
 
 from rasa_onramp.actions import ActionFailed, Call, as_rows, handles
-from rasa_onramp.actions.answer import answer_now
+from rasa_onramp.actions.answer import answer, answer_now
 from rasa_onramp.actions.http import ALLOWED_HOSTS_VARIABLE, post
+from rasa_onramp.actions.support_rows import support_rows
+from rasa_onramp.dialogue import Corpus
+from rasa_onramp.store import open_store
+from tiny_tracker import CAFE, bookings
 
 
 class _Api(BaseHTTPRequestHandler):
@@ -175,6 +181,32 @@ def test_failures_of_handlers_name_action_and_reason() -> None:
         answer_now(call(name="unknown"))
 
 
+def test_handlers_that_hang_keep_no_other_waiting() -> None:
+    stuck, released = [], threading.Event()
+
+    @handles("stuck")
+    def hang(parameters: Dict[str, str]) -> None:
+        stuck.append(parameters)
+        released.wait(30)
+
+    @handles("quick")
+    def quick(parameters: Dict[str, str]) -> List[Dict[str, str]]:
+        return [{"status": "here"}]
+
+    async def all_at_once() -> Tuple[Dict[str, str], ...]:
+        hung = [answer(call(name="stuck"), timeout=0.2) for _ in range(60)]
+        given_up = await asyncio.gather(*hung, return_exceptions=True)
+        assert all(isinstance(each, ActionFailed) for each in given_up)
+        return await answer(call(name="quick"), timeout=5)
+
+    began = time.monotonic()
+    try:
+        assert asyncio.run(all_at_once()) == ({"status": "here"},)
+        assert len(stuck) == 60 and time.monotonic() - began < 10
+    finally:
+        released.set()
+
+
 def test_rows_are_limited_and_nothing_is_no_rows() -> None:
     assert as_rows(None) == ()
     assert len(as_rows([{"n": n} for n in range(500)])) == 50
@@ -220,3 +252,17 @@ def test_a_timeout_that_is_none_is_reported(seconds: str, monkeypatch: pytest.Mo
     monkeypatch.setenv("RASA_ONRAMP_ACTION_TIMEOUT", seconds)
     outcome = dispatch({"call": call(name="dispatched").to_json()})[1]
     assert "set it to a number of seconds" in outcome["error"]
+
+
+def test_dialogues_of_no_split_answer_for_an_api(tmp_path: Path) -> None:
+    """As they are adapted on; held-out ones aren't looked into."""
+    (asked, *others) = bookings(3)
+    row = {"visit_day": "monday"}
+    told = replace(asked, turns=(*asked.turns[:-1], replace(asked.turns[-1], results=(row,))))
+    elsewhere = replace(others[0], split="held-out")
+    with open_store(f"sqlite:///{tmp_path / 'onramp.db'}") as store:
+        store.upgrade()
+        store.dialogues.import_corpus(Corpus({CAFE.name: CAFE}, (told, elsewhere)))
+        assert told.split is None
+        assert support_rows(store, call(name="BookTable", domain=CAFE.name)) == (row,)
+        assert support_rows(store, call(name="find_days", domain=CAFE.name)) is None

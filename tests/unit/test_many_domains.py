@@ -210,6 +210,22 @@ def test_only_what_changed_is_read_again(store: Store, monkeypatch: pytest.Monke
     assert sorted(read[1:]) == ["tables_0", "tables_3", "tables_5"]
 
 
+def test_an_older_copy_of_the_store_is_read_whole(store: Store) -> None:
+    found = catalogue(store, CountedEmbed())
+    changed = dataclasses.replace(TABLES, name="tables_0", description="Tables on a boat")
+    store.dialogues.import_corpus(Corpus({"tables_0": changed}, ()))
+    assert len(found.domains()) == 5
+    store.dialogues.delete_domain("tables_4")
+    other = dataclasses.replace(changed, description="Tables on a ship")
+    store.dialogues.import_corpus(Corpus({"tables_0": other}, ()))
+    with store._database.writing() as connection:  # as it was before somebody restored it
+        connection.exec_driver_sql("UPDATE revision SET value = 1")
+        connection.exec_driver_sql("DELETE FROM changes")
+    live = found.domains()
+    assert set(live) == {f"tables_{number}" for number in range(4)}
+    assert live["tables_0"].schema.description == "Tables on a ship"
+
+
 def test_a_domain_that_cannot_be_read_is_left_out_alone(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:

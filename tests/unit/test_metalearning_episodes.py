@@ -133,6 +133,12 @@ def test_opaque_slots_say_nothing_but_hold_the_same() -> None:
     assert hidden.tracked_slots == {"slot_1", "slot_2", "slot_3"}
     assert hidden.intents[0].required_slots == ("slot_3",)
     assert {i.name for i in hidden.intents} == {i.name for i in CAFE.intents}
+    slots = {old.name: new.name for old, new in zip(CAFE.slots, hidden.slots)}
+    assert [
+        (tuple(slots[s] for s in a.required_slots), tuple(slots[s] for s in a.result_slots))
+        for a in CAFE.actions
+    ] == [(a.required_slots, a.result_slots) for a in hidden.actions]
+    assert any(a.required_slots for a in CAFE.actions)
 
 
 def test_opaque_hides_a_share() -> None:

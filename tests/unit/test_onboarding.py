@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Iterator, Tuple
+from typing import Any, Iterator, Tuple
 
 import pytest
 
 from rasa_onramp.dialogue import Corpus, Dialogue, State
 from rasa_onramp.evaluation.metrics import Figures
-from rasa_onramp.onboarding import AdaptationReport, adapt, made_already
+from rasa_onramp.onboarding import AdaptationReport, adapt, guard, made_already, onboard
 from rasa_onramp.onboarding.guard import JGA_TOLERANCE, worse
 from rasa_onramp.store import Store, open_store
 from rasa_onramp.tracker.model import StateTracker
@@ -137,6 +137,32 @@ def test_a_pinned_version_stays_active(store: Store, tracker: StateTracker) -> N
         assert report.kept == "as the active version is pinned"
         assert _active(store) == 1
     assert len(store.adapters.versions(NAME)) == 3
+
+
+def test_it_is_compared_with_what_runs_when_it_is_stored(
+    store: Store, tracker: StateTracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operator rolls back while the version before is measured; later another pins."""
+    _import(store)
+    adapt(store, tracker, NAME, steps=1)
+    adapt(store, tracker, NAME, steps=2)
+    looked = []
+
+    def running(*given: Any) -> Any:
+        found = guard.running(*given)
+        looked.append(found.version)
+        if len(looked) == 1:
+            store.adapters.rollback(NAME)
+        if len(looked) == 2:
+            store.adapters.pin(NAME, 1)
+        return found
+
+    monkeypatch.setattr(onboard, "running", running)
+    report = adapt(store, tracker, NAME, steps=3)
+    assert looked == [2, 1, 1]
+    assert (report.version, report.kept) == (3, "as the active version is pinned")
+    assert _active(store) == 1 and len(store.adapters.versions(NAME)) == 3
+    assert store.adapters.info(NAME, 3).figures["running"]["version"] == 1
 
 
 @pytest.mark.parametrize(

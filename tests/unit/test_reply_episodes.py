@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import List, Sequence
 
@@ -15,6 +16,7 @@ from rasa_onramp.generator.replies import SupportReply, support_replies
 from rasa_onramp.metalearning.corpus import tasks_of
 from rasa_onramp.metalearning.reply_episodes import (
     SHOTS,
+    KnownReplies,
     ReplyEpisode,
     make_episodes,
     read_episodes,
@@ -64,6 +66,21 @@ def same(one: Sequence[ReplyEpisode], other: Sequence[ReplyEpisode]) -> bool:
         ]
 
     return plain(one) == plain(other)
+
+
+def test_a_wording_that_differs_in_an_action_alone_has_replies_of_its_own() -> None:
+    (action, *others) = SCHEMA.actions
+    renamed = replace(SCHEMA, actions=(replace(action, name="look_it_up"), *others))
+    talk = dialogue(
+        "one",
+        user("where is it", "track", tracking_number="AB1"),
+        system("It is in transit.", action.name, {"status": "in transit"}),
+    )
+    told = replace(talk, turns=(talk.turns[0], replace(talk.turns[1], action="look_it_up")))
+    known = KnownReplies()
+    first, again, other = known.of(SCHEMA, talk), known.of(SCHEMA, talk), known.of(renamed, told)
+    assert again is first
+    assert [r.situation.action for r in (*first, *other)] == [action.name, "look_it_up"]
 
 
 def liked(sequence: Packed) -> List[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Iterator
 
 import pytest
 
@@ -18,7 +18,7 @@ from rasa.shared.core.slots import AnySlot
 from rasa.shared.core.trackers import DialogueStateTracker
 
 from channel_server import runtime_on
-from rasa_onramp.components.payload import KEY, payload_of
+from rasa_onramp.components.payload import KEY, payload_of, results_of
 from rasa_onramp.components.sessions import session_before_message, session_of
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.store import open_store
@@ -61,3 +61,23 @@ def test_what_rasa_carries_over_into_a_new_session_is_not_known_in_it(engine: En
     say(engine, tracker, "table for two on monday please")
     assert session_before_message(tracker, engine).states == {}
     assert "friday" not in str(session_of(tracker, engine).states[NAME])
+
+
+@pytest.mark.parametrize(
+    ("value", "rows"),
+    [
+        ({"action": "find", "rows": [{"status": "here"}]}, ({"status": "here"},)),
+        ({"action": "find", "error": "no answer within 5 s"}, None),
+        ({"error": "no answer"}, None),
+        ({"action": "find", "rows": None}, None),
+        ({"rows": []}, ()),
+        # a row of a bot's own action, whose domain has a slot called `error`
+        ({"error": "E42", "mend": "restart"}, ({"error": "E42", "mend": "restart"},)),
+        ([{"error": "E42"}], ({"error": "E42"},)),
+        ({"status": "here", "at": None}, ({"status": "here"},)),
+        ("nothing", None),
+        (None, None),
+    ],
+)
+def test_results_are_rows_or_a_failed_call(value: Any, rows: Any) -> None:
+    assert results_of(value) == rows

@@ -171,6 +171,36 @@ def test_what_changes_while_its_job_runs_is_adapted_again(
     assert watch.look() == (ONE,)
 
 
+def test_a_domain_that_was_deleted_and_is_back_is_adapted_again(
+    store: Store, tracker: StateTracker
+) -> None:
+    watch = Watch(store, tracker, domains=[ONE])
+    adapt(store, tracker, ONE)
+    assert watch.look() == ()
+    store.dialogues.delete_domain(ONE)
+    store.dialogues.import_corpus(corpus(services=2, dialogues=2))
+    assert watch.look() == (ONE,)
+
+
+def test_an_older_copy_of_the_store_is_read_whole(store: Store, tracker: StateTracker) -> None:
+    watch = Watch(store, tracker)
+    for name in (ONE, TWO):
+        adapt(store, tracker, name)
+    _change(store)
+    assert watch.look() == (ONE,)
+    with store._database.writing() as connection:
+        for statement in (
+            "UPDATE revision SET value = 1",
+            "DELETE FROM changes",
+            "DELETE FROM jobs",
+            "DELETE FROM active_adapters",
+            "DELETE FROM activations",
+            "DELETE FROM adapters",
+        ):
+            connection.exec_driver_sql(statement)
+    assert watch.look() == (ONE, TWO)
+
+
 # What goes wrong
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from typing import Any, Dict, Tuple
+import threading
+from contextlib import suppress
+from functools import partial
+from typing import Any, Callable, Dict, Tuple
 
 from .calls import ActionFailed, Call, as_rows
 from .http import DEFAULT_TIMEOUT, post
@@ -32,7 +35,7 @@ async def answer(call: Call, *, timeout: float = DEFAULT_TIMEOUT) -> Tuple[Dict[
         elif inspect.iscoroutinefunction(handler):
             work = handler(dict(call.parameters))
         else:
-            work = loop.run_in_executor(None, handler, dict(call.parameters))
+            work = _in_a_thread(partial(handler, dict(call.parameters)))
         return as_rows(await asyncio.wait_for(work, timeout))
     except ActionFailed as error:
         raise ActionFailed(f"{call.domain}.{call.name}: {error}") from None
@@ -46,6 +49,30 @@ async def answer(call: Call, *, timeout: float = DEFAULT_TIMEOUT) -> Tuple[Dict[
             f"{call.domain}.{call.name}: its handler failed with "
             f"{type(error).__name__}: {error}; see the traceback above"
         ) from error
+
+
+async def _in_a_thread(work: Callable[[], Any]) -> Any:
+    """What `work` returns, in a thread of its own: one that hangs keeps no other call waiting, and
+    ends with the process.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future = loop.create_future()
+
+    def settle(how: Callable[[Any], None], outcome: Any) -> None:
+        if not done.done():  # given up meanwhile
+            how(outcome)
+
+    def run() -> None:
+        how: Callable[[Any], None] = done.set_result
+        try:
+            outcome = work()
+        except Exception as error:
+            how, outcome = done.set_exception, error
+        with suppress(RuntimeError):  # whoever asked is gone, and the loop with them
+            loop.call_soon_threadsafe(settle, how, outcome)
+
+    threading.Thread(target=run, name="onramp-handler", daemon=True).start()
+    return await done
 
 
 def answer_now(call: Call, *, timeout: float = DEFAULT_TIMEOUT) -> Tuple[Dict[str, str], ...]:

@@ -16,7 +16,7 @@ def support_rows(store: Store, call: Call) -> Optional[Sequence[Row]]:
     Raises NotFound, StoreError, StoreUnavailable.
     """
     best: Tuple[int, Optional[Sequence[Row]]] = (-1, None)
-    for dialogue in store.dialogues.dialogues(call.domain, "support"):
+    for dialogue in store.support(call.domain, held_out=False).dialogues:
         for turn in dialogue.turns:
             if turn.action != call.name:
                 continue

@@ -29,7 +29,7 @@ from rasa_onramp.store import Store, open_store, open_store_from_env
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.weights import resolve_encoder
 
-__all__ = ["OnrampRuntime", "current_runtime", "runtime_for"]
+__all__ = ["OnrampRuntime", "current_runtime", "keep_current", "runtime_for"]
 
 logger = logger_for(__name__)
 
@@ -184,19 +184,29 @@ def _tell(event: str, what: str) -> None:
     logger.warning(event, event_info=what)
 
 
-_runtimes: Dict[ModelSettings, OnrampRuntime] = {}
 _current: List[OnrampRuntime] = []
 _registry = threading.Lock()
 
 
 def runtime_for(settings: ModelSettings) -> OnrampRuntime:
-    """The process's runtime of `settings`, which becomes the current one."""
+    """The current runtime, if it is of these settings, else a new one, which becomes the current
+    one. The process lets go of the one before as soon as no component has it any more.
+    """
     with _registry:
-        runtime = _runtimes.setdefault(settings, OnrampRuntime(settings))
+        if not _current or _current[0].settings != settings:
+            _current[:] = [OnrampRuntime(settings)]
+        return _current[0]
+
+
+def keep_current(runtime: OnrampRuntime) -> None:
+    """This is the one that reads the bot's messages: it stays current, whatever else was loaded.
+
+    A model that Rasa fails to load leaves the one before in service.
+    """
+    with _registry:
         _current[:] = [runtime]
-        return runtime
 
 
 def current_runtime() -> Optional[OnrampRuntime]:
-    """The runtime that OnrampModel provided last in this process, or None."""
+    """The runtime that was loaded last in this process, or reads its messages; None without one."""
     return _current[0] if _current else None

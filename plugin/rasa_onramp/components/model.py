@@ -49,9 +49,12 @@ class OnrampModel(GraphComponent):
         resource: Resource,
         execution_context: ExecutionContext,
     ) -> OnrampModel:
-        """For training: refuses what wouldn't work. Raises InvalidConfigException."""
+        """For training: refuses what wouldn't work. Raises InvalidConfigException.
+
+        Rasa may train in the process of a running bot, whose runtime stays what it is.
+        """
         refuse(ModelSettings.problems_of(config))
-        runtime = runtime_for(ModelSettings.from_config(config))
+        runtime = OnrampRuntime(ModelSettings.from_config(config))
         refuse(runtime.problems())
         return cls(runtime)
 

@@ -14,9 +14,9 @@ from rasa_onramp.runtime.session import (
     span_from_json,
     span_to_json,
     state_from_json,
-    state_to_json,
 )
 from rasa_onramp.runtime.understanding import Understanding
+from rasa_onramp.store.serialise import state_to_json
 
 __all__ = [
     "INTENT",
@@ -132,10 +132,12 @@ def states_of(payload: Any) -> Dict[str, State]:
 def results_of(value: Any) -> Optional[Tuple[Dict[str, str], ...]]:
     """The rows in the slot `onramp_results`; None if the call failed or nothing was set.
 
-    A list of rows, one row, or {"rows": […]} or {"error": …} as action_onramp_call sets it.
+    A list of rows, one row, or {"rows": […]} or {"error": …} as action_onramp_call sets it, beside
+    the call's name as "action".
     """
     if isinstance(value, Mapping):
-        if "error" in value or ("rows" in value and value["rows"] is None):
+        ours = value.keys() <= {"action", "rows", "error"}  # a row may have a slot "error"
+        if ours and ("error" in value or ("rows" in value and value["rows"] is None)):
             return None
         value = value["rows"] if isinstance(value.get("rows"), (list, tuple)) else [value]
     if not isinstance(value, (list, tuple)):

@@ -30,7 +30,7 @@ from torch import Tensor
 from rasa_onramp import __version__
 from rasa_onramp.components.bot_examples import examples_in, index_of, load_examples, save_examples
 from rasa_onramp.components.domain_needs import form_slots
-from rasa_onramp.components.host import OnrampRuntime
+from rasa_onramp.components.host import OnrampRuntime, keep_current
 from rasa_onramp.components.payload import INTENT as OURS
 from rasa_onramp.components.payload import KEY, abstention, payload_of
 from rasa_onramp.components.sessions import session_of
@@ -130,6 +130,8 @@ class OnrampStateTracker(GraphComponent, EntityExtractorMixin):
     ) -> List[Message]:
         """Put what was understood on each message, under the key `onramp`. Never raises."""
         sender = tracker.sender_id if tracker is not None else ""
+        if model is not None:
+            keep_current(model)
         for message in messages:
             watch = Stopwatch()
             try:

@@ -8,8 +8,8 @@ from rasa_onramp.actions.calls import Call
 from rasa_onramp.console.chats import Asked, Turned
 from rasa_onramp.dialogue import Corpus, Schema
 from rasa_onramp.runtime.conversation import TurnOutcome
-from rasa_onramp.runtime.session import state_to_json
 from rasa_onramp.store import AdapterInfo, Curve, DomainSummary, Feedback, ImportReport, Job
+from rasa_onramp.store.serialise import state_to_json
 
 __all__ = [
     "call_view",

@@ -116,4 +116,13 @@ def opaque(schema: Schema, rng: random.Random, share: float = 0.5) -> Tuple[Sche
         )
         for intent in schema.intents
     )
-    return replace(schema, slots=tuple(slots), intents=intents), Renaming(names, {}, {})
+    actions = tuple(
+        replace(
+            action,
+            required_slots=tuple(names.get(s, s) for s in action.required_slots),
+            result_slots=tuple(names.get(s, s) for s in action.result_slots),
+        )
+        for action in schema.actions
+    )
+    renamed = replace(schema, slots=tuple(slots), intents=intents, actions=actions)
+    return renamed, Renaming(names, {}, {})

@@ -6,7 +6,6 @@ PEFT's names, so that other tools read them.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from typing import Dict, Mapping, Optional, Sequence
 
@@ -21,7 +20,6 @@ from rasa_onramp.tracker.encoder import EncoderConfig
 __all__ = [
     "ADAPTED_LAYERS",
     "Adapter",
-    "adapter_digest",
     "adapter_from_bytes",
     "adapter_to_bytes",
     "initial_lora",
@@ -104,8 +102,3 @@ def adapter_from_bytes(data: bytes) -> Dict[str, Tensor]:
     if foreign:
         raise CheckpointError(f"{foreign[0]!r} is in no adapter of ours; adapt the domain again")
     return {name[len(_PEFT) :]: value.float() for name, value in tensors.items()}
-
-
-def adapter_digest(data: bytes) -> str:
-    """sha256 of an adapter's file, in hex."""
-    return hashlib.sha256(data).hexdigest()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 from dataclasses import dataclass
+from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from typing import Iterator, List, Mapping, Sequence, Tuple, Union
@@ -60,12 +61,12 @@ class KnownReplies:
     """The replies of dialogues, kept for when a dialogue is drawn again: delexicalising is slow."""
 
     def __init__(self, limit: int = 256 * MEGABYTE):
-        self._kept: LastUsed[Tuple[str, ...], Tuple[SupportReply, ...]] = LastUsed(limit)
+        self._kept: LastUsed[Tuple[str, bytes], Tuple[SupportReply, ...]] = LastUsed(limit)
 
     def of(self, schema: Schema, dialogue: Dialogue) -> Tuple[SupportReply, ...]:
         """Those of one dialogue in this wording of its domain."""
-        # another wording may have the domain's own name
-        key = (dialogue.id, schema.name, *(slot.name for slot in schema.slots))
+        # another wording may have the domain's own name, and differ in any other
+        key = (dialogue.id, blake2b(repr(schema).encode()).digest())
         found = self._kept.get(key)
         if found is None:
             found = support_replies(schema, [dialogue])

@@ -5,18 +5,19 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass, replace
 from math import exp
-from typing import Callable, Dict, List, Mapping, Optional, Sequence
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from torch import Tensor
 
 from ..dialogue import Dialogue, Schema
+from ..errors import Switched
 from ..evaluation.metrics import Figures, TurnScore, aggregate, score_dialogue
 from ..metalearning.adaptation import Adaptation, adapt_to_support
 from ..metalearning.lora import adapter_from_bytes, adapter_to_bytes
 from ..store import Lease, Store, support_digest
 from ..tracker.decoding import track_dialogues
 from ..tracker.model import StateTracker
-from .guard import running, worse
+from .guard import Running, running, worse
 from .replies import ReplyAdaptation, ReplyLearner
 
 __all__ = ["AdaptationReport", "adapt", "measure"]
@@ -126,18 +127,6 @@ def adapt(
         )
     figures = _figures(before, after, len(support), len(held_out), how, seconds)
     figures["held_out_digest"] = support_digest(schema, held_out)
-    now = running(store, tracker, domain)
-    kept = None
-    ran = None
-    if now is not None:
-        ran = before if now.version is None else measure(tracker, schema, held_out, now.weights)
-    if now is not None and ran is not None and after is not None:
-        figures["running"] = now.figures(ran)
-        lost = worse(after, ran)
-        if lost is not None and not switch_anyway:
-            kept = f"which is worse than {now.name}: {lost} on {len(held_out)} held-out dialogues"
-    if kept is None and any(i.active and i.pinned for i in store.adapters.versions(domain)):
-        kept = "as the active version is pinned"
     if written is not None:
         figures["replies"] = written.figures()
     report = AdaptationReport(
@@ -150,21 +139,36 @@ def adapt(
         before=before,
         after=after,
         replies=written,
-        kept=kept,
     )
-    version = store.adapters.add(
-        domain,
-        weights,
-        support_digest=found.digest,
-        checkpoint_digest=tracker.digest,
-        figures=figures,
-        activate=kept is None,
-        reply_weights=written.weights if written is not None else None,
-        reply_checkpoint_digest=written.checkpoint_digest if written is not None else None,
-        lease=lease,
-        outcome=report.outcome,
-    )
-    return replace(report, version=version)
+    while True:
+        in_use = store.adapters.in_use(domain)
+        now = running(store, tracker, domain)
+        kept, ran = _compared(tracker, schema, held_out, now, before, after)
+        figures.pop("running", None)
+        if ran is not None:
+            figures["running"] = ran
+        if switch_anyway:
+            kept = None
+        if kept is None and in_use.pinned:
+            kept = "as the active version is pinned"
+        report = replace(report, kept=kept)
+        try:
+            version = store.adapters.add(
+                domain,
+                weights,
+                support_digest=found.digest,
+                checkpoint_digest=tracker.digest,
+                figures=figures,
+                activate=kept is None,
+                reply_weights=written.weights if written is not None else None,
+                reply_checkpoint_digest=written.checkpoint_digest if written is not None else None,
+                lease=lease,
+                outcome=report.outcome,
+                decided_on=in_use,
+            )
+        except Switched:
+            continue  # somebody switched or pinned while it was measured: decide anew
+        return replace(report, version=version)
 
 
 def measure(
@@ -182,6 +186,26 @@ def measure(
         states = [p.state if p is not None else None for p in predictions]
         scores.extend(score_dialogue(schema, dialogue, states))
     return aggregate(scores)
+
+
+def _compared(
+    tracker: StateTracker,
+    schema: Schema,
+    held_out: Sequence[Dialogue],
+    now: Optional[Running],
+    before: Optional[Figures],
+    after: Optional[Figures],
+) -> Tuple[Optional[str], Optional[Dict[str, object]]]:
+    """In what the new version is worse than what the domain runs on, None if it isn't or if that
+    can't be told; and the figures of the latter, None without any.
+    """
+    if now is None or before is None or after is None:
+        return None, None
+    ran = before if now.version is None else measure(tracker, schema, held_out, now.weights)
+    assert ran is not None  # there are held-out dialogues: `before` is of them
+    lost = worse(after, ran)
+    said = f"which is worse than {now.name}: {lost} on {len(held_out)} held-out dialogues"
+    return None if lost is None else said, now.figures(ran)
 
 
 def _figures(

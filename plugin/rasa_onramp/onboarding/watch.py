@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
-from typing import Collection, Dict, List, Optional, Set, Tuple
+from typing import Collection, List, Optional, Set, Tuple
 
 from rasa_onramp.errors import NotFound, StoreError, StoreUnavailable
 from rasa_onramp.onboarding.freshness import made_from
@@ -38,7 +38,6 @@ class Watch:
         self._checkpoint = tracker.digest
         self._replies = replies.model.digest if replies is not None else None
         self._domains = domains
-        self._settled: Dict[str, str] = {}  # domain → what it was like when there was nothing to do
         self._pending: Set[str] = set()  # domains whose job isn't over
         self._revision: Optional[int] = None
 
@@ -59,12 +58,11 @@ class Watch:
         queued = []
         for summary in self._store.dialogues.summary(names):
             name, digest = summary.name, self._digest(summary)
-            if name in pending or self._settled.get(name) == digest:
+            if name in pending:
                 continue
             job = jobs.get(name)
             with suppress(NotFound):  # deleted meanwhile
                 if self._made(summary) or (job is not None and job.failed_with(digest)):
-                    self._settled[name] = digest
                     continue
                 asked = self._store.jobs.enqueue(name, asked_by=WATCH, input_digest=digest)
                 pending.add(name)
@@ -75,7 +73,7 @@ class Watch:
 
     def _names(self, revision: int) -> Optional[List[str]]:
         """The domains to look at; None: all."""
-        if self._revision is None:
+        if self._revision is None or revision < self._revision:  # made anew, or an older copy
             return None if self._domains is None else list(self._domains)
         names = set(self._pending)
         if revision != self._revision:

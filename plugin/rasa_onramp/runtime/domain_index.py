@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rasa_onramp.dialogue import Dialogue, Schema, Slot
+from rasa_onramp.metalearning.metric.kinds import topics
 from rasa_onramp.runtime.background import Background, Heard
 from rasa_onramp.runtime.embedding import Embed
 from rasa_onramp.runtime.shortlist import Shortlist
@@ -79,18 +80,17 @@ class DomainIndex:
         cls, schema: Schema, support: Sequence[Dialogue], embed: Embed, background: Background
     ) -> DomainIndex:
         """From a domain's schema and support dialogues (which may be none)."""
-        topics = [text for text in (schema.description, schema.name.replace("_", " ")) if text][:1]
-        topics += [i.description or i.name.replace("_", " ") for i in schema.intents]
+        about = topics(schema)
         slots = [text for slot in schema.slots for text in _told(slot)]
         messages, openings = [], []
         for dialogue in support:
             said = [turn.text for turn in dialogue.turns if turn.is_user and turn.state is not None]
             messages += said
             openings += said[:1]
-        texts = (messages or topics, openings or topics, topics, slots or topics)
-        about = written(schema)
+        texts = (messages or about, openings or about, about, slots or about)
+        words = written(schema)
         spoken = [turn.text for dialogue in support for turn in dialogue.turns]
-        return cls._of(texts, (about + spoken, about + openings), embed, background)
+        return cls._of(texts, (words + spoken, words + openings), embed, background)
 
     @classmethod
     def of_bot(

@@ -179,7 +179,7 @@ class Catalogue:
         try:
             revision = self._reach.ask(lambda store: store.revision())
             if revision != before.revision:
-                domains = self._read(before)
+                domains = self._read(before, revision)
                 indexes = {name: domain.index for name, domain in domains.items()}
                 self._live = Live(revision, domains, Crowd(indexes, before.crowd))
         except BaseException as error:
@@ -196,11 +196,12 @@ class Catalogue:
             more = {} if isinstance(failure, OnrampError) else {"traceback": traceback_of(failure)}
             logger.error("onramp.domains.not_read", event_info=said, **more)
 
-    def _read(self, before: Live) -> Dict[str, LiveDomain]:
+    def _read(self, before: Live, revision: int) -> Dict[str, LiveDomain]:
         changed: Optional[Tuple[str, ...]] = None
         live: Dict[str, LiveDomain] = {}
         since = before.revision
-        if since is not None:
+        # a store that was made anew, or from an older copy, can't say what changed since
+        if since is not None and since <= revision:
             changed = self._reach.ask(lambda store: store.dialogues.changed_since(since))
             gone = set(changed)
             live = {name: each for name, each in before.domains.items() if name not in gone}

@@ -14,7 +14,6 @@ __all__ = [
     "span_from_json",
     "span_to_json",
     "state_from_json",
-    "state_to_json",
 ]
 
 #: Characters of a message that count. The tracker looks at its first 128 tokens anyway; what reads
@@ -71,17 +70,11 @@ class Session:
         )
 
 
-def state_to_json(state: State) -> Dict[str, Any]:
-    """{"values": {slot: [value, …]}, "active_intent": …, "requested_slots": […]}."""
-    return {
-        "values": {slot: list(values) for slot, values in state.values.items()},
-        "active_intent": state.active_intent,
-        "requested_slots": list(state.requested_slots),
-    }
-
-
 def state_from_json(value: Any) -> State:
-    """The inverse of `state_to_json`. Raises ValueError if `value` isn't a state."""
+    """The inverse of `store.serialise.state_to_json`, of what others sent.
+
+    Raises ValueError if `value` isn't a state.
+    """
     try:
         values = {
             str(slot): tuple(str(text) for text in texts)

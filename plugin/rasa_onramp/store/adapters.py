@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from typing import Any, Mapping, Optional, Tuple
+from typing import Any, Mapping, NamedTuple, Optional, Tuple
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
-from rasa_onramp.errors import ConfigError, NotFound, StoreError
+from rasa_onramp.errors import ConfigError, NotFound, StoreError, Switched
 from rasa_onramp.store import tables
 from rasa_onramp.store.adapter_rows import (
     INFOS,
@@ -37,7 +38,14 @@ from rasa_onramp.store.versions import (
     version_before,
 )
 
-__all__ = ["AdapterStore"]
+__all__ = ["AdapterStore", "InUse"]
+
+
+class InUse(NamedTuple):
+    """What a domain runs on: a version, None for the checkpoint alone, and whether it is pinned."""
+
+    version: Optional[int]
+    pinned: bool
 
 
 class AdapterStore:
@@ -59,6 +67,7 @@ class AdapterStore:
         reply_checkpoint_digest: Optional[str] = None,
         lease: Optional[Lease] = None,
         outcome: Optional[str] = None,
+        decided_on: Optional[InUse] = None,
     ) -> int:
         """Store a new version, and switch to it if `activate`, in one transaction. A pinned active
         version stays active.
@@ -66,8 +75,10 @@ class AdapterStore:
         Returns its number, from 1. The replies' weights come with the digest of those that they
         were adapted from, or neither. Numbers in `figures` that JSON doesn't have (NaN, infinity)
         are stored as null. The job that `lease` is for is done in the same transaction, with
-        `outcome`. Raises LeaseError, having stored nothing, where that job isn't the lease's any
-        more; NotFound, StoreError, StoreUnavailable.
+        `outcome`. `decided_on` is what the domain ran on when `activate` was decided.
+
+        Raises LeaseError, having stored nothing, where that job isn't the lease's any more, and
+        Switched where it runs on something else by now; NotFound, StoreError, StoreUnavailable.
         """
         if not weights or reply_weights == b"":
             raise StoreError(f"the adapter for domain {domain!r} is empty; adapt the domain again")
@@ -92,6 +103,11 @@ class AdapterStore:
         columns = tables.adapters.c
         with self._database.writing() as connection:
             require_domain(connection, domain)
+            now = _in_use(connection, domain)
+            if decided_on is not None and decided_on != now:
+                raise Switched(
+                    f"domain {domain!r} was switched, pinned or unpinned meanwhile; adapt it again"
+                )
             last = connection.execute(
                 sa.select(sa.func.max(columns.version)).where(columns.domain == domain)
             ).scalar()
@@ -111,12 +127,18 @@ class AdapterStore:
                     reply_checkpoint_digest=reply_checkpoint_digest,
                 )
             )
-            if activate and not is_pinned(connection, domain, active_version(connection, domain)):
+            if activate and not now.pinned:
                 switch(connection, domain, version)
                 self._database.changed(connection, [domain])
             if lease is not None:
                 finish_job(connection, lease, version=version, outcome=outcome)
         return version
+
+    def in_use(self, domain: str) -> InUse:
+        """What `domain` runs on. Raises NotFound, StoreUnavailable."""
+        with self._database.reading() as connection:
+            require_domain(connection, domain)
+            return _in_use(connection, domain)
 
     def activate(self, domain: str, version: Optional[int]) -> None:
         """Switch `domain` to a stored version, even from a pinned one; None for none of them, the
@@ -262,3 +284,8 @@ class AdapterStore:
             if not rows:
                 require_domain(connection, domain)
         return tuple(map(info_of, rows))
+
+
+def _in_use(connection: Connection, domain: str) -> InUse:
+    version = active_version(connection, domain)
+    return InUse(version, is_pinned(connection, domain, version))

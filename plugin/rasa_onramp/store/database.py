@@ -120,8 +120,9 @@ class Database:
         StoreUnavailable.
         """
         seen = self._watch.look() if self._watch is not None and self._checked else None
-        if seen is not None and self._known is not None and self._known[0] == seen:
-            return self._known[1]
+        known = self._known  # once: another thread may forget it
+        if seen is not None and known is not None and known[0] == seen:
+            return known[1]
         with self._errors(), self._probe.connect() as connection:
             self._check(connection)
             found = int(connection.execute(sa.select(tables.revision.c.value)).scalar_one())

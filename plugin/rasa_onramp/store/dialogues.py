@@ -200,14 +200,6 @@ class DialogueStore:
             connection.execute(sa.delete(tables.domains).where(tables.domains.c.name == domain))
             self._database.changed(connection, [domain])
 
-    def revision(self) -> int:
-        """A number that rises with every change of a schema, a dialogue, an active version, or
-        feedback from which something is to be learned.
-
-        One cheap query, fit for every message of a chat. Raises StoreUnavailable.
-        """
-        return self._database.revision()
-
     def changed_since(self, revision: int) -> Tuple[str, ...]:
         """The domains that changed after `revision`, those that were deleted among them.
 

@@ -88,7 +88,7 @@ def schema_from_json(data: Any, where: str) -> Schema:
 
 
 def state_to_json(state: State) -> Json:
-    """A dialogue state as JSON values."""
+    """{"values": {slot: [value, …]}, "active_intent": …, "requested_slots": […]}."""
     return {
         "values": {slot: list(values) for slot, values in state.values.items()},
         "active_intent": state.active_intent,

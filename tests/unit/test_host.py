@@ -1,0 +1,71 @@
+"""Which runtime a process has, as models are trained and loaded in it."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+
+pytest.importorskip("rasa")
+
+from rasa.engine.exceptions import GraphComponentException
+from rasa.shared.exceptions import InvalidConfigException
+from rasa.shared.nlu.constants import TEXT
+from rasa.shared.nlu.training_data.message import Message
+
+from rasa_onramp.components import OnrampModel, OnrampStateTracker, host
+from rasa_onramp.components.host import current_runtime, runtime_for
+from rasa_onramp.components.settings import ModelSettings
+from rasa_onramp.store import open_store
+
+PLAIN = ModelSettings(replies=False)
+
+
+@pytest.fixture(autouse=True)
+def no_runtime() -> Iterator[None]:
+    host._current.clear()
+    yield
+    host._current.clear()
+
+
+def created(**config: Any) -> OnrampModel:
+    settings = {**OnrampModel.get_default_config(), "replies": False, **config}
+    return OnrampModel.create(settings, None, None, None)  # type: ignore[arg-type]
+
+
+def test_training_leaves_the_running_bot_its_runtime(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rasa trains in the process of a bot that runs with --enable-api."""
+    url = f"sqlite:///{tmp_path / 'onramp.db'}"
+    monkeypatch.setenv("RASA_ONRAMP_DATABASE_URL", url)
+    with open_store(url) as store:
+        store.upgrade()
+    running = runtime_for(PLAIN)
+    made = created(cache_mb=7)
+    assert made.provide() is not running and made.provide().settings.engine.cache_mb == 7
+    with pytest.raises((InvalidConfigException, GraphComponentException), match="nowhere"):
+        created(checkpoint=str(tmp_path / "nowhere"))
+    assert current_runtime() is running
+
+
+def test_the_runtime_of_the_same_settings_is_kept_and_another_let_go() -> None:
+    first = runtime_for(PLAIN)
+    assert runtime_for(ModelSettings(replies=False)) is first
+    gone = weakref.ref(first)
+    second = runtime_for(ModelSettings(replies=False, encoder="another"))
+    assert current_runtime() is second
+    del first
+    gc.collect()
+    assert gone() is None
+
+
+def test_what_reads_messages_is_current_though_another_was_loaded() -> None:
+    """A model that is loaded and then fails leaves the one before in service."""
+    serving = runtime_for(PLAIN)
+    runtime_for(ModelSettings(replies=False, checkpoint="nowhere"))
+    OnrampStateTracker(None, None).process([Message({TEXT: ""})], None, serving)  # type: ignore[arg-type]
+    assert current_runtime() is serving
