@@ -24,7 +24,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import torch
 
-from measuring import finish, measure_pieces
+from measuring import finish, measure_pieces, refuse_others
 from rasa_onramp.cli.corpora import read_all
 from rasa_onramp.cli.figures_file import plain
 from rasa_onramp.errors import OnrampError
@@ -81,8 +81,9 @@ def rows_of(
     if name in ALGORITHMS:
         methods = ("zero-shot", "adapted")
     how = replace(protocol, methods=methods)
-    found = measure(trackers[name], split, how)
-    return plain([{"tracker": name, **result.row()} for result in found])
+    tracker = trackers[name]
+    about = {"tracker": name, "checkpoint": tracker.digest}
+    return plain([{**about, **result.row()} for result in measure(tracker, split, how)])
 
 
 def options_of(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
@@ -132,6 +133,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     wanted = trainings(options)
     seconds = train_all(wanted, jobs=options.jobs)
     folders = {START: str(options.start), **{t.name: str(t.made) for t in wanted}}
+    digests = {name: load_tracker(folder).digest for name, folder in folders.items()}
+    refuse_others(journal, "tracker", digests, journal.finished.get("trackers", {}))
     done = {(row["tracker"], row["service"], row["seed"]) for row in journal.rows}
     drawn = list(splits(corpus, services, protocol))
     pieces = [
@@ -145,7 +148,6 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
         load=partial(load_all, folders),
         threads=options.threads,
     )
-    digests = {name: load_tracker(folder).digest for name, folder in folders.items()}
     results = {
         "settings": settings,
         "trackers": digests,

@@ -25,7 +25,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import torch
 
-from measuring import finish, measure_pieces
+from measuring import finish, measure_pieces, refuse_others
 from rasa_onramp.cli.corpora import read_all
 from rasa_onramp.cli.figures_file import plain
 from rasa_onramp.cli.training_corpora import corpus_embed
@@ -121,8 +121,9 @@ def rows_of(models: Models, split: Split, shots: int, embed: Optional[Embed] = N
         }
         service, seed = split.name
         held_out = [dialogue.id for dialogue in dialogues]
-        about = {"replies": name, "service": service, "seed": seed, "held_out": held_out}
-        rows.append({**about, "seconds": seconds, "state_jga": jga, **losses})
+        about = {"replies": name, "checkpoint": model.digest, "service": service, "seed": seed}
+        about.update(held_out=held_out, seconds=seconds, state_jga=jga)
+        rows.append({**about, **losses})
     return plain(rows)
 
 
@@ -183,6 +184,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     wanted = trainings(options)
     seconds = train_all(wanted, jobs=options.jobs)
     folders = {START: options.start_replies, **{one.name: str(one.made) for one in wanted}}
+    digests = {name: load_replies(folder).digest for name, folder in folders.items()}
+    refuse_others(journal, "replies", digests)
     done = {(row["service"], row["seed"]) for row in journal.rows}
     pieces = [one for one in splits(corpus, services, protocol) if one.name not in done]
     measure_pieces(

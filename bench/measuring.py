@@ -4,18 +4,41 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Callable, List, Mapping, Sequence, TypeVar
 
 from tqdm import tqdm
 
 from rasa_onramp.cli.figures_file import write_figures
+from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.journal import Journal, Row
 from rasa_onramp.evaluation.processes import in_processes
 from result_tables.table import Table, printed
 
-__all__ = ["finish", "measure_pieces"]
+__all__ = ["finish", "measure_pieces", "refuse_others"]
 
 Piece = TypeVar("Piece")
+
+
+def refuse_others(
+    journal: Journal[Row],
+    key: str,
+    digests: Mapping[str, str],
+    earlier: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Complain of rows of other checkpoints than these, by the name that rows have under `key`.
+
+    A row has its checkpoint's digest under "checkpoint"; `earlier` are those of rows without.
+    Raises ConfigError.
+    """
+    for row in journal.rows:
+        name = row[key]
+        measured = row.get("checkpoint", earlier.get(name))
+        if name in digests and measured not in (None, digests[name]):
+            raise ConfigError(
+                f"{name!r} was measured on another checkpoint ({str(measured)[:12]}, now "
+                f"{digests[name][:12]}); write to another --json"
+            )
 
 
 def measure_pieces(

@@ -18,13 +18,14 @@ from typing import Any, Dict, List, Optional, Sequence
 
 from tqdm import tqdm
 
+from learned_spaces import PLAIN, cards, load_metrics
 from rasa_onramp.cli.figures_file import plain, write_figures
 from rasa_onramp.dialogue import Corpus
+from rasa_onramp.errors import OnrampError
 from rasa_onramp.evaluation.protocol import Protocol, splits
 from rasa_onramp.evaluation.reply_few_shot import measure_replies
 from rasa_onramp.evaluation.reply_metrics import ScoredReply, aggregate_replies, compare_replies
 from rasa_onramp.formats import read
-from rasa_onramp.metalearning.metric.checkpoint import load_metric
 from rasa_onramp.metalearning.reply_finetuning import ReplyFineTuning
 from rasa_onramp.runtime.embedding import CachedEmbed, Embed, embedded_by
 from rasa_onramp.tracker.checkpoint import load_tracker
@@ -34,9 +35,6 @@ from result_tables.table import printed
 
 ROOT = Path(__file__).resolve().parent.parent
 SHOTS = 5
-
-#: Retrieval as it is without a metric.
-PLAIN = "embeddings as they are"
 
 FIGURES = ("bleu", "bleu_delexicalised", "slot_error_rate")
 
@@ -53,11 +51,11 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=4)
     parser.add_argument("--json", type=Path, default=None)
     options = parser.parse_args()
-    metrics = [load_metric(folder, "replies") for folder in options.metric]
-    trained = [name for metric in metrics for name in metric.training_services]
+    metrics = load_metrics(options.metric, "replies")
+    trained = [name for metric in metrics.values() for name in metric.training_services]
     embed = CachedEmbed(SentenceEncoder.load().embed, limit=2**31)
     spaces: Dict[str, Embed] = {PLAIN: embed}
-    spaces.update({metric.method: embedded_by(metric, embed) for metric in metrics})
+    spaces.update({name: embedded_by(metric, embed) for name, metric in metrics.items()})
     protocol = Protocol((SHOTS,), options.seeds, ("retrieval",), limit=options.limit)
     rows: List[Dict[str, Any]] = []
     for source, corpora in corpora_of(options.sgd).items():
@@ -77,7 +75,7 @@ def main() -> None:
         "seeds": options.seeds,
         "shots": SHOTS,
         "limit": options.limit,
-        "metrics": {m.method: {"digest": m.digest, **m.card} for m in metrics},
+        "metrics": cards(metrics),
     }
     results = {"settings": settings, "summary": plain(rows)}
     print(printed(RETRIEVAL, [results]))
@@ -110,4 +108,7 @@ def row(source: str, name: str, replies: Replies, base: Optional[Replies]) -> Di
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OnrampError as error:
+        raise SystemExit(f"error: {error}") from None

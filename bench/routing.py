@@ -19,10 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
+from learned_spaces import PLAIN, cards, load_metrics
 from rasa_onramp.cli.figures_file import write_figures
 from rasa_onramp.dialogue import Corpus
+from rasa_onramp.errors import OnrampError
 from rasa_onramp.formats import read
-from rasa_onramp.metalearning.metric.checkpoint import load_metric
 from rasa_onramp.runtime.background import Background, load_background
 from rasa_onramp.runtime.domain_index import Crowd, DomainIndex
 from rasa_onramp.runtime.embedding import CachedEmbed
@@ -32,9 +33,6 @@ from result_tables.routing import OWN
 from result_tables.table import printed
 
 ROOT = Path(__file__).resolve().parent.parent
-
-#: The router as it is without a metric.
-PLAIN = "embeddings as they are"
 
 STRANGERS = 300
 
@@ -58,15 +56,15 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=None)
     parser.add_argument("--wrong", action="store_true", help="print what was routed wrongly")
     options = parser.parse_args()
-    metrics = [load_metric(folder, "domains") for folder in options.metric]
+    metrics = load_metrics(options.metric, "domains")
     plain = load_background()
     spaces: Dict[str, Background] = {PLAIN: plain}
-    spaces.update({metric.method: plain.seen_by(metric) for metric in metrics})
+    spaces.update({name: plain.seen_by(metric) for name, metric in metrics.items()})
     corpora = [read(path) for path in sorted(options.folder.glob("*.yml"))]
     asked = messages(corpora, options.sgd)
     embed = CachedEmbed(SentenceEncoder.load().embed, limit=2**31)
     results = {
-        "settings": {"metrics": {m.method: {"digest": m.digest, **m.card} for m in metrics}},
+        "settings": {"metrics": cards(metrics)},
         "summary": [
             {"method": name, "kinds": figures(corpora, asked, embed, space, options.wrong)}
             for name, space in spaces.items()
@@ -142,4 +140,7 @@ def figures(
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OnrampError as error:
+        raise SystemExit(f"error: {error}") from None

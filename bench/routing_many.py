@@ -28,11 +28,12 @@ from typing import Any, Collection, Dict, List, Optional, Sequence, Tuple
 from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
+from learned_spaces import PLAIN, cards, load_metrics
 from rasa_onramp.dialogue import Dialogue, Schema
+from rasa_onramp.errors import OnrampError
 from rasa_onramp.evaluation.bootstrap import paired_difference
 from rasa_onramp.formats import read
 from rasa_onramp.metalearning.corpus import tasks_of
-from rasa_onramp.metalearning.metric.checkpoint import load_metric
 from rasa_onramp.metalearning.metric.kinds import opening
 from rasa_onramp.runtime.background import Background, load_background
 from rasa_onramp.runtime.domain_index import Crowd, DomainIndex
@@ -48,9 +49,6 @@ SHOTS, ASKED = 5, 6
 
 #: Of a run; see above. ms is the time a message takes to route, its embedding left out.
 FIGURES = ("right", "best", "taken", "auroc", "ms")
-
-#: The router as it is without a metric.
-PLAIN = "embeddings as they are"
 
 
 @dataclass(frozen=True)
@@ -83,12 +81,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--json", type=Path, default=None)
     options = parser.parse_args()
-    metrics = [load_metric(folder, "domains") for folder in options.metric]
-    trained = {name for metric in metrics for name in metric.training_services}
+    metrics = load_metrics(options.metric, "domains")
+    trained = {name for metric in metrics.values() for name in metric.training_services}
     pool = services(options.sgd, trained)
     plain = load_background()
     ways: Dict[str, Background] = {PLAIN: plain}
-    ways.update({metric.method: plain.seen_by(metric) for metric in metrics})
+    ways.update({name: plain.seen_by(metric) for name, metric in metrics.items()})
     counts = [int(count) for count in options.domains.split(",")]
     embed = CachedEmbed(SentenceEncoder.load().embed, limit=2**31)
     rows: List[Dict[str, Any]] = []
@@ -113,7 +111,7 @@ def main() -> None:
             "seeds": options.seeds,
             "shots": SHOTS,
             "pool": {s: [p.schema.name for p in pool if p.source == s] for s in sources(pool)},
-            "metrics": {m.method: {"digest": m.digest, **m.card} for m in metrics},
+            "metrics": cards(metrics),
         },
         "summary": rows,
     }
@@ -208,4 +206,7 @@ def interval(
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OnrampError as error:
+        raise SystemExit(f"error: {error}") from None
