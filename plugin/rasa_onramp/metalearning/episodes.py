@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, replace
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
 from rasa_onramp.dialogue import Dialogue, Schema
 from rasa_onramp.metalearning.augment import Renaming, translate
@@ -12,7 +12,9 @@ from rasa_onramp.metalearning.corpus import Task, draw
 from rasa_onramp.metalearning.examples import Augmentation, Group, group_of
 from rasa_onramp.tracker.tokens import Tokens
 
-__all__ = ["Episode", "EpisodeConfig", "draw_episode", "inner_groups", "opaque"]
+__all__ = ["Episode", "EpisodeConfig", "draw_episode", "going_round", "inner_groups", "opaque"]
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -83,20 +85,29 @@ def inner_groups(
     out; with none that has one there are no steps.
     """
     usable = [d for d in support if any(turn.is_user for turn in d.turns)]
-    order: List[int] = []
+    batches = going_round(usable, size, rng)
     found: List[Group] = []
     while usable and len(found) < steps:
-        chosen: List[int] = []
-        while len(chosen) < min(size, len(usable)):
-            if not order:
-                order = rng.sample(range(len(usable)), len(usable))
-            number = order.pop()
-            if number not in chosen:
-                chosen.append(number)
-        group = group_of(tokens, schema, [usable[n] for n in chosen], rng, how)
+        group = group_of(tokens, schema, next(batches), rng, how)
         if group is not None:
             found.append(group)
     return found
+
+
+def going_round(items: Sequence[Item], size: int, rng: random.Random) -> Iterator[List[Item]]:
+    """Batches of `size` different items for ever (of all, where there are fewer), going round them
+    in an order that is drawn anew each time.
+    """
+    order: List[int] = []
+    while True:
+        chosen: List[int] = []
+        while len(chosen) < min(size, len(items)):
+            if not order:
+                order = rng.sample(range(len(items)), len(items))
+            number = order.pop()
+            if number not in chosen:
+                chosen.append(number)
+        yield [items[number] for number in chosen]
 
 
 def opaque(schema: Schema, rng: random.Random, share: float = 0.5) -> Tuple[Schema, Renaming]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Callable, Dict, List, Mapping, Optional, Sequence
 
 from torch import Tensor
@@ -17,6 +18,7 @@ from rasa_onramp.errors import CheckpointError, ConfigError
 from rasa_onramp.generator.model import ReplyModel
 from rasa_onramp.generator.packing import Packed
 from rasa_onramp.metalearning.algorithms import algorithm
+from rasa_onramp.metalearning.episodes import going_round
 from rasa_onramp.metalearning.inner_loop import InnerLoop, adapt, initial_rates, stretched
 from rasa_onramp.metalearning.lora import Adapter
 from rasa_onramp.metalearning.meta_gradient import Practice, QueryLoss
@@ -158,18 +160,7 @@ def inner_batches(
     No steps if no support dialogue holds a reply to learn from.
     """
     usable = [sequence for sequence in support if sequence.learned.any()]
-    order: List[int] = []
-    found: List[List[Packed]] = []
-    while usable and len(found) < steps:
-        batch: List[int] = []
-        while len(batch) < min(size, len(usable)):
-            if not order:
-                order = rng.sample(range(len(usable)), len(usable))
-            number = order.pop()
-            if number not in batch:
-                batch.append(number)
-        found.append([usable[number] for number in batch])
-    return found
+    return list(islice(going_round(usable, size, rng), steps)) if usable else []
 
 
 def adapt_replies(
