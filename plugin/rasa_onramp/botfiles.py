@@ -98,12 +98,19 @@ def _config(file: YamlFile, variable: str) -> Tuple[YamlFile, List[str]]:
         )
     ours: List[Dict[str, Any]] = [] if _has(pipeline, MODEL) else [model]
     ours += [] if _has(pipeline, TRACKER) else [{"name": TRACKER}]
-    file.append("pipeline", [*([] if pipeline else _RASA_PIPELINE), *ours] if ours else [])
+    file.append("pipeline", [*_unless(file, "pipeline", _RASA_PIPELINE), *ours] if ours else [])
     adds = [str(entry["name"]) for entry in ours]
     if not _has(policies, POLICY):
-        file.append("policies", [*([] if policies else _RASA_POLICIES), {"name": POLICY}])
+        file.append("policies", [*_unless(file, "policies", _RASA_POLICIES), {"name": POLICY}])
         adds.append(POLICY)
     return file, adds
+
+
+def _unless(
+    file: YamlFile, key: str, default: Sequence[Dict[str, Any]]
+) -> Sequence[Dict[str, Any]]:
+    """What Rasa takes for `key` where the file says nothing of it; an empty list means none."""
+    return default if file.data.get(key) is None else []
 
 
 def _domain(folder: Path) -> Tuple[YamlFile, List[str]]:

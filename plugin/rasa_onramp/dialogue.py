@@ -20,6 +20,7 @@ __all__ = [
     "Span",
     "State",
     "Turn",
+    "conversation",
     "joined",
 ]
 
@@ -167,6 +168,13 @@ class Corpus:
 
     schemas: Mapping[str, Schema]
     dialogues: Tuple[Dialogue, ...]
+
+
+def conversation(dialogue: Dialogue) -> Tuple[str, Tuple[str, ...]]:
+    """Equal for the views of one conversation from several domains. An id tells conversations
+    apart within a file only.
+    """
+    return dialogue.id, tuple(turn.text for turn in dialogue.turns)
 
 
 def joined(first: Turn, second: Turn) -> Turn:

@@ -18,11 +18,15 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from .errors import FormatError
 
-__all__ = ["YamlFile"]
+__all__ = ["YamlFile", "unescaped"]
 
 _EMPTY = re.compile(
     r"^(?P<key>[^#]*?:)[ \t]*(null|Null|NULL|~|\[\s*\]|\{\s*\})?[ \t]*(?P<rest>#.*)?$"
 )
+
+
+#: An escaped character beyond U+FFFF; first, so as to pass it over, an escaped backslash.
+_ESCAPED = re.compile(r"(\\\\)|\\U(00(?:0[1-9A-F]|10)[0-9A-F]{4})")
 
 
 class YamlFile:
@@ -170,6 +174,10 @@ class YamlFile:
         stream = io.StringIO()
         _yaml().dump(self.data, stream)
         text = stream.getvalue().replace("\r\n", "\n")
+        with suppress(FormatError):  # where that means the same, as in all but odd texts
+            readable = unescaped(text)
+            if _plain(self._parsed(readable)) == _plain(self._parsed(text)):
+                text = readable
         return text.replace("\n", "\r\n") if "\r\n" in self.text else text
 
     def _parsed(self, text: str) -> Any:
@@ -181,7 +189,8 @@ class YamlFile:
             line = None if mark is None else mark.line + 1
             problem = " ".join((error.problem or "this isn't YAML").split())
             raise FormatError(problem, path=self.path, line=line, mend=mend) from None
-        except YAMLError as error:
+        except (YAMLError, ValueError, OverflowError, RecursionError) as error:
+            # ruamel lets through what Python says of an impossible date, escape or depth
             problem = " ".join(str(error).split()) or "this isn't YAML"
             raise FormatError(problem, path=self.path, mend=mend) from None
         if data is None:
@@ -192,6 +201,18 @@ class YamlFile:
                 f"the top level is {kind}", path=self.path, line=1, mend="make it key: value lines"
             )
         return data
+
+
+def unescaped(text: str) -> str:
+    r"""YAML whose double-quoted texts have emoji and the like as they are: ruamel.yaml writes
+    "\U0001F600" for all that is beyond U+FFFF.
+    """
+    return _ESCAPED.sub(lambda found: _character(found[2]) or found[0], text)
+
+
+def _character(code: Optional[str]) -> Optional[str]:
+    found = None if code is None else chr(int(code, 16))
+    return found if found is not None and found.isprintable() else None
 
 
 def _yaml() -> Any:

@@ -66,6 +66,38 @@ def load(path: Path) -> Dict[str, Any]:
     return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
 
 
+@pytest.mark.parametrize(("empty", "rasas"), [("", True), (" null", True), (" []", False)])
+def test_an_empty_list_means_none_and_nothing_means_rasas_own(
+    tmp_path: Path, empty: str, rasas: bool
+) -> None:
+    """As Rasa reads it: what isn't given is configured by itself, an empty list is empty."""
+    config = f"recipe: default.v1\npipeline:{empty}\npolicies:{empty}\n"
+    plan_edits(bot(tmp_path, config=config), database_url_env="SHOP_DB").apply()
+    made = load(tmp_path / "config.yml")
+    assert (len(made["pipeline"]) > 2, len(made["policies"]) > 1) == (rasas, rasas)
+    assert made["pipeline"][-1] == {"name": "rasa_onramp.components.OnrampStateTracker"}
+
+
+def test_emoji_stay_readable_where_the_file_is_written_anew(tmp_path: Path) -> None:
+    domain = 'version: "3.1"\nintents: [greet, bye]\nresponses:\n'
+    domain += '  utter_hi:\n  - text: "Hi \U0001f600"\n'
+    domain += "  utter_odd:\n  - text: 'C:\\\\U0001F600'\n"
+    plan_edits(bot(tmp_path, domain=domain), database_url_env="SHOP_DB").apply()
+    text = (tmp_path / "domain.yml").read_text(encoding="utf-8")
+    responses = load(tmp_path / "domain.yml")["responses"]
+    assert responses["utter_hi"] == [{"text": "Hi \U0001f600"}]
+    assert responses["utter_odd"] == [{"text": "C:\\\\U0001F600"}]
+    assert "Hi \U0001f600" in text
+
+
+@pytest.mark.parametrize(
+    "value", ["1234-56-78", "2024-02-30", '"\\U99999999"', "[" * 400 + "]" * 400]
+)
+def test_what_no_yaml_can_hold_is_one_clear_error(tmp_path: Path, value: str) -> None:
+    with pytest.raises(FormatError, match=r"domain\.yml"):
+        plan_edits(bot(tmp_path, domain=f"{DOMAIN}x: {value}\n"), database_url_env="SHOP_DB")
+
+
 def test_only_lines_are_added_and_all_of_ours_are_there(tmp_path: Path) -> None:
     edits = plan_edits(bot(tmp_path), database_url_env="SHOP_DB")
     removed = [line for line in edits.diff().splitlines() if line.startswith("-")]

@@ -109,6 +109,17 @@ def test_sgd_gives_back_what_it_can_say(tmp_path: Path, monkeypatch: pytest.Monk
     assert contents() == before
 
 
+def test_a_domain_that_would_track_other_slots_is_refused_as_sgd(tmp_path: Path) -> None:
+    """Without intents it tracks all; SGD's format makes an intent of its call."""
+    slots = (Slot("day"), Slot("colour"))
+    schema = Schema("plain", slots=slots, actions=(Action("find", "", ("day",)),))
+    stored(Corpus({"plain": schema}, ()))
+    done = invoke("export", "plain", "--format", "sgd", "--out", tmp_path / "out")
+    assert done.code == 2 and done.err.count("\n") == 1
+    assert "can't say the schema of 'plain'" in done.err and "('colour')" in done.err
+    assert not (tmp_path / "out").exists()
+
+
 def test_as_sgd_says_it() -> None:
     slots = (Slot("day"), Slot("price"))
     schema = Schema(

@@ -31,7 +31,8 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def train(data: Path, run: Path, start: Path, *options: str) -> Outcome:
     return invoke(
         *("meta-train", "--data", data, "--run", run, "--start", start, "--device", "cpu"),
-        *("--steps", "1", "--meta-steps", "1", "--tokens", "512", "--threads", "1", *options),
+        *("--meta-steps", "1", "--threads", "1", *options),
+        *(() if "meta" in options else ("--steps", "1", "--tokens", "512")),
     )
 
 
@@ -72,6 +73,18 @@ def test_a_folder_is_of_one_run(data: Path, start: Path, tmp_path: Path) -> None
         (
             ("--for", "domains"),
             "--for goes with prototypical, matching, siamese, not with m",
+        ),
+        (
+            ("--start", "somewhere", "--stage", "meta", "--minutes", "3", "--tokens", "600"),
+            "--minutes, --tokens go with the multi-task stage, not with --stage meta",
+        ),
+        (
+            ("--stage", "multitask", "--meta-minutes", "3"),
+            "--meta-minutes goes with the meta stage, not with --stage multitask",
+        ),
+        (
+            ("--hold-back", "TableBooking_1,TableBooking_2"),
+            "--hold-back leaves no service to the multi-task stage; name fewer",
         ),
         (
             ("--start", "somewhere", "--encoder", "all-MiniLM-L6-v2"),

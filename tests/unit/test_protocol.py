@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from rasa_onramp.dialogue import Corpus
 from rasa_onramp.errors import ConfigError
-from rasa_onramp.evaluation.protocol import Protocol, choose_services, own_split, split
+from rasa_onramp.evaluation.protocol import Protocol, choose_services, own_split, split, splits
+from rasa_onramp.metalearning.corpus import tasks_of
 from tiny_tracker import bookings, corpus
 
 DIALOGUES = bookings(12)
@@ -45,6 +46,22 @@ def test_a_corpuss_own_split_is_kept() -> None:
         assert held_out == [dialogues[n] for n in (1, 4, 5)]
     assert len({tuple(d.id for d in pool) for pool, _ in drawn}) > 1
     assert own_split(dialogues, 0, 2)[1] == [dialogues[1], dialogues[4]]
+
+
+def test_equal_ids_of_two_files_are_two_conversations() -> None:
+    """Of one conversation, views from several services are no single-service dialogues."""
+    first, second = corpus(services=2, dialogues=3).schemas.values()
+    other = bookings(3, second.name)
+    own = tuple(replace(d, id=o.id) for d, o in zip(bookings(6, first.name)[3:], other))
+    both = Corpus({first.name: first, second.name: second}, (*own, *other))
+    one_shot = Protocol(shots=(1,), seeds=1)
+    found = {s.schema.name: s for s in splits(both, list(both.schemas), one_shot)}
+    assert {len(s.pool) + len(s.held_out) for s in found.values()} == {3} and len(found) == 2
+    assert [len(task.alone) for task in tasks_of(both)] == [3, 3]
+    views = tuple(replace(d, domain=first.name) for d in other)
+    seen_twice = Corpus(both.schemas, (*views, *other))
+    assert not list(splits(seen_twice, list(both.schemas), one_shot))
+    assert [(len(t.alone), len(t.mixed)) for t in tasks_of(seen_twice)] == [(0, 3), (0, 3)]
 
 
 def test_services_are_chosen_by_what_was_trained_on() -> None:

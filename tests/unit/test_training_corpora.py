@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rasa_onramp.cli.training_corpora import training_tasks
+from rasa_onramp.cli.training_corpora import tasks_in, training_tasks
 from rasa_onramp.errors import ConfigError, FormatError
 
 DOMAIN = """
@@ -81,6 +81,14 @@ def test_an_sgd_folder_has_the_paraphrases_given_and_its_own(tmp_path: Path) -> 
     (tmp_path / "data" / "dialogues_001.json").write_text(json.dumps([dialogue]), encoding="utf-8")
     (task,) = training_tasks(str(tmp_path / "data"), [str(tmp_path / "given")])
     assert [names.slots["colour"] for _, names in task.variants] == ["hue", "shade"]
+
+
+def test_a_corpus_without_dialogues_is_refused(tmp_path: Path) -> None:
+    slots = [{"name": "to", "description": "", "is_categorical": False, "possible_values": []}]
+    schema = {"service_name": "taxi", "description": "", "slots": slots, "intents": []}
+    (tmp_path / "schema.json").write_text(json.dumps([schema]), encoding="utf-8")
+    with pytest.raises(ConfigError, match="--data: no dialogues to train on in "):
+        tasks_in([str(tmp_path)])
 
 
 def test_what_cannot_be_trained_on_is_refused_in_one_line(tmp_path: Path) -> None:

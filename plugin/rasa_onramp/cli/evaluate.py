@@ -22,6 +22,7 @@ from rasa_onramp.cli.options import (
 )
 from rasa_onramp.cli.predictions import check_predictions
 from rasa_onramp.evaluation.methods import ALL_METHODS, METHODS
+from rasa_onramp.evaluation.plots import check_plots
 from rasa_onramp.evaluation.protocol import Protocol
 from rasa_onramp.evaluation.reply_few_shot import REPLY_METHODS
 from rasa_onramp.formats import COMPLETE_FORMATS
@@ -203,8 +204,10 @@ def command(
     """
     writable(json_path, "--json")
     writable(plot_path, "--plot")
+    if plot_path is not None:
+        check_plots()
     writable(replies_path, "--replies")
-    check_predictions(paths, predictions)
+    check_predictions(paths, predictions, name)
     if resume and json_path is None:
         raise click.BadParameter("goes with --json", param_hint="--resume")
     known, default = (REPLY_METHODS,) * 2 if generator else (ALL_METHODS, METHODS)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Dict, Optional, Sequence, Tuple
+from typing import Dict, Optional, Tuple
 
 import click
 import torch
-from click.core import ParameterSource
 
 from rasa_onramp.cli.meta_train_metric import PURPOSES, meta_train_metric
 from rasa_onramp.cli.options import (
     chosen_device,
     device_option,
+    other_stages,
     progress_option,
+    refuse_options,
     shows_progress,
     threads_option,
 )
@@ -51,6 +52,10 @@ _TRACKERS = (
     *("tokens", "encoder_rate", "heads_rate", "device"),
 )
 _METRICS = ("purpose", "spare")
+
+#: Parameters of one stage alone.
+_MULTITASK = ("steps", "minutes", "tokens", "encoder_rate", "heads_rate")
+_META = ("algorithm", "meta_steps", "meta_minutes", "episodes_a_step")
 
 #: Training reads a corpus again and again: what its tokens may take in memory, SGD's and more.
 _TOKENS = 1024 * MEGABYTE
@@ -164,7 +169,7 @@ def command(
     if threads:
         torch.set_num_threads(threads)
     if algorithm in METHODS:
-        _refuse(_TRACKERS, f"with a tracker, not with {algorithm}")
+        refuse_options(_TRACKERS, f"with a tracker, not with {algorithm}")
         metric = MetricConfig(algorithm, steps=meta_steps, minutes=meta_minutes, seed=seed)
         meta_train_metric(
             folders,
@@ -176,9 +181,10 @@ def command(
             progress=shows_progress(progress),
         )
         return
-    _refuse(_METRICS, f"with {', '.join(METHODS)}, not with {algorithm}")
+    refuse_options(_METRICS, f"with {', '.join(METHODS)}, not with {algorithm}")
     if start is not None:
-        _refuse(("encoder",), "without --start, whose tracker has its own")
+        refuse_options(("encoder",), "without --start, whose tracker has its own")
+    refuse_options(*other_stages(stage, _MULTITASK, _META))
     if stage == "meta" and start is None:
         raise ConfigError("--stage meta needs --start, a folder that the multi-task stage wrote")
     where = chosen_device(device)
@@ -191,6 +197,8 @@ def command(
         raise ConfigError(
             f"--hold-back: no service {unknown[0]!r}; the data has {', '.join(names)}"
         )
+    if len(set(held)) == len(names) and stage != "meta":
+        raise ConfigError("--hold-back leaves no service to the multi-task stage; name fewer")
     torch.manual_seed(seed)
     tracker = _start(start, encoder, seed).to(where)
     source = resolve_encoder(encoder) if start is None else Path(start)
@@ -260,21 +268,6 @@ def command(
         tracker.card["algorithm"] = algorithm
         digest = save_tracker(tracker, root / "tracker", tokenizer)
         click.echo(f"{root / 'tracker'}: {digest[:12]}")
-
-
-def _refuse(names: Sequence[str], mend: str) -> None:
-    """Complain of those of these parameters that were given."""
-    context = click.get_current_context()
-    source = context.get_parameter_source
-    options = {str(parameter.name): parameter.opts[0] for parameter in context.command.params}
-    given = [
-        option
-        for name, option in options.items()
-        if name in names and source(name) != ParameterSource.DEFAULT
-    ]
-    if given:
-        go = "goes" if len(given) == 1 else "go"
-        raise click.UsageError(f"{', '.join(given)} {go} {mend}")
 
 
 def _start(start: Optional[str], encoder: str, seed: int) -> StateTracker:

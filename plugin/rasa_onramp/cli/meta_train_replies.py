@@ -12,7 +12,9 @@ from rasa_onramp.cli.options import (
     chosen_device,
     device_option,
     language_model_option,
+    other_stages,
     progress_option,
+    refuse_options,
     shows_progress,
     threads_option,
 )
@@ -36,6 +38,10 @@ from rasa_onramp.metalearning.reply_training import ReplyMetaConfig, meta_train_
 from rasa_onramp.metalearning.runs import Run, corpus_of
 
 __all__ = ["command"]
+
+#: Parameters of one stage alone.
+_MULTITASK = ("steps", "minutes", "rate", "batch")
+_META = ("name", "meta_steps", "meta_minutes", "episodes_a_step")
 
 
 @click.command("meta-train-replies")
@@ -124,6 +130,9 @@ def command(
         torch.set_num_threads(threads)
     where = torch.device(chosen_device(device))
     workers = join_workers(where)
+    refuse_options(*other_stages(stage, _MULTITASK, _META))
+    if start is not None:
+        refuse_options(("language_model", "rank"), "without --start, whose replies have their own")
     if stage == "meta" and start is None:
         raise ConfigError("--stage meta needs --start, a folder that the multi-task stage wrote")
     episodes = [episode for file in files for episode in read_episodes(file)]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, Tuple
 
 import click
+from click.core import ParameterSource
 from tqdm import tqdm
 
 from rasa_onramp.weights import LANGUAGE_MODEL
@@ -28,8 +29,10 @@ __all__ = [
     "load_learner",
     "load_reply_model",
     "numbers",
+    "other_stages",
     "progress_bar",
     "progress_option",
+    "refuse_options",
     "replies_option",
     "reply_checkpoint_option",
     "shows_progress",
@@ -134,6 +137,30 @@ def load_reply_model(
     return available_replies(partial(click.echo, err=True), device=device, attention=attention)
 
 
+def refuse_options(names: Sequence[str], mend: str) -> None:
+    """Complain of those of these parameters that were given."""
+    context = click.get_current_context()
+    source = context.get_parameter_source
+    options = {str(parameter.name): parameter.opts[0] for parameter in context.command.params}
+    given = [
+        option
+        for name, option in options.items()
+        if name in names and source(name) != ParameterSource.DEFAULT
+    ]
+    if given:
+        go = "goes" if len(given) == 1 else "go"
+        raise click.UsageError(f"{', '.join(given)} {go} {mend}")
+
+
+def other_stages(
+    stage: str, multitask: Sequence[str], meta: Sequence[str]
+) -> Tuple[Sequence[str], str]:
+    """For `refuse_options`: the parameters of the stage that `--stage` leaves out."""
+    if stage == "meta":
+        return multitask, "with the multi-task stage, not with --stage meta"
+    return (meta if stage == "multitask" else ()), "with the meta stage, not with --stage multitask"
+
+
 @lru_cache(maxsize=1)
 def load_learner(wanted: bool, folder: Optional[str], device: str) -> Optional[ReplyLearner]:
     """What replies are adapted with, or None, saying why, where the shipped one can't be had."""
@@ -193,5 +220,8 @@ def writable(path: Optional[str], what: str) -> None:
         raise click.BadParameter(f"{folder} is no folder; create it first", param_hint=what)
     if os.path.isdir(path):
         raise click.BadParameter(f"{path} is a folder; name a file", param_hint=what)
-    if not os.access(path if os.path.exists(path) else folder, os.W_OK):
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise click.BadParameter(f"{path} is no plain file; name another", param_hint=what)
+    # a file is written beside the one that it takes the place of
+    if not all(os.access(each, os.W_OK) for each in (folder, path) if os.path.exists(each)):
         raise click.BadParameter(f"{path} can't be written; name another file", param_hint=what)

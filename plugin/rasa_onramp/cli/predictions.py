@@ -15,11 +15,17 @@ from rasa_onramp.formats.sgd_write import write_sgd_predictions
 __all__ = ["check_predictions", "write_predictions"]
 
 
-def check_predictions(paths: Sequence[str], folder: Optional[str]) -> None:
-    """Complain before long work, not after it."""
+def check_predictions(
+    paths: Sequence[str], folder: Optional[str], format: Optional[str] = None
+) -> None:
+    """Complain before long work, not after it. `format` is what the data is said to be in."""
     if folder is None:
         return
-    if len(paths) != 1 or not glob.glob(os.path.join(glob.escape(paths[0]), "schema.json*")):
+    if (
+        format not in (None, "sgd")
+        or len(paths) != 1
+        or not glob.glob(os.path.join(glob.escape(paths[0]), "schema.json*"))
+    ):
         raise click.BadParameter(
             "predictions go into copies of SGD files, so --data must be one SGD folder",
             param_hint="--predictions",

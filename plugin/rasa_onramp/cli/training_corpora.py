@@ -43,6 +43,8 @@ def tasks_in(folders: Sequence[str], paraphrases: Sequence[str] = ()) -> List[Ta
     Raises FormatError, and ConfigError as `training_tasks` does or where a service is in two.
     """
     tasks = [t for n, f in enumerate(folders) for t in training_tasks(f, () if n else paraphrases)]
+    if not tasks:
+        raise ConfigError(f"--data: no dialogues to train on in {', '.join(folders)}")
     names = [task.schema.name for task in tasks]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

@@ -16,7 +16,7 @@ from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.learned_rates import RatesOfKind
 from rasa_onramp.evaluation.methods import METHOD_NAMES
 
-__all__ = ["few_shot_curve", "learned_rates_map", "plotted"]
+__all__ = ["check_plots", "few_shot_curve", "learned_rates_map", "plotted"]
 
 # colours that stay apart for colour-blind readers (Okabe and Ito), and marks that do in grey
 _STYLES = {
@@ -32,6 +32,11 @@ _DIGEST = "Comment"
 
 #: Maps side by side.
 _COLUMNS = 4
+
+
+def check_plots() -> None:
+    """Raises ConfigError if matplotlib is missing: to be known before long work, not after it."""
+    _figure((1, 1))
 
 
 def few_shot_curve(

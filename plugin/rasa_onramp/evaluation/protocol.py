@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from rasa_onramp.dialogue import Corpus, Dialogue, Schema
+from rasa_onramp.dialogue import Corpus, Dialogue, Schema, conversation
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.methods import METHODS
 from rasa_onramp.metalearning.finetuning import FineTuning
@@ -142,13 +143,11 @@ def splits(corpus: Corpus, services: Sequence[str], protocol: Protocol) -> Itera
 
     Splits depend on nothing but these, nor on one another: any process may take any of them.
     """
-    about: Dict[str, int] = {}
-    for dialogue in corpus.dialogues:
-        about[dialogue.id] = about.get(dialogue.id, 0) + 1
+    about = Counter(conversation(dialogue) for dialogue in corpus.dialogues)
     for service in services:
         own = [d for d in corpus.dialogues if d.domain == service]
         if protocol.dialogues == "single":
-            own = [d for d in own if about[d.id] == 1]
+            own = [d for d in own if about[conversation(d)] == 1]
         for seed in range(protocol.seeds):
             if protocol.own_split:
                 pool, held_out = own_split(own, seed, protocol.limit)

@@ -180,7 +180,13 @@ def _utterance(raw: Dict[str, Any], conversation: _Conversation) -> Turn:
 
 def _state(raw: Dict[str, Any], conversation: _Conversation) -> Optional[State]:
     """The state after a user's line; what the line doesn't mention stays."""
-    if not conversation.labelled or ("state" in raw and raw["state"] is None):
+    if not conversation.labelled:
+        return None
+    if "state" in raw and raw["state"] is None:
+        told = next((key for key in _STATE if raw.get(key)), None)
+        if told is not None:
+            mend = f"leave 'state' out where {quote(told)} says it, or {quote(told)}"
+            raise Misfit(f"'state' is null, but {quote(told)} isn't", mend, ())
         return None
     tracked = conversation.schema.tracked_slots
     changes = {**(optional(raw, "state", dict) or {}), **(optional(raw, "slots", dict) or {})}

@@ -72,6 +72,8 @@ class Training:
                 "read the folder that has one, add one, or write the message: user: ...",
                 line,
             )
+        roles = _roles(entities)
+        fitting = [each for each in fitting if _roles(each.entities) == roles] or fitting
         used = self._used.get((intent, names), 0)
         self._used[intent, names] = used + 1
         return _with_values(fitting[used % len(fitting)], entities)
@@ -85,7 +87,9 @@ def _with_values(example: Example, entities: Sequence[Entity]) -> Example:
     text, end = "", 0
     made: List[Entity] = []
     for entity in example.entities:
-        step = given[entity.name].pop(0)
+        steps = given[entity.name]
+        same = [n for n, each in enumerate(steps) if each.role == entity.role]
+        step = steps.pop(same[0] if same else 0)
         assert entity.start is not None and entity.end is not None
         if entity.start < end:  # a second mark on the same words
             made.append(Entity(entity.name, entity.value, None, None, step.role or entity.role))
@@ -100,6 +104,10 @@ def _with_values(example: Example, entities: Sequence[Entity]) -> Example:
         text += inside
         end = entity.end
     return Example(text + example.text[end:], tuple(made))
+
+
+def _roles(entities: Sequence[Entity]) -> List[Tuple[str, str]]:
+    return sorted((entity.name, entity.role or "") for entity in entities)
 
 
 def _example(text: str, line: int) -> Example:

@@ -52,6 +52,7 @@ class _Said:
     rows: Tuple[Mapping[str, str], ...] = ()
     requested: Tuple[str, ...] = ()
     elsewhere: bool = False  # it says nothing to the domain
+    closed: bool = False  # a message came since, so its state stays
 
 
 class RasaTurns:
@@ -77,7 +78,7 @@ class RasaTurns:
 
     def user(self, text: Optional[str], intent: Optional[str], entities: Sequence[Entity]) -> None:
         """A message. One without words (a trigger, a command to Rasa) is no turn."""
-        self._close()
+        self._close(for_good=True)
         for name in self._emptied:
             self._values.pop(name, None)
         self._emptied, self._called, self._acted, self._ours = set(), None, False, False
@@ -201,11 +202,13 @@ class RasaTurns:
             self._said.append(_Said("system"))
         return self._said[-1]
 
-    def _close(self) -> None:
-        """Up to here the state is that after the user's last turn."""
+    def _close(self, *, for_good: bool = False) -> None:
+        """Up to here the state is that after the user's last turn, unless a message came since."""
         for said in reversed(self._said):
             if said.speaker == "user":
-                said.state = State(dict(self._values), self._intent, said.requested)
+                if not said.closed:
+                    said.state = State(dict(self._values), self._intent, said.requested)
+                said.closed = said.closed or for_good
                 break
 
     def _slot_of(self, entity: Entity) -> List[str]:

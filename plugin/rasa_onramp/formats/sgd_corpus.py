@@ -38,6 +38,13 @@ def write_sgd(
     """
     out = Path(folder)
     given = {name: as_sgd(schema) for name, schema in schemas.items()}
+    for name, schema in schemas.items():
+        more = sorted(given[name].tracked_slots ^ schema.tracked_slots)
+        if more:
+            raise ValueError(
+                f"SGD's format can't say the schema of {quote(name)}: there each action is an "
+                f"intent, so that a state would hold other slots than now ({quote(more[0])})"
+            )
     merged = _merged(dialogues)
     empty_folder(out)
     write_file(out / "schema.json", json_file([_service(schema) for schema in given.values()]))

@@ -45,6 +45,9 @@ def read_turn(speaker: str, text: str, frame: Dict[str, Any], keys: Keys, servic
         _check_intent(action, service, (*at, "method"))
         given = get(call, "parameters", dict, at)
         parameters = _row(given, (*at, "parameters"), service)
+    if frame.get("service_results") and action is None:
+        mend = "name the call that they answer, or leave them out"
+        raise Misfit("'service_results' without a 'service_call'", mend, (*keys, "service_results"))
     if "service_results" in frame:
         for index, row in enumerate(get(frame, "service_results", list, keys)):
             at = (*keys, "service_results", index)

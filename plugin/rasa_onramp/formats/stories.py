@@ -31,6 +31,9 @@ LIMIT = 4 * 2**20
 _ALTERNATIVES = 32
 
 _PARTS = ("stories", "nlu", "responses")
+
+#: Folders of packages, which may bring training data of their own.
+_NOT_THE_BOTS = ("site-packages", "node_modules")
 _STEPS = ("user", "intent", "bot", "action", "slot_was_set", "active_loop", "checkpoint", "or")
 _MORE = ("intent", "entities", "metadata")
 _PLACEHOLDER = re.compile(r"\{([\w-]+)\}")
@@ -84,9 +87,16 @@ def _files(path: Path) -> Iterator[Tuple[Path, Fields]]:
             raise FormatError("not a file of Rasa's training data", path=path, mend=mend)
         yield path, root
         return
+    installed = {found.parent for found in path.rglob("pyvenv.cfg")}
     for file in sorted(path.rglob("*.y*ml")):
-        hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
-        if hidden or file.suffix not in (".yml", ".yaml") or not file.is_file():
+        parts = file.relative_to(path).parts
+        hidden = any(part.startswith(".") or part in _NOT_THE_BOTS for part in parts)
+        if (
+            hidden
+            or not installed.isdisjoint(file.parents)
+            or file.suffix not in (".yml", ".yaml")
+            or not file.is_file()
+        ):
             continue
         check_inside(file, path)
         content = read_text(file, LIMIT) if file.stat().st_size else ""

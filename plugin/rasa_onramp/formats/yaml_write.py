@@ -14,6 +14,7 @@ from rasa_onramp.dialogue import Dialogue, Schema, Slot, Span, State, Turn
 from rasa_onramp.formats.marks import write_marks
 from rasa_onramp.formats.yaml_dialogues import listed_value
 from rasa_onramp.formats.yaml_schema import NO_INTENT, VERSION
+from rasa_onramp.yaml_edit import unescaped
 
 __all__ = ["yaml_text"]
 
@@ -35,7 +36,7 @@ def yaml_text(schema: Schema, dialogues: Iterable[Dialogue]) -> str:
     yaml.indent(mapping=2, sequence=4, offset=2)
     stream = io.StringIO()
     yaml.dump(root, stream)
-    return stream.getvalue()
+    return unescaped(stream.getvalue())
 
 
 def _schema(schema: Schema) -> Dict[str, Any]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from dataclasses import dataclass
-from typing import Dict, Iterator, List, Mapping, Sequence, Tuple
+from typing import Iterator, List, Mapping, Sequence, Tuple
 
-from rasa_onramp.dialogue import Corpus, Dialogue, Schema
+from rasa_onramp.dialogue import Corpus, Dialogue, Schema, conversation
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.metalearning import augment
 from rasa_onramp.metalearning.augment import Renaming
@@ -43,9 +44,7 @@ def tasks_of(corpus: Corpus, paraphrases: Sequence[Mapping[str, Schema]] = ()) -
     `paraphrases` are schema sets that list the same services in the same order (as SGD-X does);
     each becomes a variant of its service. Raises ConfigError where one doesn't correspond.
     """
-    services: Dict[str, int] = {}
-    for dialogue in corpus.dialogues:
-        services[dialogue.id] = services.get(dialogue.id, 0) + 1
+    services = Counter(conversation(dialogue) for dialogue in corpus.dialogues)
     names = list(corpus.schemas)
     for other in paraphrases:
         if len(other) != len(names):
@@ -59,8 +58,8 @@ def tasks_of(corpus: Corpus, paraphrases: Sequence[Mapping[str, Schema]] = ()) -
         others = [list(p.values())[place] for p in paraphrases]
         variants = tuple((other, augment.renaming(schema, other)) for other in others)
         own = [d for d in corpus.dialogues if d.domain == name]
-        alone = tuple(d for d in own if services[d.id] == 1)
-        mixed = tuple(augment.crop(d) for d in own if services[d.id] > 1)
+        alone = tuple(d for d in own if services[conversation(d)] == 1)
+        mixed = tuple(augment.crop(d) for d in own if services[conversation(d)] > 1)
         mixed = tuple(d for d in mixed if d.turns)
         if alone or mixed:
             tasks.append(Task(schema, variants, alone, mixed))

@@ -114,6 +114,14 @@ def test_columns_that_are_null_throughout_are_no_labels(tmp_path: Path) -> None:
     )
 
 
+def test_a_state_of_null_beside_slots_is_a_contradiction(tmp_path: Path) -> None:
+    line = user(state=None, slots={"place": "Leeds"}, intent="book", requested=[])
+    with pytest.raises(FormatError, match=r":1: 'state' is null, but 'slots' isn't; leave 'state'"):
+        read_lines(tmp_path, line)
+    empty = user(state=None, slots={}, intent=None, requested=[])
+    assert states(tmp_path, empty, user(intent="book")) == (State({}, "book"),)
+
+
 def test_neighbours_become_one_turn_and_the_user_begins(tmp_path: Path) -> None:
     (dialogue,) = read_lines(
         tmp_path,

@@ -119,6 +119,21 @@ def test_a_conversation() -> None:
     )
 
 
+def test_what_comes_after_a_message_without_words_changes_no_turn_before_it() -> None:
+    """A trigger, and what an action emptied before it: neither is of the message before."""
+    found = turns(
+        user("to Leeds", "book", entity("place", "Leeds", 3, 8)),
+        slot("place", "Leeds"),
+        action("action_done"),
+        slot("place", None),
+        bot("Booked."),
+        user(None, "cancel", entity("size", "small", 0, 0)),
+        slot("size", "small"),
+        bot("Still there?"),
+    )
+    assert [turn.state for turn in found if turn.is_user] == [State({"place": ("Leeds",)}, "book")]
+
+
 def test_sessions_and_restarts_begin_anew() -> None:
     first, second, third = dialogues(
         ("session_started", {}),

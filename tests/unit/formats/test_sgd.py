@@ -234,6 +234,7 @@ WRONG_DIALOGUES = [
     (f"{STATE}.requested_slots", ["colour"], '"colour"', "Taxi_1 has no slot 'colour'"),
     (f"{CALL}.service_call.method", "Boook", '"Boook"', "no intent 'Boook'"),
     (f"{CALL}.service_call.parameters", {"sise": "x"}, '"sise"', "no slot 'sise'"),
+    (f"{CALL}.service_call", KeyError, '"service_results"', "without a 'service_call'; name the"),
     (f"{CALL}.service_results.0.size", 3, '"size": 3', "'3' is no value for 'size'"),
     (f"{CALL}.service_results.0", "none", '"none"', "a result must be an object"),
     (f"{CALL}.slots.0.exclusive_end", 99, "{", "the span 2-99 of 'size' is outside the utterance"),

@@ -167,6 +167,33 @@ def test_intents_take_examples_with_the_same_entities(tmp_path: Path) -> None:
     assert users[3].state == State({"place": ("Bath",), "size": ("small",)}, "book")
 
 
+def test_entities_of_one_name_go_by_their_roles(tmp_path: Path) -> None:
+    nlu = """\
+nlu:
+  - intent: book
+    examples: |
+      - [York]{"entity": "city", "role": "size"} and [Hull]{"entity": "city", "role": "place"}
+"""
+    (tmp_path / "nlu.yml").write_text(nlu, encoding="utf-8")
+    steps = "intent: book\n        entities: [{city: Bath, role: place}, {city: small, role: size}]"
+    (tmp_path / "stories.yml").write_text(story(steps, "bot: ok"), encoding="utf-8")
+    (found,) = read(tmp_path, format="stories", schema=TAXI).dialogues
+    asked = found.turns[0]
+    assert asked.text == "small and Bath"
+    assert asked.state == State({"place": ("Bath",), "size": ("small",)}, "book")
+
+
+def test_training_data_of_installed_packages_is_not_the_bots(tmp_path: Path) -> None:
+    (tmp_path / "stories.yml").write_text(story("user: hi", "bot: ok"), encoding="utf-8")
+    for folder, sign in (("env", "env/pyvenv.cfg"), ("venv/lib/site-packages", None)):
+        (tmp_path / folder / "rasa").mkdir(parents=True)
+        (tmp_path / folder / "rasa" / "stories.yml").write_bytes(b"stories:\n- \xff")
+        if sign is not None:
+            (tmp_path / sign).write_text("home = /usr/bin\n", encoding="utf-8")
+    (found,) = read(tmp_path, format="stories", schema=TAXI).dialogues
+    assert [turn.text for turn in found.turns] == ["hi", "ok"]
+
+
 def test_responses_are_filled_in_and_buttons_pressed(tmp_path: Path) -> None:
     found = turns(
         tmp_path,
