@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Dict, Mapping, Tuple
 
 import torch
@@ -25,11 +26,15 @@ Parts = Dict[str, Dict[str, Tensor]]
 
 
 def write_checkpoint(
-    folder: Path, name: str, parts: Mapping[str, Mapping[str, Tensor]], config: Mapping[str, Any]
+    folder: Path,
+    name: str,
+    parts: Mapping[str, Mapping[str, Tensor]],
+    config: Mapping[str, Any],
+    beside: Mapping[str, bytes] = MappingProxyType({}),
 ) -> str:
     """Write all tensors in half precision but `rates`, which span more; returns their digest.
 
-    What was there stays until both files are written. The config is put in its place last, so that
+    What was there stays until all files are written, those `beside`, by name, too. The config is put in its place last, so that
     weights beside one that isn't theirs are told by the digest.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -44,7 +49,10 @@ def write_checkpoint(
         digest = sha256_of(weights)
         text = json.dumps({"format": _FORMAT, **config, "sha256": digest}, indent=1)
         settings.write_text(text + "\n", encoding="utf-8")
-        for file in (weights, settings):
+        others = [Path(made, each) for each in beside]
+        for file in others:
+            file.write_bytes(beside[file.name])
+        for file in (*others, weights, settings):
             os.replace(file, folder / file.name)
     return digest
 

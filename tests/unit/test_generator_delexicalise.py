@@ -150,6 +150,18 @@ def test_a_value_that_several_rows_share_belongs_to_the_row_next_to_it():
     assert fill(template, {}, rows) == "It is Tesco, until 7 pm"
 
 
+def test_a_marked_value_of_the_state_names_no_row():
+    said = "[Monday] is full. [Friday] in the [morning] or [Friday] in the [afternoon]?"
+    text, spans = mark(said, "day", "day", "part", "day", "part")
+    rows = [{"day": "friday", "part": "morning"}, {"day": "friday", "part": "afternoon"}]
+    template = delexicalise(text, {"day": "monday"}, rows, spans)
+    later = [{"day": "sunday", "part": "evening"}, {"day": "tuesday", "part": "morning"}]
+    assert fill(template, {"day": "monday"}, rows) == text
+    assert fill(template, {"day": "saturday"}, later) == (
+        "Saturday is full. Sunday in the evening or Tuesday in the morning?"
+    )
+
+
 def test_rows_can_be_shifted():
     rows = [{"shop": "Links News"}, {"shop": "Whitehouse"}]
     template = delexicalise("There is Links News.", {}, rows)

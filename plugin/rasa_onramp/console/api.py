@@ -98,7 +98,7 @@ class Console:
     def progress(self, said: Said) -> Answer:
         """How far a domain's adapting and its curve are."""
         name = fields(said, {"domain": str})["domain"]
-        return self._progress(self._store, name)
+        return self._progress(self._store, name, self._digest(name))
 
     def take_in(self, said: Said) -> Answer:
         """Import files: all of them, or none; with `dry_run` say what that would do."""
@@ -152,7 +152,7 @@ class Console:
                 HTTPStatus.CONFLICT,
             )
         self._helper.ask(_curve_of(name), "curve", "--", name)
-        return self._progress(self._store, name)
+        return self._progress(self._store, name, found.digest)
 
     def versions(self, said: Said) -> Answer:
         """Switch, pin or unpin a version; `version` null is the checkpoint without an adapter."""
@@ -195,7 +195,11 @@ class Console:
             raise Problem("no API call waits for an answer", HTTPStatus.CONFLICT)
         rows: Optional[Sequence[Mapping[str, str]]] = None
         if how == "rows":
-            action = engine.store.dialogues.schema(call.domain).action(call.name)
+            try:
+                action = engine.store.dialogues.schema(call.domain).action(call.name)
+            except KeyError:
+                problem = f"the domain has no {call.name} any more; say the last message again"
+                raise Problem(problem, HTTPStatus.CONFLICT) from None
             try:
                 rows = parse_rows(given["rows"] or "", action.result_slots)
             except ValueError as error:
@@ -225,7 +229,11 @@ class Console:
         self._store.feedback.remove(given["domain"], given["id"])
         return {"id": given["id"], "domain": given["domain"]}
 
-    def _progress(self, store: Store, name: str, digest: Optional[str] = None) -> Answer:
+    def _digest(self, name: str) -> Optional[str]:
+        """Of what the domain is adapted to; None where there is no such domain."""
+        return next((each.support_digest for each in self._store.dialogues.summary([name])), None)
+
+    def _progress(self, store: Store, name: str, digest: Optional[str]) -> Answer:
         jobs, curve, helper = store.jobs.of(name), store.curves.get(name), self._helper
         measuring = helper is not None and helper.busy(_curve_of(name))
         return {

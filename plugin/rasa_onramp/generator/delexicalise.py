@@ -22,6 +22,7 @@ from rasa_onramp.generator.spotting import (
     Values,
     find_sources,
     longest,
+    may_be_a_word,
     overlaps,
     plain_values,
     sources_of,
@@ -206,7 +207,8 @@ def _marked(
         holders = [each for each in of_slot if form_of(surface, each.value, each.clock24)]
         holders = holders or [each for each in of_slot if _nearly(surface, each.value)]
         # A row that has been named already is not named again by the same slot.
-        named = {each.row for each in found.values() if each.slot == span.slot}
+        told = (each for each in found.values() if each.origin in ("results", "either"))
+        named = {each.row for each in told if each.slot == span.slot}
         holders.sort(key=lambda source: (source.row is None, source.row in named, source.row or 0))
         own = Placeholder(span.slot, VERBATIM, "own")
         found[region] = _placeholder(surface, holders, fresh) if holders else own
@@ -280,7 +282,7 @@ def _placeholder(surface: str, holders: Sequence[Source], fresh: bool) -> Placeh
 
 def _believable(surface: str, source: Source, shared_words: float) -> bool:
     """Whether an unmarked `surface` may be taken for the value that it looks like."""
-    if source.value in ("True", "False") or surface.lower() in ("one", "zero", "yes", "no"):
+    if may_be_a_word(surface, source.value):
         return False
     form = form_of(surface, source.value, source.clock24) or VERBATIM
     if form.partition("|")[0] in WEAK_FORMS:

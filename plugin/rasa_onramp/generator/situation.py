@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, FrozenSet, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, Mapping, Optional, Sequence, Set, Tuple
 
 from rasa_onramp.dialogue import Schema, State, Turn
 from rasa_onramp.generator.forms import form_of
-from rasa_onramp.generator.spotting import Source, find_sources, plain_values
+from rasa_onramp.generator.spotting import (
+    Region,
+    Source,
+    find_sources,
+    longest,
+    may_be_a_word,
+    plain_values,
+)
 
 __all__ = ["Situation", "missing_slots", "relevant_slots", "situate"]
 
@@ -134,13 +141,13 @@ def _row_in_focus(
     if len(rows) < 2:
         return 0 if rows and shown else None
     chosen = [number for number, row in enumerate(rows) if _agrees(row, state)]
-    if 0 < len(chosen) < len(rows):
+    if len(chosen) == 1:
         return chosen[0]
     for text in reversed(shown):
-        told = [number for number in range(len(rows)) if _told(text, number, rows)]
+        told = _told(text, rows).intersection(chosen or range(len(rows)))
         if told:
-            return told[-1]
-    return None
+            return max(told)
+    return chosen[0] if 0 < len(chosen) < len(rows) else None
 
 
 def _agrees(row: Mapping[str, str], state: State) -> bool:
@@ -153,12 +160,16 @@ def _agrees(row: Mapping[str, str], state: State) -> bool:
     return True
 
 
-def _told(text: str, number: int, rows: Sequence[Mapping[str, str]]) -> bool:
-    """Whether a text states what only this row says."""
-    others = [row for other, row in enumerate(rows) if other != number]
-    only_here = [
+def _told(text: str, rows: Sequence[Mapping[str, str]]) -> Set[int]:
+    """The rows of which a text states what no other row says."""
+    sources = [
         Source(slot, value, value, number)
-        for slot, value in rows[number].items()
-        if value and not any(row.get(slot) == value for row in others)
+        for number, row in enumerate(rows)
+        for slot, value in row.items()
+        if value
     ]
-    return bool(find_sources(text, only_here))
+    found: Dict[Region, Set[int]] = {}
+    for region, source in find_sources(text, sources):
+        if source.row is not None and not may_be_a_word(text[slice(*region)], source.value):
+            found.setdefault(region, set()).add(source.row)
+    return {row for region in longest(found) if len(found[region]) == 1 for row in found[region]}

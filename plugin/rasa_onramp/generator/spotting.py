@@ -25,6 +25,7 @@ __all__ = [
     "find_sources",
     "first_words",
     "longest",
+    "may_be_a_word",
     "names",
     "overlaps",
     "plain_values",
@@ -116,6 +117,12 @@ def _capitalised(text: str) -> Iterator[Tuple[Any, bool]]:
         if token.text[:1].isupper() and token.text not in ("I", "OK"):
             yield token, begins
         begins = token.is_punct and token.text not in ("'", "-", ",", "/")
+
+
+def may_be_a_word(surface: str, value: str) -> bool:
+    """Whether an unmarked `surface` may as well be a word of its own: "No, it isn't", "one
+    moment"."""
+    return value in ("True", "False") or surface.lower() in ("one", "zero", "yes", "no")
 
 
 def longest(regions: Iterable[Region]) -> List[Region]:

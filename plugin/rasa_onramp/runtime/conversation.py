@@ -11,7 +11,7 @@ from rasa_onramp.errors import NotFound
 from rasa_onramp.generator import Reply, RetrievalGenerator
 from rasa_onramp.generator.model import ReplyModel
 from rasa_onramp.generator.neural import SURE, NeuralGenerator
-from rasa_onramp.generator.spotting import find_sources, longest, sources_of
+from rasa_onramp.generator.spotting import find_sources, longest, may_be_a_word, sources_of
 from rasa_onramp.memory import MEGABYTE
 from rasa_onramp.metalearning.metric.checkpoint import Metric, load_metric
 from rasa_onramp.runtime.adapter_cache import AdapterCache
@@ -271,7 +271,8 @@ class Engine:
         sources = sources_of(understood.state.values, rows)
         found: Dict[Tuple[int, int], str] = {}
         for region, source in find_sources(reply.text, sources):
-            found.setdefault(region, source.slot)
+            if not may_be_a_word(reply.text[slice(*region)], source.value):
+                found.setdefault(region, source.slot)
         spans = tuple(Span(found[region], *region) for region in longest(found))
         called = results is not None
         return Turn(

@@ -24,9 +24,6 @@ _NAME, _TOKENIZER = "tracker", "tokenizer.json"
 
 def save_tracker(tracker: StateTracker, folder: Union[str, Path], tokenizer_json: bytes) -> str:
     """Write a tracker to `folder` as float16; returns its digest (sha256 of the weights' file)."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / _TOKENIZER).write_bytes(tokenizer_json)
     config = {
         "encoder": asdict(tracker.encoder.config),
         "training_services": list(tracker.training_services),
@@ -37,7 +34,7 @@ def save_tracker(tracker: StateTracker, folder: Union[str, Path], tokenizer_json
         "weights": tracker.weights,
         "rates": tracker.rates,
     }
-    return write_checkpoint(folder, _NAME, parts, config)
+    return write_checkpoint(Path(folder), _NAME, parts, config, {_TOKENIZER: tokenizer_json})
 
 
 def load_tracker(

@@ -85,7 +85,7 @@ function made(domain) {
       } catch (problem) {
         if (here === began) throw problem;
       }
-    });
+    }, () => here === began);
     if (here !== began) return;
     if (!done) {
       mine.remove();
@@ -191,8 +191,10 @@ function made(domain) {
   function judging(turn) {
     const problem = errorPlace();
     const thanks = element("span", { class: "hint", role: "status" });
+    const told = {}; // what is sent takes the place of what was kept of this reply before
     const judge = async (body) => {
-      await post("feedback", { chat, reply: turn.reply.number, ...body });
+      await post("feedback", { chat, reply: turn.reply.number, ...told, ...body });
+      Object.assign(told, body);
       thanks.textContent = "Kept; the next adapting learns from it.";
     };
     const place = element("div", {});

@@ -25,7 +25,7 @@ export function button(label, does, error, attributes = {}) {
 }
 
 /** Does something with `controls` switched off; what goes wrong is said in the element `error`. */
-export async function working(controls, error, does) {
+export async function working(controls, error, does, concerned = () => true) {
   error.textContent = "";
   for (const control of controls) control.disabled = true;
   try {
@@ -35,7 +35,7 @@ export async function working(controls, error, does) {
     error.textContent = problem.message;
     return false;
   } finally {
-    for (const control of controls) control.disabled = false;
+    if (concerned()) for (const control of controls) control.disabled = false;
   }
 }
 

@@ -14,6 +14,7 @@ let domains = [];
 let view = null; // what is shown: {element, stop()}
 let shown = null; // the address of it
 let timer = null;
+let stay = 0; // rises when somebody leaves: what was asked for before is nobody's any more
 let listed = null; // what the list of domains says, for as long as nothing of it changes
 
 byId("token-form").addEventListener("submit", async (event) => {
@@ -46,6 +47,7 @@ async function enter() {
 }
 
 function leave() {
+  stay += 1;
   if (view) view.stop();
   view = shown = listed = null;
   byId("view").replaceChildren();
@@ -57,17 +59,21 @@ function leave() {
 }
 
 async function again() {
+  const here = stay;
   try {
     if (!document.hidden) await refresh();
   } catch {
     // the bot is away for a moment; what the person does next says so
   }
-  if (signedIn()) timer = setTimeout(again, EVERY);
+  if (signedIn() && here === stay) timer = setTimeout(again, EVERY);
 }
 
 /** Reads the list of domains anew. */
 async function refresh() {
-  domains = (await get("domains")).domains;
+  const here = stay;
+  const found = (await get("domains")).domains;
+  if (here !== stay) return;
+  domains = found;
   const now = JSON.stringify(domains.map((domain) => [domain.name, inAWord(domain)]));
   if (now === listed) return; // whoever is on one of the links stays there
   listed = now;

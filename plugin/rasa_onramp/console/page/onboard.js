@@ -116,7 +116,6 @@ export function onboardView(status, imported) {
   }
 
   function preview(report) {
-    const doing = errorPlace();
     const changes = [
       [report.added, "new"],
       [report.replaced, "replaced"],
@@ -167,8 +166,7 @@ export function onboardView(status, imported) {
             "Without held-out dialogues (split: held-out) nothing can be measured, and no worse version be noticed.",
           )
         : null,
-      button("Import", () => send(false), doing, { class: "primary", id: "import" }),
-      doing,
+      button("Import", () => send(false), error, { class: "primary", id: "import" }),
     );
   }
 
