@@ -34,8 +34,8 @@ def write_checkpoint(
 ) -> str:
     """Write all tensors in half precision but `rates`, which span more; returns their digest.
 
-    What was there stays until all files are written, those `beside`, by name, too. The config is put in its place last, so that
-    weights beside one that isn't theirs are told by the digest.
+    What was there stays until all files are written, those `beside`, by name, too. The config is
+    put in its place last, so that weights beside one that isn't theirs are told by the digest.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {}
