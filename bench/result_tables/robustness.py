@@ -172,7 +172,7 @@ SGD_X = Table(
     ("sgd_x_dev.json",),
     """\
 python bench/robustness.py --data $SGD/dev --paraphrases $SGD/sgd_x/data/v{1,2,3,4,5}/dev \\
-  --conditions clean "paraphrased schema" --methods zero-shot adapted --shots 5 --seeds 3 \\
+  --conditions clean "paraphrased schema" --methods zero-shot adapted --shots 5 --seeds 2 \\
   --limit 6 --order-domains 0 --json bench/results/sgd_x_dev.json""",
     conditions,
     parts=(

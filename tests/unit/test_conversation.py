@@ -22,9 +22,9 @@ from rasa_onramp.runtime.session import (
     span_from_json,
     span_to_json,
     state_from_json,
-    state_to_json,
 )
 from rasa_onramp.store import Feedback, Store, open_store
+from rasa_onramp.store.serialise import state_to_json
 from rasa_onramp.tracker.model import StateTracker
 from rasa_onramp.tracker.sentences import SentenceEncoder
 from small_bot import BIKES, TABLES, corpus_of, dialogues, small_tracker

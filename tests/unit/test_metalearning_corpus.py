@@ -43,7 +43,8 @@ def test_dialogues_about_several_services_are_cropped() -> None:
     other = (user("what is the weather", None), system("fine")) * 6
     turns = other + bookings(1)[0].turns
     mixed = [Dialogue("both", name, turns) for name in data.schemas]
-    silent = Dialogue("both", "TableBooking_2", other)
+    said = tuple(replace(turn, state=None) for turn in turns)  # the same, seen from elsewhere
+    silent = Dialogue("both", "TableBooking_2", said)
     tasks = tasks_of(Corpus(data.schemas, (*data.dialogues, mixed[0], silent)))
     assert [(len(t.alone), len(t.mixed)) for t in tasks] == [(1, 1), (1, 0)]
     assert len(tasks[0].mixed[0].turns) == 6 + 6

@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import click
 
-from rasa_onramp.cli.options import checkpoint_option, device_option, load, refuse_options
+from rasa_onramp.cli.options import checkpoint_option, device_option, load
 from rasa_onramp.cli.times import time_text
 from rasa_onramp.dialogue import Dialogue, State, Turn
 from rasa_onramp.formats.wording import visible
@@ -82,8 +82,6 @@ def add(
         changes["active_intent"] = intent
     if changes and not said:
         raise click.UsageError("--set and --intent need the conversation; give --said")
-    if not said:
-        refuse_options(("checkpoint", "device"), "with --said")
     if not all(text.strip() for text in said):
         raise click.UsageError("--said without words; give what was said, or leave it out")
     with open_store() as store:
