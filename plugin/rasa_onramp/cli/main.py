@@ -11,6 +11,11 @@ from typing import Any, List, Optional, Sequence
 # tokenizers warns on stderr, which is ours, where a process forks after its threads have run
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+# torch's threads wait for one another by spinning. Where other processes keep the cores busy they
+# wait for threads that don't run, and adapting took over ten times as long; so briefly only.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
 import click
 
 from rasa_onramp import __version__
