@@ -28,9 +28,9 @@ from tqdm import tqdm
 
 from ablation_settings import ABLATIONS, Setting, named
 from ablation_summary import summary
-from measuring import finish
+from measuring import as_command, finish
 from rasa_onramp.cli.corpora import read_all
-from rasa_onramp.errors import ConfigError, OnrampError
+from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.few_shot import measure
 from rasa_onramp.evaluation.journal import Journal, Row
 from rasa_onramp.evaluation.metrics import score_dialogue
@@ -142,7 +142,4 @@ def main(arguments: Optional[Sequence[str]] = None, tracker: Optional[StateTrack
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except OnrampError as error:
-        raise SystemExit(f"error: {error}") from None
+    as_command(main)

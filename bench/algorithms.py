@@ -24,10 +24,9 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import torch
 
-from measuring import finish, measure_pieces, refuse_others
+from measuring import as_command, finish, measure_pieces, refuse_others
 from rasa_onramp.cli.corpora import read_all
 from rasa_onramp.cli.figures_file import plain
-from rasa_onramp.errors import OnrampError
 from rasa_onramp.evaluation.few_shot import measure
 from rasa_onramp.evaluation.journal import Journal, Row
 from rasa_onramp.evaluation.protocol import Protocol, Split, choose_services, splits
@@ -36,16 +35,14 @@ from rasa_onramp.metalearning.training import MetaConfig, TrackerMetaLearner
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.model import StateTracker
 from result_tables.algorithms import LONGER, START, TABLE
-from trainings import Training, train_all
+from trainings import Training, add_options, data_options, train_all
 
 __all__ = ["main", "trainings", "untrained_rates"]
 
 
 def trainings(options: argparse.Namespace) -> List[Training]:
     """All that go on from the start; those that take longest first."""
-    data = ["--data", str(options.train), "--start", str(options.start), "--quiet"]
-    data += [each for path in options.paraphrases for each in ("--paraphrases", str(path))]
-    data += ["--seed", str(options.seed), "--threads", str(options.threads)]
+    data = ["--start", str(options.start), *data_options(options)]
     found = []
     for name in sorted(options.algorithms, key=lambda name: -ALGORITHMS[name].order):
         how = ["--stage", "meta", "--algorithm", name, "--meta-steps", str(options.meta_steps)]
@@ -89,23 +86,13 @@ def rows_of(
 def options_of(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_options(parser)
     add = parser.add_argument
     add("--start", type=Path, required=True, help="what `meta-train --stage multitask` wrote")
-    add("--train", type=Path, required=True, help="corpus to train on")
-    add("--paraphrases", type=Path, nargs="+", default=[], help="its schemas in other words")
-    add("--runs", type=Path, required=True, help="folder for the trainings' runs")
-    add("--data", type=Path, required=True, help="corpus to measure on")
-    add("--services", default="unseen", help="unseen, all, or names with commas")
     add("--algorithms", nargs="+", choices=ALGORITHMS, default=list(ALGORITHMS), metavar="NAME")
     add("--meta-steps", type=int, default=32, help="outer steps of each algorithm")
     add("--longer-minutes", type=float, default=10.0, help="of more multi-task training")
     add("--shots", default="1,5", help="support dialogues")
-    add("--seeds", type=int, default=2, help="support sets a service")
-    add("--limit", type=int, default=4, help="held-out dialogues a service and seed, at most")
-    add("--seed", type=int, default=0, help="of the trainings")
-    add("--threads", type=int, default=1, help="of each process")
-    add("--jobs", type=int, default=1, help="processes")
-    add("--json", type=Path, required=True)
     return parser.parse_args(arguments)
 
 
@@ -159,7 +146,4 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except OnrampError as error:
-        raise SystemExit(f"error: {error}") from None
+    as_command(main)

@@ -20,16 +20,14 @@ import argparse
 import time
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import torch
 
-from measuring import finish, measure_pieces, refuse_others
+from measuring import as_command, finish, measure_pieces, refuse_others
 from rasa_onramp.cli.corpora import read_all
 from rasa_onramp.cli.figures_file import plain
 from rasa_onramp.cli.training_corpora import corpus_embed
-from rasa_onramp.errors import OnrampError
 from rasa_onramp.evaluation.journal import Journal, Row
 from rasa_onramp.evaluation.metrics import aggregate, score_dialogue
 from rasa_onramp.evaluation.protocol import Protocol, Split, choose_services, splits
@@ -41,13 +39,13 @@ from rasa_onramp.generator.replies import support_replies
 from rasa_onramp.metalearning.adaptation import Adaptation, adapt_to_support
 from rasa_onramp.metalearning.joint import JointConfig
 from rasa_onramp.metalearning.predicted_states import reread, with_predictions
-from rasa_onramp.metalearning.reply_episodes import ReplyEpisode, support_and_queries
+from rasa_onramp.metalearning.reply_episodes import support_and_queries
 from rasa_onramp.metalearning.reply_training import adapt_replies
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.decoding import track_dialogues
 from rasa_onramp.tracker.model import StateTracker
 from result_tables.joint import LABELLED, PREDICTED, START, TABLE
-from trainings import Training, train_all
+from trainings import Training, add_options, data_options, train_all
 
 __all__ = ["Models", "main", "rows_of", "trainings"]
 
@@ -62,12 +60,9 @@ class Models:
 
 def trainings(options: argparse.Namespace) -> List[Training]:
     """One for each share of episodes in predicted states."""
-    data = ["--data", str(options.train), "--quiet"]
-    data += [each for path in options.paraphrases for each in ("--paraphrases", str(path))]
+    data = ["--meta-steps", str(options.meta_steps), *data_options(options)]
     for name, folder in (("--start", options.start), ("--start-replies", options.start_replies)):
         data += [] if folder is None else [name, folder]
-    data += ["--meta-steps", str(options.meta_steps)]
-    data += ["--seed", str(options.seed), "--threads", str(options.threads)]
     return [
         Training(
             f"{share:g}",
@@ -92,7 +87,8 @@ def rows_of(models: Models, split: Split, shots: int, embed: Optional[Embed] = N
     of states.
     """
     schema, support, tracker = split.schema, split.pool[:shots], models.tracker
-    dialogues = [d for d in split.held_out if support_replies(schema, [d])]
+    told = [(dialogue, support_replies(schema, [dialogue])) for dialogue in split.held_out]
+    dialogues = [dialogue for dialogue, replies in told if replies]
     adapter = adapt_to_support(tracker, schema, support, Adaptation.of(tracker, seed=split.seed))
     found = track_dialogues(tracker, schema, dialogues, adapter)
     states = {
@@ -101,23 +97,22 @@ def rows_of(models: Models, split: Split, shots: int, embed: Optional[Embed] = N
     jga = aggregate(s for d in dialogues for s in score_dialogue(schema, d, states[d.id])).jga
 
     known = [support_replies(schema, [dialogue]) for dialogue in support]
-    labelled = [support_replies(schema, [dialogue]) for dialogue in dialogues]
+    labelled = [replies for _, replies in told if replies]
     predicted = [
         reread(schema, replies, with_predictions(dialogue, predictions))
         for replies, dialogue, predictions in zip(labelled, dialogues, found)
     ]
     rows = []
     for name, model in models.replies.items():
-        episodes: Dict[str, ReplyEpisode] = {
-            kind: support_and_queries(model.tokens, schema, known, queries, embed or _embed())
-            for kind, queries in ((LABELLED, labelled), (PREDICTED, predicted))
-        }
+        queries = [*labelled, *predicted]
+        episode = support_and_queries(model.tokens, schema, known, queries, embed or _embed())
         began = time.perf_counter()
-        weights = adapt_replies(model, episodes[LABELLED].support, seed=split.seed)
+        weights = adapt_replies(model, episode.support, seed=split.seed)
         seconds = time.perf_counter() - began
+        measured = [_loss(model, sequence, weights) for sequence in episode.query]
         losses = {
-            kind: [_loss(model, sequence, weights) for sequence in episode.query]
-            for kind, episode in episodes.items()
+            LABELLED: measured[: len(labelled)],
+            PREDICTED: measured[len(labelled) :],
         }
         service, seed = split.name
         held_out = [dialogue.id for dialogue in dialogues]
@@ -141,23 +136,13 @@ def _embed() -> Embed:
 def options_of(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_options(parser)
     add = parser.add_argument
-    add("--train", type=Path, required=True, help="corpus to train on")
-    add("--paraphrases", type=Path, nargs="+", default=[], help="its schemas in other words")
     add("--start", default=None, help="tracker to start from; default: the one that ships")
     add("--start-replies", default=None, help="replies to start from; default: those that ship")
-    add("--runs", type=Path, required=True, help="folder for the trainings' runs")
-    add("--data", type=Path, required=True, help="corpus to measure on")
-    add("--services", default="unseen", help="unseen, all, or names with commas")
     add("--predicted", type=float, nargs="+", default=[0.0, JointConfig.predicted], metavar="SHARE")
     add("--meta-steps", type=int, default=16, help="outer steps of each training")
     add("--shots", type=int, default=5, help="support dialogues")
-    add("--seeds", type=int, default=2, help="support sets a service")
-    add("--limit", type=int, default=4, help="held-out dialogues a service and seed, at most")
-    add("--seed", type=int, default=0, help="of the trainings")
-    add("--threads", type=int, default=1, help="of each process")
-    add("--jobs", type=int, default=1, help="processes")
-    add("--json", type=Path, required=True)
     return parser.parse_args(arguments)
 
 
@@ -184,7 +169,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     wanted = trainings(options)
     seconds = train_all(wanted, jobs=options.jobs)
     folders = {START: options.start_replies, **{one.name: str(one.made) for one in wanted}}
-    digests = {name: load_replies(folder).digest for name, folder in folders.items()}
+    digests = {START: replies.digest, **{t.name: load_replies(t.made).digest for t in wanted}}
     refuse_others(journal, "replies", digests)
     done = {(row["service"], row["seed"]) for row in journal.rows}
     pieces = [one for one in splits(corpus, services, protocol) if one.name not in done]
@@ -201,7 +186,4 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except OnrampError as error:
-        raise SystemExit(f"error: {error}") from None
+    as_command(main)

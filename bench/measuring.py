@@ -10,14 +10,22 @@ from typing import Any, Callable, List, Mapping, Sequence, TypeVar
 from tqdm import tqdm
 
 from rasa_onramp.cli.figures_file import write_figures
-from rasa_onramp.errors import ConfigError
+from rasa_onramp.errors import ConfigError, OnrampError
 from rasa_onramp.evaluation.journal import Journal, Row
 from rasa_onramp.evaluation.processes import in_processes
 from result_tables.table import Table, printed
 
-__all__ = ["finish", "measure_pieces", "refuse_others"]
+__all__ = ["as_command", "finish", "measure_pieces", "refuse_others"]
 
 Piece = TypeVar("Piece")
+
+
+def as_command(main: Callable[[], None]) -> None:
+    """Run it; what went wrong is one line, without a traceback."""
+    try:
+        main()
+    except OnrampError as error:
+        raise SystemExit(f"error: {error}") from None
 
 
 def refuse_others(

@@ -19,9 +19,9 @@ from typing import Any, Dict, List, Optional, Sequence
 from tqdm import tqdm
 
 from learned_spaces import PLAIN, cards, load_metrics
+from measuring import as_command
 from rasa_onramp.cli.figures_file import plain, write_figures
 from rasa_onramp.dialogue import Corpus
-from rasa_onramp.errors import OnrampError
 from rasa_onramp.evaluation.protocol import Protocol, splits
 from rasa_onramp.evaluation.reply_few_shot import measure_replies
 from rasa_onramp.evaluation.reply_metrics import ScoredReply, aggregate_replies, compare_replies
@@ -108,7 +108,4 @@ def row(source: str, name: str, replies: Replies, base: Optional[Replies]) -> Di
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except OnrampError as error:
-        raise SystemExit(f"error: {error}") from None
+    as_command(main)

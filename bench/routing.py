@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from learned_spaces import PLAIN, cards, load_metrics
+from measuring import as_command
 from rasa_onramp.cli.figures_file import write_figures
 from rasa_onramp.dialogue import Corpus
-from rasa_onramp.errors import OnrampError
 from rasa_onramp.formats import read
 from rasa_onramp.runtime.background import Background, load_background
 from rasa_onramp.runtime.domain_index import Crowd, DomainIndex
@@ -140,7 +140,4 @@ def figures(
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except OnrampError as error:
-        raise SystemExit(f"error: {error}") from None
+    as_command(main)

@@ -29,8 +29,8 @@ from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
 from learned_spaces import PLAIN, cards, load_metrics
+from measuring import as_command
 from rasa_onramp.dialogue import Dialogue, Schema
-from rasa_onramp.errors import OnrampError
 from rasa_onramp.evaluation.bootstrap import paired_difference
 from rasa_onramp.formats import read
 from rasa_onramp.metalearning.corpus import tasks_of
@@ -206,7 +206,4 @@ def interval(
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except OnrampError as error:
-        raise SystemExit(f"error: {error}") from None
+    as_command(main)

@@ -174,9 +174,9 @@ class YamlFile:
         stream = io.StringIO()
         _yaml().dump(self.data, stream)
         text = stream.getvalue().replace("\r\n", "\n")
+        readable = unescaped(text)
         with suppress(FormatError):  # where that means the same, as in all but odd texts
-            readable = unescaped(text)
-            if _plain(self._parsed(readable)) == _plain(self._parsed(text)):
+            if readable != text and _plain(self._parsed(readable)) == _plain(self._parsed(text)):
                 text = readable
         return text.replace("\n", "\r\n") if "\r\n" in self.text else text
 

@@ -19,7 +19,7 @@ from rasa_onramp.cli.options import (
     load_learner,
     progress_bar,
     progress_option,
-    refuse_options,
+    refuse_reply_checkpoint,
     replies_option,
     reply_checkpoint_option,
     threads_option,
@@ -102,8 +102,7 @@ def command(
             raise ConfigError("no domain given; name domains, or import some and use --all")
         for domain in chosen:  # a wrong name is said before any work
             store.dialogues.schema(domain)
-        if not with_replies:
-            refuse_options(("reply_checkpoint",), "without --no-replies")
+        refuse_reply_checkpoint(with_replies)
         tracker = load(checkpoint, device, threads)
         replies = load_learner(with_replies, reply_checkpoint, chosen_device(device))
         how = How(steps, force, switch_anyway)

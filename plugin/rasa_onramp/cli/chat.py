@@ -13,7 +13,7 @@ from rasa_onramp.cli.chat_view import call_line, rows_line, state_lines, underst
 from rasa_onramp.cli.options import (
     checkpoint_option,
     load_reply_model,
-    refuse_options,
+    refuse_reply_checkpoint,
     reply_checkpoint_option,
     threads_option,
 )
@@ -75,8 +75,7 @@ def command(
             import torch
 
             torch.set_num_threads(threads)
-        if not with_replies:
-            refuse_options(("reply_checkpoint",), "without --no-replies")
+        refuse_reply_checkpoint(with_replies)
         replies = load_reply_model(reply_checkpoint) if with_replies else None
         engine = Engine.open(store, checkpoint=checkpoint, replies=replies)
         if domain is not None:

@@ -33,6 +33,7 @@ __all__ = [
     "progress_bar",
     "progress_option",
     "refuse_options",
+    "refuse_reply_checkpoint",
     "replies_option",
     "reply_checkpoint_option",
     "shows_progress",
@@ -150,6 +151,12 @@ def refuse_options(names: Sequence[str], mend: str) -> None:
     if given:
         go = "goes" if len(given) == 1 else "go"
         raise click.UsageError(f"{', '.join(given)} {go} {mend}")
+
+
+def refuse_reply_checkpoint(with_replies: bool) -> None:
+    """Complain of --reply-checkpoint beside --no-replies."""
+    if not with_replies:
+        refuse_options(("reply_checkpoint",), "without --no-replies")
 
 
 def other_stages(

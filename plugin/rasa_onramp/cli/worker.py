@@ -14,7 +14,7 @@ from rasa_onramp.cli.options import (
     device_option,
     load,
     load_learner,
-    refuse_options,
+    refuse_reply_checkpoint,
     replies_option,
     reply_checkpoint_option,
     threads_option,
@@ -89,8 +89,7 @@ def command(
         store.revision()  # a store that isn't there is said before any work, and so is a wrong name
         for domain in domains or ():
             store.dialogues.schema(domain)
-        if not with_replies:
-            refuse_options(("reply_checkpoint",), "without --no-replies")
+        refuse_reply_checkpoint(with_replies)
         tracker = load(checkpoint, device, threads)
         replies = load_learner(with_replies, reply_checkpoint, chosen_device(device))
         worker = Worker(

@@ -120,8 +120,7 @@ def _capitalised(text: str) -> Iterator[Tuple[Any, bool]]:
 
 
 def may_be_a_word(surface: str, value: str) -> bool:
-    """Whether an unmarked `surface` may as well be a word of its own: "No, it isn't", "one
-    moment"."""
+    """Whether an unmarked `surface` may as well be a word of its own, as in "No, it isn't"."""
     return value in ("True", "False") or surface.lower() in ("one", "zero", "yes", "no")
 
 
