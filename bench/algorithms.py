@@ -35,7 +35,7 @@ from rasa_onramp.metalearning.training import MetaConfig, TrackerMetaLearner
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.model import StateTracker
 from result_tables.algorithms import LONGER, START, TABLE
-from trainings import Training, add_options, data_options, train_all
+from trainings import Training, data_options, train_all
 
 __all__ = ["main", "trainings", "untrained_rates"]
 
@@ -86,13 +86,23 @@ def rows_of(
 def options_of(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add_options(parser)
     add = parser.add_argument
     add("--start", type=Path, required=True, help="what `meta-train --stage multitask` wrote")
+    add("--train", type=Path, required=True, help="corpus to train on")
+    add("--paraphrases", type=Path, nargs="+", default=[], help="its schemas in other words")
+    add("--runs", type=Path, required=True, help="folder for the trainings' runs")
+    add("--data", type=Path, required=True, help="corpus to measure on")
+    add("--services", default="unseen", help="unseen, all, or names with commas")
     add("--algorithms", nargs="+", choices=ALGORITHMS, default=list(ALGORITHMS), metavar="NAME")
     add("--meta-steps", type=int, default=32, help="outer steps of each algorithm")
     add("--longer-minutes", type=float, default=10.0, help="of more multi-task training")
     add("--shots", default="1,5", help="support dialogues")
+    add("--seeds", type=int, default=2, help="support sets a service")
+    add("--limit", type=int, default=4, help="held-out dialogues a service and seed, at most")
+    add("--seed", type=int, default=0, help="of the trainings")
+    add("--threads", type=int, default=1, help="of each process")
+    add("--jobs", type=int, default=1, help="processes")
+    add("--json", type=Path, required=True)
     return parser.parse_args(arguments)
 
 

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from rasa_onramp.errors import ConfigError
 
-__all__ = ["Training", "add_options", "data_options", "train_all", "trained"]
+__all__ = ["Training", "data_options", "train_all", "trained"]
 
 
 @dataclass(frozen=True)
@@ -36,24 +36,8 @@ class Training:
         return self.run / self.writes
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """What is trained on, where, and what is measured on."""
-    add = parser.add_argument
-    add("--train", type=Path, required=True, help="corpus to train on")
-    add("--paraphrases", type=Path, nargs="+", default=[], help="its schemas in other words")
-    add("--runs", type=Path, required=True, help="folder for the trainings' runs")
-    add("--data", type=Path, required=True, help="corpus to measure on")
-    add("--services", default="unseen", help="unseen, all, or names with commas")
-    add("--seeds", type=int, default=2, help="support sets a service")
-    add("--limit", type=int, default=4, help="held-out dialogues a service and seed, at most")
-    add("--seed", type=int, default=0, help="of the trainings")
-    add("--threads", type=int, default=1, help="of each process")
-    add("--jobs", type=int, default=1, help="processes")
-    add("--json", type=Path, required=True)
-
-
 def data_options(options: argparse.Namespace) -> List[str]:
-    """What all trainings have of these on their command line."""
+    """What all trainings of a measurement with these options have on their command line."""
     found = ["--data", str(options.train), "--quiet"]
     found += [each for path in options.paraphrases for each in ("--paraphrases", str(path))]
     return [*found, "--seed", str(options.seed), "--threads", str(options.threads)]
