@@ -20,6 +20,7 @@ import argparse
 import time
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import torch
