@@ -102,6 +102,14 @@ def test_of_rivals_with_one_value_none_is_trusted_until_they_agree():
     assert fill(template, {"adults": "3"}) is None
 
 
+def test_rivals_of_which_one_is_in_the_results_agree_with_the_other_in_the_state():
+    template = delexicalise("Off to Paris.", {"destination": "Paris"}, [{"city": "Paris"}])
+    assert template.placeholders[0].rivals == ("destination",)
+    assert fill(template, {"destination": "Rome"}, [{"city": "Rome"}]) == "Off to Rome."
+    assert fill(template, {"destination": "Rome"}, [{"city": "Oslo"}]) is None
+    assert fill(template, {}, [{"city": "Rome"}]) is None
+
+
 def test_a_mark_on_what_neither_state_nor_results_hold_cannot_be_filled():
     text, spans = mark("How about [Saturday]?", "day")
     template = delexicalise(text, {"day": "friday"}, spans=spans)

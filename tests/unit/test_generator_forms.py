@@ -117,6 +117,25 @@ def test_every_surface_of_a_value_is_written_by_its_form():
             assert render(value, form) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "singular"),
+    [
+        ("Action movies", "Action movie"),
+        ("pies", "pie"),
+        ("cities", "city"),
+        ("headaches", "headache"),
+        ("beaches", "beach"),
+        ("boxes", "box"),
+        ("tickets", "ticket"),
+        ("Paris", "Paris"),
+        ("bus", "bus"),
+        ("glass", "glass"),
+    ],
+)
+def test_the_singular_is_spelt_as_it_should(value, singular):
+    assert render(value, "singular") == singular
+
+
 @pytest.mark.parametrize("value", ["9" * 5000, "$" + "9" * 5000, "9" * 5000 + "th", "a" * 201])
 def test_a_very_long_value_stands_as_it_is(value):
     assert surfaces(value) == ((value, "verbatim"),)

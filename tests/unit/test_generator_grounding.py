@@ -106,6 +106,28 @@ def test_a_time_a_date_or_an_amount_said_in_one_dialogue_only_is_its_own(claim):
     assert twice.ungrounded(f"It is {claim}.", {}) == ()
 
 
+@pytest.mark.parametrize("claim", ["$3", "3 dollars", "3rd"])
+def test_how_many_results_there_are_vouches_for_their_number_only(claim):
+    rows = [{"fee": ""}] * 3
+    assert GROUNDING.ungrounded("It has 3 parcels, three in all.", {}, rows) == ()
+    assert GROUNDING.ungrounded(f"It has {claim} in all.", {}, rows) == (claim,)
+
+
+@pytest.mark.parametrize(
+    ("text", "claims"),
+    [
+        ("For 2 or 3 people?", ()),
+        ("For 1, 2, 3?", ()),
+        ("For 1 person or rather 2?", ()),
+        ("2 nights for 3 people.", ("2", "3")),
+        ("Two nights for 3 people.", ("Two", "3")),
+    ],
+)
+def test_listed_numbers_are_offered_with_an_or_or_a_comma_between(text, claims):
+    grounding = Grounding(Schema("stays", slots=(Slot("people", values=("1", "2", "3")),)))
+    assert grounding.ungrounded(text, {}) == claims
+
+
 def test_a_listed_value_other_than_the_settled_one_contradicts_it():
     assert GROUNDING.ungrounded("Good morning!", {"window": "evening"}) == ("morning",)
     assert GROUNDING.ungrounded("Good morning!", {"window": "morning"}) == ()

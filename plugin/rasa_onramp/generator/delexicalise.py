@@ -167,9 +167,14 @@ def value_of(
     first_row: int = 0,
 ) -> Optional[str]:
     """What `fill` puts in a placeholder's place, None if it can't."""
-    slots = (placeholder.slot, *placeholder.rivals)
-    held = {_held(replace(placeholder, slot=slot), values, results, first_row) for slot in slots}
-    return held.pop() if len(held) == 1 else None
+    told = _held(placeholder, values, results, first_row)
+    for slot in placeholder.rivals:
+        rival = replace(placeholder, slot=slot)
+        # The rival may have held its value in the other place: the state, or the results.
+        origins = (rival, replace(rival, origin="either"))
+        if told not in (_held(each, values, results, first_row) for each in origins):
+            return None
+    return told
 
 
 def _held(

@@ -65,6 +65,11 @@ def form_of(text: str, value: str, clock24: bool = False) -> Optional[str]:
 
 _LAST_WORD = re.compile(r"[^\W\d_]{3,}$")
 
+#: Words whose singular ends in "ie".
+_IN_IE = re.compile(
+    r"\b(?:[a-z]|mov|cook|brown|smooth|self|zomb|rook|hood|food|pix)ies$", re.IGNORECASE
+)
+
 
 def _plural(value: str) -> Optional[str]:
     if not _LAST_WORD.search(value) or re.search(r"[^s]s$", value):
@@ -75,11 +80,12 @@ def _plural(value: str) -> Optional[str]:
 
 
 def _singular(value: str) -> Optional[str]:
-    if not _LAST_WORD.search(value) or not re.search(r"[^su]s$", value):
-        return None
-    if value.endswith("ies"):
+    if not _LAST_WORD.search(value) or not re.search(r"[^isu]s$", value):
+        return None  # "Paris", "bus", "glass"
+    if value.endswith("ies") and not _IN_IE.search(value):
         return value[:-3] + "y"
-    return value[:-2] if re.search(r"(?:ss|x|z|ch|sh)es$", value) else value[:-1]
+    with_es = re.search(r"(?:ss|x|z|ch|sh)es$", value) and not re.search(r"[^eo]aches$", value)
+    return value[:-2] if with_es else value[:-1]
 
 
 def _spaced(value: str) -> Optional[str]:

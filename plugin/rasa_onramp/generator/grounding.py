@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Sequence, Set, Tuple
 
 from rasa_onramp.dialogue import Schema
-from rasa_onramp.generator.forms import WEAK_FORMS, form_of
+from rasa_onramp.generator.forms import VERBATIM, WEAK_FORMS, form_of
 from rasa_onramp.generator.openers import OPENERS
 from rasa_onramp.generator.spotting import (
     Region,
@@ -85,7 +85,7 @@ class Grounding:
             text[start:end]
             for start, end in claims
             if not any(first <= start and end <= last for first, last in known)
-            and not self._always_said(text[start:end], (start, end), listed, settled)
+            and not self._always_said(text, (start, end), listed, settled)
         )
 
     def unknown_names(
@@ -106,15 +106,15 @@ class Grounding:
 
     def _always_said(
         self,
-        surface: str,
+        text: str,
         region: Region,
         listed: Mapping[Region, Set[str]],
         settled: Set[str],
     ) -> bool:
         slots = listed.get(region, set())
-        for slot in slots:
-            if sum(slot in others for others in listed.values()) > 1:
-                return True  # offered side by side
+        if any(_offered(text, region, listed, slot) for slot in slots):
+            return True
+        surface = text[region[0] : region[1]]
         if slots & settled and not surface.isdigit():
             return False  # another value than the one that has been settled
         return surface.lower() in self._constants
@@ -137,6 +137,21 @@ class Grounding:
     @staticmethod
     def _stand(text: str, sources: Sequence[Source], region: Region) -> bool:
         return any(overlaps(region, [other]) for other, _ in find_sources(text, sources))
+
+
+def _offered(text: str, region: Region, listed: Mapping[Region, Set[str]], slot: str) -> bool:
+    """Whether a listed value is offered side by side with others of its slot. Of numbers an "or" or
+    nothing must stand between: "2 nights for 3 people" offers none.
+    """
+    others = [each for each, slots in listed.items() if slot in slots and each != region]
+    if any(word.like_num for word in tokens(text[region[0] : region[1]])):
+        others = [each for each in others if _OFFERING.fullmatch(_between(text, region, each))]
+    return bool(others)
+
+
+def _between(text: str, one: Region, other: Region) -> str:
+    first, last = sorted((one, other))
+    return text[first[1] : last[0]]
 
 
 def _words_of(schema: Schema) -> Set[str]:
@@ -164,10 +179,12 @@ def _looks_like_data(claim: str) -> bool:
 
 
 def _vouches(source: Source, text: str, region: Region) -> bool:
-    """Whether a known value grounds what looks like it: two results are no reason to say "the 2nd",
-    a floor that is 2 is one for "the 2nd floor".
+    """Whether a known value grounds what looks like it: two results are no reason to say "the 2nd"
+    or "$2", a floor that is 2 is one for "the 2nd floor".
     """
     form = _form(text[region[0] : region[1]], source)
+    if not source.slot:  # how many rows there are is no amount of money
+        return form == VERBATIM or (form.startswith("number.") and form not in WEAK_FORMS)
     if form not in WEAK_FORMS:
         return True
     near = words_near(text, region)
@@ -189,6 +206,8 @@ _AFTER_NO_NAME = {
     *("a", "an", "the", "this", "that", "these", "my", "our", "your", "his", "her", "their"),
     *("i", "you", "he", "she", "it", "we", "they", "me", "him", "them", "us", "than"),
 }
+#: What stands between numbers that are offered side by side, other numbers included.
+_OFFERING = re.compile(r".*\bor\b.*|(?:[\s,/]|\b(?:and|to|\w*\d+)\b)*", re.I | re.S)
 _DAYS = {
     *("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"),
     *("noon", "midday", "midnight", "tonight", "tomorrow", "yesterday"),
