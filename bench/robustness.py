@@ -19,14 +19,13 @@ import itertools
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, Optional, Sequence
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 from tqdm import tqdm
 
 from rasa_onramp.cli.corpora import read_all
 from rasa_onramp.cli.figures_file import write_figures
 from rasa_onramp.cli.training_corpora import training_tasks
-from rasa_onramp.dialogue import Corpus
 from rasa_onramp.errors import ConfigError, OnrampError
 from rasa_onramp.evaluation.journal import Journal
 from rasa_onramp.evaluation.methods import METHODS
@@ -117,9 +116,12 @@ def run(options: argparse.Namespace, tracker: StateTracker) -> Dict[str, Any]:
     journal = Journal.beside(options.json, settings)
     _measure(tracker, found, protocol, options.conditions, journal)
     order = journal.finished.get("order")
-    if options.order_domains and order is None:
+    if options.order_domains:
         every = [*services, *(name for name in corpus.schemas if name not in services)]
-        order = _order(tracker, corpus, every, protocol, options)
+        able = studies(corpus, every, replace(protocol, seeds=1), {})
+        domains = list(itertools.islice(able, options.order_domains))
+        if order is None or _sizes(order) != _wanted(domains, options):
+            order = _order(tracker, domains, options)
     results = {
         "settings": settings,
         **({} if order is None else {"order": order}),
@@ -163,15 +165,19 @@ def _measure(
                 bar.update()
 
 
+def _wanted(domains: Sequence[Study], options: argparse.Namespace) -> Tuple[int, int, int]:
+    """How many domains are routed to, how many adapted, in how many inner steps."""
+    return len(domains), len(domains[: options.order_adapted]), options.order_steps
+
+
+def _sizes(order: Mapping[str, Any]) -> Tuple[int, int, int]:
+    tracked, routed = order["tracking"], order["routing"]
+    return routed["domains"], tracked["domains"], tracked["steps"]
+
+
 def _order(
-    tracker: StateTracker,
-    corpus: Corpus,
-    services: Sequence[str],
-    protocol: Protocol,
-    options: argparse.Namespace,
+    tracker: StateTracker, domains: Sequence[Study], options: argparse.Namespace
 ) -> Dict[str, Any]:
-    able = studies(corpus, services, replace(protocol, seeds=1), {})
-    domains = list(itertools.islice(able, options.order_domains))
     embed = CachedEmbed(SentenceEncoder.load().embed)
     adapted = domains[: options.order_adapted]
     total = len(adapted) * TRACKING_ORDERS + len(domains) * ROUTING_ORDERS

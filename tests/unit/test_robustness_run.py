@@ -302,6 +302,9 @@ def test_a_run_prints_its_tables_and_can_be_taken_up(
     assert capsys.readouterr().out == printed
     assert not (tmp_path / "out.json.journal").exists()
 
+    robustness.main([*command, "--order-steps", "2"])
+    assert json.loads(out.read_text(encoding="utf-8"))["order"]["tracking"]["steps"] == 2
+
 
 def test_bad_command_lines(
     tmp_path: Path, command: List[str], capsys: pytest.CaptureFixture
