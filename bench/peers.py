@@ -55,6 +55,7 @@ from rasa_onramp.cli.figures_file import write_figures
 from rasa_onramp.errors import OnrampError
 from rasa_onramp.evaluation.journal import Journal, Row
 from rasa_onramp.evaluation.protocol import Protocol, Split, choose_services, splits
+from rasa_onramp.generator.checkpoint import replies_digest
 from rasa_onramp.tracker.checkpoint import load_tracker
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -83,6 +84,7 @@ def main() -> None:
         "offers": options.offers,
         "threads": options.threads,
         "checkpoint": tracker.digest,
+        "replies": {"checkpoint": replies_digest()},
         "versions": {"python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
         "machine": machine(),
     }
