@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import statistics
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Sequence
@@ -81,6 +82,7 @@ class Costs:
             return float(row[key])
 
         many, cost, speed = results("many_domains"), results("cost"), results("reply_speed")
+        threads = speed["settings"]["threads"]
         fewest, most = many["stores"][0], many["stores"][-1]
         more = most["domains"] - fewest["domains"]
         cached = cost["domains"]["figures"][-1]
@@ -93,14 +95,15 @@ class Costs:
         return cls(
             turn_ms=mean(most, "message_mean_ms", "many_domains"),
             miss_ms=mean(many, "miss_mean_ms", "many_domains"),
-            reply_ms=1000 * mean(speed, "ours_mean_s", "reply_speed") * speed["threads"],
+            reply_ms=1000 * mean(speed, "ours_mean_s", "reply_speed") * threads,
             written=served["written"],
             ready_mb=cached["cache_mb"] / cached["cached_domains"],
             adapter_mb=many["adapter_mb"],
             live_mb=(most["start_mb"] - fewest["start_mb"]) / more,
             stored_mb=(most["database_mb"] - fewest["database_mb"]) / more,
             start_ms=1000 * (most["start_s"] - fewest["start_s"]) / more,
-            adapt_s=sum(adapting["figures"]["adapt_s"]) / len(adapting["figures"]["adapt_s"]),
+            adapt_s=statistics.fmean(adapting["figures"]["adapt_s"])
+            * adapting["machine"]["threads"],
             revision_ms=steps["message"]["ms"],
             import_ms=steps["importing a dialogue"]["ms"],
             turn_gflop=many["turn_gflop"],

@@ -38,6 +38,7 @@ from load_parts.memory import Watch, growth, resident_mb  # noqa: E402
 from load_parts.scripts import domain_talks, own_talks  # noqa: E402
 from load_parts.users import Answered, talk  # noqa: E402
 from rasa_onramp.cli.figures_file import write_figures  # noqa: E402
+from rasa_onramp.tracker.checkpoint import load_tracker  # noqa: E402
 from rasa_overhead import prepare  # noqa: E402
 from rasa_programs import ActionServer, RasaServer  # noqa: E402
 
@@ -61,7 +62,10 @@ def main() -> None:
     parser.add_argument("--json", metavar="FILE", help="write the figures there too")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="load-") as folder:
-        found = measure(Path(folder), options)
+        names = ("minutes", "users", "windows", "window", "ours", "threads", "written", "seed")
+        settings = {name: getattr(options, name) for name in names}
+        settings["checkpoint"] = load_tracker().digest
+        found = {"settings": settings, **measure(Path(folder), options)}
     print(json.dumps(found, indent=2))
     if options.json is not None:
         write_figures(options.json, found)
@@ -105,9 +109,6 @@ def measure(folder: Path, options: argparse.Namespace) -> Dict[str, Any]:
             **figures,
             "own_messages": ratio,
             "load": load,
-            "users": options.users,
-            "threads": options.threads,
-            "written": options.written,
             "cores": os.cpu_count(),
             "machine_load": os.getloadavg()[0],
         }

@@ -88,7 +88,9 @@ def main() -> None:
         found = measure(server, base, counts, options.messages)
     finally:
         server.remove()
-    found["machine"] = {"threads": options.threads, "torch": torch.__version__}
+    settings = {name: getattr(options, name) for name in ("domains", "messages", "threads")}
+    settings.update(torch=torch.__version__, checkpoint=load_tracker().digest)
+    found = {"settings": settings, **found}
     print(json.dumps(found, indent=1))
     if options.json is not None:
         options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

@@ -5,9 +5,10 @@
 Two copies of one bot (tests/bots/pizzeria) are trained and served, one as it is and one after
 `rasa-onramp init`, with the shipped tracker and the domains of dialogue_data/ in an SQLite store.
 The same messages go to both by REST, one at a time and in turns, so that other work on the machine
-slows both down alike. "Hearing" is Rasa's pipeline alone, in the middle of a conversation: what it
-takes longer with us, on messages that are a domain's, is routing plus tracking. The tracker is used
-zero-shot, whose speed is an adapter's.
+slows both down alike; none comes twice, as embeddings are kept. "Hearing" is Rasa's pipeline alone,
+in the middle of a conversation, on the message with a word behind it: what it takes longer with us,
+on messages that are a domain's, is routing plus tracking. The tracker is used zero-shot, whose
+speed is an adapter's.
 
 With `--written` the domains have adapter versions, made of the shipped initialisations, and the
 language model that `rasa-onramp weights` fetched writes their replies.
@@ -18,6 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import statistics
 import sys
 import tempfile
@@ -29,6 +31,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 from language_model import lend_language_model  # noqa: E402
+from load_parts.scripts import Draw, own_talks  # noqa: E402
+from measuring import as_command  # noqa: E402
+from rasa_onramp.errors import ConfigError  # noqa: E402
 from rasa_onramp.formats import read  # noqa: E402
 from rasa_onramp.generator.checkpoint import load_replies  # noqa: E402
 from rasa_onramp.metalearning.lora import adapter_to_bytes  # noqa: E402
@@ -36,7 +41,6 @@ from rasa_onramp.store import Store, open_store  # noqa: E402
 from rasa_onramp.tracker.checkpoint import load_tracker  # noqa: E402
 from rasa_programs import ActionServer, Bot, RasaServer, ask, end  # noqa: E402
 
-OWN = ("hello", "when are you open", "thanks", "the pizza was cold", "no thanks", "goodbye")
 Times = Tuple[List[float], List[float]]
 
 TARGETS = {"tracking_p50_ms": 60.0, "more_memory_mb": 1500.0}
@@ -51,7 +55,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures there too")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="rasa-overhead-") as folder:
-        found = measure(Path(folder), options.turns, options.threads, options.written)
+        settings = {name: getattr(options, name) for name in ("turns", "threads", "written")}
+        checkpoint = {"checkpoint": load_tracker().digest}
+        found = {"settings": {**settings, **checkpoint}, **measure(Path(folder), **settings)}
     text = json.dumps(found, indent=2)
     print(text)
     if options.json is not None:
@@ -73,12 +79,14 @@ def measure(folder: Path, turns: int, threads: int, written: bool) -> Dict[str, 
             server.wait()
         rasa = (without, with_us)
         idle = [resident(server) for server in rasa]
-        for server in rasa:
-            for text in (*OWN, *said[0]):
+        choose, draw = random.Random(0), own_talks()
+        warm, *said = said
+        for text in (*draw(choose), *warm):
+            for server in rasa:
                 server.say("warm-up", text)
         own: Times = ([], [])
-        for number in range(max(1, turns // len(OWN))):
-            one = timed(*(saying(server, f"own{number}") for server in rasa), OWN)
+        for number, texts in enumerate(drawn(draw, choose, turns)):
+            one = timed(*(saying(server, f"own{number}") for server in rasa), texts)
             for times, more in zip(own, one):
                 times.extend(more)
         talks: Times = ([], [])
@@ -86,7 +94,8 @@ def measure(folder: Path, turns: int, threads: int, written: bool) -> Dict[str, 
         for number, texts in enumerate(enough(said, turns)):
             for place, text in enumerate(texts):
                 sender = f"domain{number}"
-                pair = [hear(server, sender, f"copy{number}.{place}", text) for server in rasa]
+                copy = f"copy{number}.{place}"
+                pair = [hear(server, sender, copy, f"{text} {copy}") for server in rasa]
                 if pair[1][1] is not None:
                     for times, (taken, _domain) in zip(heard, pair):
                         times.append(taken)
@@ -109,8 +118,6 @@ def measure(folder: Path, turns: int, threads: int, written: bool) -> Dict[str, 
                 "without": {"loaded": round(idle[0]), "after": round(after[0])},
                 "with": {"loaded": round(idle[1]), "after": round(after[1])},
             },
-            "threads": threads,
-            "written": written,
             "load": os.getloadavg()[0],
         }
     finally:
@@ -161,12 +168,22 @@ def adapt_to_nothing(store: Store) -> None:
         )
 
 
-def enough(said: List[List[str]], turns: int) -> List[List[str]]:
-    """As many dialogues as have `turns` messages, taken over and over if need be."""
+def drawn(draw: Draw, choose: random.Random, turns: int) -> List[List[str]]:
+    """As many conversations as have `turns` messages."""
+    found: List[List[str]] = []
+    while sum(map(len, found)) < turns:
+        found.append(draw(choose))
+    return found
+
+
+def enough(said: Sequence[List[str]], turns: int) -> List[List[str]]:
+    """As many dialogues as have `turns` messages, each once. Raises ConfigError if that is all."""
     chosen: List[List[str]] = []
-    while sum(map(len, chosen)) < turns:
-        chosen.append(said[len(chosen) % len(said)])
-    return chosen
+    for texts in said:
+        chosen.append(texts)
+        if sum(map(len, chosen)) >= turns:
+            return chosen
+    raise ConfigError(f"the dialogues have {sum(map(len, chosen))} messages; lower --turns")
 
 
 def timed(
@@ -225,4 +242,4 @@ def resident(server: RasaServer) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    as_command(main)

@@ -20,7 +20,7 @@ import json
 import statistics
 import time
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 import numpy
 import torch
@@ -49,7 +49,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     sizes = [int(size) for size in options.together.split(",") if size]
-    text = json.dumps(measure(options.dialogues, sizes), indent=2)
+    settings = {name: getattr(options, name) for name in ("dialogues", "threads", "together")}
+    text = json.dumps({"settings": settings, **measure(options.dialogues, sizes)}, indent=2)
     print(text)
     if options.json is not None:
         options.json.write_text(text + "\n", encoding="utf-8")
@@ -59,45 +60,58 @@ def measure(dialogues: int, sizes: List[int]) -> Dict[str, Any]:
     """Seconds a reply, and tokens."""
     model = load_replies(device="cuda" if torch.cuda.is_available() else "cpu")
     start = {name: value.to(model.dtype) for name, value in model.weights.items()}
-    writer, updates = Writer(model), Updates(model.digest, start)
+    updates, end = Updates(model.digest, start), model.tokens.end
     prompts = asked(model.tokens, dialogues)
-    writer.write(prompts[:1], [updates])  # merges the weights
-    ours: List[float] = []
-    theirs: List[float] = []
+    keeping, anew = Writer(model), Writer(model, read=0)
+    merged = model.merged(model.weights)
+
+    def theirs(prompt: Packed) -> List[int]:
+        with model.using_merged(merged) as lm:
+            return generated(lm, prompt, end[0])
+
+    ways: Dict[str, Callable[[Packed], Any]] = {
+        "ours": lambda prompt: keeping.write([prompt], [updates]),
+        "anew": lambda prompt: anew.write([prompt], [updates]),
+        "generate": theirs,
+    }
+    anew.write(prompts[:1], [updates])  # these three merge the weights and warm up
+    keeping.write([Packed(numpy.array(end), numpy.zeros(1, dtype=bool))], [updates], most=1)
+    theirs(prompts[0])
+    taken: Dict[str, List[float]] = {name: [] for name in ways}
     lengths: List[int] = []
     same, again = 0, 0.0
-    for prompt in tqdm(prompts, desc="replies", disable=None):
-        began = time.perf_counter()
-        (written,) = writer.write([prompt], [updates])
-        ours.append(time.perf_counter() - began)
-        began = time.perf_counter()
-        writer.write([prompt], [updates])  # all of it is known now: one token is read again
-        again += time.perf_counter() - began
-        with model.using_merged(model.merged(model.weights)) as lm:
+    for number, prompt in enumerate(tqdm(prompts, desc="replies", disable=None)):
+        found: Dict[str, Any] = {}
+        turn = number % len(ways)  # each is first as often
+        for name in [*ways, *ways][turn : turn + len(ways)]:
             began = time.perf_counter()
-            found = generated(lm, prompt, model.tokens.end[0])
-            theirs.append(time.perf_counter() - began)
-        lengths.append(len(found))
-        same += written == model.tokens.text(found[:-1]).strip()
+            found[name] = ways[name](prompt)
+            taken[name].append(time.perf_counter() - began)
+        began = time.perf_counter()
+        keeping.write([prompt], [updates])  # all of it is known now: one token is read again
+        again += time.perf_counter() - began
+        lengths.append(len(found["generate"]))
+        same += found["ours"] == [model.tokens.text(found["generate"][:-1]).strip()]
     token, floor = again / sum(lengths), weight_bytes(model) / bandwidth(model.device)
     return {
         "replies": len(prompts),
         "written alike": same,
         "tokens a reply": round(statistics.fmean(lengths), 1),
-        "ours_mean_s": round(statistics.fmean(ours), 3),
-        "ours_p50_s": round(statistics.median(ours), 3),
-        "ours_p95_s": round(statistics.quantiles(ours, n=20)[-1], 3),
-        "generate_mean_s": round(statistics.fmean(theirs), 3),
-        "generate_p50_s": round(statistics.median(theirs), 3),
-        "generate_p95_s": round(statistics.quantiles(theirs, n=20)[-1], 3),
+        **{f"{name}_{key}": value for name, each in taken.items() for key, value in of(each)},
         "token_ms": round(1000 * token, 2),
         "token_floor_ms": round(1000 * floor, 2),
         "token_over_floor": round(token / floor, 2),
         "together": [batch(model, prompts, updates, size) for size in sizes],
         "device": torch.cuda.get_device_name() if model.device.type == "cuda" else "cpu",
-        "threads": torch.get_num_threads(),
         "checkpoint": model.digest,
     }
+
+
+def of(seconds: List[float]) -> Iterator[Tuple[str, float]]:
+    """The figures of one way to write."""
+    yield "mean_s", round(statistics.fmean(seconds), 3)
+    yield "p50_s", round(statistics.median(seconds), 3)
+    yield "p95_s", round(statistics.quantiles(seconds, n=20)[-1], 3)
 
 
 def weight_bytes(model: ReplyModel) -> int:

@@ -1,6 +1,7 @@
 """Speed of the tracker: a turn's latency, and adapting against the bare forward and backward pass.
 
-    python bench/tracker_speed.py [--domain FILE.yml] [--repeats 5] [--json OUT]
+    python bench/tracker_speed.py [--domain FILE.yml] [--repeats 5] [--threads 2]
+                                   [--json OUT]
 
 Both figures of the ratio are taken in this one run, alternately, on the same batches.
 """
@@ -57,8 +58,10 @@ def main() -> None:
     parser.add_argument("--domain", default=str(ROOT / "dialogue_data" / "parcel_delivery.yml"))
     parser.add_argument("--checkpoint", default=None)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", default=None)
     options = parser.parse_args()
+    torch.set_num_threads(options.threads)
     tracker = load_tracker(options.checkpoint)
     corpus = read(options.domain)
     (schema,) = corpus.schemas.values()
@@ -74,7 +77,8 @@ def main() -> None:
         bare.append(bare_seconds(tracker, schema, support, how))
     turns = sorted(turn_seconds(tracker, schema, held_out, weights))
     figures = {
-        "threads": torch.get_num_threads(),
+        "settings": {"repeats": options.repeats, "threads": options.threads},
+        "checkpoint": tracker.digest,
         "support dialogues": len(support),
         "inner steps": how.all_steps,
         "adapt seconds": [round(s, 3) for s in adapting],

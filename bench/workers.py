@@ -29,6 +29,7 @@ from tqdm import tqdm
 from rasa_onramp.dialogue import Corpus
 from rasa_onramp.formats import read
 from rasa_onramp.store import Job, Store, open_store
+from rasa_onramp.tracker.checkpoint import load_tracker
 
 __all__ = ["adapted", "copies", "main", "speed"]
 
@@ -173,9 +174,14 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
             for count in options.workers.split(",")
         ]
     figures = {
+        "settings": {
+            "workers": options.workers,
+            "domains": options.domains,
+            "threads": 1,
+            "checkpoint": load_tracker(options.checkpoint).digest,
+        },
         "database": "PostgreSQL" if url.startswith("postgres") else "SQLite",
         "support dialogues": SUPPORT,
-        "threads a worker": 1,
         "cores": os.cpu_count(),
         "runs": runs,
         "speed-up": round(runs[0]["seconds"] / runs[-1]["seconds"], 3),

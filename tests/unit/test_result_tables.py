@@ -66,6 +66,28 @@ def test_five_dialogues_by_hand(results: Dict[str, Any]) -> None:
     assert found[6] == "| adapted minus plain fine-tuning | +0.200 [+0.200, +0.200] | | |"
     assert "joint goal accuracy 0.40 → 0.70** on" in tracker.headline([results])
     assert "(0.50 by plain fine-tuning" in tracker.headline([results])
+    assert "0.40 → 0.70 (0.50 by plain" in tracker.own_headline([results])
+
+
+def test_where_adapting_is_behind_is_told_service_by_service(results: Dict[str, Any]) -> None:
+    assert "zero-shot (schema only) on none;\nplain" in tracker.behind([results])
+    for row in results["runs"]:
+        if (row["service"], row["method"], row["shots"]) == ("b", "finetune", 5):
+            row["jga"] += 0.25
+    assert "plain fine-tuning on b (0.050)." in tracker.behind([results])
+
+
+def test_single_values_are_means_over_turns() -> None:
+    rows = [
+        {"method": "adapted", "shots": 5, "turns": turns, **figures}
+        for turns, figures in (
+            (30, {"average_goal_accuracy": 0.9, "intent_accuracy": 0.5}),
+            (10, {"average_goal_accuracy": 0.5, "intent_accuracy": 0.1}),
+        )
+    ]
+    other = {"method": "finetune", "shots": 5, "turns": 99, "average_goal_accuracy": 0.0}
+    told = tracker.single_values([{"summary": [*rows, other]}])
+    assert "80% right" in told and "intents 40%" in told
 
 
 def test_files_are_joined(results: Dict[str, Any]) -> None:

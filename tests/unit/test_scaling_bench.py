@@ -116,11 +116,11 @@ def test_costs_are_means(repository: Path, tmp_path: Path) -> None:
         "turn_gflop": 1.0,
     }
     (tmp_path / "many_domains.json").write_text(json.dumps(many), encoding="utf-8")
-    speed = {"ours_p50_s": 0.5, "threads": 2}
+    speed = {"settings": {"threads": 2}, "ours_p50_s": 0.5}
     (tmp_path / "reply_speed.json").write_text(json.dumps(speed), encoding="utf-8")
     with pytest.raises(SystemExit, match="no ours_mean_s; measure again"):
         capacity.Costs.read(tmp_path)
-    speed["ours_mean_s"] = 0.75
+    speed = {**speed, "ours_mean_s": 0.75}
     (tmp_path / "reply_speed.json").write_text(json.dumps(speed), encoding="utf-8")
     costs = capacity.Costs.read(tmp_path)
     assert (costs.turn_ms, costs.miss_ms, costs.reply_ms) == (7.0, 60.0, 1500.0)
