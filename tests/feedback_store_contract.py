@@ -8,7 +8,7 @@ from typing import Any, Iterator
 import pytest
 import sqlalchemy as sa
 
-from rasa_onramp.dialogue import State, Turn
+from rasa_onramp.dialogue import Corpus, Dialogue, State, Turn
 from rasa_onramp.errors import NotFound, StoreError
 from rasa_onramp.store import Feedback, Store, open_store, support_digest, tables
 from store_contract import PARCELS, corpus, dialogue
@@ -98,6 +98,25 @@ class FeedbackStoreContract:
         assert second.turns[0] == replace(HISTORY[0], state=STATE)
         assert (second.turns[1].text, second.turns[1].action) == ("It is lost.", "find")
         assert second.turns[1].spans == ()
+
+    def test_a_schema_without_what_a_correction_uses_is_refused(self, store: Store) -> None:
+        store.feedback.add(CORRECTED)
+        others = PARCELS.slots[1:]
+        for removed, schema in (
+            ("slot 'number'", replace(PARCELS, slots=others)),
+            ("intent 'redirect'", replace(PARCELS, intents=PARCELS.intents[:1])),
+        ):
+            plain = Dialogue("a", "parcels", (Turn("user", "hello", state=State()),), "support")
+            held_out = replace(plain, id="b", split="held-out")
+            new = Corpus({"parcels": schema}, (plain, held_out))
+            complaint = (
+                rf"lacks the {removed}, which .* 'feedback-{CORRECTED.id}' .* feedback remove"
+            )
+            with pytest.raises(StoreError, match=complaint):
+                store.dialogues.import_corpus(new)
+            assert store.dialogues.schema("parcels") == PARCELS
+        store.feedback.remove("parcels", CORRECTED.id)
+        assert store.dialogues.import_corpus(new).updated == ("parcels",)
 
     def test_feedback_makes_a_domain_stale_until_it_is_adapted(self, store: Store) -> None:
         def adapt() -> None:

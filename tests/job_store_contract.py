@@ -218,6 +218,16 @@ class JobStoreContract:
         _assert_powerless(store, lease, "was taken over and waits to be done again")
         assert _claim(store, "second").job.attempts == 1
 
+    def test_who_asks_again_or_gives_back_keeps_the_place_in_the_queue(self, store: Store) -> None:
+        _domains(store, "letters")
+        for name in (NAME, "letters"):
+            store.jobs.enqueue(name, asked_by="worker", input_digest="one")
+        store.jobs.enqueue(NAME, asked_by="person")
+        lease = _claim(store)
+        assert lease.job.domain == NAME
+        store.jobs.release(lease)
+        assert [_claim(store).job.domain for _ in range(2)] == [NAME, "letters"]
+
     # By hand
 
     def test_beginning_takes_a_job_that_waits_or_a_new_one(self, store: Store) -> None:

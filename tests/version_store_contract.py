@@ -78,6 +78,23 @@ class VersionStoreContract:
             store.adapters.rollback("parcels")
         assert _active(store) is None
 
+    def test_rolling_back_goes_back_from_what_is_active_when_it_does(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A worker switches to the version that it made while somebody rolls back."""
+        _add(store)
+        _add(store)
+        check = store.adapters.get
+
+        def meanwhile(*named: Any) -> Any:
+            monkeypatch.undo()
+            _add(store)
+            return check(*named)
+
+        monkeypatch.setattr(store.adapters, "get", meanwhile)
+        assert store.adapters.rollback("parcels") == 2
+        assert _active(store) == 2
+
     def test_rolling_back_twice_goes_further_back(self, store: Store) -> None:
         for _ in range(3):
             _add(store)

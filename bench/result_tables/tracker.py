@@ -253,6 +253,9 @@ def _drawn(results: Sequence[Results]) -> str:
     told = {(run["service"], run["seed"]) in named for run in _runs(results)}
     if _own_split(results):
         return "held-out dialogues" if told == {True} else ""
+    sets = Counter(service for service, _ in named)
+    if told == {True} and max(sets.values()) == 1:
+        return "dialogues, one support set a service,"
     if told == {True, False}:
         return "support sets and, where the files tell them apart, dialogues"
     return "support sets and dialogues" if told == {True} else "support sets"

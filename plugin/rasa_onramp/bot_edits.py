@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,10 @@ from typing import List, Optional, Tuple
 from .errors import ConfigError
 
 __all__ = ["BotEdits", "FileEdit"]
+
+
+#: A key whose value is nobody else's to read.
+_SECRET = re.compile(r"^(\s*-?\s*[\w-]*(?:pass|token|secret|url|key)[\w-]*\s*:\s*)\S.*$", re.I)
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class BotEdits:
                 f"b/{name}",
             )
             parts += [line if line.endswith("\n") else f"{line}\n" for line in lines]
-        return "".join(parts)
+        return "".join(map(_masked, parts))
 
     def apply(self) -> None:
         """Write the edits: all of them, or none.
@@ -74,6 +79,11 @@ class BotEdits:
             raise ConfigError(
                 f"{name} can't be written ({error.strerror}); mend its permissions. Nothing changed"
             ) from None
+
+
+def _masked(line: str) -> str:
+    """A line of a diff; what stays as it is (endpoints.yml has passwords) without its secrets."""
+    return _SECRET.sub(r"\1***", line) if line.startswith(" ") else line
 
 
 def _write(path: Path, text: str) -> None:

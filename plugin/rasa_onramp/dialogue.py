@@ -11,6 +11,7 @@ from typing import FrozenSet, Mapping, Optional, Tuple, TypeVar
 
 __all__ = [
     "DONTCARE",
+    "SPLITS",
     "Action",
     "Corpus",
     "Dialogue",
@@ -26,6 +27,8 @@ __all__ = [
 
 #: The value a slot takes when the user says that any value will do.
 DONTCARE = "dontcare"
+#: What a dialogue may be for, if anything yet.
+SPLITS = ("support", "held-out")
 
 
 @dataclass(frozen=True)

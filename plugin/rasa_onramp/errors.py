@@ -27,6 +27,7 @@ __all__ = [
     "LeaseError",
     "NotFound",
     "OnrampError",
+    "StoreBusy",
     "StoreError",
     "StoreUnavailable",
     "Switched",
@@ -61,6 +62,10 @@ class StoreError(OnrampError):
 
 class StoreUnavailable(StoreError):
     """The database can't be reached, or holds no tables of ours."""
+
+
+class StoreBusy(StoreUnavailable):
+    """Another process has been writing for longer than one waits."""
 
 
 class NotFound(StoreError):

@@ -201,7 +201,7 @@ def test_sources_that_are_none(store: Store, tmp_path: Path) -> None:
         (["--schema", schema, f"sqlite:///{tmp_path}/empty.db"], "no such table: events"),
         (["--schema", schema, "--format", "tracker-store", "NO_URL"], "NO_URL"),
         (["--schema", schema, "nosuch://u:s3cret@host/db"], "no driver"),
-        (["--schema", schema, "postgresql://u:s3@cret@host/db"], "more than one '@'"),
+        (["--schema", schema, "postgresql://u:s3@cret@host/db"], "an '@' too many"),
         ([f"sqlite:///{tmp_path}/empty.db"], "--schema FILE, or --domain"),
         (["--schema", schema, "--domain", "taxi", "sqlite://"], "both --schema and --domain"),
         (["--domain", "taxi", "sqlite://"], "no domain 'taxi'"),

@@ -30,7 +30,7 @@ from rasa_onramp.runtime.reach import Reach  # noqa: E402
 from rasa_onramp.store import Embeddings, Store, open_store  # noqa: E402
 from reply_store_contract import ReplyStoreContract  # noqa: E402
 from servers import wait_for  # noqa: E402
-from store_contract import StoreContract, corpus, dialogue  # noqa: E402
+from store_contract import StoreContract, corpus, count, dialogue  # noqa: E402
 from version_store_contract import VersionStoreContract  # noqa: E402
 
 
@@ -217,7 +217,7 @@ def test_a_user_who_may_only_read_is_told_so(store: Store, postgres_url: str) ->
         connection.exec_driver_sql(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
     url = make_url(postgres_url).set(username=role).render_as_string(hide_password=False)
     with open_store(url) as reader:
-        assert reader.revision() == 1
+        assert count(reader) == 1
         assert reader.dialogues.dialogues("parcels") == (dialogue("a"),)
         with pytest.raises(StoreUnavailable, match=r"can't be written to .*permission denied"):
             reader.dialogues.import_corpus(corpus(dialogue("b")))

@@ -123,6 +123,17 @@ def test_only_lines_are_added_and_all_of_ours_are_there(tmp_path: Path) -> None:
     }
 
 
+def test_secrets_beside_an_edit_are_not_shown(tmp_path: Path) -> None:
+    folder = bot(tmp_path)
+    endpoints = "tracker_store:\n  type: SQL\n  db: shop\n  username: ann\n  password: 'hush: 1'\n"
+    (folder / "endpoints.yml").write_text(endpoints, encoding="utf-8")
+    edits = plan_edits(folder)
+    told = edits.diff()
+    assert " password: ***\n" in told and "hush" not in told and "username: ann" in told
+    edits.apply()
+    assert load(folder / "endpoints.yml")["tracker_store"]["password"] == "hush: 1"
+
+
 def test_edits_name_what_was_lacking(tmp_path: Path) -> None:
     components = "rasa_onramp.components"
     assert [edit.adds for edit in plan_edits(bot(tmp_path)).files] == [

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Iterator, List, Tuple
+from typing import Any, Iterator, List, Tuple
 
 import pytest
 
 from command_line import Outcome, invoke
 from rasa_onramp.dialogue import DONTCARE, Corpus, Dialogue, Span, State, Turn
+from rasa_onramp.errors import StoreError, StoreUnavailable
 from rasa_onramp.metalearning.lora import adapter_to_bytes
-from rasa_onramp.store import Intake, Store, open_store, support_digest
+from rasa_onramp.store import Intake, LabelStore, Store, open_store, support_digest
 from rasa_onramp.tracker.checkpoint import load_tracker, save_tracker
 from rasa_onramp.tracker.decoding import prepare, track
 from tiny_tracker import CAFE, tiny_tracker, tokenizer_json
@@ -189,6 +190,39 @@ def test_the_active_adapter_guesses(store: Store, checkpoint: Path) -> None:
     )
     assert label(checkpoint, "", "", options=("--dialogue", "raw-1")).code == 0
     assert {label.version for label in store.labels.of(DOMAIN)} == {version}
+
+
+def test_labels_are_kept_through_an_outage(
+    store: Store, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save, told = LabelStore.save, []
+
+    def away(self: LabelStore, *args: Any) -> None:
+        told.append(1)
+        if len(told) < 3:
+            raise StoreUnavailable("the store can't be reached; start it")
+        save(self, *args)
+
+    monkeypatch.setattr(LabelStore, "save", away)
+    done = label(checkpoint, "", "", "", "", options=("--dialogue", "raw-1"))
+    assert done.code == 0 and done.err.count("can't be reached; start it") == 2
+    assert "1 dialogues labelled" in done.out and len(told) == 3
+    del told[:]
+    done = label(checkpoint, "", "/skip", options=("--dialogue", "raw-2"))
+    assert done.code == 0 and len(told) == 1 and "0 dialogues labelled" in done.out
+
+
+def test_what_somebody_else_labelled_is_left_to_them(
+    store: Store, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other(self: LabelStore, before: Dialogue, *args: Any) -> None:
+        if before.id == "raw-1":
+            raise StoreError("dialogue 'raw-1' was changed meanwhile; label it again as it is now")
+
+    monkeypatch.setattr(LabelStore, "save", other)
+    done = label(checkpoint, "", "", "")
+    assert done.code == 0 and "'raw-1' was changed meanwhile" in done.err
+    assert "1 dialogues labelled" in done.out
 
 
 def test_bad_requests(store: Store, checkpoint: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from command_line import invoke
+from rasa_onramp.dialogue import Corpus, Slot
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.plots import few_shot_curve
 from rasa_onramp.formats import read
@@ -77,6 +78,28 @@ def test_what_is_up_to_date_is_not_adapted_again(store: None, checkpoint: Path) 
     assert line.endswith(
         "2 was made; it isn't active: rasa-onramp versions activate TableBooking_1 2"
     )
+
+
+def test_a_domain_that_cannot_be_adapted_keeps_no_other_from_it(
+    store: None, checkpoint: Path
+) -> None:
+    many = tuple(f"value {number}" for number in range(400))
+    with open_store() as opened:
+        schema = opened.dialogues.schema("TableBooking_1")
+        first = replace(schema, slots=(*schema.slots, Slot("word", values=many)))
+        opened.dialogues.import_corpus(Corpus({schema.name: first}, ()))
+    for options in ((), ("--jobs", "2", "--force")):
+        done = invoke("adapt", "--all", "--no-replies", "--checkpoint", checkpoint, *options)
+        assert done.code == 2
+        (line,) = done.err.splitlines()
+        assert line.startswith("rasa-onramp: ") and "TableBooking_1" in line
+        assert done.out.startswith("TableBooking_2: version ")
+
+
+def test_names_and_all_of_them_are_not_asked_for_at_once(store: None, tmp_path: Path) -> None:
+    for command in (("adapt",), ("export", "--out", tmp_path / "out")):
+        done = invoke(*command, "TableBooking_1", "--all")
+        assert done.code == 2 and "name domains or give --all, not both" in done.err
 
 
 def test_a_pinned_version_stays_and_that_is_said(store: None, checkpoint: Path) -> None:

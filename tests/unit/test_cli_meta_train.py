@@ -31,8 +31,9 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def train(data: Path, run: Path, start: Path, *options: str) -> Outcome:
     return invoke(
         *("meta-train", "--data", data, "--run", run, "--start", start, "--device", "cpu"),
-        *("--meta-steps", "1", "--threads", "1", *options),
+        *("--meta-steps", "1", "--threads", "1"),
         *(() if "meta" in options else ("--steps", "1", "--tokens", "512")),
+        *options,
     )
 
 
@@ -61,6 +62,11 @@ def test_a_folder_is_of_one_run(data: Path, start: Path, tmp_path: Path) -> None
         done = train(data, tmp_path, start, *options)
         assert done.code == 2, options
         assert complaint in done.err and done.err.endswith("; give a new run folder\n")
+    # nor does stage two go on where stage one has
+    done = train(data, tmp_path, start, "--steps", "9")
+    assert done.code == 2 and "log-meta/state.safetensors is of another start (" in done.err
+    made = train(data, tmp_path / "2", start)
+    tmp_path = tmp_path / "2"
     # stage two alone goes on too
     alone = train(data, tmp_path, tmp_path / "multitask", "--stage", "meta")
     assert alone.code == 0 and alone.out == made.out.splitlines(keepends=True)[-1]

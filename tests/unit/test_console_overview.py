@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, List
 
 import pytest
@@ -47,6 +48,17 @@ def test_only_what_changed_is_read_again(monkeypatch: pytest.MonkeyPatch) -> Non
         said = Feedback(TABLES.name, Turn("system", "No."), thumb="down")
         assert read_after(lambda: store.feedback.add(said)) == [((TABLES.name,),)]
         assert read_after(lambda: store.dialogues.delete_domain(BIKES.name)) == [((BIKES.name,),)]
+
+
+def test_a_store_made_anew_is_read_anew(tmp_path: Path) -> None:
+    """Also where as much was imported into it as into the one before."""
+    overview, file = Overview(), tmp_path / "onramp.db"
+    with open_store(f"sqlite:///{file}") as store:
+        for schema in (TABLES, BIKES):
+            file.unlink(missing_ok=True)
+            store.upgrade()
+            store.dialogues.import_corpus(Corpus({schema.name: schema}, dialogues(schema, 2)))
+            assert [each.name for each in overview.read(store)] == [schema.name]
 
 
 def test_another_store_is_read_anew() -> None:

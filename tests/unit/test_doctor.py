@@ -22,7 +22,12 @@ from safetensors.torch import save_file
 from command_line import environment, invoke
 from rasa_onramp import __version__
 from rasa_onramp.doctor import Finding, examination
-from rasa_onramp.doctor.bot import credential_findings, file_findings, pipeline_findings
+from rasa_onramp.doctor.bot import (
+    credential_findings,
+    endpoint_findings,
+    file_findings,
+    pipeline_findings,
+)
 from rasa_onramp.doctor.findings import guarded
 from rasa_onramp.doctor.models import (
     encoder_findings,
@@ -457,6 +462,14 @@ def test_a_pipeline_out_of_order(bot: Path, old: str, new: str, saying: str) -> 
     assert saying in found and "s3cret" not in found
     if "s3cret" in new:
         assert told(partial(store_findings, subject_of(bot))) == []
+
+
+def test_a_server_of_its_own_for_nlu(bot: Path) -> None:
+    check = partial(endpoint_findings, bot)
+    assert told(check) == []
+    with (bot / "endpoints.yml").open("a", encoding="utf-8") as file:
+        file.write("nlu:\n  url: http://localhost:5006\n")
+    assert "an NLU server (`nlu`) is sent no conversation" in only(check, "problem")
 
 
 def test_channels_without_their_tokens(bot: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,10 @@ import pytest
 
 pytest.importorskip("rasa")
 
+from rasa.shared.core.domain import Domain
 from rasa.shared.core.slots import AnySlot, BooleanSlot, FloatSlot, ListSlot, Slot, TextSlot
 
-from rasa_onramp.components.domain_needs import rasa_value
+from rasa_onramp.components.domain_needs import DISPATCHER, rasa_action_for, rasa_value
 from rasa_onramp.dialogue import DONTCARE
 
 SLOTS = (AnySlot, BooleanSlot, FloatSlot, ListSlot, TextSlot)
@@ -39,6 +40,21 @@ def test_a_value_is_what_the_slot_can_hold(
     kind: Type[Slot], values: Tuple[str, ...], wanted: Any
 ) -> None:
     assert value_in(kind, *values) == wanted
+
+
+@pytest.mark.filterwarnings("ignore:Slot auto-fill has been removed")  # Rasa's own
+def test_forms_and_actions_of_rasas_own_make_no_calls() -> None:
+    domain = Domain.from_dict(
+        {
+            "version": "3.1",
+            "actions": ["action_find", "action_onramp_call"],
+            "forms": {"order": {"required_slots": []}},
+        }
+    )
+    assert rasa_action_for(domain, "find") == "action_find"
+    for name in ("restart", "back", "listen", "order", "anything"):
+        assert rasa_action_for(domain, name) == DISPATCHER
+    assert rasa_action_for(Domain.empty(), "restart") is None
 
 
 @pytest.mark.parametrize("kind", SLOTS)

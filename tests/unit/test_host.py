@@ -63,6 +63,22 @@ def test_the_runtime_of_the_same_settings_is_kept_and_another_let_go() -> None:
     assert gone() is None
 
 
+def test_a_bot_loads_whatever_keeps_ours_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rasa would load no model at all."""
+    opened = []
+
+    def out_of_memory(*_: Any, **__: Any) -> None:
+        opened.append(1)
+        raise RuntimeError("can't allocate memory")
+
+    monkeypatch.setattr(host.Engine, "open", out_of_memory)
+    settings = {**OnrampModel.get_default_config(), "replies": False}
+    runtime = OnrampModel.load(settings, None, None, None).provide()  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError, match="allocate"):
+        runtime.engine()
+    assert opened == [1]  # not with every message
+
+
 def test_what_reads_messages_is_current_though_another_was_loaded() -> None:
     """A model that is loaded and then fails leaves the one before in service."""
     serving = runtime_for(PLAIN)

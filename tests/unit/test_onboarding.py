@@ -9,8 +9,17 @@ from typing import Any, Iterator, Tuple
 import pytest
 
 from rasa_onramp.dialogue import Corpus, Dialogue, State
+from rasa_onramp.errors import StoreBusy
 from rasa_onramp.evaluation.metrics import Figures
-from rasa_onramp.onboarding import AdaptationReport, adapt, guard, made_already, onboard
+from rasa_onramp.onboarding import (
+    AdaptationReport,
+    Attempt,
+    adapt,
+    attempt,
+    guard,
+    made_already,
+    onboard,
+)
 from rasa_onramp.onboarding.guard import JGA_TOLERANCE, worse
 from rasa_onramp.store import Store, open_store
 from rasa_onramp.tracker.model import StateTracker
@@ -212,6 +221,52 @@ def test_a_version_that_was_rolled_back_is_not_made_again(
     store.adapters.rollback(NAME)
     found = made_already(store, tracker, NAME, steps=2)
     assert found is not None and (found.version, found.active) == (2, False)
+
+
+def test_a_job_may_switch_to_a_version_that_is_there(store: Store, tracker: StateTracker) -> None:
+    _import(store)
+    adapt(store, tracker, NAME, steps=1)
+    adapt(store, tracker, NAME, steps=2)
+    store.adapters.rollback(NAME)
+
+    def asked(**how: Any) -> Attempt:
+        store.jobs.enqueue(NAME, asked_by="ann", inner_steps=2, **how)
+        lease = store.jobs.claim("me")
+        assert lease is not None
+        return attempt(store, lease, tracker)
+
+    done = asked()
+    assert done.said.endswith(f"it isn't active: rasa-onramp versions activate {NAME} 2")
+    store.adapters.pin(NAME, 1)
+    asked(switch_anyway=True)
+    assert _active(store) == 1
+    store.adapters.unpin(NAME, 1)
+    done = asked(switch_anyway=True)
+    assert _active(store) == 2
+    assert done.said == "up to date, nothing changed since version 2 was made"
+
+
+@pytest.mark.parametrize("long", [3, 99])
+def test_what_was_made_waits_for_a_long_import(
+    store: Store, tracker: StateTracker, monkeypatch: pytest.MonkeyPatch, long: int
+) -> None:
+    _import(store)
+    add, tries = store.adapters.add, []
+
+    def busy(*args: Any, **kwargs: Any) -> int:
+        tries.append(1)
+        if len(tries) <= long:
+            raise StoreBusy("another process has been writing; try again when it is done")
+        return add(*args, **kwargs)
+
+    monkeypatch.setattr(store.adapters, "add", busy)
+    if long == 3:
+        assert adapt(store, tracker, NAME, steps=1).version == 1
+        assert len(tries) == 4
+    else:
+        with pytest.raises(StoreBusy):
+            adapt(store, tracker, NAME, steps=1)
+        assert len(tries) == 30
 
 
 def test_a_damaged_version_is_made_again(store: Store, tracker: StateTracker) -> None:

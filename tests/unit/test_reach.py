@@ -12,6 +12,7 @@ from typing import Iterator
 import pytest
 
 from rasa_onramp.errors import CheckpointError, StoreUnavailable
+from rasa_onramp.runtime import reach as reach_module
 from rasa_onramp.runtime.reach import Reach
 from rasa_onramp.store import Store, open_store
 from servers import wait_for
@@ -29,7 +30,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def _is_up(reach: Reach, store: Store) -> bool:
     try:
-        return reach.ask(revision) == 0
+        return reach.ask(revision) == store.revision()
     except StoreUnavailable:
         return False
 
@@ -37,7 +38,7 @@ def _is_up(reach: Reach, store: Store) -> bool:
 def test_what_is_asked_comes_back_answer_or_error(store: Store) -> None:
     store.upgrade()
     reach = Reach(store, 5.0, 0.1)
-    assert reach.ask(revision) == 0
+    assert reach.ask(revision) == store.revision()
 
     def damaged(store: Store) -> None:
         raise CheckpointError("damaged")
@@ -61,6 +62,24 @@ def test_a_store_that_refuses_is_asked_again_until_it_is_back(
     with caplog.at_level(logging.WARNING):
         wait_for(lambda: _is_up(reach, store))
     assert caplog.text.count("is reachable again") == 1
+
+
+def test_where_nobody_can_look_for_it_the_store_is_asked_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reach = Reach(store, 5.0, 0.1)
+    begin = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if thread._target is reach_module._look_for:  # type: ignore[attr-defined]
+            raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(RuntimeError, match="new thread"):
+        reach.ask(revision)
+    store.upgrade()
+    assert reach.ask(revision) == store.revision()
 
 
 def test_an_outage_keeps_nothing_of_what_was_asked_in_it(store: Store) -> None:

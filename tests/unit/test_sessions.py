@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Iterator, Optional
 
 import pytest
 
@@ -13,13 +13,18 @@ pytest.importorskip("rasa")
 
 from rasa.core.actions.action import ActionSessionStart
 from rasa.shared.core.domain import Domain
-from rasa.shared.core.events import SlotSet, UserUttered
+from rasa.shared.core.events import AllSlotsReset, BotUttered, Event, SlotSet, UserUttered
 from rasa.shared.core.slots import AnySlot
 from rasa.shared.core.trackers import DialogueStateTracker
 
 from channel_server import runtime_on
 from rasa_onramp.components.payload import KEY, payload_of, results_of
-from rasa_onramp.components.sessions import session_before_message, session_of
+from rasa_onramp.components.sessions import (
+    exchanged,
+    last_message,
+    session_before_message,
+    session_of,
+)
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.store import open_store
 from small_bot import TABLES, corpus_of, small_tracker
@@ -61,6 +66,51 @@ def test_what_rasa_carries_over_into_a_new_session_is_not_known_in_it(engine: En
     say(engine, tracker, "table for two on monday please")
     assert session_before_message(tracker, engine).states == {}
     assert "friday" not in str(session_of(tracker, engine).states[NAME])
+
+
+def answer(tracker: DialogueStateTracker, text: str, domain: Optional[str] = NAME) -> None:
+    metadata = {} if domain is None else {KEY: {"domain": domain}}
+    tracker.update(BotUttered(text, metadata=metadata))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        UserUttered("/opening_hours", {"name": "opening_hours"}),
+        UserUttered("EXTERNAL: paid", {"name": "paid"}, metadata={"is_external": True}),
+    ],
+)
+def test_what_a_button_or_a_reminder_has_the_bot_say_ends_the_domain(
+    engine: Engine, other: UserUttered
+) -> None:
+    tracker = DialogueStateTracker("ann", [AnySlot(KEY, mappings=[{"type": "custom"}])])
+    say(engine, tracker, "can i book a table on friday")
+    answer(tracker, "For how many?")
+    tracker.update(other)
+    assert session_of(tracker, engine).domain == NAME  # nothing was said to it, nor by the bot
+    assert last_message(tracker) is None
+    assert exchanged(tracker) == [("can i book a table on friday", "For how many?")]
+    answer(tracker, "We are open from 9 to 5.", None)
+    answer(tracker, "Anything else?", None)
+    session = session_of(tracker, engine)
+    assert session.domain is None
+    assert session.states[NAME].values == {"visit_day": ("friday",)}
+    assert [said.turn.speaker for said in session.turns] == ["user", "system"]
+    # what the bot says beside our reply to a message doesn't end it
+    say(engine, tracker, "can i book a table on friday")
+    answer(tracker, "For how many?")
+    answer(tracker, "We are open from 9 to 5.", None)
+    assert session_of(tracker, engine).domain == NAME
+
+
+@pytest.mark.parametrize("reset", [AllSlotsReset(), SlotSet(KEY, None)])
+def test_what_the_bot_forgets_is_forgotten(engine: Engine, reset: Event) -> None:
+    tracker = DialogueStateTracker("ann", [AnySlot(KEY, mappings=[{"type": "custom"}])])
+    say(engine, tracker, "can i book a table on friday")
+    tracker.update(reset)
+    assert session_of(tracker, engine).states == {}
+    say(engine, tracker, "can i book a table on monday")
+    assert session_of(tracker, engine).states[NAME].values == {"visit_day": ("monday",)}
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from job_store_contract import JobStoreContract  # noqa: E402
 from rasa_onramp.errors import ConfigError, StoreError, StoreUnavailable  # noqa: E402
 from rasa_onramp.store import RasaEvents, open_store, open_store_from_env  # noqa: E402
 from reply_store_contract import ReplyStoreContract  # noqa: E402
-from store_contract import PARCELS, StoreContract, corpus, dialogue  # noqa: E402
+from store_contract import PARCELS, StoreContract, corpus, count, dialogue  # noqa: E402
 from version_store_contract import VersionStoreContract  # noqa: E402
 
 
@@ -86,7 +86,7 @@ def test_reading_makes_no_file(tmp_path: Path) -> None:
         store.revision()
     assert list(tmp_path.iterdir()) == []
     store.upgrade()  # makes the folder
-    assert store.revision() == 0
+    assert count(store) == 0
     assert path.exists()
 
 
@@ -111,7 +111,7 @@ def test_a_store_follows_a_file_that_was_made_anew(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match="created yet"):
         running.revision()
     open_store(url).upgrade()
-    assert running.revision() == 0
+    assert count(running) == 0
     assert running.dialogues.domains() == ()
 
 
@@ -123,24 +123,24 @@ def test_a_revision_is_read_only_where_something_was_committed(
         store.upgrade()
         begun: List[object] = []
         sa.event.listen(store._database._engine, "begin", begun.append)
-        assert [store.revision() for _ in range(3)] == [0] * 3
+        assert [count(store) for _ in range(3)] == [0] * 3
         assert len(begun) == 3  # it has just been written
         monkeypatch.setattr("rasa_onramp.store.unchanged._UNSETTLED", 0.0)
-        assert [store.revision() for _ in range(3)] == [0] * 3
+        assert [count(store) for _ in range(3)] == [0] * 3
         assert len(begun) == 4
         for number, writer in enumerate((other, store, other), start=1):
             writer.dialogues.import_corpus(corpus(dialogue(f"d{number}")))
-            assert store.revision() == store.revision() == number
+            assert count(store) == count(store) == number
         with other._database.reading():  # the log stays as long as anybody reads
             for number in (4, 5):
                 other.dialogues.import_corpus(corpus(dialogue(f"d{number}")))
-                assert store.revision() == store.revision() == number
+                assert count(store) == count(store) == number
         with other._database.writing() as connection:
             other._database.changed(connection, ())
-            assert store.revision() == 5  # not committed yet
-        assert store.revision() == 6
+            assert count(store) == 5  # not committed yet
+        assert count(store) == 6
         begun.clear()
-        assert [store.revision() for _ in range(5)] == [6] * 5
+        assert [count(store) for _ in range(5)] == [6] * 5
         assert len(begun) <= 1
 
 
@@ -154,9 +154,9 @@ def test_a_backup_in_the_files_place_is_seen(
         shutil.copy(file, backup)  # whole: nothing keeps the file open
         for put_back in (shutil.copy, os.replace):
             store.dialogues.import_corpus(corpus(dialogue("later")))
-            assert store.revision() == store.revision() == 1
+            assert count(store) == count(store) == 1
             put_back(backup, file)
-            assert store.revision() == store.revision() == 0
+            assert count(store) == count(store) == 0
             assert store.dialogues.domains() == ()
 
 
@@ -249,7 +249,7 @@ def test_a_relative_path_stays_where_it_was(
     store = open_store("sqlite:///s.db")
     store.upgrade()
     monkeypatch.chdir("/")
-    assert store.revision() == 0
+    assert count(store) == 0
     assert store.name == str(tmp_path / "s.db")
 
 
@@ -261,7 +261,7 @@ def test_the_default_store_is_in_the_users_directory(
     monkeypatch.setenv("HOME", str(tmp_path / "home % of mine"))
     assert open_store().name == str(tmp_path / "home % of mine/.rasa-onramp/onramp.db")
     open_store().upgrade()
-    assert open_store().revision() == 0
+    assert count(open_store()) == 0
     monkeypatch.setenv("RASA_ONRAMP_HOME", str(tmp_path / "elsewhere"))
     assert open_store().name == str(tmp_path / "elsewhere/onramp.db")
     monkeypatch.setenv("RASA_ONRAMP_DATABASE_URL", f"sqlite:///{tmp_path}/named.db")

@@ -43,7 +43,9 @@ class ActionOnrampCall(Action):
         domain: Dict[str, Any],
     ) -> List[Dict[str, Any]]:
         """Answer the call; a failure is logged and handed on, never raised."""
-        asked = (tracker.get_slot("onramp") or {}).get("call")
+        # where the action was chosen by hand (`rasa interactive`), only the message has the call
+        heard = (tracker.latest_message or {}).get("onramp")
+        asked = (heard or tracker.get_slot("onramp") or {}).get("call")
         name = asked.get("name") if isinstance(asked, dict) else None
         outcome: Dict[str, Any] = {"action": name}
         try:

@@ -6,7 +6,17 @@ import os
 import signal
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING, Callable, Generator, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import (
+    TYPE_CHECKING,
+    Callable,
+    Generator,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 import click
 
@@ -24,15 +34,16 @@ from rasa_onramp.cli.options import (
     reply_checkpoint_option,
     threads_option,
 )
-from rasa_onramp.errors import ConfigError, LeaseError
+from rasa_onramp.errors import ConfigError, LeaseError, OnrampError, StoreUnavailable
 from rasa_onramp.store import AdapterInfo, Store, open_store
 
 if TYPE_CHECKING:  # torch is imported by what computes, not by every command
     from rasa_onramp.onboarding import AdaptationReport, ReplyLearner
     from rasa_onramp.tracker.model import StateTracker
 
-    #: What comes of a domain; LeaseError where another process is at it.
-    Found = Union[AdaptationReport, AdapterInfo, LeaseError]
+    #: What comes of a domain; LeaseError where another process is at it, another error where it
+    #: can't be adapted.
+    Found = Union[AdaptationReport, AdapterInfo, OnrampError]
 
 __all__ = ["command"]
 
@@ -95,19 +106,25 @@ def command(
     checkpoint by itself) is stored and not switched to; nor is any while the active one is pinned.
 
     A domain that another process is adapting is left to it, which is said; the exit code is then 1.
+    So is a domain that can't be adapted, after which the others are; the exit code is then 2.
     """
+    if everything and domains:
+        raise click.UsageError("name domains or give --all, not both")
     with open_store() as store:
         chosen: Sequence[str] = store.dialogues.domains() if everything else domains
         if not chosen:
             raise ConfigError("no domain given; name domains, or import some and use --all")
-        for domain in chosen:  # a wrong name is said before any work
+        for domain in domains:  # a wrong name is said before any work
             store.dialogues.schema(domain)
         refuse_reply_checkpoint(with_replies)
         tracker = load(checkpoint, device, threads)
         replies = load_learner(with_replies, reply_checkpoint, chosen_device(device))
         how = How(steps, force, switch_anyway)
+        errors: List[OnrampError] = []
         if not force:
-            chosen = [d for d in chosen if not _made_already(store, tracker, d, steps, replies)]
+            looked_at = [(d, _made_already(store, tracker, d, steps, replies)) for d in chosen]
+            errors += [found for _, found in looked_at if isinstance(found, OnrampError)]
+            chosen = [domain for domain, found in looked_at if found is None]
         if jobs == 1 or not chosen:
             found = _one_by_one(store, tracker, chosen, how, replies, progress)
         else:
@@ -115,13 +132,13 @@ def command(
                 _adapted, how=how, replies=replies is not None, reply_checkpoint=reply_checkpoint
             )
             found = _side_by_side(work, chosen, progress, jobs, checkpoint, device, threads)
-        busy = 0
         with closing(found):
             for one in found:
-                busy += isinstance(one, LeaseError)
+                if isinstance(one, OnrampError):
+                    errors.append(one)
                 _print(one)
-    if busy:
-        raise click.exceptions.Exit(1)
+    if errors:
+        raise click.exceptions.Exit(1 if all(isinstance(e, LeaseError) for e in errors) else 2)
 
 
 def _made_already(
@@ -130,14 +147,20 @@ def _made_already(
     domain: str,
     steps: Optional[int],
     replies: Optional[ReplyLearner],
-) -> bool:
-    """Whether there is nothing to adapt, which is said."""
+) -> Optional[Found]:
+    """Why there is nothing to adapt, which is said: the version there is, or an error."""
     from rasa_onramp.onboarding import made_already
 
-    found = made_already(store, tracker, domain, steps=steps, replies=replies)
+    found: Optional[Found]
+    try:
+        found = made_already(store, tracker, domain, steps=steps, replies=replies)
+    except StoreUnavailable:
+        raise
+    except OnrampError as error:
+        found = error
     if found is not None:
         _print(found)
-    return found is not None
+    return found
 
 
 def _one_by_one(
@@ -175,8 +198,12 @@ def _adapt(
         return adapt_at_once(
             store, tracker, domain, replies=replies, progress=progress, **how._asdict()
         )
+    except StoreUnavailable:
+        raise
     except LeaseError as error:  # the other domains are adapted all the same
         return error
+    except OnrampError as error:
+        return OnrampError(str(error))  # some can't go from one process to another
 
 
 def _side_by_side(
@@ -231,16 +258,12 @@ def _print(found: Found) -> None:
     """One domain's lines."""
     from rasa_onramp.onboarding import AdaptationReport, up_to_date
 
-    if isinstance(found, LeaseError):
+    if isinstance(found, OnrampError):
         click.echo(f"rasa-onramp: {found}", err=True)
     elif isinstance(found, AdaptationReport):
         click.echo(_line(found))
     else:
-        line = f"{found.domain}: {up_to_date(found)}"
-        if not found.active:
-            activate = f"rasa-onramp versions activate {found.domain} {found.version}"
-            line += f"; it isn't active: {activate}"
-        click.echo(line)
+        click.echo(f"{found.domain}: {up_to_date(found)}")
 
 
 def _line(report: AdaptationReport) -> str:

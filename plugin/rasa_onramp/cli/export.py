@@ -66,6 +66,8 @@ def command(
 
     Dialogues that wait for labels are left out.
     """
+    if everything and domains:
+        raise click.UsageError("name domains or give --all, not both")
     with open_store() as store:
         chosen = store.dialogues.domains() if everything else tuple(dict.fromkeys(domains))
         if not chosen:

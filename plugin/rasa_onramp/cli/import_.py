@@ -61,6 +61,12 @@ __all__ = ["command"]
     is_flag=True,
     help="Leave sessions of a tracker store that can't be read out, and say so, rather than stop.",
 )
+@click.option(
+    "--prefix",
+    default="",
+    help="What the ids of a tracker store's dialogues begin with: bots that are imported into one "
+    "domain may have the same senders.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and import nothing.")
 @progress_option
 def command(
@@ -72,6 +78,7 @@ def command(
     check: Optional[bool],
     replace_labelled: bool,
     skip_bad: bool,
+    prefix: str,
     dry_run: bool,
     progress: Optional[bool],
 ) -> None:
@@ -92,14 +99,18 @@ def command(
     from_bot = name == FORMAT or (name is None and any(map(is_tracker_store, paths)))
     if skip_bad and not from_bot:
         raise click.UsageError("--skip-bad is for tracker stores")
+    if prefix and not from_bot:
+        raise click.UsageError("--prefix is for tracker stores")
     if wanted and from_bot:
         raise click.UsageError("--services is for folders of several; a tracker store has one")
     with open_store() as store:
         store.revision()  # a store that isn't there is said before any work
         schema = chosen_schema(store, schema_file, domain)
         if from_bot:
-            intake = Intake(lambda dialogue: check is not False, replace_labelled, dry_run)
-            report = import_tracker_stores(store, paths, schema, intake, skip_bad, progress)
+            intake = Intake(
+                lambda dialogue: check is not False, replace_labelled, dry_run, domain is not None
+            )
+            report = import_tracker_stores(store, paths, schema, intake, skip_bad, progress, prefix)
         else:
             corpus = read_all(paths, name, wanted, schema)
 
@@ -107,9 +118,8 @@ def command(
                 # conversations, unlike files with a schema, may come without any state
                 return (schema is not None and not has_states(dialogue)) if check is None else check
 
-            report = _import_corpus(
-                store, corpus, Intake(waits, replace_labelled, dry_run), progress
-            )
+            intake = Intake(waits, replace_labelled, dry_run, domain is not None)
+            report = _import_corpus(store, corpus, intake, progress)
     _show(report)
     if dry_run:
         click.echo("nothing was imported: that is what it would do")

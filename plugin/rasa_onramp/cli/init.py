@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Optional
 
@@ -33,6 +34,8 @@ def command(folder: Optional[str], yes: bool) -> None:
 
     If the edits to a bot are declined, nothing at all is changed and the exit code is 1.
     """
+    if yes and folder is None:
+        raise click.UsageError("--yes goes with --bot")
     with open_store() as store:
         if folder is None:
             store.upgrade()
@@ -55,5 +58,6 @@ def command(folder: Optional[str], yes: bool) -> None:
         if not os.environ.get(URL_VARIABLE):
             click.echo(
                 "The bot finds the store through an environment variable. Set it before "
-                f"rasa train and rasa run:\n  export {URL_VARIABLE}=sqlite:///{store.name}"
+                f"rasa train and rasa run:\n  export {URL_VARIABLE}="
+                + shlex.quote(f"sqlite:///{store.name}")
             )

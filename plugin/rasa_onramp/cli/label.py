@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Iterator, List, Optional, Sequence, Tuple
+from typing import Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import click
 
@@ -12,7 +12,7 @@ from rasa_onramp.cli.labelling import Labelling
 from rasa_onramp.cli.options import checkpoint_option, load, threads_option
 from rasa_onramp.cli.terminal import read_line
 from rasa_onramp.dialogue import Dialogue, State, Turn
-from rasa_onramp.errors import NotFound
+from rasa_onramp.errors import NotFound, StoreError, StoreUnavailable
 from rasa_onramp.formats.wording import visible
 from rasa_onramp.runtime.adapter_cache import AdapterCache
 from rasa_onramp.runtime.reach import Reach
@@ -66,7 +66,7 @@ def command(
             click.echo(f"no dialogue of {domain} waits for labels; --all takes up the others")
             return
         tracker = load(checkpoint, "cpu", threads)
-        summary = next(s for s in store.dialogues.summary() if s.name == domain)
+        summary = store.dialogues.summary([domain])[0]
         ready = AdapterCache(Reach(store), tracker, 0).get(
             schema, summary.support_digest, summary.active_version, summary.active_digest
         )
@@ -82,7 +82,8 @@ def command(
                 continue
             after = labelling.labelled(split)
             guesses = {place: found.state for place, found in labelling.guesses.items()}
-            store.labels.save(dialogue, after, guesses, summary.active_version)
+            if not _saved(store, dialogue, after, guesses, summary.active_version):
+                continue
             stored += 1
             turns += len(guesses)
             corrected += sum(after.turns[i].state != guess for i, guess in guesses.items())
@@ -92,12 +93,36 @@ def command(
         )
 
 
+def _saved(
+    store: Store,
+    before: Dialogue,
+    after: Dialogue,
+    guesses: Mapping[int, State],
+    version: Optional[int],
+) -> bool:
+    """Store a dialogue's labels, again and again where the store can't be reached; False, which is
+    said, where that isn't the dialogue any more, or nobody wants to try again.
+    """
+    while True:
+        try:
+            store.labels.save(before, after, guesses, version)
+            return True
+        except StoreUnavailable as error:
+            click.echo(f"rasa-onramp: {error}", err=True)
+            typed = read_line("Enter tries again, /skip leaves it > ")
+            if typed is None or typed.strip() == "/skip":
+                return False
+        except StoreError as error:
+            click.echo(f"rasa-onramp: {error}", err=True)
+            return False
+
+
 def _chosen(store: Store, domain: str, everything: bool, names: Sequence[str]) -> List[Dialogue]:
     waiting = None if everything or names else True
     found = store.dialogues.dialogues(domain, waiting=waiting)
     for name in names:
         if name not in {dialogue.id for dialogue in found}:
-            mend = "see `rasa-onramp export` for those there are"
+            mend = f"those that wait are shown by `rasa-onramp label {domain}`, the others exported"
             raise NotFound(f"domain {domain!r} has no dialogue {name!r}; {mend}")
     return [dialogue for dialogue in found if not names or dialogue.id in names]
 

@@ -32,6 +32,7 @@ from rasa_onramp.cli.training_options import (
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.memory import MEGABYTE
 from rasa_onramp.metalearning.algorithms import ALGORITHMS
+from rasa_onramp.metalearning.examples import check_schemas
 from rasa_onramp.metalearning.metric.training import METHODS, MetricConfig
 from rasa_onramp.metalearning.multitask import MultitaskConfig, pretrain
 from rasa_onramp.metalearning.parallel import join_workers
@@ -203,6 +204,7 @@ def command(
     tracker = _start(start, encoder, seed).to(where)
     source = resolve_encoder(encoder) if start is None else Path(start)
     tracker.tokens = Tokens.from_file(source / "tokenizer.json", most_bytes=_TOKENS)
+    check_schemas(tracker.tokens, tasks)
     tokenizer = (source / "tokenizer.json").read_bytes()
     origin = (tracker.digest or sha256_of(source / "model.safetensors"))[:12]
     met = set(tracker.training_services)
@@ -233,8 +235,8 @@ def command(
         )
         tracker.training_services = tuple(sorted(met.union(learned)))
         if workers.first:
-            digest = save_tracker(tracker, root / "multitask", tokenizer)
-            click.echo(f"{root / 'multitask'}: {digest[:12]}")
+            origin = save_tracker(tracker, root / "multitask", tokenizer)[:12]
+            click.echo(f"{root / 'multitask'}: {origin}")
     if stage in ("meta", "both"):
         emphasis = dict.fromkeys(held, 4.0)
         meta = MetaConfig(
@@ -251,7 +253,7 @@ def command(
             "corpus": corpus_of(names),
             "seed": seed,
         }
-        if stage == "meta":  # else it starts from stage one's end
+        if workers.first or stage == "meta":  # others don't know what stage one has saved
             identity["start"] = origin
         meta_train(
             tracker,

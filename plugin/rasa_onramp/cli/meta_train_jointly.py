@@ -27,6 +27,7 @@ from rasa_onramp.cli.training_options import (
 )
 from rasa_onramp.generator.checkpoint import load_replies, save_replies
 from rasa_onramp.metalearning.algorithms import algorithm
+from rasa_onramp.metalearning.examples import check_schemas
 from rasa_onramp.metalearning.joint import JointConfig, meta_train_jointly
 from rasa_onramp.metalearning.parallel import join_workers
 from rasa_onramp.metalearning.precision import learning_attention
@@ -106,6 +107,7 @@ def command(
     tasks = tasks_in(folders, paraphrases)
     torch.manual_seed(seed)
     tracker = load_tracker(start, device=where)
+    check_schemas(tracker.tokens, tasks)
     attention = learning_attention(where, algorithm(name).order)
     replies = load_replies(start_replies, device=where, attention=attention)
     config = JointConfig(

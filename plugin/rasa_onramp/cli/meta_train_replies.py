@@ -157,8 +157,8 @@ def command(
         run = Run(root / "log-multitask", identity=known, tensorboard=workers.first)
         pretrain_replies(model, episodes, first, run, progress=shows, workers=workers)
         if workers.first:
-            digest = save_replies(model, root / "multitask")
-            click.echo(f"{root / 'multitask'}: {digest[:12]}")
+            origin = {"start": save_replies(model, root / "multitask")[:12]}
+            click.echo(f"{root / 'multitask'}: {origin['start']}")
     if stage in ("meta", "both"):
         second = ReplyMetaConfig(
             algorithm=name,
@@ -168,7 +168,7 @@ def command(
             seed=seed,
         )
         known = {**identity, "algorithm": name, "inner optimiser": second.inner_optimiser}
-        if stage == "meta":  # else it starts from stage one's end
+        if workers.first or stage == "meta":  # others don't know what stage one has saved
             known.update(origin)
         run = Run(root / "log-meta", identity=known, tensorboard=workers.first)
         meta_train_replies(model, episodes, second, run, progress=shows, workers=workers)

@@ -37,9 +37,11 @@ def import_tracker_stores(
     how: Intake,
     skip_bad: bool,
     progress: Optional[bool],
+    prefix: str = "",
 ) -> ImportReport:
-    """Import the conversations of tracker stores as dialogues of `schema`'s domain, one after the
-    other: all of them or none. Raises ConfigError, StoreUnavailable, FormatError, StoreError.
+    """Import the conversations of tracker stores as dialogues of `schema`'s domain, whose ids begin
+    with `prefix`, one after the other: all of them or none. Raises ConfigError, StoreUnavailable,
+    FormatError, StoreError.
     """
     if schema is None:
         raise ConfigError(
@@ -56,7 +58,7 @@ def import_tracker_stores(
 
     total = sum(events.count() for events in stores)
     with progress_bar(progress, total=total, desc="import", unit="conversation") as bar:
-        dialogues = _dialogues(stores, schema, bar, skip if skip_bad else None)
+        dialogues = _dialogues(stores, schema, bar, skip if skip_bad else None, prefix)
         with closing(dialogues):
             report = store.dialogues.import_dialogues([schema], dialogues, how)
     if skipped:
@@ -65,13 +67,13 @@ def import_tracker_stores(
 
 
 def _dialogues(
-    stores: Sequence[RasaEvents], schema: Schema, bar: tqdm, skip: Optional[Skip]
+    stores: Sequence[RasaEvents], schema: Schema, bar: tqdm, skip: Optional[Skip], prefix: str
 ) -> Generator[Dialogue, None, None]:
     for events in stores:
         with closing(events):
             for sender in events.senders():
                 yield from read_conversation(
-                    sender, events.events(sender), schema, events.name, skip
+                    sender, events.events(sender), schema, events.name, skip, prefix
                 )
                 bar.update()
 

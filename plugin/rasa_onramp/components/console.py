@@ -113,7 +113,7 @@ class ConsoleInput(InputChannel):
             return _file("index.html")
 
         for name in _FILES:
-            routes.add_route(_serving(name), f"/{name}", name=name.replace(".", "_"))
+            routes.get(f"/{name}", name=name.replace(".", "_"))(_serving(name))
         reads: Mapping[str, Serve] = {
             "status": console.status,
             "domains": console.domains,
@@ -132,7 +132,7 @@ class ConsoleInput(InputChannel):
             "feedback/remove": console.take_back,
         }
         for name, serve in reads.items():
-            routes.add_route(self._reading(serve), f"/api/{name}", name=f"get_{name}")
+            routes.get(f"/api/{name}", name=f"get_{name}")(self._reading(serve))
         for name, serve in does.items():
             # as a stream, because Sanic reads up to 100 MB before it calls any other handler
             routes.add_route(

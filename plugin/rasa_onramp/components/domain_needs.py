@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, FrozenSet, List, Optional, Tuple
 
+from rasa.shared.core.constants import DEFAULT_ACTION_NAMES
 from rasa.shared.core.domain import Domain
 from rasa.shared.core.slots import AnySlot, BooleanSlot, FloatSlot, ListSlot, Slot
 
@@ -46,9 +47,11 @@ def problems_of_domain(domain: Domain) -> List[str]:
 
 def rasa_action_for(domain: Domain, name: str) -> Optional[str]:
     """The Rasa action that makes the API call `name`: one of that name (with or without `action_`
-    before it) that the domain declares, else the dispatcher; None if there is neither.
+    before it) that the domain declares, else the dispatcher; None if there is neither. Forms and
+    Rasa's own actions ("action_restart") make no calls.
     """
-    declared = domain.action_names_or_texts
+    others = {*DEFAULT_ACTION_NAMES, *domain.form_names}
+    declared = [action for action in domain.action_names_or_texts if action not in others]
     return next((action for action in rasa_actions(name) if action in declared), None)
 
 

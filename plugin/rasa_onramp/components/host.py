@@ -50,19 +50,19 @@ class OnrampRuntime:
         self.settings = settings
         self._engine: Optional[Engine] = None
         self._reply_model: Optional[ReplyModel] = None  # kept where the engine fails to open
-        self._failed: Optional[Tuple[float, OnrampError]] = None
+        self._failed: Optional[Tuple[float, Exception]] = None
         self._lock = threading.Lock()
         self._said: Dict[str, float] = {}
 
     def engine(self) -> Engine:
-        """The engine. Raises OnrampError if it can't be opened."""
+        """The engine. Raises OnrampError if it can't be opened, or what else keeps it from that."""
         with self._lock:
             if self._engine is None:
                 if self._failed is not None and time.monotonic() - self._failed[0] < _RETRY:
                     raise self._failed[1]
                 try:
                     self._engine = self._open()
-                except OnrampError as error:
+                except Exception as error:
                     self._failed = (time.monotonic(), error)
                     raise
             return self._engine
@@ -102,7 +102,7 @@ class OnrampRuntime:
         """Open everything now rather than at the first message, as far as it can be opened."""
         try:
             self.engine().catalogue.domains()
-        except OnrampError as error:
+        except Exception as error:  # whatever it is, the bot has its own model to load
             self.abstain("messages for now", error)
 
     def open_store(self) -> Store:

@@ -23,7 +23,14 @@ from rasa_onramp.components.domain_needs import (
     rasa_value,
 )
 from rasa_onramp.components.host import current_runtime
-from rasa_onramp.components.payload import INTENT, KEY, RESULTS, domain_of, payload_of
+from rasa_onramp.components.payload import (
+    INTENT,
+    KEY,
+    RESULTS,
+    domain_of,
+    payload_of,
+    states_of,
+)
 from rasa_onramp.components.sessions import (
     REPLY,
     last_message,
@@ -34,6 +41,7 @@ from rasa_onramp.components.sessions import (
     was_executed,
 )
 from rasa_onramp.components.settings import check_keys, refuse
+from rasa_onramp.dialogue import DONTCARE, State
 from rasa_onramp.logs import logger_for
 from rasa_onramp.provenance import code_digest
 
@@ -155,17 +163,23 @@ class OnrampPolicy(Policy):
     def _filled(
         tracker: DialogueStateTracker, domain: Domain, payload: Mapping[str, Any]
     ) -> List[Event]:
-        """The bot's slots of the same names as ours, but for those that its forms ask for."""
+        """The bot's slots of the same names as ours, but for those that its forms ask for: what
+        changed since we last set them, and what they lack. So a value that the bot made of ours, or
+        of its own, stays.
+        """
         values = (payload.get("state") or {}).get("values", {})
-        changed = {**values, **{s: v for s, v in payload.get("changes", {}).items() if not v}}
+        cleared = {slot: () for slot, texts in payload.get("changes", {}).items() if not texts}
+        known = states_of(tracker.get_slot(KEY)).get(str(payload.get("domain")), State()).values
         theirs = form_slots(domain) | {KEY, RESULTS}
         events: List[Event] = []
-        for name, texts in changed.items():
+        for name, texts in {**values, **cleared}.items():
             slot = tracker.slots.get(name)
-            if slot is None or name in theirs:
+            stays = texts and slot is not None and known.get(name) == tuple(texts)
+            if slot is None or name in theirs or (stays and slot.value is not None):
                 continue
             value = rasa_value(slot, tuple(texts))
-            if value != slot.value:
+            held = value is not None or not texts or texts[0] == DONTCARE
+            if held and value != slot.value:
                 events.append(SlotSet(name, value))
         return events
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
+from rasa.shared.core.constants import IS_EXTERNAL
 from rasa.shared.core.events import (
     ActionExecuted,
     ActionExecutionRejected,
+    AllSlotsReset,
     BotUttered,
     Event,
     SlotSet,
@@ -78,10 +80,9 @@ def session_before_message(tracker: DialogueStateTracker, engine: Engine) -> Ses
 
 
 def last_message(tracker: DialogueStateTracker) -> Optional[UserUttered]:
-    """The last message, if it is a text and not a command."""
+    """The last message, if somebody said it."""
     event = tracker.get_last_event_for(UserUttered)
-    text = event.text if isinstance(event, UserUttered) else None
-    return event if text and text.strip() and not text.startswith(_COMMAND) else None
+    return event if isinstance(event, UserUttered) and _was_said(event) else None
 
 
 def text_of(message: UserUttered) -> str:
@@ -95,8 +96,7 @@ def exchanged(tracker: DialogueStateTracker) -> List[Tuple[str, str]]:
     waiting: Optional[str] = None
     for event in _before_message(tracker):
         if isinstance(event, UserUttered):
-            text = text_of(event)
-            waiting = text if text and not text.startswith(_COMMAND) else None
+            waiting = text_of(event) if _was_said(event) else None
         elif isinstance(event, BotUttered) and event.text and waiting is not None:
             pairs.append((waiting, event.text))
             waiting = None
@@ -185,16 +185,25 @@ def _before_message(tracker: DialogueStateTracker) -> List[Event]:
     return events[:last]
 
 
+def _was_said(message: UserUttered) -> bool:
+    """Whether it is a text that somebody said: no button's command, no reminder, no
+    `trigger_intent`.
+    """
+    text = message.text or ""
+    told = (message.metadata or {}).get(IS_EXTERNAL)
+    return bool(text.strip()) and not text.startswith(_COMMAND) and not told
+
+
 def _session(events: Sequence[Event], engine: Engine) -> Session:
     session = Session()
     waiting: Optional[Tuple[str, Understanding]] = None
-    heard = False
+    heard = elsewhere = False
     for event in events:
         if isinstance(event, UserUttered):
-            text = text_of(event)
-            if not text.strip() or text.startswith(_COMMAND):
+            elsewhere = not _was_said(event)
+            if elsewhere:
                 continue
-            payload = payload_in(event)
+            text, payload = text_of(event), payload_in(event)
             understood = _read(payload)
             heard, waiting = True, None
             if payload is None and event.intent.get("name") == INTENT:
@@ -205,14 +214,19 @@ def _session(events: Sequence[Event], engine: Engine) -> Session:
             session.hear(text, domain, understood.state if understood and in_scope else None)
         elif isinstance(event, BotUttered) and event.text:
             waiting = None
-            session.say(*system_turn_of(event.text, event.metadata.get(KEY)))
+            turn, speaker = system_turn_of(event.text, event.metadata.get(KEY))
+            session.say(turn, speaker, elsewhere=elsewhere)
         elif isinstance(event, ActionExecuted) and event.action_name == REPLY and waiting:
             # `rasa test` neither keeps payloads nor lets actions speak: do both anew
             _speak(engine, session, *waiting)
             waiting = None
         elif isinstance(event, SlotSet) and event.key == KEY and heard:
             # before any message it is what Rasa carries over from the session before
+            if event.value is None:
+                session.forget()
             session.states.update(states_of(event.value))
+        elif isinstance(event, AllSlotsReset):
+            session.forget()
     return session
 
 

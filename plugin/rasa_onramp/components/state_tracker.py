@@ -25,6 +25,7 @@ from rasa.shared.nlu.constants import (
 )
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
+from safetensors import SafetensorError  # type: ignore[attr-defined]
 from torch import Tensor
 
 from rasa_onramp import __version__
@@ -103,7 +104,7 @@ class OnrampStateTracker(GraphComponent, EntityExtractorMixin):
         try:
             with model_storage.read_from(resource) as folder:
                 examples = load_examples(folder)
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, KeyError, ValueError, SafetensorError) as error:
             said = f"the bot's own examples can't be read ({error}); run `rasa train`"
             logger.error("onramp.bot_examples.unreadable", event_info=said)
             examples = None

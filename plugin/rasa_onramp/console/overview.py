@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Dict, List, Optional
 
-from rasa_onramp.store import DomainSummary, Store
+from rasa_onramp.store import DomainSummary, Store, follows
 
 __all__ = ["Overview"]
 
@@ -25,9 +25,9 @@ class Overview:
         """As `store.dialogues.summary()`. Raises StoreError, StoreUnavailable."""
         with self._lock:
             revision = store.revision()
-            if store is not self._store or revision < self._revision:
+            if store is not self._store or not follows(self._revision, revision):
                 self._known = {each.name: each for each in store.dialogues.summary()}
-            elif revision > self._revision:
+            elif revision != self._revision:
                 changed = store.dialogues.changed_since(self._revision)
                 found = {each.name: each for each in store.dialogues.summary(changed)}
                 for name in changed:

@@ -12,7 +12,7 @@ from rasa_onramp.doctor.findings import Finding, ok, problem
 from rasa_onramp.doctor.subject import Subject
 from rasa_onramp.yaml_edit import YamlFile
 
-__all__ = ["credential_findings", "file_findings", "pipeline_findings"]
+__all__ = ["credential_findings", "endpoint_findings", "file_findings", "pipeline_findings"]
 
 #: What our channels' names in credentials.yml begin with.
 _CHANNELS = "rasa_onramp.components."
@@ -43,6 +43,17 @@ def pipeline_findings(subject: Subject) -> Iterator[Finding]:
         yield problem("config.yml", flaw)
     if not flaws:
         yield ok("config.yml", "the pipeline is in order")
+
+
+def endpoint_findings(project: Path) -> Iterator[Finding]:
+    """What endpoints.yml has that we can't work with. Raises FormatError."""
+    path = project / "endpoints.yml"
+    if path.is_file() and YamlFile.read(path).data.get("nlu"):
+        yield problem(
+            "endpoints.yml",
+            "an NLU server (`nlu`) is sent no conversation, so that every message would be the "
+            "first to us; take `nlu` out and run the whole model in one server",
+        )
 
 
 def credential_findings(project: Path) -> Iterator[Finding]:

@@ -6,7 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import Callable, Iterable, Iterator, List, Optional, Tuple
 
-from rasa_onramp.doctor.bot import credential_findings, file_findings, pipeline_findings
+from rasa_onramp.doctor.bot import (
+    credential_findings,
+    endpoint_findings,
+    file_findings,
+    pipeline_findings,
+)
 from rasa_onramp.doctor.findings import Finding, guarded
 from rasa_onramp.doctor.models import (
     encoder_findings,
@@ -47,6 +52,7 @@ def examine(project: Optional[Path] = None, *, progress: bool = False) -> Iterat
         checks += [
             ("bot", partial(file_findings, project)),
             ("config.yml", partial(pipeline_findings, subject)),
+            ("endpoints.yml", partial(endpoint_findings, project)),
             ("credentials.yml", partial(credential_findings, project)),
             ("model", partial(model_findings, project)),
         ]

@@ -78,7 +78,9 @@ def learn(
     if method == "adapted":
         weights = adapt_to_support(tracker, schema, support, how, after_step=told)
     else:
-        groups = support_groups(tracker, schema, support, offers=offers, seed=seed)
+        groups = support_groups(
+            tracker, schema, support, offers=offers, seed=seed, history=how.history
+        )
         if method == "finetune-steps":
             finetuning = replace(finetuning, steps=how.all_steps)
         elif method == "finetune-time":

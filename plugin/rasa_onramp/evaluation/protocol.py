@@ -101,7 +101,7 @@ def choose_services(corpus: Corpus, wanted: str, training_services: Sequence[str
     elif wanted == "unseen":
         names = [name for name in corpus.schemas if name not in training_services]
     else:
-        names = [name.strip() for name in wanted.split(",") if name.strip()]
+        names = list(dict.fromkeys(filter(None, map(str.strip, wanted.split(",")))))
         unknown = [name for name in names if name not in corpus.schemas]
         if unknown:
             known = ", ".join(corpus.schemas)

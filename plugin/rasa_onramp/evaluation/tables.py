@@ -51,7 +51,8 @@ def figures_table(
             cells.append(f"{statistics.fmean(jga):.3f} ± {spread:.3f}" if jga else "")
         body.append(cells)
     header = ["JGA"] + [f"{method} {shots}" for method, shots in columns]
-    drawn = "dialogues" if own_split else "support sets and dialogues"
+    several = not own_split and any(int(str(s["seeds"])) > 1 for s in summary)
+    drawn = "support sets and dialogues" if several else "dialogues"
     track = "the bot's own values marked" if offers else "text only"
     known = {(i["method"], i["shots"]): "[{1:.3f}, {2:.3f}]".format(*i["jga"]) for i in intervals}
     totals = [

@@ -13,14 +13,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
-from rasa_onramp.dialogue import DONTCARE, Corpus, Dialogue, Schema, Slot, Span, State, Turn
+from rasa_onramp.dialogue import DONTCARE, SPLITS, Corpus, Dialogue, Schema, Slot, Span, State, Turn
 from rasa_onramp.errors import FormatError
 from rasa_onramp.formats.jsontext import parse_json_line
 from rasa_onramp.formats.shape import Misfit, get, optional, shape
 from rasa_onramp.formats.source import read_text
 from rasa_onramp.formats.utterances import as_turns
 from rasa_onramp.formats.wording import did_you_mean, quote
-from rasa_onramp.formats.yaml_dialogues import SPLITS
 
 __all__ = ["LIMIT", "read_jsonl"]
 

@@ -45,13 +45,18 @@ class Event(NamedTuple):
 
 
 def read_conversation(
-    sender: str, rows: Iterable[Row], schema: Schema, where: str, skip: Optional[Skip] = None
+    sender: str,
+    rows: Iterable[Row],
+    schema: Schema,
+    where: str,
+    skip: Optional[Skip] = None,
+    prefix: str = "",
 ) -> Iterator[Dialogue]:
     """The sessions of one conversation as dialogues of `schema`'s domain, in the rows' order.
 
-    A dialogue's id is the sender's id and the id of its first row. Sessions in which the user says
-    nothing are passed over. `where` names the store in errors. With `skip`, a session that can't be
-    read is left out and `skip` told why. Raises FormatError, which names the row.
+    A dialogue's id is `prefix`, the sender's id and the id of its first row. Sessions in which the
+    user says nothing are passed over. `where` names the store in errors. With `skip`, a session
+    that can't be read is left out and `skip` told why. Raises FormatError, which names the row.
     """
     for session in _sessions(_Row(*row) for row in rows):
         try:
@@ -65,7 +70,7 @@ def read_conversation(
             skip(problem)
             continue
         if turns:
-            yield Dialogue(f"{sender}/{session[0].id}", schema.name, turns)
+            yield Dialogue(f"{prefix}{sender}/{session[0].id}", schema.name, turns)
 
 
 class _Unreadable(Exception):

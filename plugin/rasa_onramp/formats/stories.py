@@ -98,13 +98,24 @@ def _files(path: Path) -> Iterator[Tuple[Path, Fields]]:
             or not file.is_file()
         ):
             continue
+        if not _may_be_ours(file):
+            continue
         check_inside(file, path)
-        content = read_text(file, LIMIT) if file.stat().st_size else ""
-        if re.search(rf"^({'|'.join(_PARTS)})\s*:", content, re.MULTILINE):
-            with _in(file):
-                root = parse_nodes(content)
-            if isinstance(root, Fields):
-                yield file, root
+        content = read_text(file, LIMIT)
+        with _in(file):
+            root = parse_nodes(content)
+        if isinstance(root, Fields):
+            yield file, root
+
+
+def _may_be_ours(file: Path) -> bool:
+    """Whether a line of a file begins as one of Rasa's training data does."""
+    begins = re.compile(rb"(?:\xef\xbb\xbf)?(?:%s)\s*:" % "|".join(_PARTS).encode())
+    try:
+        with file.open("rb") as lines:
+            return any(begins.match(line) for line in lines)
+    except OSError:
+        return False
 
 
 def _story(

@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import AbstractSet, Dict, List, Mapping, Optional, Set, Tuple
 
-from rasa_onramp.dialogue import Dialogue, Schema, Slot, Span, State, Turn
+from rasa_onramp.dialogue import SPLITS, Dialogue, Schema, Slot, Span, State, Turn
 from rasa_onramp.formats.marks import MarkError, parse_marks
 from rasa_onramp.formats.nodes import Fields, Items, Mistake, Node, Text
 from rasa_onramp.formats.wording import did_you_mean, quote
 from rasa_onramp.formats.yaml_fields import fields, items, known, names, text
 from rasa_onramp.formats.yaml_schema import NO_INTENT, slot_value
 
-__all__ = ["SPLITS", "listed_value", "read_dialogue"]
+__all__ = ["listed_value", "read_dialogue"]
 
-SPLITS = ("support", "held-out")
 
 _USER_KEYS = ("user", "intent", "requested", "set", "clear", "out_of_scope")
 _SYSTEM_KEYS = ("system", "action", "parameters", "results")

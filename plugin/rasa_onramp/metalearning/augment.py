@@ -43,9 +43,16 @@ def renaming(old: Schema, new: Schema) -> Renaming:
             )
         return {x.name: y.name for x, y in zip(a, b)}
 
-    return Renaming(
+    names = Renaming(
         pair(old.slots, new.slots), pair(old.intents, new.intents), pair(old.actions, new.actions)
     )
+    for a, b in zip(old.slots, new.slots):
+        if set(a.values) != set(b.values):
+            raise ConfigError(
+                f"slot {a.name!r} of {old.name} and {b.name!r} of its paraphrase {new.name} don't "
+                "list the same values; paraphrases have other names and descriptions only"
+            )
+    return names
 
 
 def translate(dialogue: Dialogue, names: Renaming, domain: str) -> Dialogue:

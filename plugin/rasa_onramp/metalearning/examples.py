@@ -8,6 +8,7 @@ from typing import List, Optional, Sequence, Tuple
 
 from rasa_onramp.dialogue import Dialogue, Schema
 from rasa_onramp.metalearning import augment
+from rasa_onramp.metalearning.corpus import Task
 from rasa_onramp.metalearning.noise import noisy, with_new_values
 from rasa_onramp.tracker.batch import Batch, Labels, collate, collate_labels
 from rasa_onramp.tracker.prompt import Prompt, build_prompt
@@ -16,7 +17,7 @@ from rasa_onramp.tracker.targets import Targets, known_before, label
 from rasa_onramp.tracker.tokens import Tokens
 from rasa_onramp.tracker.windows import windows
 
-__all__ = ["Augmentation", "Example", "Group", "examples_of", "group_of"]
+__all__ = ["Augmentation", "Example", "Group", "check_schemas", "examples_of", "group_of"]
 
 Example = Tuple[Prompt, Targets]
 
@@ -44,6 +45,15 @@ class Augmentation:
     noise: float = 0.0
     new_values: float = 0.0
     history: Optional[int] = None
+
+
+def check_schemas(tokens: Tokens, tasks: Sequence[Task]) -> None:
+    """Raises ConfigError if a schema, or one in other words, is too long to be read: now, rather
+    than after hours of training.
+    """
+    for task in tasks:
+        for schema in (task.schema, *(variant for variant, _ in task.variants)):
+            build_schema(tokens, schema)
 
 
 def examples_of(

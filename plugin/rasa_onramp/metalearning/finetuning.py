@@ -37,11 +37,20 @@ class FineTuning:
 
 
 def support_groups(
-    tracker: StateTracker, schema: Schema, support: Sequence[Dialogue], *, offers: bool, seed: int
+    tracker: StateTracker,
+    schema: Schema,
+    support: Sequence[Dialogue],
+    *,
+    offers: bool,
+    seed: int,
+    history: Optional[int] = None,
 ) -> List[Group]:
-    """The support dialogues as they are, one a group; those without a user turn are left out."""
+    """The support dialogues as they are, one a group; those without a user turn are left out.
+
+    `history`: utterances that a turn is read with (None: all that fit).
+    """
     rng = random.Random(seed)
-    how = Augmentation(shuffle=True, offers=float(offers))
+    how = Augmentation(shuffle=True, offers=float(offers), history=history)
     found = [group_of(tracker.tokens, schema, [d], rng, how) for d in support]
     return [group for group in found if group is not None]
 

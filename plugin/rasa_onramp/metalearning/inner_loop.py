@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import reduce
-from typing import Callable, Dict, Iterator, List, Mapping, Optional
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
 
 import higher
 import torch
@@ -24,6 +24,7 @@ from torch.nn import functional as F
 from rasa_onramp.metalearning.lora import Adapter
 
 __all__ = [
+    "OPTIMISERS",
     "InnerLoop",
     "SupportLoss",
     "adapt",
@@ -34,6 +35,10 @@ __all__ = [
 
 #: Support loss of some weights at some step.
 SupportLoss = Callable[[Mapping[str, Tensor], int], Tensor]
+
+
+#: Optimisers of the inner loop.
+OPTIMISERS: Mapping[str, Any] = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,7 @@ def _steps(
 ) -> Iterator[Dict[str, Tensor]]:
     # one group a tensor, so that each has a rate of its own
     groups: List[Dict] = [{"params": [p], "lr": 0.0} for p in adapter.parameters()]
-    kind = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[how.optimiser]
+    kind = OPTIMISERS[how.optimiser]
     optimiser = kind(groups, lr=0.0)
     with higher.innerloop_ctx(
         adapter, optimiser, copy_initial_weights=False, track_higher_grads=track

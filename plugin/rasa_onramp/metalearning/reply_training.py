@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Callable, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from torch import Tensor
 
@@ -19,7 +19,13 @@ from rasa_onramp.generator.model import ReplyModel
 from rasa_onramp.generator.packing import Packed
 from rasa_onramp.metalearning.algorithms import algorithm
 from rasa_onramp.metalearning.episodes import going_round
-from rasa_onramp.metalearning.inner_loop import InnerLoop, adapt, initial_rates, stretched
+from rasa_onramp.metalearning.inner_loop import (
+    OPTIMISERS,
+    InnerLoop,
+    adapt,
+    initial_rates,
+    stretched,
+)
 from rasa_onramp.metalearning.lora import Adapter
 from rasa_onramp.metalearning.meta_gradient import Practice, QueryLoss
 from rasa_onramp.metalearning.outer_loop import MetaLearner, learned_rates, outer_loop
@@ -177,12 +183,7 @@ def adapt_replies(
     Without a reply to learn from it is the initialisation itself. `after_step` is told each step's
     number and support loss. Raises CheckpointError if the model has no inner rates.
     """
-    how = model.card.get("adaptation")
-    if not model.rates or how is None:
-        raise CheckpointError(
-            "this reply model was never meta-trained, so it has no rates to adapt with; "
-            "take the meta stage on it, or use the shipped one"
-        )
+    how = _recommended(model)
     batches = inner_batches(support, how["steps"], how["dialogues_a_step"], random.Random(seed))
     if not batches:
         return dict(model.weights)
@@ -194,3 +195,24 @@ def adapt_replies(
         loop,
         after_step=after_step,
     )
+
+
+def _recommended(model: ReplyModel) -> Mapping[str, Any]:
+    how = model.card.get("adaptation")
+    if not model.rates or how is None:
+        raise CheckpointError(
+            "this reply model was never meta-trained, so it has no rates to adapt with; "
+            "take the meta stage on it, or use the shipped one"
+        )
+    for name in ("steps", "dialogues_a_step"):
+        if not isinstance(how.get(name), int) or how[name] < 1:
+            raise CheckpointError(
+                f"replies.json, card.adaptation: {name} is {how.get(name)!r}; give a whole number "
+                "from 1 on"
+            )
+    if how.get("optimiser") not in OPTIMISERS:
+        raise CheckpointError(
+            f"replies.json, card.adaptation: optimiser is {how.get('optimiser')!r}; choose one of "
+            f"{', '.join(OPTIMISERS)}"
+        )
+    return how

@@ -45,6 +45,7 @@ class Run:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._state = self.folder / "state.safetensors"
+        self._resumed_at: Optional[int] = None
         self._writer = None
         if tensorboard:
             try:
@@ -118,7 +119,20 @@ class Run:
                 # a fused optimiser counts steps where its parameters are, others on the CPU
                 where = parameter.device if optimiser.defaults.get("fused") else "cpu"
                 state["step"] = tensors[f"step/{name}"].reshape(()).to(where)
-        return int(tensors["step"])
+        self._resumed_at = int(tensors["step"])
+        return self._resumed_at
+
+    def _forget_after(self, step: int) -> None:
+        """Drop the figures of later steps, which are taken again."""
+        log = self.folder / "log.jsonl"
+        if not log.is_file():
+            return
+        lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+        if kept != lines:
+            temporary = log.with_suffix(".part")
+            temporary.write_text("".join(kept), encoding="utf-8")
+            os.replace(temporary, log)
 
     def ended(self, steps: int, minutes: Optional[float]) -> bool:
         """Whether what was saved is a training's end, and no more `steps` or `minutes` (None: as
@@ -138,6 +152,9 @@ class Run:
 
     def log(self, step: int, figures: Mapping[str, float]) -> None:
         """Append figures to log.jsonl, and to tensorboard where it is installed."""
+        if self._resumed_at is not None:
+            self._forget_after(self._resumed_at)
+            self._resumed_at = None
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **figures}) + "\n")
         if self._writer is not None:

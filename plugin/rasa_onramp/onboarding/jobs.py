@@ -6,7 +6,7 @@ import os
 import socket
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Callable, Dict, Optional, Tuple, Union
 
 from rasa_onramp.errors import LeaseError, OnrampError, StoreError, StoreUnavailable
@@ -150,6 +150,10 @@ def perform(
                     store, tracker, job.domain, steps=job.inner_steps, replies=replies
                 )
                 if found is not None:
+                    pinned = store.adapters.in_use(job.domain).pinned
+                    if job.switch_anyway and not found.active and not pinned:
+                        store.adapters.activate(job.domain, found.version)
+                        found = replace(found, active=True)
                     store.jobs.finish(lease, up_to_date(found))
                     return found
             return adapt(
@@ -201,7 +205,10 @@ def _passes(error: Exception) -> bool:
 
 def up_to_date(info: AdapterInfo) -> str:
     """What is said where there was nothing to adapt, as `info` is there."""
-    return f"up to date, nothing changed since version {info.version} was made"
+    said = f"up to date, nothing changed since version {info.version} was made"
+    if info.active:
+        return said
+    return f"{said}; it isn't active: rasa-onramp versions activate {info.domain} {info.version}"
 
 
 def _line(error: Exception) -> str:

@@ -10,7 +10,7 @@ from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 from torch import Tensor
 
 from ..dialogue import Dialogue, Schema
-from ..errors import Switched
+from ..errors import StoreBusy, Switched
 from ..evaluation.metrics import Figures, TurnScore, aggregate, score_dialogue
 from ..metalearning.adaptation import Adaptation, adapt_to_support
 from ..metalearning.lora import adapter_from_bytes, adapter_to_bytes
@@ -21,6 +21,10 @@ from .guard import Running, running, worse
 from .replies import ReplyAdaptation, ReplyLearner
 
 __all__ = ["AdaptationReport", "adapt", "measure"]
+
+
+#: How often a version is tried to be stored while another process is writing; each waits a minute.
+_TRIES = 30
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,7 @@ def adapt(
         after=after,
         replies=written,
     )
+    tries = 0
     while True:
         in_use = store.adapters.in_use(domain)
         now = running(store, tracker, domain)
@@ -168,6 +173,11 @@ def adapt(
             )
         except Switched:
             continue  # somebody switched or pinned while it was measured: decide anew
+        except StoreBusy:
+            tries += 1
+            if tries == _TRIES:
+                raise
+            continue  # a long import: what was made is worth waiting for
         return replace(report, version=version)
 
 

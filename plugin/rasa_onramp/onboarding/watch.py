@@ -9,7 +9,7 @@ from typing import Collection, List, Optional, Set, Tuple
 from rasa_onramp.errors import NotFound, StoreError, StoreUnavailable
 from rasa_onramp.onboarding.freshness import made_from
 from rasa_onramp.onboarding.replies import ReplyLearner
-from rasa_onramp.store import DomainSummary, Store
+from rasa_onramp.store import DomainSummary, Store, follows
 from rasa_onramp.tracker.model import StateTracker
 
 __all__ = ["Watch"]
@@ -73,7 +73,7 @@ class Watch:
 
     def _names(self, revision: int) -> Optional[List[str]]:
         """The domains to look at; None: all."""
-        if self._revision is None or revision < self._revision:  # made anew, or an older copy
+        if self._revision is None or not follows(self._revision, revision):
             return None if self._domains is None else list(self._domains)
         names = set(self._pending)
         if revision != self._revision:

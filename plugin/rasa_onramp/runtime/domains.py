@@ -22,7 +22,7 @@ from rasa_onramp.runtime.embedding import Embed
 from rasa_onramp.runtime.generators import Generators
 from rasa_onramp.runtime.known_embeddings import KnownEmbeddings
 from rasa_onramp.runtime.reach import Reach
-from rasa_onramp.store import DomainSummary, SupportSet
+from rasa_onramp.store import DomainSummary, SupportSet, follows
 
 __all__ = ["Catalogue", "Live", "LiveDomain"]
 
@@ -200,8 +200,7 @@ class Catalogue:
         changed: Optional[Tuple[str, ...]] = None
         live: Dict[str, LiveDomain] = {}
         since = before.revision
-        # a store that was made anew, or from an older copy, can't say what changed since
-        if since is not None and since <= revision:
+        if since is not None and follows(since, revision):
             changed = self._reach.ask(lambda store: store.dialogues.changed_since(since))
             gone = set(changed)
             live = {name: each for name, each in before.domains.items() if name not in gone}

@@ -14,7 +14,7 @@ import weakref
 from concurrent.futures import Future, TimeoutError
 from typing import Callable, Optional, TypeVar
 
-from rasa_onramp.errors import OnrampError, StoreUnavailable
+from rasa_onramp.errors import StoreUnavailable
 from rasa_onramp.logs import logger_for
 from rasa_onramp.store import Store
 
@@ -80,17 +80,21 @@ class Reach:
             if self._down is not None:
                 return
             self._down = said
-        threading.Thread(
-            target=_look_for,
-            args=(weakref.ref(self), self._retry_after),
-            name="onramp-store",
-            daemon=True,
-        ).start()
+            try:
+                threading.Thread(
+                    target=_look_for,
+                    args=(weakref.ref(self), self._retry_after),
+                    name="onramp-store",
+                    daemon=True,
+                ).start()
+            except BaseException:  # nobody would look for it ever again
+                self._down = None
+                raise
 
     def _is_back(self) -> bool:
         try:
             self._store.revision()
-        except OnrampError as error:
+        except Exception as error:
             self._down = str(error)  # what is wrong now may be something else
             return False
         # as loud as it must be to be seen wherever the outage was

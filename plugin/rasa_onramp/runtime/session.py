@@ -53,14 +53,22 @@ class Session:
         if domain is not None and state is not None:
             self.states[domain] = state
 
-    def say(self, turn: Turn, domain: Optional[str]) -> None:
-        """Append a reply. One after another becomes part of the same turn."""
+    def say(self, turn: Turn, domain: Optional[str], *, elsewhere: bool = False) -> None:
+        """Append a reply. One after another becomes part of the same turn. `elsewhere`: what it
+        answers was said to none of ours, so that a domain that spoke before it isn't active now.
+        """
         if domain is not None and turn.action is not None:
             self.results[domain] = turn.results
         if self.turns and not self.turns[-1].turn.is_user:
             last = self.turns.pop()
-            turn, domain = joined(last.turn, turn), domain or last.domain
+            before = None if elsewhere else last.domain
+            turn, domain = joined(last.turn, turn), domain or before
         self.turns.append(Said(turn, domain))
+
+    def forget(self) -> None:
+        """Forget all states and results; what was said stays."""
+        self.states.clear()
+        self.results.clear()
 
     def history(self, domain: str) -> Tuple[Turn, ...]:
         """What was said, as `domain` sees it: of other turns it knows the text only."""

@@ -30,6 +30,7 @@ from rasa_onramp.store.jobs import ATTEMPTS, LEASE_SECONDS, JobStore
 from rasa_onramp.store.judgements import JudgementStore, Pick, Tally
 from rasa_onramp.store.labels import Label, LabelStore
 from rasa_onramp.store.rasa_events import RasaEvents
+from rasa_onramp.store.revisions import follows
 from rasa_onramp.store.support import SupportSet, read_support
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "Store",
     "SupportSet",
     "Tally",
+    "follows",
     "open_store",
     "open_store_from_env",
     "support_digest",
@@ -103,7 +105,8 @@ class Store:
 
     def revision(self) -> int:
         """A number that rises with every change of a schema, a dialogue, an active version, or
-        feedback from which something is to be learned.
+        feedback from which something is to be learned. Two of them tell whether they are of one
+        store (`follows`).
 
         One cheap query, fit for every message of a chat. Raises StoreUnavailable.
         """

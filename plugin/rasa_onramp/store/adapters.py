@@ -147,6 +147,12 @@ class AdapterStore:
         Raises NotFound, StoreUnavailable, and CheckpointError if the version's weights aren't what
         was stored.
         """
+        self._activate(domain, version)
+
+    def _activate(
+        self, domain: str, version: Optional[int], instead_of: Optional[int] = None
+    ) -> bool:
+        """As `activate`; False, and nothing done, where another than `instead_of` is active now."""
         if version is not None:  # versions never change, so this holds in the transaction too
             self.get(domain, version)
             self.reply(domain, version)
@@ -155,27 +161,33 @@ class AdapterStore:
                 require_domain(connection, domain)
             else:
                 require_version(connection, domain, version)
-            if active_version(connection, domain) != version:
+            now = active_version(connection, domain)
+            if instead_of not in (None, now):
+                return False
+            if now != version:
                 switch(connection, domain, version)
                 self._database.changed(connection, [domain])
+        return True
 
     def rollback(self, domain: str) -> int:
         """Switch back to the newest version before the active one that was active once.
 
         Returns its number. Raises NotFound if there is none, and as `activate`.
         """
-        with self._database.reading() as connection:
-            require_domain(connection, domain)
-            now = active_version(connection, domain)
-            before = None if now is None else version_before(connection, domain, now)
-        if before is None:
-            than = "no version" if now is None else f"version {now}, and none before it was active"
-            raise NotFound(
-                f"domain {domain!r} runs on {than}; `rasa-onramp versions list {domain}` shows "
-                "those it has, `rasa-onramp versions activate` switches to any"
-            )
-        self.activate(domain, before)
-        return before
+        while True:
+            with self._database.reading() as connection:
+                require_domain(connection, domain)
+                now = active_version(connection, domain)
+                before = None if now is None else version_before(connection, domain, now)
+            if before is None:
+                alone = f"version {now}, and none before it was active"
+                than = "no version" if now is None else alone
+                raise NotFound(
+                    f"domain {domain!r} runs on {than}; `rasa-onramp versions list {domain}` shows "
+                    "those it has, `rasa-onramp versions activate` switches to any"
+                )
+            if self._activate(domain, before, instead_of=now):
+                return before  # else another was made active meanwhile
 
     def pin(self, domain: str, version: int) -> None:
         """Keep a version: `collect` leaves it, and while it is active `add` doesn't switch from it.

@@ -6,13 +6,12 @@ import json
 import re
 from typing import Any, Collection, Iterable, Iterator, Optional, Set, Tuple
 
-from rasa_onramp.dialogue import Dialogue, Schema
+from rasa_onramp.dialogue import SPLITS, Dialogue, Schema
 from rasa_onramp.errors import StoreError
 from rasa_onramp.store.serialise import dialogue_to_json, schema_to_json
 
-__all__ = ["SPEAKERS", "SPLITS", "check_dialogue", "check_schemas", "check_text", "conflict"]
+__all__ = ["SPEAKERS", "check_dialogue", "check_schemas", "check_text", "conflict"]
 
-SPLITS = ("support", "held-out")
 SPEAKERS = ("user", "system")
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
@@ -46,7 +45,10 @@ def check_dialogue(
     if dialogue.domain not in domains:
         raise StoreError(f"{where} comes without its schema; import them together")
     if (dialogue.domain, dialogue.id) in seen:
-        raise StoreError(f"{where} comes twice; give each dialogue an id of its own")
+        raise StoreError(
+            f"{where} comes twice; give each dialogue an id of its own "
+            "(import tracker stores one by one, each with a --prefix)"
+        )
     seen.add((dialogue.domain, dialogue.id))
     if dialogue.split not in (None, *SPLITS):
         raise StoreError(f"{where} is of split {dialogue.split!r}; name one of {SPLITS}")
@@ -56,8 +58,11 @@ def check_dialogue(
     check_text(dialogue_to_json(dialogue), where)
 
 
-def conflict(old: Schema, new: Schema, dialogues: Iterable[Dialogue]) -> None:
-    """Raise StoreError if a dialogue uses something of the `old` schema that the `new` one lacks.
+def conflict(
+    old: Schema, new: Schema, dialogues: Iterable[Dialogue], corrections: Iterable[Dialogue] = ()
+) -> None:
+    """Raise StoreError if a dialogue, or one of the `corrections` that feedback makes, uses
+    something of the `old` schema that the `new` one lacks.
 
     Only what the change took away counts: dialogues may hold values that no schema ever listed, and
     a slot that lists none any more takes any.
@@ -70,20 +75,26 @@ def conflict(old: Schema, new: Schema, dialogues: Iterable[Dialogue]) -> None:
     }
     if not gone:
         return
-    for dialogue in dialogues:
-        for place, turn in enumerate(dialogue.turns, start=1):
-            used = gone.intersection(_used(turn))
-            if used:
-                kind, name, value = min(used, key=str)
-                what = f"{kind} {name!r}" if value is None else f"value {value!r} of slot {name!r}"
-                raise StoreError(
-                    f"the new schema of domain {new.name!r} lacks the {what}, which the store's "
-                    f"dialogue {dialogue.id!r} uses in turn {place}; keep it in the schema, import "
-                    "a version of the dialogue without it, or delete the domain first"
-                )
+    mend = "import a version of the dialogue without it, or delete the domain first"
+    feedback = f"or take the feedback back (`rasa-onramp feedback remove {new.name} ID`)"
+    for some, way_out in ((dialogues, mend), (corrections, feedback)):
+        for dialogue in some:
+            for place, turn in enumerate(dialogue.turns, start=1):
+                used = gone.intersection(_used(turn))
+                if used:
+                    raise StoreError(
+                        f"the new schema of domain {new.name!r} lacks the "
+                        f"{_told(min(used, key=str))}, which the store's dialogue {dialogue.id!r} "
+                        f"uses in turn {place}; keep it in the schema, {way_out}"
+                    )
 
 
 _Name = Tuple[str, str, Optional[str]]  # kind, name, value of a slot
+
+
+def _told(name: _Name) -> str:
+    kind, called, value = name
+    return f"{kind} {called!r}" if value is None else f"value {value!r} of slot {called!r}"
 
 
 def _names(schema: Schema) -> Iterator[_Name]:

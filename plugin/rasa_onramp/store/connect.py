@@ -81,10 +81,11 @@ def parse_any_url(url: str) -> URL:
         parsed = make_url(url)
     except (exc.ArgumentError, ValueError, TypeError):
         raise ConfigError(f"the database URL can't be parsed; write it like {_EXAMPLE}") from None
-    if "@" in (parsed.host or ""):
+    server = parsed.get_backend_name() != "sqlite"
+    if "@" in (parsed.host or "") or (server and "@" in f"{parsed.database} {dict(parsed.query)}"):
         raise ConfigError(
-            "the database URL has more than one '@'; "
-            "write special characters in the password as %40 and so on (urllib.parse.quote)"
+            "the database URL has an '@' too many; write special characters in the password (and "
+            "an '@' anywhere else) as %40 and so on (urllib.parse.quote)"
         )
     if parsed.drivername == "postgres":  # what several hosting services hand out
         parsed = parsed.set(drivername="postgresql")
@@ -111,8 +112,8 @@ def shown(url: URL) -> str:
     path = sqlite_file(url)
     if path is not None:
         return str(path)
-    # libpq also takes the password, and the file it stands in, as a query parameter.
-    query = {key: "***" if _is_secret(key) else value for key, value in url.query.items()}
+    # Drivers take passwords there too, under names and inside of values of their own.
+    query = dict.fromkeys(url.query, "***")
     return url.set(query=query).render_as_string(hide_password=True)
 
 

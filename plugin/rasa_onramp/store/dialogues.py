@@ -7,21 +7,24 @@ from typing import Any, Collection, Dict, Iterable, List, NamedTuple, Optional, 
 
 import sqlalchemy as sa
 
-from rasa_onramp.dialogue import Corpus, Dialogue, Schema
+from rasa_onramp.dialogue import SPLITS, Corpus, Dialogue, Schema
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.store import tables
-from rasa_onramp.store.checks import SPLITS, check_schemas, conflict
+from rasa_onramp.store.checks import check_schemas, conflict
 from rasa_onramp.store.database import Database
 from rasa_onramp.store.digest import support_digest_of
+from rasa_onramp.store.feedback import read_feedback
 from rasa_onramp.store.intake import ImportReport, Intake, Progress, take_in
 from rasa_onramp.store.rows import (
     NAMED,
     domain_names,
     read_dialogues,
     require_domain,
+    require_schemas,
     write_schemas,
 )
 from rasa_onramp.store.serialise import schema_from_json
+from rasa_onramp.store.support import corrected_dialogues
 
 __all__ = ["DialogueStore", "DomainSummary"]
 
@@ -94,10 +97,14 @@ class DialogueStore:
         """
         given = {schema.name: schema for schema in check_schemas(schemas)}
         with self._database.writing() as connection:
+            if how.schemas_known:
+                require_schemas(connection, given)
             new, before = write_schemas(connection, given)
             taken = take_in(connection, given, dialogues, how, progress, total)
             for old in before:
-                conflict(old, given[old.name], read_dialogues(connection, old.name))
+                corrections = corrected_dialogues(read_feedback(connection, old.name))
+                held = read_dialogues(connection, old.name)
+                conflict(old, given[old.name], held, corrections)
             updated = tuple(schema.name for schema in before)
             changed = {*new, *updated, *taken.domains}
             if how.dry_run:

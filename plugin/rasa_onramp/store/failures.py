@@ -9,7 +9,7 @@ from typing import Iterator
 from sqlalchemy import exc
 from sqlalchemy.engine import Engine
 
-from rasa_onramp.errors import StoreError, StoreUnavailable
+from rasa_onramp.errors import StoreBusy, StoreError, StoreUnavailable
 from rasa_onramp.store.cells import BadCell
 from rasa_onramp.store.connect import WAIT_SECONDS
 
@@ -37,7 +37,8 @@ def translated(store: str, engine: Engine, patient: bool = True) -> Iterator[Non
         with wrapped(engine):
             yield
     except exc.SQLAlchemyError as error:
-        raise _explain(error, store, patient) from error
+        sqlite = engine.dialect.name == "sqlite"
+        raise _explain(error, store, patient, sqlite) from error
     except (ValueError, OverflowError) as error:  # drivers raise these as they are
         if not isinstance(error, (UnicodeError, OverflowError)) and "NUL" not in str(error):
             raise
@@ -76,11 +77,14 @@ def first_line(error: exc.SQLAlchemyError) -> str:
     return " ".join(str(original).strip().split("\n")[0].split()).rstrip(".;")
 
 
-def _explain(error: exc.SQLAlchemyError, store: str, patient: bool) -> StoreError:
+def _explain(
+    error: exc.SQLAlchemyError, store: str, patient: bool, store_is_file: bool
+) -> StoreError:
     original = getattr(error, "orig", None) or error
     said = first_line(error)
     code = getattr(original, "pgcode", None) or ""
-    low = said.lower()
+    # what SQLite says; a server's words may be a user's or a host's name ("rasa_readonly")
+    low = said.lower() if store_is_file else ""
 
     if code == "42P01" or "no such table" in low:
         return not_initialised(store)
@@ -93,7 +97,7 @@ def _explain(error: exc.SQLAlchemyError, store: str, patient: bool) -> StoreErro
         writing = f"has been writing to the store at {store} for {WAIT_SECONDS} s"
         if not patient:
             writing = f"is writing to the store at {store}"
-        return StoreUnavailable(f"another process {writing}; try again when it is done")
+        return StoreBusy(f"another process {writing}; try again when it is done")
     if code in ("42501", "25006") or "readonly" in low:
         return StoreUnavailable(
             f"the store at {store} can't be written to ({said}); "

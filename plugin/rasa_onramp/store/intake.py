@@ -47,13 +47,15 @@ class ImportReport:
 @dataclass(frozen=True)
 class Intake:
     """How dialogues are taken in: which of them `wait` for labels (and aren't learned from until
-    they have them), and whether those that a person labelled are replaced too. A `dry_run` only
-    finds out what would be done.
+    they have them), and whether those that a person labelled are replaced too. Schemas that are
+    `schemas_known` are the store's own, and have to be still. A `dry_run` only finds out what would
+    be done.
     """
 
     waits: Callable[[Dialogue], bool] = lambda dialogue: False
     replace_labelled: bool = False
     dry_run: bool = False
+    schemas_known: bool = False
 
 
 @dataclass

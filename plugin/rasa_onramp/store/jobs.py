@@ -76,7 +76,8 @@ class JobStore:
             now = clock(connection)
             newest = newest_job(connection, domain, now)
             if newest is not None and newest.state == "queued" and input_digest is None:
-                again = {**wanted, "asked_by": asked_by, "due_at": now, "attempts": 0}
+                due = min(newest.due_at, now)  # what waits already keeps its place
+                again = {**wanted, "asked_by": asked_by, "due_at": due, "attempts": 0}
                 write_job(connection, newest, again)
             elif newest is None or not (
                 newest.unfinished or (input_digest is not None and newest.failed_with(input_digest))
@@ -184,7 +185,7 @@ class JobStore:
         LeaseError, StoreUnavailable.
         """
         with self._database.marking() as connection:
-            values = {**NOBODY, **NOT_BEGUN, "state": "queued", "due_at": clock(connection)}
+            values = {**NOBODY, **NOT_BEGUN, "state": "queued"}
             write_held(connection, lease, {**values, "attempts": _COLUMNS.attempts - 1})
 
     def cancel(self, domain: str) -> Job:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from rasa_onramp.dialogue import Dialogue, Schema
-from rasa_onramp.errors import NotFound
+from rasa_onramp.errors import NotFound, StoreError
 from rasa_onramp.store import tables
 from rasa_onramp.store.digest import schema_digest
 from rasa_onramp.store.serialise import (
@@ -27,6 +27,7 @@ __all__ = [
     "known_dialogues",
     "read_dialogues",
     "require_domain",
+    "require_schemas",
     "write_dialogues",
     "write_schemas",
 ]
@@ -78,6 +79,17 @@ def write_schemas(
             connection.execute(sa.update(domains).where(domains.c.name == name).values(**row))
             before.append(schema_from_json(old.schema, f"the schema of domain {name!r}"))
     return new, before
+
+
+def require_schemas(connection: Connection, schemas: Mapping[str, Schema]) -> None:
+    """Raise StoreError unless the domains have these schemas."""
+    column = tables.domains.c
+    for name, schema in schemas.items():
+        query = sa.select(column.digest).where(column.name == name)
+        if connection.execute(query).scalar() != schema_digest(schema):
+            raise StoreError(
+                f"the schema of domain {name!r} was changed or deleted meanwhile; run this again"
+            )
 
 
 class Known(NamedTuple):

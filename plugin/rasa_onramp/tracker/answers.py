@@ -67,9 +67,9 @@ def answer(prompt: Prompt, scores: Scores, row: int, previous: State) -> TurnPre
             values.pop(slot.name)
             changes[slot.name] = ()
     both = start + end
-    if previous.active_intent is not None and previous.active_intent in schema.intents:
-        both[width - 2, schema.intents[previous.active_intent]] += STAYING
-    intent, intent_confidence = _best_name(both[width - 2], schema.intents, schema.none)
+    intent, intent_confidence = _best_name(
+        both[width - 2], schema.intents, schema.none, previous.active_intent
+    )
     action, action_confidence = _best_name(both[width - 1], schema.actions, schema.none)
     asked_for = tuple(s.name for s, p in zip(schema.schema.slots, requested) if p > 0.5)
     return TurnPrediction(
@@ -165,11 +165,15 @@ def _together(start: Tensor, end: Tensor, places: Sequence[int]) -> float:
     return float(start[places].logsumexp(0) + end[places].logsumexp(0))
 
 
-def _best_name(both: Tensor, places: Mapping[str, int], none: int) -> Tuple[Optional[str], float]:
-    choices: List[Tuple[float, Optional[str]]] = [(float(both[none]), None)]
-    choices += [(float(both[place]), name) for name, place in places.items()]
-    score, name = max(choices, key=lambda c: c[0])
-    return name, min(1.0, math.exp(score / 2))
+def _best_name(
+    both: Tensor, places: Mapping[str, int], none: int, staying: Optional[str] = None
+) -> Tuple[Optional[str], float]:
+    """The likeliest name, or None, and its probability; the one that is `staying` is preferred."""
+    choices: Dict[Optional[str], float] = {None: float(both[none])}
+    choices.update((name, float(both[place])) for name, place in places.items())
+    biased = {**choices, **({staying: choices[staying] + STAYING} if staying in places else {})}
+    name = max(biased, key=lambda each: biased[each])
+    return name, min(1.0, math.exp(choices[name] / 2))
 
 
 def _best_spans(

@@ -37,7 +37,7 @@ class Prepared:
 
 def prepare(tracker: StateTracker, schema: Schema, adapter: Optional[Weights] = None) -> Prepared:
     """Encode a schema, so that a turn costs only what was said. `adapter` None: zero-shot."""
-    prompt_schema = build_schema(tracker.tokens, schema)
+    prompt_schema, adapter = build_schema(tracker.tokens, schema), tracker.placed(adapter)
     with torch.inference_mode():
         batch = collate([build_prompt(tracker.tokens, prompt_schema, ())]).to(tracker.device)
         return Prepared(prompt_schema, adapter, tracker.remember(batch, adapter))
@@ -111,6 +111,7 @@ def track_dialogues(
     dialogues side by side. `history`: utterances that a turn is read with, its own counted (None:
     all that fit).
     """
+    adapter = tracker.placed(adapter)
     order = sorted(
         range(len(dialogues)), key=lambda i: sum(len(t.text) for t in dialogues[i].turns)
     )

@@ -95,6 +95,12 @@ class StateTracker:
         """Where it computes."""
         return next(self.encoder.parameters()).device
 
+    def placed(self, adapter: Optional[Weights]) -> Optional[Weights]:
+        """An adapter on this tracker's device: those that are stored are read on the CPU."""
+        if adapter is None:
+            return None
+        return {name: value.to(self.device) for name, value in adapter.items()}
+
     def to(self, device: Union[str, torch.device]) -> StateTracker:
         """Move it, in place."""
         self.encoder.to(device)

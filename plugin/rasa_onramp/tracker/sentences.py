@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rasa_onramp.errors import CheckpointError
 from rasa_onramp.tracker.encoder import Encoder
 from rasa_onramp.tracker.precision import matrix_type
 from rasa_onramp.weights import resolve_encoder
@@ -40,7 +41,12 @@ class SentenceEncoder:
         from tokenizers import Tokenizer
 
         folder = resolve_encoder(name)
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        try:
+            tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        except Exception as error:  # tokenizers has no exceptions of its own
+            raise CheckpointError(
+                f"{folder}: tokenizer.json can't be read ({error}); fetch it anew"
+            ) from None
         tokenizer.enable_truncation(_LONGEST)
         tokenizer.enable_padding()
         digest = hashlib.sha256()

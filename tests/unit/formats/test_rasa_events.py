@@ -413,6 +413,12 @@ def test_bad_sessions_can_be_left_out() -> None:
     ]
 
 
+def test_conversations_of_two_bots_go_by_their_prefixes() -> None:
+    found = rows(("session_started", {}), user("a", "book"))
+    ids = [d.id for d in read_conversation("ann", found, TAXI, "rasa.db", prefix="staging/")]
+    assert ids == ["staging/ann/1"]
+
+
 def test_one_session_at_a_time_is_read() -> None:
     """However long the conversation."""
     read: List[int] = []

@@ -245,6 +245,12 @@ def test_a_bot_s_own_folder(repository: Path) -> None:
 def test_foreign_files_of_a_folder_are_passed_over(tmp_path: Path) -> None:
     (tmp_path / "compose.yml").write_text("a: &x 1\nb: *x\n", encoding="utf-8")
     (tmp_path / "empty.yml").touch()
+    (tmp_path / "blank.yml").write_text("\n", encoding="utf-8")
+    (tmp_path / "latin.yml").write_bytes("price: 5 \xa3\n".encode("latin-1"))
+    (tmp_path / "api.yml").write_text("paths:\n" + "  /x: y\n" * 300_000, encoding="utf-8")
+    outside = tmp_path.with_name(f"{tmp_path.name}-credentials.yml")
+    outside.write_text("rest:\n", encoding="utf-8")
+    (tmp_path / "elsewhere.yml").symlink_to(outside)
     (tmp_path / ".hidden").mkdir()
     (tmp_path / ".hidden" / "stories.yml").write_text("stories: 5", encoding="utf-8")
     (tmp_path / "data").mkdir()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -87,7 +89,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_revision"),
         sa.CheckConstraint("id = 1", name="ck_revision_one_row"),
     )
-    op.bulk_insert(revision_table, [{"id": 1, "value": 0}])
+    # so that a store that was made anew isn't taken for the one before: see store/revisions.py
+    op.bulk_insert(revision_table, [{"id": 1, "value": secrets.randbelow(2**20) << 32}])
 
 
 def downgrade() -> None:
