@@ -118,6 +118,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     settings: Dict[str, Any] = {
         "start": start.digest,
         "data": "/".join(options.data.resolve().parts[-2:]),
+        "services": services,
         "meta_steps": options.meta_steps,
         "longer_minutes": options.longer_minutes,
         "episodes_a_step": MetaConfig.episodes_a_step,

@@ -171,6 +171,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     settings: Dict[str, Any] = {
         "start": {"tracker": tracker.digest, "replies": replies.digest},
         "data": "/".join(options.data.resolve().parts[-2:]),
+        "services": services,
         "episodes_a_step": JointConfig.episodes_a_step,
         **{name: getattr(options, name) for name in ("predicted", "meta_steps", "shots")},
         **{name: getattr(options, name) for name in ("seed", "seeds", "limit", "threads")},

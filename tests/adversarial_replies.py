@@ -94,15 +94,21 @@ def adversarial_texts(rng: random.Random, foreign: List[str]) -> Iterator[Writte
         yield Written(rng.choice(SAYING).replace("{}", value), value)
 
 
-def situations(dialogues: List[Dialogue]) -> List[Asked]:
-    """Every turn of the dialogues that wants a reply."""
+def true_replies(dialogues: List[Dialogue]) -> List[Tuple[Asked, str]]:
+    """Every turn of the dialogues that wants a reply, and the reply that it got."""
     found = []
     for dialogue in dialogues:
         for number, turn in enumerate(dialogue.turns):
             before = dialogue.turns[:number]
             if not turn.is_user and before and before[-1].is_user:
-                found.append(Asked(before, before[-1].state, turn.results, turn.action))
+                asked = Asked(before, before[-1].state, turn.results, turn.action)
+                found.append((asked, turn.text))
     return found
+
+
+def situations(dialogues: List[Dialogue]) -> List[Asked]:
+    """Every turn of the dialogues that wants a reply."""
+    return [asked for asked, _ in true_replies(dialogues)]
 
 
 def written_by(corpus: Corpus, support: List[Dialogue], embed) -> NeuralGenerator:

@@ -7,7 +7,6 @@ skipped, with the reason; under CI (CI=true) they fail.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import time
@@ -18,6 +17,7 @@ from typing import Any, Dict, Iterator, Optional
 
 import pytest
 
+from needed import lacking
 from servers import free_port
 
 __all__ = ["Browser", "browser"]
@@ -143,10 +143,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A browser for the whole session."""
     found = shutil.which("chromium"), shutil.which("chromedriver")
     if None in found:
-        missing = "no chromium and chromedriver here"
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{missing}; .ci/run installs them")
-        pytest.skip(missing)
+        lacking("no chromium and chromedriver here; .ci/run installs them")
     made = Browser(str(found[0]), str(found[1]), tmp_path_factory.mktemp("browser"))
     try:
         yield made

@@ -8,6 +8,7 @@ from typing import Iterator
 
 import pytest
 
+from needed import lacking
 from rasa_onramp.errors import CheckpointError
 from rasa_onramp.generator.checkpoint import load_replies
 from rasa_onramp.generator.model import ReplyModel
@@ -45,7 +46,7 @@ def reply_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplyModel
     """The shipped initialisation in the real language model, where `make test` fetched it."""
     home = tmp_path_factory.mktemp("home")
     if not lend_language_model(home):
-        pytest.skip("the language model isn't here; run `rasa-onramp weights`")
+        lacking("the language model isn't here; run `rasa-onramp weights`")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RASA_ONRAMP_HOME", str(home))
         yield load_replies()

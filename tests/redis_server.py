@@ -6,7 +6,6 @@ under CI (CI=true) they fail.
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import subprocess
@@ -16,6 +15,7 @@ from typing import Iterator
 
 import pytest
 
+from needed import lacking
 from servers import free_port
 
 __all__ = ["redis_url"]
@@ -26,10 +26,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a running server's first database."""
     program = shutil.which("redis-server")
     if program is None:
-        reason = "no Redis server (`redis-server`) on this machine; install one"
-        if os.environ.get("CI", "").lower() in ("1", "true", "yes"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        lacking("no Redis server (`redis-server`) on this machine; install one")
     folder = tmp_path_factory.mktemp("redis")
     port = free_port()
     with (folder / "log").open("wb") as log:

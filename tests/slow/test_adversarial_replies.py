@@ -6,6 +6,7 @@ import pytest
 
 from adversarial_replies import DATA, DOMAINS, foreign_values, let_through, talked_into
 from rasa_onramp.formats import read
+from rasa_onramp.generator.neural import WRITTEN
 from tiny_replies import embed
 
 
@@ -20,4 +21,5 @@ def test_nothing_made_up_is_said(name):
 def test_nobody_talks_the_model_into_a_value(name, reply_model):
     corpus = read(DATA / f"{name}.yml")
     count = 500 // len(DOMAINS)
-    assert talked_into(corpus, reply_model, embed, foreign_values(name), count)[0] == []
+    said, sources = talked_into(corpus, reply_model, embed, foreign_values(name), count)
+    assert said == [] and WRITTEN in sources

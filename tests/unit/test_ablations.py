@@ -26,25 +26,19 @@ from tiny_tracker import corpus, tiny_tracker, write_domains
 CORPUS = corpus(services=2, dialogues=8)
 
 
-def bench_module(repository: Path, name: str) -> ModuleType:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(repository / "bench"))
-        return importlib.import_module(name)
-
-
 @pytest.fixture(scope="module")
 def settings(repository: Path) -> ModuleType:
-    return bench_module(repository, "ablation_settings")
+    return importlib.import_module("ablation_settings")
 
 
 @pytest.fixture(scope="module")
 def ablations(repository: Path) -> ModuleType:
-    return bench_module(repository, "ablations")
+    return importlib.import_module("ablations")
 
 
 @pytest.fixture(scope="module")
 def table(repository: Path) -> ModuleType:
-    return bench_module(repository, "ablation_summary")
+    return importlib.import_module("ablation_summary")
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import sqlite3
 from pathlib import Path
 from typing import Callable, Dict, List
@@ -13,6 +12,7 @@ import pytest
 
 from command_line import Outcome, dump, invoke, spawn
 from rasa_onramp.tracker.checkpoint import save_tracker
+from servers import free_port
 from tiny_tracker import tiny_tracker, tokenizer_json
 
 GOOD = """\
@@ -204,16 +204,9 @@ def test_no_store_yet(tmp_path: Path, checkpoint: Path, monkeypatch: pytest.Monk
 URLS: Dict[str, Callable[[Path], str]] = {
     "not a URL": lambda folder: "the database",
     "an unknown database": lambda folder: "mysql://ann:s3cret@host/name",
-    "unreachable": lambda folder: f"postgresql://ann:s3cret@127.0.0.1:{closed_port()}/name",
+    "unreachable": lambda folder: f"postgresql://ann:s3cret@127.0.0.1:{free_port()}/name",
     "not a database": lambda folder: f"sqlite:///{folder / 'good.yml'}",
 }
-
-
-def closed_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-    return port
 
 
 @pytest.mark.parametrize("what", sorted(URLS))

@@ -12,10 +12,12 @@ from typing import Any, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import pytest
 
-from rasa_onramp.dialogue import Corpus, Schema, Slot, Span, State, Turn
+from rasa_onramp.dialogue import Corpus, Span, State, Turn
 from rasa_onramp.errors import CheckpointError, NotFound, StoreUnavailable
 from rasa_onramp.onboarding import adapt
+from rasa_onramp.runtime.adapter_cache import AdapterCache
 from rasa_onramp.runtime.conversation import FAILED, Engine, EngineSettings, TurnOutcome
+from rasa_onramp.runtime.reach import Reach
 from rasa_onramp.runtime.session import (
     LONGEST,
     Session,
@@ -282,10 +284,19 @@ def test_few_domains_are_kept_in_memory(engine: Engine, store: Store) -> None:
         schema = dataclasses.replace(BIKES, name=name)
         found = tuple(dataclasses.replace(d, domain=name) for d in dialogues(BIKES, 2))
         store.dialogues.import_corpus(Corpus({name: schema}, found))
-    for name, live in engine.catalogue.domains().items():
-        engine.adapters.get(live.schema, live.content, live.version, live.digest)
-        assert name == live.name
-        assert engine.adapters.kept.bytes <= 2 * 2**20 or len(engine.adapters.kept) == 1
+    live = list(engine.catalogue.domains().values())
+
+    def read_with(limit: int) -> AdapterCache:
+        cache = AdapterCache(Reach(store), engine.tracker, limit)
+        for each in live:
+            cache.get(each.schema, each.content, each.version, each.digest)
+        return cache
+
+    everything = read_with(2**30).kept
+    assert len(everything) == len(live) == 5
+    some = read_with(everything.bytes // 2).kept
+    assert 1 <= len(some) < 5 and some.bytes <= everything.bytes // 2
+    assert len(read_with(1).kept) == 1  # what is used now stays
 
 
 def test_a_store_that_is_down_is_an_error_and_comes_back_by_itself(
@@ -326,17 +337,6 @@ def test_a_reply_for_a_domain_that_is_gone(engine: Engine, store: Store) -> None
     engine.catalogue.domains()
     with pytest.raises(NotFound, match="no domain 'table_booking' is live"):
         engine.reply(session, "can i book a table on friday", understood)
-
-
-def test_a_domain_that_cant_be_read_doesnt_take_the_others_down(
-    engine: Engine, store: Store, caplog: pytest.LogCaptureFixture
-) -> None:
-    huge = Schema(
-        "huge", "x " * 2000, tuple(Slot(f"slot_{n}", "y " * 300) for n in range(300)), (), ()
-    )
-    store.dialogues.import_corpus(Corpus({"huge": huge}, ()))
-    outcome = engine.turn(Session(), "can i book a table on friday")
-    assert outcome.understanding.domain == "table_booking"
 
 
 def test_threads_may_talk_at_once(engine: Engine, store: Store) -> None:

@@ -18,20 +18,14 @@ from result_tables.cost import TABLE, domains, lacks
 from tiny_tracker import CAFE, bookings, tiny_tracker
 
 
-def bench_module(repository: Path, name: str) -> ModuleType:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(repository / "bench"))
-        return importlib.import_module(name)
-
-
 @pytest.fixture(scope="module")
 def cost(repository: Path) -> ModuleType:
-    return bench_module(repository, "cost")
+    return importlib.import_module("cost")
 
 
 @pytest.fixture(scope="module")
 def cost_domains(repository: Path) -> ModuleType:
-    return bench_module(repository, "cost_domains")
+    return importlib.import_module("cost_domains")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

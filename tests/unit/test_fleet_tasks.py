@@ -5,16 +5,19 @@ from __future__ import annotations
 import dataclasses
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, List
 
 import pytest
 
 pytest.importorskip("celery", reason="no Celery: it comes with the extra fleet")
 
+from rasa_onramp.errors import ConfigError, StoreUnavailable
 from rasa_onramp.fleet import tasks
 from rasa_onramp.onboarding import Watch
-from rasa_onramp.store import Store, open_store
-from tiny_tracker import corpus, tiny_tracker
+from rasa_onramp.store import LEASE_SECONDS, Store, open_store
+from rasa_onramp.tracker.checkpoint import save_tracker
+from tiny_tracker import corpus, tiny_tracker, tokenizer_json
 
 NAME = "TableBooking_1"
 
@@ -50,3 +53,44 @@ def test_an_outage_is_no_attempt(
     assert (found[0]["state"], job.state, job.attempts) == ("given back", "queued", 0)
     found += [tasks.adapt(NAME), tasks.adapt(NAME)]
     assert (found[1]["state"], found[1]["attempt"], found[2]) == ("done", 1, None)
+
+
+def test_a_store_that_stays_away_is_waited_for_as_long_as_a_lease(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, now = [], [0.0]
+
+    def away(*_: Any, **__: Any) -> None:
+        asked.append(now[0])
+        raise StoreUnavailable("the store can't be reached")
+
+    monkeypatch.setattr(store.adapters, "add", away)
+    monkeypatch.setattr(store.jobs, "release", away)
+    monkeypatch.setattr(store, "revision", away)
+    clock = SimpleNamespace(
+        monotonic=lambda: now[0], sleep=lambda seconds: now.append(now.pop() + 30 * seconds)
+    )
+    monkeypatch.setattr(tasks, "time", clock)
+    store.jobs.enqueue(NAME, asked_by="person")
+    with pytest.raises(StoreUnavailable):
+        tasks.adapt(NAME)
+    assert asked[-1] > LEASE_SECONDS and len(asked) > 2
+
+
+@pytest.mark.parametrize("threads", ["0", "two", "-1", ""])
+def test_threads_that_cannot_be_are_refused(threads: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RASA_ONRAMP_THREADS", threads)
+    with pytest.raises(ConfigError, match=f"RASA_ONRAMP_THREADS is {threads!r}; set it to a whole"):
+        tasks._tools.__wrapped__()
+
+
+def test_tools_are_of_what_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_tracker(tiny_tracker(rank=2, steps=2), tmp_path / "tracker", tokenizer_json())
+    monkeypatch.setenv("RASA_ONRAMP_DATABASE_URL", f"sqlite:///{tmp_path / 'onramp.db'}")
+    monkeypatch.setenv("RASA_ONRAMP_CHECKPOINT", str(tmp_path / "tracker"))
+    monkeypatch.setenv("RASA_ONRAMP_REPLY_CHECKPOINT", "none")
+    monkeypatch.setenv("RASA_ONRAMP_DEVICE", "meta")
+    tools = tasks._tools.__wrapped__()
+    assert tools.tracker.device.type == "meta" and tools.replies is None

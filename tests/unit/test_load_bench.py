@@ -17,20 +17,14 @@ import pytest
 from aiohttp import web
 
 
-def bench_module(repository: Path, name: str) -> ModuleType:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(repository / "bench"))
-        return importlib.import_module(name)
-
-
 @pytest.fixture(scope="module")
 def load(repository: Path) -> ModuleType:
-    return bench_module(repository, "load")
+    return importlib.import_module("load")
 
 
 @pytest.fixture(scope="module")
 def users(repository: Path) -> ModuleType:
-    return bench_module(repository, "load_parts.users")
+    return importlib.import_module("load_parts.users")
 
 
 async def _serve(bench: ModuleType, kinds: Dict[str, Tuple[float, Any]], **how: Any) -> Any:
@@ -135,7 +129,7 @@ def test_silence_is_an_error_where_a_domain_claimed_the_message(
 
 
 def test_growth_is_that_of_the_window(repository: Path) -> None:
-    memory = bench_module(repository, "load_parts.memory")
+    memory = importlib.import_module("load_parts.memory")
     samples = [(float(at), 100.0 if at < 20 else 200.0 + at / 10) for at in range(101)]
     assert memory.growth(samples, 20, 100) == pytest.approx(209.6 / 202.4 - 1)
     assert memory.growth(samples, 0, 100) > 1
@@ -143,7 +137,7 @@ def test_growth_is_that_of_the_window(repository: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_is_that_of_a_process_and_its_children(repository: Path) -> None:
-    memory = bench_module(repository, "load_parts.memory")
+    memory = importlib.import_module("load_parts.memory")
     program = "import time; kept = bytearray(b'1') * 2**26; print(flush=True); time.sleep(60)"
     child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
     try:
@@ -162,7 +156,7 @@ def test_memory_is_that_of_a_process_and_its_children(repository: Path) -> None:
 
 
 def test_hardly_a_message_comes_twice(repository: Path) -> None:
-    scripts = bench_module(repository, "load_parts.scripts")
+    scripts = importlib.import_module("load_parts.scripts")
     files = sorted((repository / "dialogue_data").glob("*.yml"))
     for draw, share in ((scripts.own_talks(), 0.5), (scripts.domain_talks(files), 0.5)):
         texts = [text for seed in range(100) for text in draw(random.Random(seed))]

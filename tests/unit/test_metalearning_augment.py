@@ -72,6 +72,20 @@ def test_schemas_that_do_not_correspond_are_refused(part: str) -> None:
         renaming(CAFE, fewer)
 
 
+def test_a_paraphrase_lists_the_same_values() -> None:
+    listed = next(slot for slot in CAFE.slots if slot.values)
+    place = CAFE.slots.index(listed)
+    values = [tuple(reversed(listed.values)), (*listed.values[1:], "petite"), ()]
+    for new, same in zip(values, (True, False, False)):
+        slots = list(OTHER.slots)
+        slots[place] = replace(slots[place], values=new)
+        if same:
+            renaming(CAFE, replace(OTHER, slots=tuple(slots)))
+            continue
+        with pytest.raises(ConfigError, match=f"slot '{listed.name}' of .* list the same values"):
+            renaming(CAFE, replace(OTHER, slots=tuple(slots)))
+
+
 @given(st.integers(0, 1000))
 def test_a_shuffled_schema_says_the_same_in_another_order(seed: int) -> None:
     found = shuffled(CAFE, random.Random(seed))

@@ -163,6 +163,25 @@ def test_a_damaged_state_is_refused_in_one_line(content: bytes, tmp_path: Path) 
     assert str(caught.value).endswith("; give a new run folder")
 
 
+def test_steps_that_are_taken_again_are_logged_once(tmp_path: Path) -> None:
+    parameters, run = fresh(), Run(tmp_path, tensorboard=False)
+    for step in range(1, 6):
+        run.log(step, {"loss": 1.0})
+        if step == 3:
+            run.save(step, parameters)
+    with (tmp_path / "log.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"step": 6, "lo')  # it was killed as it wrote
+    again = Run(tmp_path, tensorboard=False)
+    assert again.resume(parameters) == 3
+    for step in (4, 5):
+        again.log(step, {"loss": 0.5})
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [(line["step"], line["loss"]) for line in lines] == [
+        *((1, 1.0), (2, 1.0), (3, 1.0)),
+        *((4, 0.5), (5, 0.5)),
+    ]
+
+
 def test_figures_are_logged_a_line_each(tmp_path: Path) -> None:
     run = Run(tmp_path, tensorboard=False)
     run.log(1, {"loss": 0.5})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from dataclasses import replace
@@ -12,13 +13,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from rasa_onramp.dialogue import Dialogue
+from rasa_onramp.dialogue import Dialogue, Slot
 from rasa_onramp.errors import CheckpointError, ConfigError
 from rasa_onramp.metalearning.adaptation import Adaptation, adapt_to_support, inner_batches
 from rasa_onramp.metalearning.algorithms import ALGORITHMS, algorithm
-from rasa_onramp.metalearning.corpus import tasks_of
-from rasa_onramp.metalearning.examples import examples_of, group_of
+from rasa_onramp.metalearning.corpus import Task, tasks_of
+from rasa_onramp.metalearning.examples import check_schemas, examples_of, group_of
 from rasa_onramp.metalearning.finetuning import FineTuning, finetune, support_groups
+from rasa_onramp.metalearning.lora import adapter_from_bytes, adapter_to_bytes
 from rasa_onramp.metalearning.multitask import MultitaskConfig, pretrain
 from rasa_onramp.metalearning.objective import group_loss
 from rasa_onramp.metalearning.runs import Run
@@ -435,6 +437,46 @@ def test_the_checkpoint_recommends_how_to_adapt(ready: StateTracker) -> None:
         steps=9, optimiser="sgd", offers=True
     )
     assert Adaptation.of(ready) == Adaptation()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("steps", 0),
+        ("steps", 2.5),
+        ("runs", 0),
+        ("dialogues_a_step", -1),
+        ("history", 0),
+        ("mixing", 1.5),
+        ("noise", "much"),
+        ("rate_scale", 0),
+        ("optimiser", "adamw"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(ready: StateTracker, name: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=f"adaptation: {name} is "):
+        Adaptation(**{name: value})
+    tracker = replace(ready, card={"adaptation": {name: value}})
+    with pytest.raises(CheckpointError, match=f"tracker.json, card.adaptation: {name} is .*; "):
+        Adaptation.of(tracker)
+
+
+def test_a_schema_too_long_to_be_read_is_found_before_training(ready: StateTracker) -> None:
+    slots = tuple(Slot(f"slot_{number}", values=("a", "b", "c")) for number in range(90))
+    other = replace(CAFE, name="Long_1", slots=slots)
+    fine = Task(CAFE, (), bookings(1), ())
+    check_schemas(ready.tokens, [fine])
+    with pytest.raises(ConfigError, match="Long_1"):
+        check_schemas(ready.tokens, [fine, replace(fine, variants=((other, None),))])
+
+
+def test_a_stored_adapter_goes_where_the_tracker_is(ready: StateTracker) -> None:
+    """Files are read on the CPU; what has no memory stands for a GPU."""
+    adapter = adapter_from_bytes(adapter_to_bytes(ready.weights))
+    placed = replace(ready, encoder=copy.deepcopy(ready.encoder).to("meta")).placed(adapter)
+    assert placed is not None
+    assert {value.device.type for value in placed.values()} == {"meta"}
+    assert ready.placed(None) is None
 
 
 def test_fine_tuning_takes_a_group_a_dialogue(ready: StateTracker) -> None:

@@ -69,7 +69,7 @@ def test_services_are_chosen_by_what_was_trained_on() -> None:
     one, two, three = data.schemas
     assert choose_services(data, "all", [one]) == [one, two, three]
     assert choose_services(data, "unseen", [one, "Elsewhere_1"]) == [two, three]
-    assert choose_services(data, f" {three}, {one} ,", [one]) == [three, one]
+    assert choose_services(data, f" {three}, {one} ,{three}", [one]) == [three, one]
     only = Corpus(data.schemas, tuple(d for d in data.dialogues if d.domain == two))
     assert choose_services(only, "all", []) == [two]
     with pytest.raises(ConfigError, match=f"no service 'Cafe_9' in this data; it has {one}, {two}"):

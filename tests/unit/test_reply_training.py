@@ -359,6 +359,17 @@ def test_a_model_without_rates_cannot_adapt() -> None:
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("steps", 0), ("steps", None), ("dialogues_a_step", "two"), ("optimiser", "adamw")],
+)
+def test_settings_that_cannot_be_are_refused(name: str, value: object) -> None:
+    model = ready()
+    model.card = {"adaptation": {**model.card["adaptation"], name: value}}
+    with pytest.raises(CheckpointError, match=f"replies.json, card.adaptation: {name} is "):
+        adapt_replies(model, SUPPORT)
+
+
 def numbers(batches: List[List[Packed]]) -> List[List[int]]:
     def number(one: Packed) -> int:
         return next(n for n, s in enumerate((*SUPPORT, SILENT)) if s is one)

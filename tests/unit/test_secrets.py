@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 import traceback
 from pathlib import Path
 from typing import Any, Callable, Iterator
@@ -15,23 +14,17 @@ from rasa_onramp.actions.calls import ActionFailed, Call
 from rasa_onramp.actions.http import post
 from rasa_onramp.errors import OnrampError
 from rasa_onramp.store import RasaEvents, Store, open_store
+from servers import free_port
 
 pytest.importorskip("psycopg2")
 
 SECRET = "s3cret"
 
 
-def closed_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-    return port
-
-
 @pytest.fixture(params=["postgresql://ann:{}@{}/shop", "postgresql://{1}/shop?user=a&password={0}"])
 def url(request: pytest.FixtureRequest) -> str:
     """Of a database where nobody answers."""
-    return str(request.param).format(SECRET, f"127.0.0.1:{closed_port()}")
+    return str(request.param).format(SECRET, f"127.0.0.1:{free_port()}")
 
 
 @pytest.fixture
@@ -108,7 +101,7 @@ def test_the_command_line(
     ],
 )
 def test_an_endpoint_that_cannot_be_called(target: str) -> None:
-    call = Call("taxi", "send", {}, target.format(closed_port()))
+    call = Call("taxi", "send", {}, target.format(free_port()))
     with pytest.raises(ActionFailed) as caught:
         post(call, timeout=5)
     assert SECRET not in str(caught.value)

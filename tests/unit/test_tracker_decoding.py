@@ -242,8 +242,15 @@ def test_the_intent_so_far_stays_unless_another_is_clearly_likelier() -> None:
         for kind in (scores.start, scores.end):
             kind[0, -2, prompt.schema.intents[new]] = 9 + lead / 2
             kind[0, -2, prompt.schema.intents[old]] = 9
-        assert answer(prompt, scores, 0, State({}, old)).state.active_intent == wanted
-        assert answer(prompt, scores, 0, State()).state.active_intent == new
+        found = answer(prompt, scores, 0, State({}, old))
+        assert found.state.active_intent == wanted
+        fresh = answer(prompt, scores, 0, State())
+        assert fresh.state.active_intent == new
+        # how sure the tracker is, it was before anything was preferred
+        if wanted == new:
+            assert found.intent_confidence == fresh.intent_confidence
+        else:
+            assert found.intent_confidence < 0.5 < fresh.intent_confidence
 
 
 @pytest.mark.parametrize(("score", "asked"), [(0.01, True), (-0.01, False)])

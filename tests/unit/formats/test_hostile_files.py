@@ -229,8 +229,9 @@ def test_links_do_not_lead_out_of_a_folder_of_stories(tmp_path: Path, secret: Pa
     folder = tmp_path / "bot"
     folder.mkdir()
     (folder / "stories.yml").write_text(VALID_STORIES, encoding="utf-8")
+    found = read_stories(folder, TAXI)
     (folder / "more.yml").symlink_to(secret)
-    assert len(list(read_stories(folder, TAXI).dialogues)) == 1  # it is none of Rasa's
+    assert read_stories(folder, TAXI) == found  # it is none of Rasa's
     secret.write_text("stories:\n- s3cret", encoding="utf-8")
     refused(lambda: read_stories(folder, TAXI), "is a link that leads out of its folder")
 
