@@ -7,7 +7,7 @@ PEFT's names, so that other tools read them.
 from __future__ import annotations
 
 import math
-from typing import Dict, Mapping, Optional, Sequence
+from typing import Dict, Mapping, Optional
 
 import torch
 from safetensors import SafetensorError  # type: ignore[attr-defined]
@@ -37,18 +37,14 @@ _PEFT = "base_model.model."
 
 
 def initial_lora(
-    config: EncoderConfig,
-    rank: int,
-    *,
-    layers: Sequence[str] = ADAPTED_LAYERS,
-    generator: Optional[torch.Generator] = None,
+    config: EncoderConfig, rank: int, *, generator: Optional[torch.Generator] = None
 ) -> Dict[str, Tensor]:
     """Low-rank updates that change nothing yet: A random, B zero."""
     h, f = config.hidden_size, config.intermediate_size
     sizes = {"intermediate.dense": (h, f), "output.dense": (f, h)}
     found = {}
     for index in range(config.num_hidden_layers):
-        for layer in layers:
+        for layer in ADAPTED_LAYERS:
             fan_in, fan_out = sizes.get(layer, (h, h))
             name = f"encoder.layer.{index}.{layer}"
             bound = 1 / math.sqrt(fan_in)

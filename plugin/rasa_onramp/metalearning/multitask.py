@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import asdict, dataclass
-from typing import Callable, Dict, Iterator, List, Optional, Sequence
+from typing import Dict, Iterator, List, Optional, Sequence
 
 import torch
 from torch import Tensor
@@ -64,8 +64,6 @@ def pretrain(
     config: MultitaskConfig,
     run: Run,
     *,
-    evaluate: Optional[Callable[[StateTracker], Dict[str, float]]] = None,
-    evaluate_every: int = 1000,
     progress: bool = True,
     workers: Workers = ALONE,
 ) -> None:
@@ -131,8 +129,6 @@ def pretrain(
         if step % config.save_every == 0 or done >= 1:
             ended = (config.steps, config.minutes) if done >= 1 else None
             run.save(step, parameters, optimiser, asdict(config), ended=ended)
-        if evaluate is not None and (step % evaluate_every == 0 or done >= 1):
-            run.log(step, evaluate(tracker))
     bar.close()
 
 
