@@ -8,6 +8,10 @@ trained on (meta-train --spare), all of training_data/dev and dialogue_data, and
 dialogues of each, and up to six others a domain, of which the first messages are routed, no domain
 active; those of domains that are not onboarded are out of scope.
 
+Beside the router stands what one would train instead: a linear probe, scikit-learn's
+LogisticRegression (defaults, but 1,000 iterations) on the same embeddings of the support dialogues'
+first messages, a domain being a class. It has none for what is out of scope, and so takes all.
+
 right: the message goes to its domain. best: its domain has the highest score, whether that is high
 enough or not. taken: what is out of scope goes to a domain. auroc: of the highest score, telling
 domains' messages from those out of scope. Means over seeds, with 95% intervals by bootstrap over
@@ -25,6 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Collection, Dict, List, Optional, Sequence, Tuple
 
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
@@ -46,6 +51,9 @@ from result_tables.table import printed
 
 ROOT = Path(__file__).resolve().parent.parent
 SHOTS, ASKED = 5, 6
+
+#: What the linear probe is called.
+PROBE = "linear probe of embeddings"
 
 #: Of a run; see above. ms is the time a message takes to route, its embedding left out.
 FIGURES = ("right", "best", "taken", "auroc", "ms")
@@ -90,15 +98,17 @@ def main() -> None:
     counts = [int(count) for count in options.domains.split(",")]
     embed = CachedEmbed(SentenceEncoder.load().embed, limit=2**31)
     rows: List[Dict[str, Any]] = []
-    with tqdm(total=len(counts) * options.seeds * len(ways), unit="run") as bar:
+    with tqdm(total=len(counts) * options.seeds * (len(ways) + 1), unit="run") as bar:
         for count in counts:
-            runs: Dict[str, List[Dict[str, float]]] = {name: [] for name in ways}
+            runs: Dict[str, List[Dict[str, float]]] = {name: [] for name in (*ways, PROBE)}
             for seed in range(options.seeds):
                 drawn = Draw.of(pool, count, random.Random(f"{count} {seed}"))
                 for name, background in ways.items():
                     runs[name].append(figures(*route(drawn, embed, background)))
                     bar.update()
-            for name in ways:
+                runs[PROBE].append(figures(*probed(drawn, embed)))
+                bar.update()
+            for name in runs:
                 row = {"method": name, "domains": count, "runs": runs[name]}
                 row.update({key: interval(runs[name], key) for key in FIGURES})
                 if name != PLAIN:
@@ -178,6 +188,20 @@ def route(draw: Draw, embed: CachedEmbed, background: Background) -> Tuple[List[
         best = max(found.scores, key=lambda name: found.scores[name])
         messages.append(Message(wanted, found.domain, best, found.scores[best]))
     return messages, (time.perf_counter() - began) / len(messages)
+
+
+def probed(draw: Draw, embed: CachedEmbed) -> Tuple[List[Message], float]:
+    """As `route`, by the linear probe."""
+    opened = [(s.name, text) for s, support in draw.support for d in support for text in opening(d)]
+    model = LogisticRegression(max_iter=1000)
+    model.fit(embed([text for _, text in opened]).numpy(), [name for name, _ in opened])
+    rows = embed([text for _, text in draw.asked]).numpy()
+    began = time.perf_counter()
+    scores = model.predict_proba(rows)
+    taken = (time.perf_counter() - began) / len(rows)
+    names = [str(model.classes_[best]) for best in scores.argmax(1)]
+    found = zip(draw.asked, names, scores.max(1))
+    return [Message(wanted, name, name, float(score)) for (wanted, _), name, score in found], taken
 
 
 def figures(messages: Sequence[Message], seconds: float) -> Dict[str, float]:

@@ -29,7 +29,8 @@ def many(results: Sequence[Results]) -> Grid:
     pool = {source: len(names) for source, names in found["settings"]["pool"].items()}
     told = ", ".join(f"{count} of {source}" for source, count in pool.items())
     note = f"({found['settings']['seeds']} draws of {sum(pool.values())} domains: {told})"
-    return Grid(("domains", "space", "right", "best", "taken", "AUROC"), tuple(rows), note)
+    header = ("domains", "router's space, or peer", "right", "best", "taken", "AUROC")
+    return Grid(header, tuple(rows), note)
 
 
 def own(results: Sequence[Results]) -> Grid:

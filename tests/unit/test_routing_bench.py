@@ -9,7 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Iterator
+from typing import Iterator, List
 
 import pytest
 import torch
@@ -48,6 +48,26 @@ def test_support_is_not_asked_and_who_isnt_onboarded_is_out_of_scope(bench: Modu
     assert sorted(str(name) for name, _ in drawn.asked) == sorted([*onboarded * 3, *["None"] * 3])
     with pytest.raises(SystemExit, match="the pool has only 4 services"):
         bench.Draw.of(pool, 4, random.Random(0))
+
+
+def test_the_probe_learns_first_messages_and_takes_everything(bench: ModuleType) -> None:
+    """Each service's users say its name first, then nothing that tells it."""
+    pool = []
+    for name in ("a", "b", "c"):
+        schema = replace(corpus(services=1, dialogues=1).schemas["TableBooking_1"], name=name)
+        turns = (user(f"{name}?", {}), user("well", {}))
+        talks = tuple(Dialogue(f"{name}{number}", name, turns) for number in range(8))
+        pool.append(bench.Service("made up", schema, talks))
+    drawn = bench.Draw.of(pool, 2, random.Random(0))
+
+    def embed(texts: List[str]) -> torch.Tensor:
+        return torch.tensor([[float(f"{letter}?" in text) for letter in "abc"] for text in texts])
+
+    messages, seconds = bench.probed(drawn, embed)
+    own = [m for m in messages if m.wanted is not None]
+    assert len(own) == 6 and all(m.found == m.wanted for m in own)
+    told = bench.figures(messages, seconds)
+    assert (told["right"], told["taken"], told["auroc"]) == (1.0, 1.0, 1.0)
 
 
 def test_figures_are_those_of_the_messages(bench: ModuleType) -> None:
@@ -102,7 +122,7 @@ def test_tables_by_hand() -> None:
         ],
     }
     assert many([found]) == Grid(
-        ("domains", "space", "right", "best", "taken", "AUROC"),
+        ("domains", "router's space, or peer", "right", "best", "taken", "AUROC"),
         (
             ("5", "plain", "0.500", "0.750", "0.250", "1.000"),
             (
