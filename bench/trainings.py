@@ -82,6 +82,8 @@ def trained(training: Training) -> Optional[float]:
     )
     if ended.returncode:
         said = (ended.stderr.strip() or f"exit code {ended.returncode}").splitlines()[-1]
+        if ended.returncode < 0:  # its last words were of something else
+            said = f"it was ended by signal {-ended.returncode}; is there memory for --jobs?"
         raise ConfigError(f"{training.name} wasn't trained: {said}")
     taken = round(time.monotonic() - began, 1) if whole else None
     _note(note, command, taken)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import trainings
 from rasa_onramp.errors import ConfigError
 from trainings import Training, train_all, trained
 
@@ -19,6 +22,20 @@ def test_a_training_that_fails_is_named(tmp_path: Path) -> None:
     wrong = training(tmp_path / "run", "meta-train", "--data", str(tmp_path / "nowhere"))
     with pytest.raises(ConfigError, match=r"one wasn't trained: .*nowhere"):
         trained(wrong)
+
+
+def test_a_training_that_is_killed_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Out of memory, say: what it said last was something else."""
+    dies = "import os, signal, sys; print('a warning', file=sys.stderr, flush=True); "
+    dies += "os.kill(os.getpid(), signal.SIGKILL)"
+    run = subprocess.run
+    monkeypatch.setattr(
+        trainings.subprocess, "run", lambda _, **how: run([sys.executable, "-c", dies], **how)
+    )
+    with pytest.raises(ConfigError, match="ended by signal 9; is there memory for --jobs"):
+        trained(training(tmp_path / "run", "meta-train"))
 
 
 def test_what_is_made_is_not_made_again(tmp_path: Path) -> None:
