@@ -126,7 +126,7 @@ def measure(folder: Path, turns: int, threads: int, written: bool) -> Dict[str, 
 
 
 def prepare(folder: Path, threads: int, written: bool) -> Tuple[Bot, Bot, List[List[str]]]:
-    """Both bots, trained, and the user's messages of the domains' dialogues."""
+    """Both bots, trained, and the user's messages of dialogues that are held out."""
     shared = {
         "RASA_ONRAMP_HOME": str(folder / "home"),
         "RASA_ONRAMP_DATABASE_URL": f"sqlite:///{folder / 'onramp.db'}",
@@ -139,7 +139,8 @@ def prepare(folder: Path, threads: int, written: bool) -> Tuple[Bot, Bot, List[L
         for file in sorted((ROOT / "dialogue_data").glob("*.yml")):
             corpus = read(file)
             store.dialogues.import_corpus(corpus)
-            said += [[t.text for t in d.turns if t.is_user] for d in corpus.dialogues[:5]]
+            asked = [d for d in corpus.dialogues if d.split == "held-out"][:5]
+            said += [[t.text for t in d.turns if t.is_user] for d in asked]
         if written:
             if not lend_language_model(folder / "home"):
                 raise SystemExit("the language model isn't here; run `rasa-onramp weights`")

@@ -130,7 +130,10 @@ def workers(results: Sequence[Results]) -> Grid:
     return Grid(header, rows, _WORKERS_NOTE)
 
 
-_WORKERS_NOTE = "Each measured once, one after the other: the machine's speed varies meanwhile."
+_WORKERS_NOTE = (
+    "Each was measured once, one after the other, while the machine's speed varied: no workers are "
+    "faster by more than their number."
+)
 _WHO = ("ours", "anew", "generate")
 
 TABLES: Tuple[Table, ...] = (

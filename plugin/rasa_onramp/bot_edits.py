@@ -15,8 +15,13 @@ from .errors import ConfigError
 __all__ = ["BotEdits", "FileEdit"]
 
 
-#: A key whose value is nobody else's to read.
-_SECRET = re.compile(r"^(\s*-?\s*[\w-]*(?:pass|token|secret|url|key)[\w-]*\s*:\s*)\S.*$", re.I)
+#: What of a bot's files (endpoints.yml has passwords) is nobody else's to read: the rest of a line
+#: behind such a key, and who logs in by a URL.
+_SECRET = re.compile(
+    r"""((?:^|[\s{,-])["']?[\w-]*(?:passw|token|secret|api_?key)[\w-]*["']?\s*:[ \t]*)\S.*$""",
+    re.IGNORECASE | re.MULTILINE,
+)
+_LOGIN = re.compile(r"(://)[^/\s@]*@")
 
 
 @dataclass(frozen=True)
@@ -42,18 +47,18 @@ class BotEdits:
         return bool(self.files)
 
     def diff(self) -> str:
-        """The edits as a unified diff, paths relative to the bot's folder."""
+        """The edits as a unified diff without secrets, paths relative to the bot's folder."""
         parts: List[str] = []
         for edit in self.files:
             name = edit.path.relative_to(self.folder).as_posix()
             lines = difflib.unified_diff(
-                (edit.before or "").splitlines(keepends=True),
-                edit.after.splitlines(keepends=True),
+                _masked(edit.before or "").splitlines(keepends=True),
+                _masked(edit.after).splitlines(keepends=True),
                 "/dev/null" if edit.before is None else f"a/{name}",
                 f"b/{name}",
             )
             parts += [line if line.endswith("\n") else f"{line}\n" for line in lines]
-        return "".join(map(_masked, parts))
+        return "".join(parts)
 
     def apply(self) -> None:
         """Write the edits: all of them, or none.
@@ -81,9 +86,8 @@ class BotEdits:
             ) from None
 
 
-def _masked(line: str) -> str:
-    """A line of a diff; what stays as it is (endpoints.yml has passwords) without its secrets."""
-    return _SECRET.sub(r"\1***", line) if line.startswith(" ") else line
+def _masked(text: str) -> str:
+    return _LOGIN.sub(r"\1***@", _SECRET.sub(r"\1***", text))
 
 
 def _write(path: Path, text: str) -> None:

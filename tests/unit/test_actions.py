@@ -224,13 +224,14 @@ def test_a_call_survives_the_slot_it_travels_in() -> None:
             Call.from_json(junk)
 
 
-def dispatch(slot: Any) -> Tuple[str, Any]:
+def dispatch(slot: Any, heard: Any = None) -> Tuple[str, Any]:
     sdk = pytest.importorskip("rasa_sdk")
     from rasa_sdk.executor import CollectingDispatcher
 
     from rasa_onramp.actions import ActionOnrampCall
 
-    tracker = sdk.Tracker("me", {"onramp": slot}, {}, [], False, None, {}, None)
+    message = {"text": "hello"} if heard is None else {"text": "hello", "onramp": heard}
+    tracker = sdk.Tracker("me", {"onramp": slot}, message, [], False, None, {}, None)
     (event,) = asyncio.run(ActionOnrampCall().run(CollectingDispatcher(), tracker, {}))
     return event["name"], event["value"]
 
@@ -245,6 +246,12 @@ def test_the_dispatcher_hands_on_rows_and_failures() -> None:
     assert outcome["action"] == "dispatched"
     assert "nothing answers" in dispatch({"call": call(name="lost").to_json()})[1]["error"]
     assert "holds no API call" in dispatch(None)[1]["error"]
+    # `rasa interactive` sets no slot of a policy's
+    asked = {"call": call(name="dispatched").to_json()}
+    old = {"call": call(name="lost").to_json()}
+    for slots in (None, old):
+        assert dispatch(slots, asked)[1]["rows"] == [{"status": "saw RX4821"}]
+    assert "holds no API call" in dispatch(old, {"domain": None, "call": None})[1]["error"]
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "soon", "inf", "nan"])

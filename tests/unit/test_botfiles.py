@@ -125,13 +125,22 @@ def test_only_lines_are_added_and_all_of_ours_are_there(tmp_path: Path) -> None:
 
 def test_secrets_beside_an_edit_are_not_shown(tmp_path: Path) -> None:
     folder = bot(tmp_path)
-    endpoints = "tracker_store:\n  type: SQL\n  db: shop\n  username: ann\n  password: 'hush: 1'\n"
-    (folder / "endpoints.yml").write_text(endpoints, encoding="utf-8")
+    for endpoints in (
+        "tracker_store:\n  type: SQL\n  username: ann\n  password: 'hush: 1'\n",
+        "tracker_store:\n  type: SQL\n  username: ann\n  password: 'hush: 1'",
+        "tracker_store: {username: ann, type: SQL, 'password': 'hush: 1'}\n",
+    ):
+        (folder / "endpoints.yml").write_text(endpoints, encoding="utf-8")
+        edits = plan_edits(folder)
+        told = edits.diff()
+        assert ": ***\n" in told and "hush" not in told and "username: ann" in told
+        assert "url: http://localhost:5055/webhook" in told
+    login = "tracker_store:\n  url: postgresql://ann:hush@host/db\n"
+    (folder / "endpoints.yml").write_text(login, encoding="utf-8")
     edits = plan_edits(folder)
-    told = edits.diff()
-    assert " password: ***\n" in told and "hush" not in told and "username: ann" in told
+    assert "postgresql://***@host/db" in edits.diff() and "hush" not in edits.diff()
     edits.apply()
-    assert load(folder / "endpoints.yml")["tracker_store"]["password"] == "hush: 1"
+    assert load(folder / "endpoints.yml")["tracker_store"]["url"] == login.split()[-1]
 
 
 def test_edits_name_what_was_lacking(tmp_path: Path) -> None:

@@ -205,11 +205,15 @@ def test_labels_are_kept_through_an_outage(
 
     monkeypatch.setattr(LabelStore, "save", away)
     done = label(checkpoint, "", "", "", "", options=("--dialogue", "raw-1"))
+    assert done.code == 2 and told == [1]  # what is piped in next is no answer
+    del told[:]
+    monkeypatch.setattr("rasa_onramp.cli.label.somebody_types", lambda: True)
+    done = label(checkpoint, "", "", "", "", options=("--dialogue", "raw-1"))
     assert done.code == 0 and done.err.count("can't be reached; start it") == 2
     assert "1 dialogues labelled" in done.out and len(told) == 3
     del told[:]
     done = label(checkpoint, "", "/skip", options=("--dialogue", "raw-2"))
-    assert done.code == 0 and len(told) == 1 and "0 dialogues labelled" in done.out
+    assert done.code == 1 and len(told) == 1 and "0 dialogues labelled" in done.out
 
 
 def test_what_somebody_else_labelled_is_left_to_them(
@@ -221,7 +225,7 @@ def test_what_somebody_else_labelled_is_left_to_them(
 
     monkeypatch.setattr(LabelStore, "save", other)
     done = label(checkpoint, "", "", "")
-    assert done.code == 0 and "'raw-1' was changed meanwhile" in done.err
+    assert done.code == 1 and "'raw-1' was changed meanwhile" in done.err
     assert "1 dialogues labelled" in done.out
 
 

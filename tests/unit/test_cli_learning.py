@@ -78,6 +78,10 @@ def test_what_is_up_to_date_is_not_adapted_again(store: None, checkpoint: Path) 
     assert line.endswith(
         "2 was made; it isn't active: rasa-onramp versions activate TableBooking_1 2"
     )
+    (line, _) = invoke(*adapt, "--switch-anyway").out.splitlines()
+    assert line.endswith("nothing changed since version 2 was made")
+    with open_store() as opened:
+        assert opened.adapters.in_use("TableBooking_1").version == 2
 
 
 def test_a_domain_that_cannot_be_adapted_keeps_no_other_from_it(

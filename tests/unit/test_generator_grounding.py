@@ -106,6 +106,12 @@ def test_a_time_a_date_or_an_amount_said_in_one_dialogue_only_is_its_own(claim):
     assert twice.ungrounded(f"It is {claim}.", {}) == ()
 
 
+def test_many_numbers_are_looked_through_in_no_time():
+    grounding = Grounding(Schema("stays", slots=(Slot("people", values=("2", "3")),)))
+    text = f"2 {'1000 ' * 200}people 3"
+    assert "2" in grounding.ungrounded(text, {})
+
+
 @pytest.mark.parametrize("claim", ["$3", "3 dollars", "3rd"])
 def test_how_many_results_there_are_vouches_for_their_number_only(claim):
     rows = [{"fee": ""}] * 3

@@ -182,6 +182,20 @@ def test_steps_that_are_taken_again_are_logged_once(tmp_path: Path) -> None:
     ]
 
 
+def test_a_run_that_ended_before_its_first_state_is_logged_anew(tmp_path: Path) -> None:
+    first = Run(tmp_path, tensorboard=False)
+    assert first.resume(fresh()) == 0
+    first.log(1, {"loss": 1.0})
+    with (tmp_path / "log.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"step": 2, "lo')
+    again = Run(tmp_path, tensorboard=False)
+    assert again.resume(fresh()) == 0
+    again.log(1, {"loss": 0.5})
+    again.log(2, {"loss": 0.25})
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["loss"] for line in lines] == [0.5, 0.25]
+
+
 def test_figures_are_logged_a_line_each(tmp_path: Path) -> None:
     run = Run(tmp_path, tensorboard=False)
     run.log(1, {"loss": 0.5})

@@ -266,7 +266,7 @@ def test_what_was_made_waits_for_a_long_import(
     else:
         with pytest.raises(StoreBusy):
             adapt(store, tracker, NAME, steps=1)
-        assert len(tries) == 30
+        assert len(tries) == 10
 
 
 def test_a_damaged_version_is_made_again(store: Store, tracker: StateTracker) -> None:

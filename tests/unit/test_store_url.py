@@ -49,6 +49,7 @@ def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         ("postgres://bot:hu%40sh@host/db", "postgresql://bot:***@host/db"),
         ("postgresql://host/db?password=hush&user=bot", None),
         ("postgresql://host/db?sslpassword=hush", None),
+        ("postgresql://host/db?user=ann%40corp&password=hu%40sh", None),
         ("postgresql://host/db?options=-c%20hush", None),
         ("sqlite:////tmp/s.db", "/tmp/s.db"),
         ("sqlite://", "sqlite://"),

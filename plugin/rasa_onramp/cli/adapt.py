@@ -106,7 +106,7 @@ def command(
     checkpoint by itself) is stored and not switched to; nor is any while the active one is pinned.
 
     A domain that another process is adapting is left to it, which is said; the exit code is then 1.
-    So is a domain that can't be adapted, after which the others are; the exit code is then 2.
+    One that can't be adapted is passed over, which is said; the exit code is then 2.
     """
     if everything and domains:
         raise click.UsageError("name domains or give --all, not both")
@@ -122,7 +122,9 @@ def command(
         how = How(steps, force, switch_anyway)
         errors: List[OnrampError] = []
         if not force:
-            looked_at = [(d, _made_already(store, tracker, d, steps, replies)) for d in chosen]
+            looked_at = [
+                (d, _made_already(store, tracker, d, steps, replies, switch_anyway)) for d in chosen
+            ]
             errors += [found for _, found in looked_at if isinstance(found, OnrampError)]
             chosen = [domain for domain, found in looked_at if found is None]
         if jobs == 1 or not chosen:
@@ -147,6 +149,7 @@ def _made_already(
     domain: str,
     steps: Optional[int],
     replies: Optional[ReplyLearner],
+    switch_anyway: bool,
 ) -> Optional[Found]:
     """Why there is nothing to adapt, which is said: the version there is, or an error."""
     from rasa_onramp.onboarding import made_already
@@ -158,6 +161,8 @@ def _made_already(
         raise
     except OnrampError as error:
         found = error
+    if isinstance(found, AdapterInfo) and switch_anyway and not found.active:
+        return None  # which switches to it
     if found is not None:
         _print(found)
     return found

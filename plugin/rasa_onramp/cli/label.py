@@ -10,7 +10,7 @@ import click
 from rasa_onramp.cli.chat_view import state_lines
 from rasa_onramp.cli.labelling import Labelling
 from rasa_onramp.cli.options import checkpoint_option, load, threads_option
-from rasa_onramp.cli.terminal import read_line
+from rasa_onramp.cli.terminal import read_line, somebody_types
 from rasa_onramp.dialogue import Dialogue, State, Turn
 from rasa_onramp.errors import NotFound, StoreError, StoreUnavailable
 from rasa_onramp.formats.wording import visible
@@ -57,7 +57,8 @@ def command(
     Goes through the dialogues that wait for labels: those imported without states, or to be
     checked. Each user turn is shown with the state that it has, or that the tracker guesses (by the
     domain's active adapter), and is accepted or corrected. A dialogue is stored when its last turn
-    is done, and is learned from at the next `adapt`. No later import takes the labels back.
+    is done, and is learned from at the next `adapt`. No later import takes the labels back. Where
+    one couldn't be stored, which is said, the exit code is 1.
     """
     with open_store() as store:
         schema = store.dialogues.schema(domain)
@@ -71,7 +72,7 @@ def command(
             schema, summary.support_digest, summary.active_version, summary.active_digest
         )
         click.echo(_HELP)
-        stored = turns = corrected = 0
+        stored = lost = turns = corrected = 0
         for number, dialogue in enumerate(dialogues, start=1):
             click.echo(f"\n{visible(dialogue.id)} ({number} of {len(dialogues)})")
             labelling = Labelling(schema, dialogue, partial(_guess, tracker, ready))
@@ -83,6 +84,7 @@ def command(
             after = labelling.labelled(split)
             guesses = {place: found.state for place, found in labelling.guesses.items()}
             if not _saved(store, dialogue, after, guesses, summary.active_version):
+                lost += 1
                 continue
             stored += 1
             turns += len(guesses)
@@ -91,6 +93,8 @@ def command(
             f"{domain}: {stored} dialogues labelled; "
             f"{corrected} of {turns} turns are not as the tracker guessed"
         )
+    if lost:
+        raise click.exceptions.Exit(1)
 
 
 def _saved(
@@ -108,6 +112,8 @@ def _saved(
             store.labels.save(before, after, guesses, version)
             return True
         except StoreUnavailable as error:
+            if not somebody_types():  # what is piped in next is no answer to that
+                raise
             click.echo(f"rasa-onramp: {error}", err=True)
             typed = read_line("Enter tries again, /skip leaves it > ")
             if typed is None or typed.strip() == "/skip":

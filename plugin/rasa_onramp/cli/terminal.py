@@ -9,13 +9,18 @@ import click
 
 from rasa_onramp.errors import ConfigError
 
-__all__ = ["read_line"]
+__all__ = ["read_line", "somebody_types"]
+
+
+def somebody_types() -> bool:
+    """Whether input comes from a terminal, rather than from a file or a pipe."""
+    return sys.stdin.isatty()
 
 
 def read_line(prompt: str) -> Optional[str]:
     """A line of the user's, None at the end of the input. Piped input is shown as if typed."""
     try:
-        if sys.stdin.isatty():
+        if somebody_types():
             line = input(prompt)
         else:
             line = sys.stdin.readline()

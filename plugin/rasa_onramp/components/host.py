@@ -10,6 +10,7 @@ import hashlib
 import logging
 import threading
 import time
+import traceback
 from functools import partial
 from typing import Dict, List, Optional, Tuple
 
@@ -59,12 +60,14 @@ class OnrampRuntime:
         with self._lock:
             if self._engine is None:
                 if self._failed is not None and time.monotonic() - self._failed[0] < _RETRY:
-                    raise self._failed[1]
+                    raise self._failed[1].with_traceback(None)
                 try:
                     self._engine = self._open()
                 except Exception as error:
+                    traceback.clear_frames(error.__traceback__)  # they hold what was loaded so far
                     self._failed = (time.monotonic(), error)
                     raise
+                self._failed = None
             return self._engine
 
     def _open(self) -> Engine:

@@ -41,7 +41,7 @@ from rasa_onramp.components.sessions import (
     was_executed,
 )
 from rasa_onramp.components.settings import check_keys, refuse
-from rasa_onramp.dialogue import DONTCARE, State
+from rasa_onramp.dialogue import State
 from rasa_onramp.logs import logger_for
 from rasa_onramp.provenance import code_digest
 
@@ -151,7 +151,9 @@ class OnrampPolicy(Policy):
     ) -> List[Event]:
         """The slots to set, should this prediction win."""
         events: List[Event] = []
-        if tracker.get_slot(KEY) != payload:
+        since = since_message(tracker)
+        # once a message: an action of the bot's may have reset what it set
+        if not any(isinstance(e, SlotSet) and (e.key, e.value) == (KEY, payload) for e in since):
             events.append(SlotSet(KEY, payload))
             if self.config["fill_slots"]:
                 events += self._filled(tracker, domain, payload)
@@ -169,7 +171,10 @@ class OnrampPolicy(Policy):
         """
         values = (payload.get("state") or {}).get("values", {})
         cleared = {slot: () for slot, texts in payload.get("changes", {}).items() if not texts}
-        known = states_of(tracker.get_slot(KEY)).get(str(payload.get("domain")), State()).values
+        domain_name, last = domain_of(payload), tracker.get_slot(KEY)
+        known: Mapping[str, Any] = {}
+        if domain_name is not None and domain_of(last) == domain_name:
+            known = states_of(last).get(domain_name, State()).values
         theirs = form_slots(domain) | {KEY, RESULTS}
         events: List[Event] = []
         for name, texts in {**values, **cleared}.items():
@@ -178,8 +183,7 @@ class OnrampPolicy(Policy):
             if slot is None or name in theirs or (stays and slot.value is not None):
                 continue
             value = rasa_value(slot, tuple(texts))
-            held = value is not None or not texts or texts[0] == DONTCARE
-            if held and value != slot.value:
+            if value != slot.value:
                 events.append(SlotSet(name, value))
         return events
 

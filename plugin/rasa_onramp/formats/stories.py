@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
@@ -30,6 +31,7 @@ LIMIT = 4 * 2**20
 #: The most dialogues that the OR steps of one story may make.
 _ALTERNATIVES = 32
 
+_PIECE = 65_536  # bytes of a line that are looked at at once
 _PARTS = ("stories", "nlu", "responses")
 
 #: Folders of packages, which may bring training data of their own.
@@ -110,12 +112,19 @@ def _files(path: Path) -> Iterator[Tuple[Path, Fields]]:
 
 def _may_be_ours(file: Path) -> bool:
     """Whether a line of a file begins as one of Rasa's training data does."""
-    begins = re.compile(rb"(?:\xef\xbb\xbf)?(?:%s)\s*:" % "|".join(_PARTS).encode())
+    parts = "|".join(_PARTS).encode()
+    begins = re.compile(rb"(?:\xef\xbb\xbf)?(?:%s)\s*:|\xff\xfe|\xfe\xff" % parts)
     try:
-        with file.open("rb") as lines:
-            return any(begins.match(line) for line in lines)
+        with file.open("rb") as opened:
+            new = True
+            # in pieces: there may be no end of a line for gigabytes
+            for piece in iter(partial(opened.readline, _PIECE), b""):
+                if new and begins.match(piece):
+                    return True
+                new = piece.endswith(b"\n")
     except OSError:
-        return False
+        return True  # reading it says what is wrong
+    return False
 
 
 def _story(

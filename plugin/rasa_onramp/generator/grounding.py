@@ -207,7 +207,7 @@ _AFTER_NO_NAME = {
     *("i", "you", "he", "she", "it", "we", "they", "me", "him", "them", "us", "than"),
 }
 #: What stands between numbers that are offered side by side, other numbers included.
-_OFFERING = re.compile(r".*\bor\b.*|(?:[\s,/]|\b(?:and|to|\w*\d+)\b)*", re.I | re.S)
+_OFFERING = re.compile(r".*\bor\b.*|(?:[\s,/]|\b(?:and|to|\w*\d)\b)*", re.I | re.S)
 _DAYS = {
     *("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"),
     *("noon", "midday", "midnight", "tonight", "tomorrow", "yesterday"),

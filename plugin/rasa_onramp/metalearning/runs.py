@@ -92,6 +92,7 @@ class Run:
         or of another shape, or a file that can't be read.
         """
         if not self._state.is_file():
+            self._resumed_at = 0
             return 0
         mend = "give a new run folder"
         try:
@@ -128,7 +129,7 @@ class Run:
         if not log.is_file():
             return
         lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+        kept = [line for line in lines if _step_of(line) <= step]
         if kept != lines:
             temporary = log.with_suffix(".part")
             temporary.write_text("".join(kept), encoding="utf-8")
@@ -161,3 +162,11 @@ class Run:
             for name, value in figures.items():
                 self._writer.add_scalar(name, value, step)
             self._writer.flush()
+
+
+def _step_of(line: str) -> float:
+    """The step that a line of log.jsonl is of; none where it was cut short."""
+    try:
+        return int(json.loads(line)["step"]) if line.endswith("\n") else math.inf
+    except (ValueError, KeyError, TypeError):
+        return math.inf

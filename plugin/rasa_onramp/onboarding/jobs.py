@@ -152,6 +152,7 @@ def perform(
                 if found is not None:
                     pinned = store.adapters.in_use(job.domain).pinned
                     if job.switch_anyway and not found.active and not pinned:
+                        store.jobs.beat(lease)  # raises where the job isn't ours any more
                         store.adapters.activate(job.domain, found.version)
                         found = replace(found, active=True)
                     store.jobs.finish(lease, up_to_date(found))

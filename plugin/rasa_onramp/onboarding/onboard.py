@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass, replace
 from math import exp
-from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from torch import Tensor
 
 from ..dialogue import Dialogue, Schema
 from ..errors import StoreBusy, Switched
 from ..evaluation.metrics import Figures, TurnScore, aggregate, score_dialogue
+from ..logs import logger_for
 from ..metalearning.adaptation import Adaptation, adapt_to_support
 from ..metalearning.lora import adapter_from_bytes, adapter_to_bytes
 from ..store import Lease, Store, support_digest
@@ -23,8 +24,10 @@ from .replies import ReplyAdaptation, ReplyLearner
 __all__ = ["AdaptationReport", "adapt", "measure"]
 
 
+logger = logger_for(__name__)
+
 #: How often a version is tried to be stored while another process is writing; each waits a minute.
-_TRIES = 30
+_TRIES = 10
 
 
 @dataclass(frozen=True)
@@ -144,7 +147,6 @@ def adapt(
         after=after,
         replies=written,
     )
-    tries = 0
     while True:
         in_use = store.adapters.in_use(domain)
         now = running(store, tracker, domain)
@@ -158,7 +160,8 @@ def adapt(
             kept = "as the active version is pinned"
         report = replace(report, kept=kept)
         try:
-            version = store.adapters.add(
+            version = _patiently(
+                store.adapters.add,
                 domain,
                 weights,
                 support_digest=found.digest,
@@ -173,12 +176,22 @@ def adapt(
             )
         except Switched:
             continue  # somebody switched or pinned while it was measured: decide anew
-        except StoreBusy:
-            tries += 1
-            if tries == _TRIES:
-                raise
-            continue  # a long import: what was made is worth waiting for
         return replace(report, version=version)
+
+
+def _patiently(add: Callable[..., int], *what: Any, **how: Any) -> int:
+    """`add`, again and again while another process is writing, as a long import does: what was made
+    is worth waiting for. Raises StoreBusy in the end.
+    """
+    for left in range(_TRIES - 1, -1, -1):
+        try:
+            return add(*what, **how)
+        except StoreBusy as error:
+            if not left:
+                raise
+            said = f"{error}: what was adapted waits for it"
+            logger.warning("onramp.version.waits", event_info=said)
+    raise AssertionError("unreachable")
 
 
 def measure(

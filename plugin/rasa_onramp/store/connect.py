@@ -82,7 +82,7 @@ def parse_any_url(url: str) -> URL:
     except (exc.ArgumentError, ValueError, TypeError):
         raise ConfigError(f"the database URL can't be parsed; write it like {_EXAMPLE}") from None
     server = parsed.get_backend_name() != "sqlite"
-    if "@" in (parsed.host or "") or (server and "@" in f"{parsed.database} {dict(parsed.query)}"):
+    if "@" in (parsed.host or "") or (server and str(url).count("@") > 1):
         raise ConfigError(
             "the database URL has an '@' too many; write special characters in the password (and "
             "an '@' anywhere else) as %40 and so on (urllib.parse.quote)"

@@ -116,9 +116,7 @@ class Database:
             connection.execute(sa.insert(changes), rows)
 
     def revision(self) -> int:
-        """How often the store's content has changed: at most one query. Raises
-        StoreUnavailable.
-        """
+        """What `Store.revision` says: at most one query. Raises StoreUnavailable."""
         seen = self._watch.look() if self._watch is not None and self._checked else None
         known = self._known  # once: another thread may forget it
         if seen is not None and known is not None and known[0] == seen:

@@ -248,6 +248,7 @@ def test_foreign_files_of_a_folder_are_passed_over(tmp_path: Path) -> None:
     (tmp_path / "blank.yml").write_text("\n", encoding="utf-8")
     (tmp_path / "latin.yml").write_bytes("price: 5 \xa3\n".encode("latin-1"))
     (tmp_path / "api.yml").write_text("paths:\n" + "  /x: y\n" * 300_000, encoding="utf-8")
+    (tmp_path / "long.yml").write_text("x" * 70_000 + "stories:\n", encoding="utf-8")
     outside = tmp_path.with_name(f"{tmp_path.name}-credentials.yml")
     outside.write_text("rest:\n", encoding="utf-8")
     (tmp_path / "elsewhere.yml").symlink_to(outside)
@@ -257,6 +258,13 @@ def test_foreign_files_of_a_folder_are_passed_over(tmp_path: Path) -> None:
     assert [d.id for d in dialogues(tmp_path / "data", story("user: hi", "bot: ho"))] == ["s"]
     corpus = read(tmp_path, "stories", schema=TAXI)
     assert [turn.state for turn in corpus.dialogues[0].turns] == [None, None]
+
+
+def test_stories_in_another_encoding_are_not_passed_over(tmp_path: Path) -> None:
+    dialogues(tmp_path, story("user: hi", "bot: ho"))
+    (tmp_path / "more.yml").write_text("stories: []\n", encoding="utf-16")
+    with pytest.raises(FormatError, match=r"more\.yml"):
+        read(tmp_path, "stories", schema=TAXI)
 
 
 MESSAGE = "user: hi"
