@@ -48,7 +48,8 @@ def peers(results: Sequence[Results]) -> Grid:
             cells.append(f"**{text}**" if wins(method, name, better, line, best) else text)
         rows.append((_NAMES.get(method, method), *cells))
     ours = [row for row in chosen if row["method"] == "adapted"]
-    what = ", ".join(dict.fromkeys(row["service"] for row in ours))
+    services = list(dict.fromkeys(row["service"] for row in ours))
+    what = ", ".join(services) if len(services) <= _NAMED else f"{len(services)} services"
     corner = f"{what}: {sum(row['turns'] for row in ours)} turns"
     loads = [row["load"] for row in chosen]
     note = (
@@ -65,6 +66,9 @@ def lacks(results: Sequence[Results]) -> List[str]:
     return [_NAMES.get(method, method) for method in _METHODS if method not in measured]
 
 
+#: Up to how many services are named.
+_NAMED = 3
+
 _METHODS = (
     *("rasa", "rasa-crf", "probe", "in-context", "initialisation", "finetune"),
     *("imported", "adapted"),
@@ -79,7 +83,7 @@ TABLES = (
         "before. The best of a column is bold; what a bot costs is compared among whole bots. "
         "The peers' settings stand in bench/peers.py and bench/peer/.",
         ("peers_sgd_dev.json",),
-        "python bench/peers.py --data $SGD/dev --services Alarm_1,Movies_2,Hotels_4 \\\n"
+        "python bench/peers.py --data $SGD/dev \\\n"
         f"  --methods {','.join(_METHODS)} \\\n"
         "  --json bench/results/peers_sgd_dev.json",
         peers,
