@@ -29,6 +29,7 @@ from rasa_onramp.cli.options import (
     load_learner,
     progress_bar,
     progress_option,
+    refuse_names_and_all,
     refuse_reply_checkpoint,
     replies_option,
     reply_checkpoint_option,
@@ -108,8 +109,7 @@ def command(
     A domain that another process is adapting is left to it, which is said; the exit code is then 1.
     One that can't be adapted is passed over, which is said; the exit code is then 2.
     """
-    if everything and domains:
-        raise click.UsageError("name domains or give --all, not both")
+    refuse_names_and_all(domains, everything)
     with open_store() as store:
         chosen: Sequence[str] = store.dialogues.domains() if everything else domains
         if not chosen:

@@ -11,7 +11,7 @@ from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 import click
 from tqdm import tqdm
 
-from rasa_onramp.cli.options import progress_bar, progress_option
+from rasa_onramp.cli.options import progress_bar, progress_option, refuse_names_and_all
 from rasa_onramp.dialogue import Dialogue, Schema
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.formats.sgd_corpus import write_sgd
@@ -66,8 +66,7 @@ def command(
 
     Dialogues that wait for labels are left out.
     """
-    if everything and domains:
-        raise click.UsageError("name domains or give --all, not both")
+    refuse_names_and_all(domains, everything)
     with open_store() as store:
         chosen = store.dialogues.domains() if everything else tuple(dict.fromkeys(domains))
         if not chosen:

@@ -32,6 +32,7 @@ __all__ = [
     "other_stages",
     "progress_bar",
     "progress_option",
+    "refuse_names_and_all",
     "refuse_options",
     "refuse_reply_checkpoint",
     "replies_option",
@@ -136,6 +137,12 @@ def load_reply_model(
     if folder is not None:
         return load_replies(folder, device=device, attention=attention)
     return available_replies(partial(click.echo, err=True), device=device, attention=attention)
+
+
+def refuse_names_and_all(domains: Sequence[str], everything: bool) -> None:
+    """Raise UsageError where domains are named beside --all."""
+    if everything and domains:
+        raise click.UsageError("name domains or give --all, not both")
 
 
 def refuse_options(names: Sequence[str], mend: str) -> None:

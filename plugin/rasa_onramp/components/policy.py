@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from rasa.core.constants import POLICY_PRIORITY, RULE_POLICY_PRIORITY
 from rasa.core.policies.policy import Policy, PolicyPrediction
@@ -132,7 +132,7 @@ class OnrampPolicy(Policy):
                 logger.error("onramp.call.undeclared", event_info=said, call=call["name"])
             calling = wanted is not None and not was_executed(done, wanted)
             action = wanted if calling and wanted is not None else REPLY
-            events = self._events(tracker, domain, payload, calling)
+            events = self._events(tracker, domain, payload, calling, done)
         probabilities = self._default_predictions(domain)
         sure = float(payload["confidence"]) if self.config["calibrated"] else 1.0
         probabilities[domain.index_for_action(action)] = sure
@@ -148,12 +148,12 @@ class OnrampPolicy(Policy):
         domain: Domain,
         payload: Mapping[str, Any],
         calling: bool,
+        done: Sequence[Event],
     ) -> List[Event]:
-        """The slots to set, should this prediction win."""
+        """The slots to set, should this prediction win. `done`: what happened since the message."""
         events: List[Event] = []
-        since = since_message(tracker)
         # once a message: an action of the bot's may have reset what it set
-        if not any(isinstance(e, SlotSet) and (e.key, e.value) == (KEY, payload) for e in since):
+        if not any(isinstance(e, SlotSet) and (e.key, e.value) == (KEY, payload) for e in done):
             events.append(SlotSet(KEY, payload))
             if self.config["fill_slots"]:
                 events += self._filled(tracker, domain, payload)

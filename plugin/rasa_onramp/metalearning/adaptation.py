@@ -14,7 +14,7 @@ from rasa_onramp.dialogue import Dialogue, Schema
 from rasa_onramp.errors import CheckpointError, ConfigError
 from rasa_onramp.metalearning.episodes import inner_groups
 from rasa_onramp.metalearning.examples import Augmentation, Group
-from rasa_onramp.metalearning.inner_loop import OPTIMISERS, InnerLoop, adapt, stretched
+from rasa_onramp.metalearning.inner_loop import InnerLoop, adapt, setting_flaw, stretched
 from rasa_onramp.metalearning.objective import group_loss
 from rasa_onramp.tracker.model import StateTracker
 
@@ -74,21 +74,17 @@ class Adaptation:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        counts = {name: getattr(self, name) for name in ("steps", "runs", "dialogues_a_step")}
-        if self.history is not None:
-            counts["history"] = self.history
-        for name, count in counts.items():
-            if not isinstance(count, int) or count < 1:
-                raise ConfigError(f"adaptation: {name} is {count!r}; give a whole number from 1 on")
+        checked = ["steps", "runs", "dialogues_a_step", "optimiser"]
+        for name in checked if self.history is None else [*checked, "history"]:
+            flaw = setting_flaw(name, getattr(self, name))
+            if flaw is not None:
+                raise ConfigError(f"adaptation: {flaw}")
         for name in ("mixing", "noise", "new_values"):
             share = getattr(self, name)
             if not isinstance(share, (int, float)) or not 0 <= share <= 1:
                 raise ConfigError(f"adaptation: {name} is {share!r}; give a number from 0 to 1")
         if not isinstance(self.rate_scale, (int, float)) or not self.rate_scale > 0:
             raise ConfigError(f"adaptation: rate_scale is {self.rate_scale!r}; give one above 0")
-        if self.optimiser not in OPTIMISERS:
-            known = ", ".join(OPTIMISERS)
-            raise ConfigError(f"adaptation: optimiser is {self.optimiser!r}; choose one of {known}")
 
     @classmethod
     def of(cls, tracker: StateTracker, **changes: Any) -> Adaptation:

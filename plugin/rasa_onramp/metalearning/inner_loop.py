@@ -24,12 +24,12 @@ from torch.nn import functional as F
 from rasa_onramp.metalearning.lora import Adapter
 
 __all__ = [
-    "OPTIMISERS",
     "InnerLoop",
     "SupportLoss",
     "adapt",
     "differentiable_steps",
     "initial_rates",
+    "setting_flaw",
     "stretched",
 ]
 
@@ -38,7 +38,18 @@ SupportLoss = Callable[[Mapping[str, Tensor], int], Tensor]
 
 
 #: Optimisers of the inner loop.
-OPTIMISERS: Mapping[str, Any] = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
+_OPTIMISERS: Mapping[str, Any] = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
+
+
+def setting_flaw(name: str, value: Any) -> Optional[str]:
+    """What is wrong with a setting of adapting, "optimiser" or how many there are of something;
+    None if nothing is.
+    """
+    if name == "optimiser":
+        fine, mend = value in _OPTIMISERS, f"choose one of {', '.join(_OPTIMISERS)}"
+    else:
+        fine, mend = isinstance(value, int) and value >= 1, "give a whole number from 1 on"
+    return None if fine else f"{name} is {value!r}; {mend}"
 
 
 @dataclass(frozen=True)
@@ -101,7 +112,7 @@ def _steps(
 ) -> Iterator[Dict[str, Tensor]]:
     # one group a tensor, so that each has a rate of its own
     groups: List[Dict] = [{"params": [p], "lr": 0.0} for p in adapter.parameters()]
-    kind = OPTIMISERS[how.optimiser]
+    kind = _OPTIMISERS[how.optimiser]
     optimiser = kind(groups, lr=0.0)
     with higher.innerloop_ctx(
         adapter, optimiser, copy_initial_weights=False, track_higher_grads=track

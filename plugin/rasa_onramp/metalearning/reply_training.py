@@ -20,10 +20,10 @@ from rasa_onramp.generator.packing import Packed
 from rasa_onramp.metalearning.algorithms import algorithm
 from rasa_onramp.metalearning.episodes import going_round
 from rasa_onramp.metalearning.inner_loop import (
-    OPTIMISERS,
     InnerLoop,
     adapt,
     initial_rates,
+    setting_flaw,
     stretched,
 )
 from rasa_onramp.metalearning.lora import Adapter
@@ -204,15 +204,8 @@ def _recommended(model: ReplyModel) -> Mapping[str, Any]:
             "this reply model was never meta-trained, so it has no rates to adapt with; "
             "take the meta stage on it, or use the shipped one"
         )
-    for name in ("steps", "dialogues_a_step"):
-        if not isinstance(how.get(name), int) or how[name] < 1:
-            raise CheckpointError(
-                f"replies.json, card.adaptation: {name} is {how.get(name)!r}; give a whole number "
-                "from 1 on"
-            )
-    if how.get("optimiser") not in OPTIMISERS:
-        raise CheckpointError(
-            f"replies.json, card.adaptation: optimiser is {how.get('optimiser')!r}; choose one of "
-            f"{', '.join(OPTIMISERS)}"
-        )
+    for name in ("steps", "dialogues_a_step", "optimiser"):
+        flaw = setting_flaw(name, how.get(name))
+        if flaw is not None:
+            raise CheckpointError(f"replies.json, card.adaptation: {flaw}")
     return how
