@@ -43,10 +43,10 @@ from peer.rasa_labels import (
 )
 from peer.work import Heard, Job, Outcome, Said, read_job
 from rasa_onramp.dialogue import Dialogue, State, Turn
-from rasa_onramp.generator.delexicalise import COUNT
 from rasa_onramp.generator.replies import SupportReply
 from rasa_onramp.generator.situation import Situation
 from rasa_onramp.generator.spotting import plain_values
+from rasa_onramp.generator.templates import COUNT
 
 __all__ = ["Bot", "walk"]
 

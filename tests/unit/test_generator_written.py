@@ -7,9 +7,9 @@ from typing import Any, Dict, Optional, Sequence
 import pytest
 
 from rasa_onramp.dialogue import DONTCARE, Schema, Slot
-from rasa_onramp.generator.delexicalise import Placeholder, Template, fill
 from rasa_onramp.generator.replies import support_replies
 from rasa_onramp.generator.situation import Situation, situate
+from rasa_onramp.generator.templates import Placeholder, Template, fill
 from rasa_onramp.generator.written import forms_of, template_of
 from tiny_replies import dialogue, system, user
 

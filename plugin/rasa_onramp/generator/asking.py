@@ -6,9 +6,9 @@ import re
 from typing import FrozenSet, Optional, Sequence, Set
 
 from rasa_onramp.dialogue import DONTCARE, Schema, Slot, State
-from rasa_onramp.generator.delexicalise import Template
 from rasa_onramp.generator.situation import relevant_slots
 from rasa_onramp.generator.spotting import stem, tokens
+from rasa_onramp.generator.templates import Template
 
 __all__ = ["asked_slots", "worded_slots"]
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import Any, Callable, Mapping, NamedTuple, Optional, Sequence, Union
 
 from rasa_onramp.dialogue import Dialogue, State, Turn
-from rasa_onramp.generator.delexicalise import fill
 from rasa_onramp.generator.packing import Packed, ReplyTokens, pack
 from rasa_onramp.generator.prompt import exchange, exchanges
 from rasa_onramp.generator.replies import support_replies
 from rasa_onramp.generator.retrieval import Reply, RetrievalGenerator
 from rasa_onramp.generator.situation import Situation, situate
+from rasa_onramp.generator.templates import fill
 from rasa_onramp.generator.written import forms_of, template_of
 
 __all__ = ["SURE", "WRITTEN", "Asked", "NeuralGenerator"]

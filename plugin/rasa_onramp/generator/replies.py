@@ -8,8 +8,9 @@ from typing import Dict, FrozenSet, List, Sequence, Set, Tuple
 
 from rasa_onramp.dialogue import DONTCARE, Dialogue, Schema
 from rasa_onramp.generator.asking import asked_slots, worded_slots
-from rasa_onramp.generator.delexicalise import Placeholder, Template, delexicalise
+from rasa_onramp.generator.delexicalise import delexicalise
 from rasa_onramp.generator.situation import Situation, situate
+from rasa_onramp.generator.templates import Placeholder, Template
 
 __all__ = ["SupportReply", "constants_of", "data_of", "support_replies"]
 

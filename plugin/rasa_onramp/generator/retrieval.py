@@ -8,13 +8,13 @@ from typing import Any, Collection, List, Mapping, Optional, Sequence, Tuple
 
 from rasa_onramp.dialogue import Dialogue, Schema, State, Turn
 from rasa_onramp.generator.blocking import Blocked, sayable
-from rasa_onramp.generator.delexicalise import COUNT, Template, fill, value_of
 from rasa_onramp.generator.grounding import Grounding
 from rasa_onramp.generator.likeness import fits, likeness, weighed
 from rasa_onramp.generator.outcomes import Outcomes
 from rasa_onramp.generator.pool import Embed, ReplyPool
 from rasa_onramp.generator.replies import SupportReply, constants_of, data_of, support_replies
 from rasa_onramp.generator.situation import Situation, situate
+from rasa_onramp.generator.templates import COUNT, Template, fill, value_of
 from rasa_onramp.generator.trimming import without
 from rasa_onramp.generator.wording import compose
 

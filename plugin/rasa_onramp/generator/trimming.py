@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Collection, List, Optional, Union
 
-from rasa_onramp.generator.delexicalise import Placeholder, Template
+from rasa_onramp.generator.templates import Placeholder, Template
 
 __all__ = ["without"]
 

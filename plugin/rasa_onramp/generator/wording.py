@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import List, Mapping, Sequence
 
 from rasa_onramp.dialogue import Schema, Slot
-from rasa_onramp.generator.delexicalise import COUNT, Placeholder, Template
 from rasa_onramp.generator.situation import Situation
 from rasa_onramp.generator.spotting import plain_values
+from rasa_onramp.generator.templates import COUNT, Placeholder, Template
 
 __all__ = ["compose"]
 

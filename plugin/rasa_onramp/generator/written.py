@@ -6,11 +6,11 @@ from collections import Counter
 from typing import AbstractSet, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from rasa_onramp.dialogue import Schema
-from rasa_onramp.generator.delexicalise import COUNT, Placeholder, Template
 from rasa_onramp.generator.placeholders import PLACEHOLDER
 from rasa_onramp.generator.replies import SupportReply
 from rasa_onramp.generator.situation import Situation
 from rasa_onramp.generator.spotting import plain_values
+from rasa_onramp.generator.templates import COUNT, Placeholder, Template
 
 __all__ = ["forms_of", "template_of"]
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import List, Optional, Sequence, Set, Tuple
 
 from rasa_onramp.dialogue import Dialogue, Schema
-from rasa_onramp.generator.delexicalise import Placeholder, value_of
 from rasa_onramp.generator.replies import SupportReply
 from rasa_onramp.generator.situation import Situation, situate
+from rasa_onramp.generator.templates import Placeholder, value_of
 from rasa_onramp.tracker.answers import TurnPrediction
 
 __all__ = ["reread", "with_predictions"]

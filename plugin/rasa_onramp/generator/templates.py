@@ -1,0 +1,142 @@
+"""Templates: replies with Rasa's placeholders where values stood, and filling them again.
+
+A placeholder remembers the form in which its value stood ("17:00" as "5 pm", "friday" as "Friday"),
+so that filling a template with the values that it was made from gives the text back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple, Union
+
+from rasa_onramp.generator.forms import VERBATIM, render
+from rasa_onramp.generator.spotting import Values, plain_values
+
+__all__ = ["COUNT", "Placeholder", "Template", "fill", "value_of"]
+
+#: The placeholder for the number of result rows ("I found {results_count} shops").
+COUNT = "results_count"
+
+
+@dataclass(frozen=True)
+class Placeholder:
+    """Where a value goes.
+
+    `origin` says where it may come from: "state", "results", "either", "count", or "own" for what
+    the bot stated although neither held it. `row` is the result row, counted from 0. `rivals` are
+    slots that held the same value, so that the text may have meant any of them.
+    """
+
+    slot: str
+    form: str = VERBATIM
+    origin: str = "either"
+    row: int = 0
+    rivals: Tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The name in Rasa's braces: the slot, with the row's number from the second row on."""
+        return f"{self.slot}_{self.row + 1}" if self.row else self.slot
+
+
+@dataclass(frozen=True)
+class Template:
+    """A delexicalised reply: literal text and placeholders as they follow each other.
+
+    `surfaces` are the texts that stood where the placeholders are.
+    """
+
+    parts: Tuple[Union[str, Placeholder], ...]
+    surfaces: Tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The template as Rasa writes it: "It is {status}"."""
+        return "".join(part if isinstance(part, str) else f"{{{part.name}}}" for part in self.parts)
+
+    @property
+    def original(self) -> str:
+        """The text that the template was made from."""
+        surfaces = iter(self.surfaces)
+        return "".join(part if isinstance(part, str) else next(surfaces) for part in self.parts)
+
+    @property
+    def placeholders(self) -> Tuple[Placeholder, ...]:
+        """The placeholders in their order."""
+        return tuple(part for part in self.parts if isinstance(part, Placeholder))
+
+    @property
+    def slots(self) -> Tuple[str, ...]:
+        """The slots of the placeholders in their order."""
+        return tuple(placeholder.slot for placeholder in self.placeholders)
+
+    @property
+    def literals(self) -> Tuple[str, ...]:
+        """The text between the placeholders."""
+        return tuple(part for part in self.parts if isinstance(part, str))
+
+
+def fill(
+    template: Template,
+    values: Values,
+    results: Sequence[Mapping[str, Any]] = (),
+    first_row: int = 0,
+) -> Optional[str]:
+    """The template with its placeholders filled from `values` and `results`, or None if it can't.
+
+    A placeholder takes its value from where it stood when the template was made, and can't be
+    filled if its rivals now hold another. A text that sets a slot's result against its state can't
+    be filled where they agree, and "any will do" can't be stated. `first_row` is added to the rows.
+    Braces in a value are left as they are.
+    """
+    filled = []
+    stated: Dict[Tuple[str, str], str] = {}
+    for part in template.parts:
+        if isinstance(part, str):
+            filled.append(part)
+            continue
+        value = value_of(part, values, results, first_row)
+        if value is None:
+            return None
+        filled.append(value)
+        stated[part.slot, part.origin] = value.casefold()
+    for (slot, origin), value in stated.items():
+        if origin == "state" and stated.get((slot, "results")) == value:
+            return None
+    return "".join(filled)
+
+
+def value_of(
+    placeholder: Placeholder,
+    values: Values,
+    results: Sequence[Mapping[str, Any]] = (),
+    first_row: int = 0,
+) -> Optional[str]:
+    """What `fill` puts in a placeholder's place, None if it can't."""
+    told = _held(placeholder, values, results, first_row)
+    for slot in placeholder.rivals:
+        rival = replace(placeholder, slot=slot)
+        # The rival may have held its value in the other place: the state, or the results.
+        origins = (rival, replace(rival, origin="either"))
+        if told not in (_held(each, values, results, first_row) for each in origins):
+            return None
+    return told
+
+
+def _held(
+    placeholder: Placeholder, values: Values, results: Sequence[Mapping[str, Any]], first_row: int
+) -> Optional[str]:
+    if placeholder.origin == "count":
+        # One row or none is never counted in words that fit several.
+        return render(str(len(results)), placeholder.form) if len(results) > 1 else None
+    row = placeholder.row + first_row
+    if placeholder.origin in ("results", "either") and 0 <= row < len(results):
+        value = results[row].get(placeholder.slot)
+        told = plain_values(None if value is None else str(value))
+        if told:
+            return render(told[0], placeholder.form, clock24=True)
+    if placeholder.origin in ("state", "either"):
+        stated = plain_values(values.get(placeholder.slot))
+        if stated:
+            return render(stated[0], placeholder.form)
+    return None
