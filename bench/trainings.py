@@ -15,25 +15,37 @@ from typing import Dict, List, Optional, Sequence, Tuple
 from tqdm import tqdm
 
 from rasa_onramp.errors import ConfigError
+from rasa_onramp.metalearning.runs import Run
 
-__all__ = ["Training", "data_options", "train_all", "trained"]
+__all__ = ["Training", "data_options", "steps_of", "train_all", "trained"]
 
 
 @dataclass(frozen=True)
 class Training:
-    """What it is called, its folder, what it writes there in the end, and its command of
-    rasa-onramp with all options but --run.
+    """What it is called, its folder, what it writes there in the end, its command of rasa-onramp
+    with all options but --run, and by how many processes (torchrun) it is run.
     """
 
     name: str
     run: Path
     writes: str
     command: Tuple[str, ...]
+    processes: int = 1
 
     @property
     def made(self) -> Path:
         """What it writes in the end."""
         return self.run / self.writes
+
+    @property
+    def steps(self) -> int:
+        """How many steps it has taken."""
+        return steps_of(self.run, "multitask" if self.writes == "multitask" else "meta")
+
+
+def steps_of(run: Path, stage: str) -> int:
+    """How many steps a stage of the training in the folder `run` has taken."""
+    return Run(run / f"log-{stage}", tensorboard=False).resume({})
 
 
 def data_options(options: argparse.Namespace) -> List[str]:
@@ -44,16 +56,20 @@ def data_options(options: argparse.Namespace) -> List[str]:
 
 
 def train_all(trainings: Sequence[Training], *, jobs: int) -> Dict[str, Optional[float]]:
-    """Do what isn't done yet, `jobs` at a time; by name the seconds that each took (`trained`)."""
-    with ThreadPoolExecutor(jobs) as pool:
-        took = tqdm(
-            pool.map(trained, trainings),
-            total=len(trainings),
-            desc="train",
-            unit="run",
-            disable=None,
-        )
-        return {training.name: one for training, one in zip(trainings, took)}
+    """Do what isn't done yet, `jobs` at a time, those of several processes first and one by one; by
+    name the seconds that each took (`trained`).
+    """
+    alone = [training for training in trainings if training.processes > 1]
+    others = [training for training in trainings if training.processes == 1]
+    found: Dict[str, Optional[float]] = {}
+    with ThreadPoolExecutor(jobs) as pool, tqdm(
+        total=len(trainings), desc="train", unit="run", disable=None
+    ) as bar:
+        for some, do in ((alone, map), (others, pool.map)):
+            for training, seconds in zip(some, do(trained, some)):
+                found[training.name] = seconds
+                bar.update()
+    return found
 
 
 def trained(training: Training) -> Optional[float]:
@@ -74,14 +90,20 @@ def trained(training: Training) -> Optional[float]:
         seconds: Optional[float] = kept["seconds"]
         return seconds
     began = time.monotonic()
+    program = [sys.executable, "-m"]
+    if training.processes > 1:
+        program += ["torch.distributed.run", "--standalone", "--nproc-per-node"]
+        program += [str(training.processes), "-m", "--"]
     ended = subprocess.run(
-        [sys.executable, "-m", "rasa_onramp.cli", *command, "--run", str(training.run)],
+        [*program, "rasa_onramp.cli", *command, "--run", str(training.run)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )
     if ended.returncode:
-        said = (ended.stderr.strip() or f"exit code {ended.returncode}").splitlines()[-1]
+        lines = (ended.stderr.strip() or f"exit code {ended.returncode}").splitlines()
+        # torchrun writes a report of its own below
+        said = next((line for line in lines if line.startswith("error: ")), lines[-1])
         if ended.returncode < 0:  # its last words were of something else
             said = f"it was ended by signal {-ended.returncode}; is there memory for --jobs?"
         raise ConfigError(f"{training.name} wasn't trained: {said}")

@@ -21,9 +21,11 @@ from typing import Sequence
 import torch
 
 from rasa_onramp.metalearning.lora import initial_lora
-from rasa_onramp.metalearning.training import MetaConfig
 from rasa_onramp.tracker.checkpoint import load_tracker, save_tracker
 from rasa_onramp.tracker.model import StateTracker
+
+#: Of the shipped tracker's low-rank updates.
+RANK = 8
 
 
 def main() -> None:
@@ -66,9 +68,7 @@ def merged(tracker: StateTracker) -> StateTracker:
 
 def with_updates(tracker: StateTracker) -> StateTracker:
     """The tracker with low-rank updates that are nothing yet; in place."""
-    start = initial_lora(
-        tracker.encoder.config, MetaConfig.rank, generator=torch.Generator().manual_seed(0)
-    )
+    start = initial_lora(tracker.encoder.config, RANK, generator=torch.Generator().manual_seed(0))
     tracker.weights.update(start)
     return tracker
 

@@ -22,6 +22,7 @@ from result_tables import (
     scaling,
     speed,
     tracker,
+    trained_ablations,
 )
 from result_tables.table import RESULTS, Content, Grid, Part, Table, markdown
 
@@ -38,6 +39,7 @@ TABLES: Tuple[Table, ...] = (
     cost.TABLE,
     *robustness.TABLES,
     ablations.TABLE,
+    trained_ablations.TABLE,
     *routing.TABLES,
     *scaling.TABLES,
     *rates.TABLES,

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
-from rasa_onramp.evaluation.bootstrap import Part as Sum
-from rasa_onramp.evaluation.bootstrap import Path, compare_means, mean_estimate
-from rasa_onramp.evaluation.intervals import jga_units
 from rasa_onramp.metalearning.algorithms import ALGORITHMS
-from result_tables.table import Grid, Part, Results, Table, difference
+from result_tables.paired import NOTE, interval, minus, units
+from result_tables.table import Grid, Part, Results, Table
 
 __all__ = ["LONGER", "START", "TABLE"]
 
@@ -26,20 +24,16 @@ def side_by_side(results: Sequence[Results]) -> Optional[Grid]:
     (found,) = results
     shots = sorted({run["shots"] for run in found["runs"]} - {0})
     most = shots[-1]
-    bases = {base: _units(found, base, most) for base in (_TUNED, _PLAIN)}
+    bases = {base: units(found, *base, most) for base in (_TUNED, _PLAIN)}
     rows = []
     for one in _contenders(found["runs"]):
-        own = [_units(found, one, size) for size in shots]
-        cells = [_interval(_units(found, (one[0], "zero-shot"), most)), *map(_interval, own)]
-        cells += ["" if one == b else _difference(own[-1], units) for b, units in bases.items()]
+        own = [units(found, *one, size) for size in shots]
+        cells = [interval(units(found, one[0], "zero-shot", most)), *map(interval, own)]
+        cells += ["" if one == b else minus(own[-1], other) for b, other in bases.items()]
         rows.append((_name(one), *cells))
     columns = [f"{size} dialogue" + "s" * (size > 1) for size in shots]
     against = [f"{columns[-1]}: minus {_name(base)}" for base in bases]
-    note = (
-        "JGA with its 95% interval, by bootstrap over support sets and dialogues, services as they "
-        "are; differences are paired, p of a permutation test of that one difference."
-    )
-    return Grid(("", "no dialogue", *columns, *against), tuple(rows), note)
+    return Grid(("", "no dialogue", *columns, *against), tuple(rows), NOTE)
 
 
 def costs(results: Sequence[Results]) -> Optional[Grid]:
@@ -80,7 +74,7 @@ def about(results: Sequence[Results]) -> Optional[str]:
     (found,) = results
     how = found["settings"]
     services = sorted({run["service"] for run in found["runs"]})
-    asked = _units(found, (START, "zero-shot"), max(how["shots"])).values()
+    asked = units(found, START, "zero-shot", max(how["shots"])).values()
     turns = int(sum(number for _, number in asked))
     return (
         f"{how['meta_steps']} outer steps of {how['episodes_a_step']} episodes with "
@@ -127,19 +121,3 @@ def _contenders(runs: Sequence[Mapping[str, Any]]) -> List[Contender]:
 
 def _name(one: Contender) -> str:
     return one[0] if one[0] in ALGORITHMS else f"{one[0]}, {_METHODS[one[1]]}"
-
-
-def _units(found: Results, one: Contender, shots: int) -> Dict[Path, Sum]:
-    """Of each held-out dialogue of each support set, its JGA's sum and its turns."""
-    own = [run for run in found["runs"] if run["tracker"] == one[0]]
-    return jga_units(own, found["splits"], one[1], shots)
-
-
-def _interval(units: Mapping[Path, Sum]) -> str:
-    found = mean_estimate(units)
-    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
-
-
-def _difference(first: Mapping[Path, Sum], second: Mapping[Path, Sum]) -> str:
-    found = compare_means(first, second)
-    return f"{difference(found.value, found.low, found.high)}, p {found.p:.3f}"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Optional, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
-from rasa_onramp.evaluation.bootstrap import Part as Sum
-from rasa_onramp.evaluation.bootstrap import Path, compare_means, mean_estimate
-from result_tables.table import Grid, Part, Results, Table, difference
+from result_tables.paired import Units, interval, minus
+from result_tables.table import Grid, Part, Results, Table
 
 __all__ = ["LABELLED", "PREDICTED", "START", "TABLE"]
 
@@ -29,13 +28,11 @@ def losses(results: Sequence[Results]) -> Optional[Grid]:
     for name in names:
         cells = []
         for kind in (LABELLED, PREDICTED):
-            own = mean_estimate(units[name, kind])
-            cells.append(f"{own.value:.3f} [{own.low:.3f}, {own.high:.3f}]")
+            cells.append(interval(units[name, kind]))
         for base in (START, _SEPARATELY):
             told = ""
             if name != base and base in names:
-                both = compare_means(units[name, PREDICTED], units[base, PREDICTED])
-                told = f"{difference(both.value, both.low, both.high)}, p {both.p:.3f}"
+                told = minus(units[name, PREDICTED], units[base, PREDICTED])
             cells.append(told)
         seconds = found["seconds"].get(name)
         cells.append("" if seconds is None else f"{seconds / 60:.1f}")
@@ -97,16 +94,16 @@ def _name(replies: str) -> str:
     return f"jointly: {float(replies):.0%} of episodes in predicted states"
 
 
-def _units(found: Results, name: str, kind: str) -> Dict[Path, Sum]:
+def _units(found: Results, name: str, kind: str) -> Units:
     """Of each held-out dialogue of each support set, its loss and its learned tokens."""
-    units: Dict[Path, Sum] = {}
+    units: Units = {}
     for run in found["runs"]:
         if run["replies"] == name:
             units.update(_of_run(run, kind))
     return units
 
 
-def _of_run(run: Mapping[str, Any], kind: str) -> Dict[Path, Sum]:
+def _of_run(run: Mapping[str, Any], kind: str) -> Units:
     where = (run["service"], run["seed"])
     return {
         (*where, dialogue): (nats, tokens)

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import algorithms
+import side_by_side
 from rasa_onramp.evaluation.few_shot import evaluate
 from rasa_onramp.evaluation.protocol import Protocol, splits
 from rasa_onramp.metalearning.adaptation import Adaptation
@@ -56,7 +57,7 @@ def test_every_algorithm_is_trained_alike(start: Path, data: Path) -> None:
 
 
 def test_the_start_adapts_as_meta_training_begins(start: Path) -> None:
-    tracker = algorithms.load_all({"start": str(start)})["start"]
+    tracker = side_by_side.load_all({"start": str(start)})["start"]
     how, first = Adaptation.of(tracker), MetaConfig()
     assert (how.steps, how.optimiser) == (first.inner_steps, first.inner_optimiser)
     begins = initial_rates(
@@ -69,9 +70,9 @@ def test_the_start_adapts_as_meta_training_begins(start: Path) -> None:
 
 def test_rows_are_what_the_protocol_measures(start: Path) -> None:
     protocol = Protocol(shots=(1, 2), seeds=1, limit=2)
-    trackers = algorithms.load_all({tables.START: str(start), "maml": str(start)})
+    trackers = side_by_side.load_all({tables.START: str(start), "maml": str(start)})
     (one, _) = splits(CORPUS, list(CORPUS.schemas), protocol)
-    rows = algorithms.rows_of(trackers, (tables.START, one), protocol)
+    rows = side_by_side.rows_of(trackers, (tables.START, one), protocol, ["maml"])
     by_hand = [
         result.row()
         for result in evaluate(trackers[tables.START], CORPUS, [one.schema.name], protocol)
@@ -81,7 +82,8 @@ def test_rows_are_what_the_protocol_measures(start: Path) -> None:
         same = ("service", "method", "shots", "seed", "steps", "dialogues")
         assert row["tracker"] == tables.START
         assert {k: row[k] for k in same} == {k: expected[k] for k in same}
-    of_algorithm = algorithms.rows_of(trackers, ("maml", one), replace(protocol, shots=(1,)))
+    less = replace(protocol, shots=(1,))
+    of_algorithm = side_by_side.rows_of(trackers, ("maml", one), less, ["maml"])
     assert [row["method"] for row in of_algorithm] == ["zero-shot", "adapted"]
 
 

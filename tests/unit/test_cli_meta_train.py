@@ -8,6 +8,7 @@ from typing import Tuple
 import pytest
 
 from command_line import Outcome, invoke
+from rasa_onramp.metalearning.lora import lora_rank
 from rasa_onramp.tracker.checkpoint import load_tracker, save_tracker
 from tiny_tracker import corpus, tiny_tracker, tokenizer_json, write_domains
 
@@ -72,6 +73,22 @@ def test_a_folder_is_of_one_run(data: Path, start: Path, tmp_path: Path) -> None
     assert alone.code == 0 and alone.out == made.out.splitlines(keepends=True)[-1]
 
 
+def test_updates_have_the_rank_asked_for_and_keep_what_they_have(
+    data: Path, start: Path, tmp_path: Path
+) -> None:
+    plain = tmp_path / "plain"
+    save_tracker(tiny_tracker(seed=0), plain, tokenizer_json())
+    assert train(data, tmp_path / "run", plain, "--stage", "meta", "--rank", "3").code == 0
+    assert lora_rank(load_tracker(tmp_path / "run" / "tracker").weights) == 3
+    again = train(data, tmp_path / "run", plain, "--stage", "meta")
+    assert again.code == 2 and "state.safetensors is of another rank (3, not 8)" in again.err
+    kept = train(data, tmp_path / "kept", start, "--stage", "meta", "--rank", "2")
+    assert kept.code == 0 and lora_rank(load_tracker(tmp_path / "kept" / "tracker").weights) == 2
+    other = train(data, tmp_path / "other", start, "--stage", "meta", "--rank", "4")
+    assert other.code == 2 and f"--rank 4: the updates of {start} have 2; leave" in other.err
+    assert not (tmp_path / "other").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
@@ -85,8 +102,8 @@ def test_a_folder_is_of_one_run(data: Path, start: Path, tmp_path: Path) -> None
             "--minutes, --tokens go with the multi-task stage, not with --stage meta",
         ),
         (
-            ("--stage", "multitask", "--meta-minutes", "3"),
-            "--meta-minutes goes with the meta stage, not with --stage multitask",
+            ("--stage", "multitask", "--meta-minutes", "3", "--rank", "4"),
+            "--meta-minutes, --rank go with the meta stage, not with --stage multitask",
         ),
         (
             ("--hold-back", "TableBooking_1,TableBooking_2"),

@@ -68,9 +68,17 @@ def test_a_page_names_what_there_is(page: Path) -> None:
             command = command.commands[part[1]] if part else command
         assert unknown_options(words, command) == [], f"rasa-onramp {name}{words}"
     for name, words in SCRIPT.findall(code_in(page)):
-        source = (ROOT / name).read_text(encoding="utf-8")
+        source = with_shared_options(ROOT / name)
         options = OPTION.findall(re.split(r"\s#|;", words)[0])
         assert [each for each in options if f'"{each}"' not in source] == [], f"{name}{words}"
+
+
+def with_shared_options(script: Path) -> str:
+    """Its source, and that of the modules beside it that it has options of."""
+    source = script.read_text(encoding="utf-8")
+    shared = re.findall(r"^from (\w+) import [\w, ]*_options\b", source, re.MULTILINE)
+    beside = [script.parent / f"{name}.py" for name in shared]
+    return "".join([source, *(path.read_text(encoding="utf-8") for path in beside)])
 
 
 def test_the_check_itself(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from rasa_onramp.errors import ConfigError
 from rasa_onramp.memory import MEGABYTE
 from rasa_onramp.metalearning.algorithms import ALGORITHMS
 from rasa_onramp.metalearning.examples import check_schemas
+from rasa_onramp.metalearning.lora import lora_rank
 from rasa_onramp.metalearning.metric.training import METHODS, MetricConfig
 from rasa_onramp.metalearning.multitask import MultitaskConfig, pretrain
 from rasa_onramp.metalearning.parallel import join_workers
@@ -49,14 +50,14 @@ __all__ = ["command"]
 
 #: Parameters that a metric has no use for, and those that a tracker has none for.
 _TRACKERS = (
-    *("paraphrases", "stage", "start", "steps", "minutes", "episodes_a_step", "hold_back"),
-    *("tokens", "encoder_rate", "heads_rate", "device"),
+    *("paraphrases", "stage", "start", "steps", "minutes", "episodes_a_step", "rank"),
+    *("hold_back", "tokens", "encoder_rate", "heads_rate", "device"),
 )
 _METRICS = ("purpose", "spare")
 
 #: Parameters of one stage alone.
 _MULTITASK = ("steps", "minutes", "tokens", "encoder_rate", "heads_rate")
-_META = ("algorithm", "meta_steps", "meta_minutes", "episodes_a_step")
+_META = ("algorithm", "meta_steps", "meta_minutes", "episodes_a_step", "rank")
 
 #: Training reads a corpus again and again: what its tokens may take in memory, SGD's and more.
 _TOKENS = 1024 * MEGABYTE
@@ -106,6 +107,13 @@ _TOKENS = 1024 * MEGABYTE
 @meta_minutes_option
 @episodes_option
 @click.option(
+    "--rank",
+    type=click.IntRange(1, 32),
+    default=None,
+    help="Rank of the low-rank updates that adapt, where the tracker has none yet.  "
+    f"[default: {MetaConfig.rank}]",
+)
+@click.option(
     "--hold-back",
     default="",
     help="Services (with commas) left to meta-training, so that it meets tasks it can't solve yet.",
@@ -151,6 +159,7 @@ def command(
     meta_steps: int,
     meta_minutes: Optional[float],
     episodes_a_step: Optional[int],
+    rank: Optional[int],
     hold_back: str,
     tokens: int,
     encoder_rate: float,
@@ -202,6 +211,10 @@ def command(
         raise ConfigError("--hold-back leaves no service to the multi-task stage; name fewer")
     torch.manual_seed(seed)
     tracker = _start(start, encoder, seed).to(where)
+    has = lora_rank(tracker.weights)
+    if has is not None and rank not in (None, has):
+        raise ConfigError(f"--rank {rank}: the updates of {start} have {has}; leave --rank out")
+    rank = has or rank or MetaConfig.rank
     source = resolve_encoder(encoder) if start is None else Path(start)
     tracker.tokens = Tokens.from_file(source / "tokenizer.json", most_bytes=_TOKENS)
     check_schemas(tracker.tokens, tasks)
@@ -244,6 +257,7 @@ def command(
             steps=meta_steps,
             minutes=meta_minutes,
             episodes_a_step=episodes_a_step or max(MetaConfig.episodes_a_step, workers.count),
+            rank=rank,
             seed=seed,
             emphasis=emphasis,
         )
@@ -251,6 +265,7 @@ def command(
             "algorithm": algorithm,
             "inner optimiser": meta.inner_optimiser,
             "corpus": corpus_of(names),
+            "rank": rank,
             "seed": seed,
         }
         if workers.first or stage == "meta":  # others don't know what stage one has saved

@@ -23,6 +23,7 @@ __all__ = [
     "adapter_from_bytes",
     "adapter_to_bytes",
     "initial_lora",
+    "lora_rank",
 ]
 
 #: The linear layers of each transformer layer that get a low-rank update.
@@ -52,6 +53,12 @@ def initial_lora(
             found[f"{name}.lora_A.weight"] = a
             found[f"{name}.lora_B.weight"] = torch.zeros(fan_out, rank)
     return found
+
+
+def lora_rank(weights: Mapping[str, Tensor]) -> Optional[int]:
+    """The rank of the low-rank updates among `weights`; None where there are none."""
+    ranks = (value.shape[0] for name, value in weights.items() if name.endswith(".lora_A.weight"))
+    return next(ranks, None)
 
 
 class Adapter(nn.Module):

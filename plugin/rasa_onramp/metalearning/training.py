@@ -21,7 +21,7 @@ from rasa_onramp.metalearning.corpus import Task
 from rasa_onramp.metalearning.episodes import Episode, EpisodeConfig, draw_episode, inner_groups
 from rasa_onramp.metalearning.examples import Augmentation
 from rasa_onramp.metalearning.inner_loop import SupportLoss, adapt, initial_rates
-from rasa_onramp.metalearning.lora import Adapter, initial_lora
+from rasa_onramp.metalearning.lora import Adapter, initial_lora, lora_rank
 from rasa_onramp.metalearning.meta_gradient import Practice
 from rasa_onramp.metalearning.objective import group_loss
 from rasa_onramp.metalearning.outer_loop import MetaLearner, learned_rates, outer_loop
@@ -47,9 +47,10 @@ QUERY = Augmentation(
 class MetaConfig:
     """Settings of stage two.
 
-    `dialogues_a_step` support dialogues make one inner batch; `emphasis` multiplies the sampling
-    weight of services (for instance those that stage one left out). With `minutes`, training ends
-    when either they or the steps are used up.
+    `dialogues_a_step` support dialogues make one inner batch; low-rank updates are of `rank` where
+    the tracker has none yet; `emphasis` multiplies the sampling weight of services (for instance
+    those that stage one left out). With `minutes`, training ends when either they or the steps are
+    used up.
     """
 
     algorithm: str = "meta-sgd"
@@ -58,7 +59,7 @@ class MetaConfig:
     inner_steps: int = 8
     inner_optimiser: str = "adam"
     dialogues_a_step: int = 2
-    rank: int = 8
+    rank: int = 2
     lora_rate: float = 5e-3
     heads_rate: float = 2e-3
     episodes_a_step: int = 2
@@ -97,7 +98,7 @@ class TrackerMetaLearner(MetaLearner):
         self.settings = config
         method = algorithm(config.algorithm)
         device = tracker.device
-        if not any(".lora_" in name for name in tracker.weights):
+        if lora_rank(tracker.weights) is None:
             seeded = torch.Generator().manual_seed(config.seed)
             lora = initial_lora(tracker.encoder.config, config.rank, generator=seeded)
             tracker.weights.update({k: v.to(device) for k, v in lora.items()})

@@ -1,0 +1,39 @@
+"""Cells of what was measured side by side: means with their intervals, and paired differences."""
+
+from __future__ import annotations
+
+from typing import Dict, Mapping
+
+from rasa_onramp.evaluation.bootstrap import Part as Sum
+from rasa_onramp.evaluation.bootstrap import Path, compare_means, mean_estimate
+from rasa_onramp.evaluation.intervals import jga_units
+from result_tables.table import Results, difference
+
+__all__ = ["NOTE", "Units", "interval", "minus", "units"]
+
+#: Of each held-out dialogue of each support set, its JGA's sum and its turns.
+Units = Dict[Path, Sum]
+
+#: What stands below such cells.
+NOTE = (
+    "JGA with its 95% interval, by bootstrap over support sets and dialogues, services as they "
+    "are; differences are paired, p of a permutation test of that one difference."
+)
+
+
+def units(found: Results, tracker: str, method: str, shots: int) -> Units:
+    """What one tracker and method had with so many support dialogues."""
+    own = [run for run in found["runs"] if run["tracker"] == tracker]
+    return jga_units(own, found["splits"], method, shots)
+
+
+def interval(measured: Mapping[Path, Sum]) -> str:
+    """The mean over turns."""
+    found = mean_estimate(measured)
+    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
+
+
+def minus(first: Mapping[Path, Sum], second: Mapping[Path, Sum]) -> str:
+    """The first minus the second."""
+    found = compare_means(first, second)
+    return f"{difference(found.value, found.low, found.high)}, p {found.p:.3f}"

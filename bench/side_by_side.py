@@ -1,0 +1,163 @@
+"""Trackers that were trained apart, measured on the same support sets and held-out dialogues."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
+
+import torch
+
+from measuring import finish, measure_pieces, refuse_others
+from rasa_onramp.cli.corpora import read_all
+from rasa_onramp.cli.figures_file import plain
+from rasa_onramp.evaluation.few_shot import measure
+from rasa_onramp.evaluation.journal import Journal, Row
+from rasa_onramp.evaluation.protocol import Protocol, Split, choose_services, splits
+from rasa_onramp.metalearning.lora import adapter_to_bytes
+from rasa_onramp.metalearning.training import MetaConfig, TrackerMetaLearner
+from rasa_onramp.tracker.checkpoint import load_tracker
+from rasa_onramp.tracker.model import StateTracker
+from result_tables.table import Table
+from trainings import Training, train_all
+
+__all__ = [
+    "ADAPTED",
+    "ALL_METHODS",
+    "RANK",
+    "compare",
+    "comparison_options",
+    "load_all",
+    "rows_of",
+    "untrained_rates",
+]
+
+#: Of the low-rank updates of all that are compared, but for ranks themselves: what ships has it.
+RANK = 8
+
+#: By default, and those of a tracker that has nothing but its own rates to adapt with.
+ALL_METHODS = ("zero-shot", "finetune", "adapted")
+ADAPTED = ("zero-shot", "adapted")
+
+
+def comparison_options(parser: argparse.ArgumentParser) -> None:
+    """What is trained on, what is measured on, and how."""
+    add = parser.add_argument
+    add("--start", type=Path, required=True, help="what `meta-train --stage multitask` wrote")
+    add("--train", type=Path, required=True, help="corpus to train on")
+    add("--paraphrases", type=Path, nargs="+", default=[], help="its schemas in other words")
+    add("--runs", type=Path, required=True, help="folder for the trainings' runs")
+    add("--data", type=Path, required=True, help="corpus to measure on")
+    add("--services", default="unseen", help="unseen, all, or names with commas")
+    add("--meta-steps", type=int, default=32, help="outer steps of each meta-training")
+    add("--shots", default="1,5", help="support dialogues")
+    add("--seeds", type=int, default=2, help="support sets a service")
+    add("--limit", type=int, default=4, help="held-out dialogues a service and seed, at most")
+    add("--seed", type=int, default=0, help="of the trainings")
+    add("--threads", type=int, default=1, help="of each process")
+    add("--jobs", type=int, default=1, help="processes")
+    add("--json", type=Path, required=True)
+
+
+def untrained_rates(tracker: StateTracker) -> StateTracker:
+    """With low-rank updates and inner rates as meta-training begins, so that it can adapt."""
+    begins = MetaConfig(algorithm="fomaml", rank=RANK)
+    TrackerMetaLearner(tracker, begins).finish()
+    tracker.card["adaptation"] = begins.adaptation
+    return tracker
+
+
+def load_all(folders: Mapping[str, str]) -> Dict[str, StateTracker]:
+    """The trackers of all names; those that weren't meta-trained with the first rates."""
+    found = {name: load_tracker(folder) for name, folder in folders.items()}
+    return {
+        name: tracker if tracker.rates else untrained_rates(tracker)
+        for name, tracker in found.items()
+    }
+
+
+def rows_of(
+    trackers: Mapping[str, StateTracker],
+    piece: Tuple[str, Split],
+    protocol: Protocol,
+    meta_trained: Sequence[str],
+) -> List[Row]:
+    """Measure one tracker on one split; those that were `meta_trained` aren't fine-tuned."""
+    name, split = piece
+    how = replace(protocol, methods=ADAPTED if name in meta_trained else ALL_METHODS)
+    tracker = trackers[name]
+    about = {"tracker": name, "checkpoint": tracker.digest}
+    return plain([{**about, **result.row()} for result in measure(tracker, split, how)])
+
+
+def compare(
+    options: argparse.Namespace,
+    own_settings: Mapping[str, Any],
+    wanted: Sequence[Training],
+    table: Table,
+    *,
+    untrained: Mapping[str, Path] = MappingProxyType({}),
+) -> None:
+    """Train what isn't yet, measure it and `untrained`, write and print.
+
+    Results name each tracker's digest, parameters and size of an adapter in a store, and what its
+    training took: seconds (none where it was stopped in between) and steps.
+    """
+    torch.set_num_threads(options.threads)
+    corpus = read_all([str(options.data)], None)
+    start = load_tracker(str(options.start))
+    shots = tuple(int(each) for each in options.shots.split(","))
+    protocol = Protocol(shots=shots, seeds=options.seeds, limit=options.limit)
+    services = choose_services(corpus, options.services, start.training_services)
+    told = ("meta_steps", "seed", "seeds", "limit", "threads")
+    settings: Dict[str, Any] = {
+        "start": start.digest,
+        "data": "/".join(options.data.resolve().parts[-2:]),
+        "services": services,
+        "episodes_a_step": MetaConfig.episodes_a_step,
+        "inner_steps": MetaConfig.inner_steps,
+        **{name: getattr(options, name) for name in told},
+        "shots": list(shots),
+        **own_settings,
+    }
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    journal = Journal.beside(options.json, settings)
+    seconds = train_all(wanted, jobs=options.jobs)
+    folders = {name: str(folder) for name, folder in untrained.items()}
+    folders.update({training.name: str(training.made) for training in wanted})
+    trackers = load_all(folders)
+    digests = {name: tracker.digest for name, tracker in trackers.items()}
+    refuse_others(journal, "tracker", digests, journal.finished.get("trackers", {}))
+    done = {(row["tracker"], row["service"], row["seed"]) for row in journal.rows}
+    drawn = list(splits(corpus, services, protocol))
+    pieces = [
+        (name, split) for split in drawn for name in folders if (name, *split.name) not in done
+    ]
+    adapted = [training.name for training in wanted if training.writes == "tracker"]
+    measure_pieces(
+        journal,
+        partial(rows_of, protocol=protocol, meta_trained=adapted),
+        pieces,
+        jobs=options.jobs,
+        load=partial(load_all, folders),
+        threads=options.threads,
+    )
+    results = {
+        "settings": settings,
+        "trackers": digests,
+        "parameters": {
+            name: sum(p.numel() for p in tracker.encoder.parameters())
+            for name, tracker in trackers.items()
+        },
+        "adapter_bytes": {
+            name: len(adapter_to_bytes(tracker.weights)) for name, tracker in trackers.items()
+        },
+        "seconds": seconds,
+        "steps": {training.name: training.steps for training in wanted},
+        "splits": [split.ids for split in drawn],
+        "runs": journal.rows,
+    }
+    finish(journal, results, options.json, table)
