@@ -30,6 +30,7 @@ __all__ = [
     "OnrampError",
     "StoreBusy",
     "StoreError",
+    "StoreReadOnly",
     "StoreUnavailable",
     "Switched",
 ]
@@ -67,6 +68,10 @@ class StoreUnavailable(StoreError):
 
 class StoreBusy(StoreUnavailable):
     """Another process has been writing for longer than one waits."""
+
+
+class StoreReadOnly(StoreUnavailable):
+    """The database's user may read the store, and no more."""
 
 
 class NotFound(StoreError):

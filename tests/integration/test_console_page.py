@@ -137,6 +137,16 @@ def test_a_domain_from_paste_to_roll_back(
     browser.until("return document.querySelector('.correction') === null")
     (feedback,) = store.feedback.list(NAME)
     assert (feedback.corrected_reply, feedback.history[-1].text) == (f"Booked. {HOSTILE}", DORA)
+    for place, value in enumerate(("monday", "ann")):  # what was corrected before stays so
+        page.press(".said.bot:last-child .correct")
+        page.see(".correction textarea")
+        browser.type(f".correction input[id$='-{place}']", value)
+        page.press(".correction .primary")
+        browser.until("return document.querySelector('.correction') === null")
+    (feedback,) = store.feedback.list(NAME)
+    assert feedback.corrected_state is not None and feedback.thumb == "up"
+    assert feedback.corrected_state.values == {"repair_day": ("monday",), "owner_name": ("ann",)}
+    assert feedback.corrected_reply == f"Booked. {HOSTILE}"
 
     # versions: rolled back to none, activated again; the bot itself follows at its next message
     page.tab(3)

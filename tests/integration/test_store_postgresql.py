@@ -8,6 +8,7 @@ import sys
 import time
 import traceback
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
@@ -25,6 +26,8 @@ pytest.register_assert_rewrite(
 from feedback_store_contract import FeedbackStoreContract  # noqa: E402
 from job_store_contract import JobStoreContract  # noqa: E402
 from postgres import PASSWORD, PostgresServer  # noqa: E402
+from rasa_onramp.doctor.stored import store_findings  # noqa: E402
+from rasa_onramp.doctor.subject import Subject  # noqa: E402
 from rasa_onramp.errors import LeaseError, StoreUnavailable  # noqa: E402
 from rasa_onramp.runtime.reach import Reach  # noqa: E402
 from rasa_onramp.store import Embeddings, Store, open_store  # noqa: E402
@@ -210,7 +213,9 @@ def test_a_server_that_does_not_let_us_in_is_named(
             _assert_one_line_without_password(caught.value)
 
 
-def test_a_user_who_may_only_read_is_told_so(store: Store, postgres_url: str) -> None:
+def test_a_user_who_may_only_read_is_told_so(
+    store: Store, postgres_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     with store._database._engine.begin() as connection:
         role = f"reader_{os.getpid()}_{time.monotonic_ns()}"
         connection.exec_driver_sql(f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'")
@@ -229,6 +234,19 @@ def test_a_user_who_may_only_read_is_told_so(store: Store, postgres_url: str) ->
         for _ in range(2):
             reader.embeddings.keep(kept)
         assert reader.embeddings.read(["parcels"]) == kept
+    # all that a bot needs that only answers, and too little for commands
+    monkeypatch.setenv("THE_STORE", url)
+    how = {"database_url_env": "THE_STORE"}
+    channels = tuple(f"rasa_onramp.components.{name}" for name in ("a.MetricsInput", "b.Feedback"))
+    for project, ours, level in (
+        (tmp_path, channels[:1], "warning"),
+        (tmp_path, channels, "problem"),
+        (None, (), "problem"),
+    ):
+        found = list(store_findings(Subject(project, how, ours)))
+        told = [(one.check, one.level) for one in found]
+        assert told[:3] == [("store", "ok"), ("store", level), ("domains", "ok")]
+        assert "can't be written to" in found[1].says
 
 
 def test_a_store_may_live_in_a_postgresql_schema_of_its_own(postgres_url: str) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+import socket
 import threading
 import time
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar, Dict, Iterator, List, Tuple
+from typing import Any, ClassVar, Dict, Iterator, List, Optional, Tuple
 
 import pytest
 
@@ -26,15 +28,27 @@ class _Api(BaseHTTPRequestHandler):
     """A small API: each path behaves in one way."""
 
     asked: ClassVar[List[Dict[str, Any]]] = []
+    authorized: ClassVar[List[Optional[str]]] = []
 
     def do_POST(self) -> None:
         length = int(self.headers["Content-Length"])
         type(self).asked.append(json.loads(self.rfile.read(length)))
+        type(self).authorized.append(self.headers["Authorization"])
         status, body = 200, b""
         if self.path == "/rows":
             body = b'[{"status": "in transit", "weight": 4.5, "insured": true, "note": null}]'
         elif self.path == "/wrapped":
             body = b'{"results": [{"status": "delivered"}]}'
+        elif self.path == "/nothing":
+            status = 204
+        elif self.path == "/empty":
+            pass
+        elif self.path == "/broken-off":
+            self.send_response(200)
+            self.send_header("Content-Length", "50")
+            self.end_headers()
+            self.close_connection = True
+            return
         elif self.path == "/text":
             body = b"fine, thanks"
         elif self.path == "/nested":
@@ -100,12 +114,22 @@ def test_an_endpoint_gets_the_call_and_its_rows_become_text(api: str) -> None:
         "parameters": {"tracking_number": "RX4821"},
     }
     assert post(call(f"{api}/wrapped")) == ({"status": "delivered"},)
+    assert post(call(f"{api}/nothing")) == post(call(f"{api}/empty")) == ()
+
+
+def test_a_user_and_password_in_the_url_are_given(api: str) -> None:
+    with_user = f"{api}/rows".replace("http://", "http://me:p%40ss:w@")
+    assert post(call(with_user))
+    told = _Api.authorized[-1]
+    assert told is not None and base64.b64decode(told.partition("Basic ")[2]) == b"me:p@ss:w"
+    assert post(call(f"{api}/rows")) and _Api.authorized[-1] is None
 
 
 @pytest.mark.parametrize(
     ("path", "said"),
     [
         ("/broken", "HTTP 500"),
+        ("/broken-off", "broke its answer off"),
         ("/text", "isn't JSON"),
         ("/nested", "'address' is dict"),
         ("/moved", "HTTP 302"),
@@ -203,6 +227,29 @@ def test_handlers_that_hang_keep_no_other_waiting() -> None:
     try:
         assert asyncio.run(all_at_once()) == ({"status": "here"},)
         assert len(stuck) == 60 and time.monotonic() - began < 10
+    finally:
+        released.set()
+
+
+def test_hosts_that_nobody_finds_keep_no_other_call_waiting(
+    api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released, look_up = threading.Event(), socket.getaddrinfo
+
+    def hangs(host: Any, *more: Any, **how: Any) -> Any:
+        if host == "hangs.example":
+            released.wait(30)
+        return look_up(host, *more, **how)
+
+    async def all_at_once() -> Tuple[Dict[str, str], ...]:
+        hung = [answer(call("http://hangs.example/x"), timeout=0.2) for _ in range(60)]
+        given_up = await asyncio.gather(*hung, return_exceptions=True)
+        assert all(isinstance(each, ActionFailed) for each in given_up)
+        return await answer(call(f"{api}/rows"), timeout=5)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hangs)
+    try:
+        assert asyncio.run(all_at_once())
     finally:
         released.set()
 

@@ -14,6 +14,7 @@ import pytest
 
 from rasa_onramp.dialogue import Corpus, Span, State, Turn
 from rasa_onramp.errors import CheckpointError, NotFound, StoreUnavailable
+from rasa_onramp.generator import Reply, RetrievalGenerator
 from rasa_onramp.onboarding import adapt
 from rasa_onramp.runtime.adapter_cache import AdapterCache
 from rasa_onramp.runtime.conversation import FAILED, Engine, EngineSettings, TurnOutcome
@@ -102,6 +103,26 @@ def test_of_a_long_message_no_more_is_kept_than_counts(engine: Engine) -> None:
     engine.turn(session, "x" * (3 * LONGEST))
     engine.turn(session, "can i book a table on friday" + " please" * LONGEST)
     assert [len(s.turn.text) for s in session.turns if s.turn.is_user] == [LONGEST] * 2
+
+
+def test_a_reply_is_made_of_so_much_of_a_conversation(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its beginning stays where it is for a while: a language model reads on where it left off."""
+    asked: List[Sequence[Turn]] = []
+
+    def reply(self: RetrievalGenerator, turns: Sequence[Turn], *_: Any) -> Reply:
+        asked.append(turns)
+        return Reply("Fine.", "Fine.", "a", 1.0)
+
+    monkeypatch.setattr(RetrievalGenerator, "reply", reply)
+    session = Session()
+    for number in range(60):
+        engine.turn(session, f"can i book a table on friday {number}")
+    assert [len(turns) for turns in asked[:3]] == [1, 3, 5]
+    assert max(map(len, asked)) == 59 and min(map(len, asked[40:])) == 41
+    begins = [turns[0].text for turns in asked]
+    assert len(set(begins)) == 4 and begins == sorted(begins, key=begins.index)
 
 
 def test_two_conversations_share_nothing(engine: Engine) -> None:

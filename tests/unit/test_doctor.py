@@ -265,6 +265,20 @@ def test_a_database_that_is_down(subject: Subject, monkeypatch: pytest.MonkeyPat
     assert "can't be reached" in found and "s3cret" not in found
 
 
+def test_who_changes_the_store(tmp_path: Path) -> None:
+    assert Subject().changes_store
+    (tmp_path / "config.yml").write_text("pipeline: []\n", encoding="utf-8")
+    credentials, ours = tmp_path / "credentials.yml", "rasa_onramp.components"
+    for text, changes in (
+        ("rest:\n", False),
+        (f"rest:\n{ours}.metrics.MetricsInput: {{token_env: T}}\n", False),
+        (f"{ours}.metrics.MetricsInput:\n{ours}.feedback.FeedbackInput:\n", True),
+        (f"{ours}.console.ConsoleInput: {{token_env: T}}\n", True),
+    ):
+        credentials.write_text(text, encoding="utf-8")
+        assert subject_of(tmp_path).changes_store == changes
+
+
 def test_a_store_that_cannot_be_written_to(
     url: str, subject: Subject, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

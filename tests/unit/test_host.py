@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import weakref
 from pathlib import Path
 from typing import Any, Iterator
@@ -20,6 +21,7 @@ from rasa_onramp.components import OnrampModel, OnrampStateTracker, host
 from rasa_onramp.components.host import current_runtime, runtime_for
 from rasa_onramp.components.settings import ModelSettings
 from rasa_onramp.store import open_store
+from servers import wait_for
 
 PLAIN = ModelSettings(replies=False)
 
@@ -77,6 +79,36 @@ def test_a_bot_loads_whatever_keeps_ours_from_it(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(RuntimeError, match="allocate"):
         runtime.engine()
     assert opened == [1]  # not with every message
+
+
+def test_no_message_waits_for_what_failed_to_be_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened, may = [], threading.Event()
+
+    def slow(*_: Any, **__: Any) -> object:
+        opened.append(threading.current_thread().name)
+        if len(opened) > 1:
+            assert may.wait(60)
+        if len(opened) < 3:
+            raise RuntimeError(f"attempt {len(opened)}")
+        return engine
+
+    engine = object()
+    monkeypatch.setattr(host.Engine, "open", slow)
+    monkeypatch.setattr(host, "_RETRY", 0.0)
+    runtime = runtime_for(PLAIN)
+    for _ in range(3):  # the second begins to try again, the third finds that being done
+        with pytest.raises(RuntimeError, match="attempt 1"):
+            runtime.engine()
+    wait_for(lambda: len(opened) == 2)
+    may.set()
+    wait_for(lambda: not runtime._trying)
+    with pytest.raises(RuntimeError, match="attempt 2"):
+        runtime.engine()
+    wait_for(lambda: runtime.opened is not None)
+    assert runtime.engine() is engine
+    assert opened[1:] == ["onramp-open"] * 2
 
 
 def test_what_reads_messages_is_current_though_another_was_loaded() -> None:

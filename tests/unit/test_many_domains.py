@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rasa_onramp.dialogue import Corpus
+from rasa_onramp.errors import StoreUnavailable
 from rasa_onramp.runtime.background import Background, Heard, load_background
 from rasa_onramp.runtime.domain_index import Crowd, DomainIndex
 from rasa_onramp.runtime.domains import Catalogue
@@ -260,6 +261,21 @@ def test_what_takes_long_to_be_read_holds_no_message_up(store: Store) -> None:
     assert {"tables_5", "tables_6"} <= set(live.domains)
     assert found.live(patient=False) is live
     assert embed.asked.count("Tables on a boat") == 1
+
+
+def test_the_first_message_waits_no_longer_than_others(store: Store) -> None:
+    """Of a bot that was started while the database was away."""
+    embed = HeldEmbed()
+    embed.may.clear()
+    found = catalogue(store, embed, seconds=0.5)
+    for _ in range(2):
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable, match="read for the first time; ask again"):
+            found.live(patient=False)
+        assert time.monotonic() - began < 5
+    embed.may.set()
+    assert len(found.live().domains) == 5
+    assert found.live(patient=False) is found.live()
 
 
 def test_what_cannot_be_read_is_said_and_read_again(

@@ -7,7 +7,7 @@ import dataclasses
 import threading
 import time
 from pathlib import Path
-from typing import Dict, Iterator, Optional, Tuple
+from typing import Any, Dict, Iterator, Optional, Tuple
 
 import pytest
 
@@ -26,10 +26,11 @@ from channel_server import ChannelServer, runtime_on
 from rasa_onramp import __version__
 from rasa_onramp.components import host
 from rasa_onramp.components.metrics import MetricsInput
-from rasa_onramp.components.payload import KEY
+from rasa_onramp.components.payload import KEY, system_turn_of
 from rasa_onramp.components.response_generator import OnrampResponseGenerator
 from rasa_onramp.components.state_tracker import OnrampStateTracker
 from rasa_onramp.components.tokens import Token
+from rasa_onramp.dialogue import Turn
 from rasa_onramp.metalearning.lora import adapter_to_bytes
 from rasa_onramp.runtime import telemetry
 from rasa_onramp.runtime.reach import Reach
@@ -62,6 +63,15 @@ class World:
             tracker = DialogueStateTracker.from_events("ann", events)
             assert asyncio.run(self._speaker.generate("utter_onramp", tracker, "rest"))
         return payload["reason"]
+
+    def reply(self, text: str) -> Dict[str, Any]:
+        """What the bot utters after a message that `say` found to be ours."""
+        message = Message({TEXT: text})
+        self._tracker.process([message], None, self.runtime)
+        heard = UserUttered(text, {"name": "onramp"}, parse_data={KEY: message.get(KEY)})
+        tracker = DialogueStateTracker.from_events("ann", [heard, ActionExecuted("utter_onramp")])
+        self._speaker.responses = {"utter_onramp": [{"text": "Sorry."}]}
+        return asyncio.run(self._speaker.generate("utter_onramp", tracker, "rest")) or {}
 
     def get(self, token: Optional[str] = f"Bearer {TOKEN}") -> requests.Response:
         headers = {} if token is None else {"Authorization": token}
@@ -124,6 +134,19 @@ def test_what_happens_is_told(world: World) -> None:
     assert cache == [1, 1]
     (build,) = [key for key in told if key[0] == "rasa_onramp_build_info"]
     assert build[1:] == ("small", "retrieved", __version__)
+
+
+def test_after_a_reply_that_failed_it_is_still_the_domain_s_turn(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        raise RuntimeError("no room")
+
+    monkeypatch.setattr(type(world.engine), "reply", fails)
+    told = world.reply(FRIDAY)
+    assert told["text"] == "Sorry." and told[KEY]["domain"] == TABLES.name
+    assert world.told()["rasa_onramp_replies_total", "unavailable", "apology"] == 1
+    assert system_turn_of(told["text"], told[KEY]) == (Turn("system", "Sorry."), TABLES.name)
 
 
 def test_jobs_are_told_by_their_state(world: World) -> None:

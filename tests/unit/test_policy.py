@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import MappingProxyType
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import pytest
 
 pytest.importorskip("rasa")
 
+from rasa.core.actions.two_stage_fallback import TwoStageFallbackAction
+from rasa.core.channels.channel import CollectingOutputChannel
+from rasa.core.nlg.response import TemplatedNaturalLanguageGenerator
 from rasa.engine.graph import ExecutionContext, GraphSchema
 from rasa.engine.storage.resource import Resource
 from rasa.shared.core.domain import Domain
-from rasa.shared.core.events import ActionExecuted, AllSlotsReset, SlotSet, UserUttered
+from rasa.shared.core.events import (
+    ActionExecuted,
+    ActiveLoop,
+    AllSlotsReset,
+    Event,
+    SlotSet,
+    UserUttered,
+)
 from rasa.shared.core.trackers import DialogueStateTracker
 
 from rasa_onramp.components import OnrampPolicy
 from rasa_onramp.components.payload import KEY, RESULTS, states_of
+from rasa_onramp.components.sessions import form_runs, last_message
 from rasa_onramp.dialogue import State
 from rasa_onramp.store.serialise import state_to_json
 
@@ -34,6 +46,7 @@ DOMAIN = {
         "city": {"type": "text", **CUSTOM},
         "people": {"type": "float", **CUSTOM},
     },
+    "forms": {"trip_form": {"required_slots": []}},
 }
 
 
@@ -47,6 +60,8 @@ def hear(
     *cleared: str,
     domain: str = "trips",
     also: Mapping[str, State] = MappingProxyType({}),
+    said: Optional[Mapping[str, str]] = None,
+    meanwhile: Sequence[Event] = (),
     **values: str,
 ) -> Dict[str, Any]:
     """A message that leaves a domain with `values`; the bot's slots that are set then."""
@@ -61,7 +76,11 @@ def hear(
         "states": {domain: state, **{name: state_to_json(one) for name, one in also.items()}},
         "changes": {slot: [] for slot in cleared},
     }
-    tracker.update(UserUttered("hello", {"name": "onramp"}, parse_data={KEY: payload}))
+    entities = [{"entity": slot, "value": value} for slot, value in (said or {}).items()]
+    told = {KEY: payload, "entities": entities}
+    tracker.update(UserUttered("hello", {"name": "onramp"}, entities, parse_data=told))
+    for event in meanwhile:
+        tracker.update(event)
     return predicted(tracker)
 
 
@@ -97,6 +116,56 @@ def test_what_the_bot_made_of_a_value_stays(tracker: DialogueStateTracker) -> No
     assert tracker.get_slot("city") == "Paris, FR"
     assert hear(tracker, city="paris", people="a few") == {"people": None}  # no number can be that
     assert hear(tracker, city="paris", people="dontcare") == {}
+
+
+def test_what_the_bots_validation_makes_of_a_value_stays(tracker: DialogueStateTracker) -> None:
+    """Rasa extracts slots, and has them validated, before any policy predicts."""
+    said = {"city": "paris"}
+    served = [SlotSet("city", "paris"), SlotSet("city", "Paris, FR")]
+    assert hear(tracker, said=said, meanwhile=served, city="paris") == {}
+    assert tracker.get_slot("city") == "Paris, FR"
+    assert hear(tracker, said={"city": "oslo"}, meanwhile=[SlotSet("city")], city="oslo") == {}
+    assert tracker.get_slot("city") is None
+    assert hear(tracker, city="oslo") == {}  # nor with any message that leaves it as it is
+    assert hear(tracker, city="bergen") == {"city": "bergen"}
+    # an entity is what was said; what was meant is for the state to say
+    said = {"city": "the eternal city"}
+    extracted = [SlotSet("city", "the eternal city")]
+    assert hear(tracker, said=said, meanwhile=extracted, city="rome") == {"city": "rome"}
+
+
+def test_a_fallback_that_asks_again_is_no_form(tracker: DialogueStateTracker) -> None:
+    two_stages = ActiveLoop("action_two_stage_fallback")
+    assert hear(tracker, meanwhile=[two_stages], city="paris") == {"city": "paris"}
+    assert form_runs(tracker, None) and not form_runs(tracker, ["trip_form"])
+    assert hear(tracker, meanwhile=[ActiveLoop("trip_form")], city="rome") == {}
+
+
+def test_who_rephrases_after_a_fallback_reaches_our_domain(tracker: DialogueStateTracker) -> None:
+    """By Rasa's own action, which takes back what led to it and leaves the last message."""
+    domain, fallback = Domain.from_dict(DOMAIN), TwoStageFallbackAction()
+    speaker = TemplatedNaturalLanguageGenerator({})
+    ranking = [{"name": "nlu_fallback", "confidence": 0.9}, {"name": "greet", "confidence": 0.1}]
+
+    def fall_back() -> None:
+        ran = fallback.run(CollectingOutputChannel(), speaker, tracker, domain)
+        for event in (ActionExecuted(fallback.name()), *asyncio.run(ran)):
+            tracker.update(event, domain)
+
+    for text, intent in (("hm", "nlu_fallback"), ("/out_of_scope", "out_of_scope")):
+        parsed = {"intent_ranking": ranking}
+        tracker.update(ActionExecuted("action_listen"))
+        tracker.update(UserUttered(text, {"name": intent}, parse_data=parsed))
+        fall_back()
+    assert tracker.active_loop_name == fallback.name()
+    tracker.update(ActionExecuted("action_listen"))
+    hear(tracker, city="paris")
+    fall_back()
+    message = last_message(tracker)
+    assert message is not None and message.text == "hello" and tracker.active_loop_name is None
+    predicted(tracker)
+    assert tracker.get_slot("city") == "paris"
+    assert states_of(tracker.get_slot(KEY))["trips"].values == {"city": ("paris",)}
 
 
 def test_domains_that_share_a_slot_set_it_in_turns(tracker: DialogueStateTracker) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, List, Optional, Tuple
+from typing import Any, List, Optional, Tuple, Type
 
 import pytest
 
 from rasa_onramp.generator.packing import Packed
 from rasa_onramp.generator.writing import Updates, Writer
+from rasa_onramp.runtime import reply_worker
 from rasa_onramp.runtime.reply_worker import ReplyWorker, _Job
 from servers import wait_for
 from tiny_replies import prompts, random_updates, tiny_model
@@ -104,3 +107,27 @@ def test_a_writer_that_fails_fails_alone(caplog: pytest.LogCaptureFixture) -> No
     assert "no reply was written (KeyError" in caplog.text
     (wanted,) = Writer(model).write([prompt], [Updates("whole", whole)])
     assert worker.write(prompt, Updates("whole", whole)) == wanted
+
+
+class Failing(Writer):
+    """A writer that has no room."""
+
+    def write(self, *args: Any, **kwargs: Any) -> Any:
+        raise MemoryError("no room")
+
+
+@pytest.mark.parametrize("kind", [Writer, Failing])
+def test_a_worker_that_nobody_has_is_let_go(
+    kind: Type[Writer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With it goes a model of hundreds of megabytes, once Rasa has loaded another one."""
+    monkeypatch.setattr(reply_worker, "_IDLE", 0.1)
+    model = tiny_model()
+    worker = ReplyWorker(kind(model), seconds=60)
+    worker.write(prompts(1)[0], Updates("a", random_updates(model)))
+    thread, gone = worker._thread, weakref.ref(worker)
+    del worker
+    gc.collect()
+    assert gone() is None and thread is not None
+    thread.join(30)
+    assert not thread.is_alive()

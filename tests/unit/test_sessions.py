@@ -16,15 +16,22 @@ from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import AllSlotsReset, BotUttered, Event, SlotSet, UserUttered
 from rasa.shared.core.slots import AnySlot
 from rasa.shared.core.trackers import DialogueStateTracker
+from rasa.shared.nlu.constants import TEXT
+from rasa.shared.nlu.training_data.message import Message
 
 from channel_server import runtime_on
+from rasa_onramp.components.host import current_runtime
 from rasa_onramp.components.payload import KEY, payload_of, results_of
 from rasa_onramp.components.sessions import (
     exchanged,
     last_message,
+    reply_in,
     session_before_message,
     session_of,
 )
+from rasa_onramp.components.state_tracker import OnrampStateTracker
+from rasa_onramp.dialogue import State, Turn
+from rasa_onramp.generator.situation import situate
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.store import open_store
 from small_bot import TABLES, corpus_of, small_tracker
@@ -111,6 +118,48 @@ def test_what_the_bot_forgets_is_forgotten(engine: Engine, reset: Event) -> None
     assert session_of(tracker, engine).states == {}
     say(engine, tracker, "can i book a table on monday")
     assert session_of(tracker, engine).states[NAME].values == {"visit_day": ("monday",)}
+
+
+def test_what_a_call_answered_is_forgotten_too(engine: Engine) -> None:
+    tracker = DialogueStateTracker("ann", [AnySlot(KEY, mappings=[{"type": "custom"}])])
+    say(engine, tracker, "can i book a table on friday")
+    told = {"action": "reserve_table", "results": [{"table_code": "t99"}], "spans": []}
+    booked = "Your table is booked for friday."
+    tracker.update(BotUttered(booked, metadata={KEY: {"domain": NAME, **told}}))
+    assert session_of(tracker, engine).results[NAME] == ({"table_code": "t99"},)
+    tracker.update(AllSlotsReset())
+    session = session_of(tracker, engine)
+    assert session.results == {} and session.domain == NAME
+    asked, answered = session.history(NAME)
+    assert (asked.text, asked.state) == ("can i book a table on friday", None)
+    assert (answered.text, answered.action, answered.results) == (booked, None, ())
+    rows = situate(TABLES, [*session.history(NAME), Turn("user", "which code?")], State()).rows
+    assert rows == () == session.since_forgotten(NAME)
+    # what is said next is known, and nothing of what was said before in the same breath
+    tracker.update(BotUttered("Anything else?", metadata={KEY: {"domain": NAME}}))
+    say(engine, tracker, "can i book a table on monday")
+    tracker.update(BotUttered("Under which name?", metadata={KEY: {"domain": NAME}}))
+    said = session_of(tracker, engine).since_forgotten(NAME)
+    assert [turn.text for turn in said[1:]] == ["can i book a table on monday", "Under which name?"]
+    assert said[0].text.endswith("Anything else?") and said[0].results == ()
+    assert said[1].state is not None and said[1].state.active_intent == "book_table"
+    replied = reply_in(tracker, engine)
+    assert replied is not None and replied.history == said[:2]
+
+
+def test_half_a_character_keeps_nobody_from_being_understood(engine: Engine) -> None:
+    """Web clients cut texts in the midst of an emoji, and JSON can say so."""
+    tracker = DialogueStateTracker("ann", [AnySlot(KEY, mappings=[{"type": "custom"}])])
+    half = "can i book a table on friday \ud83d"
+    message = Message({TEXT: half})
+    component = OnrampStateTracker(None, None)  # type: ignore[arg-type]
+    component.process([message], tracker, current_runtime())
+    assert message.get(KEY)["domain"] == NAME
+    tracker.update(UserUttered(half, {"name": "onramp"}, parse_data={KEY: message.get(KEY)}))
+    tracker.update(BotUttered("You said \ud83d", metadata={KEY: {"domain": NAME}}))
+    session = session_of(tracker, engine)
+    assert [said.turn.text[-1] for said in session.turns] == ["?", "?"]
+    assert engine.turn(session, "it is hana").understanding.domain == NAME
 
 
 @pytest.mark.parametrize(

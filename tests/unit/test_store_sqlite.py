@@ -189,7 +189,7 @@ def test_a_file_that_may_only_be_read_is_named() -> None:
         said = _said_to_nobody(
             lambda: open_store(f"sqlite:///{path}").dialogues.import_corpus(corpus())
         )
-        assert said.startswith(f"StoreUnavailable: the store at {path} can't be")
+        assert said.startswith(f"StoreReadOnly: the store at {path} can't be")
 
 
 def test_a_file_in_a_folder_of_somebody_elses_is_named() -> None:

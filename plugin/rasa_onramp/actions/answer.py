@@ -28,10 +28,9 @@ async def answer(call: Call, *, timeout: float = DEFAULT_TIMEOUT) -> Tuple[Dict[
             f"nothing answers {call.domain}.{call.name}; register a handler with "
             f'@handles("{call.name}") in the action server, or give the action a url in its schema'
         )
-    loop = asyncio.get_running_loop()
     try:
         if handler is None:
-            work: Any = loop.run_in_executor(None, lambda: post(call, timeout=timeout))
+            work: Any = _in_a_thread(partial(post, call, timeout=timeout))
         elif inspect.iscoroutinefunction(handler):
             work = handler(dict(call.parameters))
         else:
@@ -71,7 +70,7 @@ async def _in_a_thread(work: Callable[[], Any]) -> Any:
         with suppress(RuntimeError):  # whoever asked is gone, and the loop with them
             loop.call_soon_threadsafe(settle, how, outcome)
 
-    threading.Thread(target=run, name="onramp-handler", daemon=True).start()
+    threading.Thread(target=run, name="onramp-call", daemon=True).start()
     return await done
 
 

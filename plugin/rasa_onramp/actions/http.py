@@ -1,7 +1,7 @@
 """Calls an action's HTTP endpoint, the `url` of the domain's schema.
 
     POST url   {"domain": …, "action": …, "parameters": {slot: value}}
-    200        [{slot: value}, …]    or    {"results": [{slot: value}, …]}
+    200        [{slot: value}, …]    or    {"results": [{slot: value}, …]}    or nothing
 
 Anything else is a failed call. The standard library does it, so that an action server needs
 nothing beyond rasa-sdk.
@@ -9,6 +9,7 @@ nothing beyond rasa-sdk.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import socket
@@ -18,7 +19,7 @@ from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any, Callable, Dict, Optional, Tuple, Type
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import (
     HTTPHandler,
     HTTPRedirectHandler,
@@ -129,15 +130,15 @@ def _made_with(kind: Type[_Connection], deadline: _Deadline) -> Callable[..., HT
 def post(call: Call, *, timeout: float = DEFAULT_TIMEOUT) -> Tuple[Dict[str, str], ...]:
     """Ask `call.url` for the results. `timeout` in seconds bounds the whole call.
 
-    Raises ActionFailed if the endpoint can't be reached in time or answers with something else
-    than rows.
+    A user and password in the URL are sent as basic authentication. Raises ActionFailed if the
+    endpoint can't be reached in time or answers with something else than rows.
     """
-    url = call.url or ""
+    url, authorization = _without_user(call.url or "")
     where = _checked(url)
     body = json.dumps(
         {"domain": call.domain, "action": call.name, "parameters": dict(call.parameters)}
     ).encode()
-    headers = {"Content-Type": "application/json", "Accept": "application/json"}
+    headers = {"Content-Type": "application/json", "Accept": "application/json", **authorization}
     request = Request(url, data=body, headers=headers, method="POST")
     deadline = _Deadline(timeout)
     opener = build_opener(_NoRedirect, _Http(deadline), _Https(deadline))
@@ -154,6 +155,8 @@ def post(call: Call, *, timeout: float = DEFAULT_TIMEOUT) -> Tuple[Dict[str, str
         if deadline.over or isinstance(reason, TimeoutError) or "timed out" in str(reason):
             raise ActionFailed(f"{where} gave no answer within {timeout:g} s") from None
         raise ActionFailed(f"{where} can't be reached ({reason}); is it running?") from None
+    if not content.strip():
+        return ()
     try:
         return as_rows(json.loads(content))
     except (ValueError, RecursionError):
@@ -169,10 +172,28 @@ def _read(response: Any, deadline: _Deadline, where: str) -> bytes:
         if deadline.over:  # what was cut looks like an end
             raise TimeoutError("timed out")
         if not chunk:
+            length = response.headers.get("Content-Length", "")
+            if length.isdigit() and len(content) < int(length):
+                raise ActionFailed(f"{where} broke its answer off; see its log")
             return content
         content += chunk
         if len(content) > MAX_BYTES:
             raise ActionFailed(f"{where} answered with more than {MAX_BYTES} bytes")
+
+
+def _without_user(url: str) -> Tuple[str, Dict[str, str]]:
+    """The URL without user and password, and the header that gives them instead."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # for `_checked` to say
+        return url, {}
+    told, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, {}
+    user, _, password = told.partition(":")
+    given = f"{unquote(user)}:{unquote(password)}".encode()
+    encoded = base64.b64encode(given).decode("ascii")
+    return parts._replace(netloc=host).geturl(), {"Authorization": f"Basic {encoded}"}
 
 
 def _checked(url: str) -> str:

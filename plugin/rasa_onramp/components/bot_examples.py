@@ -13,12 +13,13 @@ from typing import Dict, List, Optional, Sequence, Tuple
 import torch
 from rasa.shared.nlu.constants import INTENT, TEXT
 from rasa.shared.nlu.training_data.training_data import TrainingData
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from rasa_onramp.components.payload import INTENT as OURS
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.domain_index import DomainIndex
+from rasa_onramp.weights.tensors import write_tensors
 
 __all__ = ["examples_in", "index_of", "load_examples", "save_examples"]
 
@@ -45,7 +46,7 @@ def save_examples(folder: Path, examples: Dict[str, List[str]], engine: Engine) 
     texts = _texts(examples)
     (folder / _TEXTS).write_text(json.dumps(examples, ensure_ascii=False), encoding="utf-8")
     rows = engine.embed(texts) if texts else torch.zeros(0, 1)
-    save_file({"rows": rows.half().contiguous()}, str(folder / _ROWS))
+    write_tensors({"rows": rows.half().contiguous()}, folder / _ROWS)
 
 
 def load_examples(folder: Path) -> Tuple[Dict[str, List[str]], Tensor]:

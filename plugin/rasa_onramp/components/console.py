@@ -196,10 +196,10 @@ def _surroundings() -> Surroundings:
             environment[URL_VARIABLE] = os.environ.get(settings.database_url_env, "")
         if settings.checkpoint is not None:
             tracker += ["--checkpoint", settings.checkpoint]
-        if settings.reply_checkpoint is not None:
-            replies += ["--reply-checkpoint", settings.reply_checkpoint]
         if not settings.replies:
             replies.append("--no-replies")
+        elif settings.reply_checkpoint is not None:
+            replies += ["--reply-checkpoint", settings.reply_checkpoint]
     tracker += ["--threads", str(max(1, (os.cpu_count() or 1) // 2))]
     return Surroundings(environment, {"worker": [*tracker, *replies], "curve": tracker})
 

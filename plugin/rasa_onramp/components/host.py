@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 import traceback
+from contextlib import suppress
 from functools import partial
 from typing import Dict, List, Optional, Tuple
 
@@ -44,7 +45,8 @@ _SAY_AGAIN = 60.0
 class OnrampRuntime:
     """The engine of one configuration. Thread-safe.
 
-    Nothing is opened before `engine` is called; what fails then is tried again later.
+    Nothing is opened before `engine` is called; what fails then is tried again later, by a thread:
+    no message waits for it again.
     """
 
     def __init__(self, settings: ModelSettings):
@@ -52,23 +54,40 @@ class OnrampRuntime:
         self._engine: Optional[Engine] = None
         self._reply_model: Optional[ReplyModel] = None  # kept where the engine fails to open
         self._failed: Optional[Tuple[float, Exception]] = None
+        self._trying = False
         self._lock = threading.Lock()
         self._said: Dict[str, float] = {}
 
     def engine(self) -> Engine:
         """The engine. Raises OnrampError if it can't be opened, or what else keeps it from that."""
         with self._lock:
-            if self._engine is None:
-                if self._failed is not None and time.monotonic() - self._failed[0] < _RETRY:
-                    raise self._failed[1].with_traceback(None)
-                try:
-                    self._engine = self._open()
-                except Exception as error:
-                    traceback.clear_frames(error.__traceback__)  # they hold what was loaded so far
-                    self._failed = (time.monotonic(), error)
-                    raise
-                self._failed = None
-            return self._engine
+            if self._engine is not None:
+                return self._engine
+            if self._failed is None:  # the first time whoever asks waits
+                self._engine, self._failed = self._attempt()
+                if self._engine is not None:
+                    return self._engine
+            assert self._failed is not None
+            at, error = self._failed
+            if not self._trying and time.monotonic() - at >= _RETRY:
+                again = threading.Thread(target=self._try_again, name="onramp-open", daemon=True)
+                with suppress(RuntimeError):  # no thread to be had: the next message looks
+                    again.start()
+                    self._trying = True
+            raise error.with_traceback(None)
+
+    def _try_again(self) -> None:
+        engine, failed = self._attempt()
+        with self._lock:
+            self._engine, self._failed, self._trying = engine, failed, False
+
+    def _attempt(self) -> Tuple[Optional[Engine], Optional[Tuple[float, Exception]]]:
+        """The engine, or when and why there is none."""
+        try:
+            return self._open(), None
+        except Exception as error:
+            traceback.clear_frames(error.__traceback__)  # they hold what was loaded so far
+            return None, (time.monotonic(), error)
 
     def _open(self) -> Engine:
         store = self.open_store()

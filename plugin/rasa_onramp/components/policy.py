@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence, Set
 
 from rasa.core.constants import POLICY_PRIORITY, RULE_POLICY_PRIORITY
 from rasa.core.policies.policy import Policy, PolicyPrediction
@@ -33,6 +33,7 @@ from rasa_onramp.components.payload import (
 )
 from rasa_onramp.components.sessions import (
     REPLY,
+    form_runs,
     last_message,
     payload_in,
     session_before_message,
@@ -115,7 +116,7 @@ class OnrampPolicy(Policy):
 
     def _predict(self, tracker: DialogueStateTracker, domain: Domain) -> PolicyPrediction:
         message = last_message(tracker)
-        if message is None or tracker.active_loop_name or problems_of_domain(domain):
+        if message is None or form_runs(tracker, domain.form_names) or problems_of_domain(domain):
             return self._abstain(domain)
         payload = _payload(tracker, message)
         if payload is None:
@@ -132,7 +133,7 @@ class OnrampPolicy(Policy):
                 logger.error("onramp.call.undeclared", event_info=said, call=call["name"])
             calling = wanted is not None and not was_executed(done, wanted)
             action = wanted if calling and wanted is not None else REPLY
-            events = self._events(tracker, domain, payload, calling, done)
+            events = self._events(tracker, domain, payload, calling, message, done)
         probabilities = self._default_predictions(domain)
         sure = float(payload["confidence"]) if self.config["calibrated"] else 1.0
         probabilities[domain.index_for_action(action)] = sure
@@ -148,6 +149,7 @@ class OnrampPolicy(Policy):
         domain: Domain,
         payload: Mapping[str, Any],
         calling: bool,
+        message: UserUttered,
         done: Sequence[Event],
     ) -> List[Event]:
         """The slots to set, should this prediction win. `done`: what happened since the message."""
@@ -156,18 +158,22 @@ class OnrampPolicy(Policy):
         if not any(isinstance(e, SlotSet) and (e.key, e.value) == (KEY, payload) for e in done):
             events.append(SlotSet(KEY, payload))
             if self.config["fill_slots"]:
-                events += self._filled(tracker, domain, payload)
+                mended = _set_by_bot(done, message)
+                events += self._filled(tracker, domain, payload, mended)
         if calling and tracker.get_slot(RESULTS) is not None:
             events.append(SlotSet(RESULTS, None))  # the last call's
         return events
 
     @staticmethod
     def _filled(
-        tracker: DialogueStateTracker, domain: Domain, payload: Mapping[str, Any]
+        tracker: DialogueStateTracker,
+        domain: Domain,
+        payload: Mapping[str, Any],
+        mended: Collection[str],
     ) -> List[Event]:
-        """The bot's slots of the same names as ours, but for those that its forms ask for: what
-        changed since we last set them, and what they lack. So a value that the bot made of ours, or
-        of its own, stays.
+        """The bot's slots of the same names as ours, but for those that its forms ask for and those
+        that its validation has `mended`: what changed since we last set them, and what they lack.
+        So a value that the bot made of ours, or of its own, stays.
         """
         values = (payload.get("state") or {}).get("values", {})
         cleared = {slot: () for slot, texts in payload.get("changes", {}).items() if not texts}
@@ -175,12 +181,15 @@ class OnrampPolicy(Policy):
         known: Mapping[str, Any] = {}
         if domain_name is not None and domain_of(last) == domain_name:
             known = states_of(last).get(domain_name, State()).values
-        theirs = form_slots(domain) | {KEY, RESULTS}
+        theirs = {*form_slots(domain), *mended, KEY, RESULTS}
+        refused = _refused(tracker.applied_events())
         events: List[Event] = []
         for name, texts in {**values, **cleared}.items():
             slot = tracker.slots.get(name)
             stays = texts and slot is not None and known.get(name) == tuple(texts)
-            if slot is None or name in theirs or (stays and slot.value is not None):
+            if slot is None or name in theirs:
+                continue
+            if stays and (slot.value is not None or name in refused):
                 continue
             value = rasa_value(slot, tuple(texts))
             if value != slot.value:
@@ -189,6 +198,36 @@ class OnrampPolicy(Policy):
 
     def _abstain(self, domain: Domain) -> PolicyPrediction:
         return self._prediction(self._default_predictions(domain))
+
+
+def _set_by_bot(done: Sequence[Event], message: UserUttered) -> Set[str]:
+    """Slots that were set since the message to something else than an entity of it: what Rasa
+    extracts by itself before any policy predicts are our own entities, as they were said.
+    """
+    said = [entity.get("value") for entity in message.entities]
+    found: Set[str] = set()
+    for event in done:
+        if isinstance(event, SlotSet):
+            values = event.value if isinstance(event.value, list) else [event.value]
+            found.discard(event.key)  # the last one counts
+            if not all(value in said for value in values):
+                found.add(event.key)
+    return found
+
+
+def _refused(events: Sequence[Event]) -> Set[str]:
+    """Slots that the bot's validation has emptied, before we had set any for the message."""
+    found: Set[str] = set()
+    validating = False
+    for event in events:
+        if isinstance(event, UserUttered):
+            validating = True
+        elif isinstance(event, SlotSet):
+            validating = validating and event.key != KEY
+            found.discard(event.key)
+            if validating and event.value is None:
+                found.add(event.key)
+    return found
 
 
 def _payload(tracker: DialogueStateTracker, message: UserUttered) -> Optional[Mapping[str, Any]]:

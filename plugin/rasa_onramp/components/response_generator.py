@@ -180,15 +180,23 @@ def _answer(
         return _reply(tracker, runtime.engine())
     except Exception as error:
         runtime.abstain("a reply", error)
-        return None, None
+        domain = domain_of(_payload(tracker))
+        if domain is None:
+            return None, None
+        # still the domain's turn: what the user says next may be meant for it
+        return None, {**reply_metadata(Turn("system", ""), domain, None), "because": "unavailable"}
+
+
+def _payload(tracker: DialogueStateTracker) -> Any:
+    """What was understood of the last message; None where there is none."""
+    message = last_message(tracker)
+    return None if message is None else payload_in(message) or tracker.get_slot(KEY)
 
 
 def _reply(
     tracker: DialogueStateTracker, engine: Engine
 ) -> Tuple[Optional[str], Optional[Dict[str, Any]]]:
-    message, payload = last_message(tracker), None
-    if message is not None:
-        payload = payload_in(message) or tracker.get_slot(KEY)
+    message, payload = last_message(tracker), _payload(tracker)
     domain = domain_of(payload)
     if message is None or payload is None or domain is None:
         return None, None

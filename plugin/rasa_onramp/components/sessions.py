@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Collection, List, Mapping, Optional, Sequence, Tuple
 
 from rasa.shared.core.constants import IS_EXTERNAL
 from rasa.shared.core.events import (
@@ -37,8 +37,10 @@ __all__ = [
     "Replied",
     "call_results",
     "exchanged",
+    "form_runs",
     "last_message",
     "payload_in",
+    "readable",
     "reply_in",
     "session_before_message",
     "session_of",
@@ -87,7 +89,14 @@ def last_message(tracker: DialogueStateTracker) -> Optional[UserUttered]:
 
 def text_of(message: UserUttered) -> str:
     """What of a message counts: its first characters."""
-    return (message.text or "")[:LONGEST]
+    return readable((message.text or "")[:LONGEST])
+
+
+def readable(text: str) -> str:
+    """The text, as long as it is, with "?" for halves of characters: JSON can hold half an emoji,
+    which no tokenizer takes.
+    """
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def exchanged(tracker: DialogueStateTracker) -> List[Tuple[str, str]]:
@@ -98,7 +107,7 @@ def exchanged(tracker: DialogueStateTracker) -> List[Tuple[str, str]]:
         if isinstance(event, UserUttered):
             waiting = text_of(event) if _was_said(event) else None
         elif isinstance(event, BotUttered) and event.text and waiting is not None:
-            pairs.append((waiting, event.text))
+            pairs.append((waiting, readable(event.text)))
             waiting = None
     return pairs
 
@@ -119,11 +128,20 @@ def reply_in(
             continue
         heard = [n for n in range(place) if isinstance(events[n], UserUttered)]
         session = _session(events[: heard[-1] + 1] if heard else [], engine)
-        history = session.history(domain)[-_HISTORY:]
+        history = session.since_forgotten(domain)[-_HISTORY:]
         if not history or not history[-1].is_user:
             return None
         return Replied(domain, history, turn, str(metadata.get("template") or ""))
     return None
+
+
+def form_runs(tracker: DialogueStateTracker, forms: Optional[Collection[str]]) -> bool:
+    """Whether a form of the bot's is running; `forms` are the names of its forms, None where they
+    aren't known. Rasa's two-stage fallback is a loop, too, but asks for no slot: who says the same
+    in other words may mean one of our domains.
+    """
+    running = tracker.active_loop_name
+    return bool(running) and (forms is None or running in forms)
 
 
 def payload_in(message: UserUttered) -> Any:
@@ -214,7 +232,7 @@ def _session(events: Sequence[Event], engine: Engine) -> Session:
             session.hear(text, domain, understood.state if understood and in_scope else None)
         elif isinstance(event, BotUttered) and event.text:
             waiting = None
-            turn, speaker = system_turn_of(event.text, event.metadata.get(KEY))
+            turn, speaker = system_turn_of(readable(event.text), event.metadata.get(KEY))
             session.say(turn, speaker, elsewhere=elsewhere)
         elif isinstance(event, ActionExecuted) and event.action_name == REPLY and waiting:
             # `rasa test` neither keeps payloads nor lets actions speak: do both anew

@@ -89,8 +89,8 @@ class ModelSettings:
             "action_threshold": (is_probability, "a number from 0 to 1"),
             "cache_mb": (_is_count, "a whole number of megabytes from 1 up"),
             "reply_cache_mb": (_is_count, "a whole number of megabytes from 1 up"),
-            "store_seconds": (is_number, "a number of seconds"),
-            "retry_after": (is_number, "a number of seconds"),
+            "store_seconds": (_is_time, "a number of seconds from 0.1 up"),
+            "retry_after": (_is_time, "a number of seconds from 0.1 up"),
             "reply_seconds": (is_number, "a number of seconds"),
             "reply_threshold": (is_probability, "a number from 0 to 1"),
         }
@@ -152,6 +152,10 @@ def is_text(value: Any) -> bool:
 def is_number(value: Any) -> bool:
     """Whether `value` is a number from 0 up."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e9
+
+
+def _is_time(value: Any) -> bool:
+    return is_number(value) and value >= 0.1
 
 
 def is_probability(value: Any) -> bool:

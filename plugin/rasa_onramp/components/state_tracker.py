@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Tuple
+from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Tuple
 
 from rasa.engine.graph import ExecutionContext, GraphComponent
 from rasa.engine.recipes.default_recipe import DefaultV1Recipe
@@ -34,7 +34,7 @@ from rasa_onramp.components.domain_needs import form_slots
 from rasa_onramp.components.host import OnrampRuntime, keep_current
 from rasa_onramp.components.payload import INTENT as OURS
 from rasa_onramp.components.payload import KEY, abstention, payload_of
-from rasa_onramp.components.sessions import session_of
+from rasa_onramp.components.sessions import form_runs, readable, session_of
 from rasa_onramp.components.settings import check_keys, refuse
 from rasa_onramp.components.turn_log import note_turn
 from rasa_onramp.logs import logger_for
@@ -49,6 +49,13 @@ from rasa_onramp.runtime.understanding import Understanding
 __all__ = ["OnrampStateTracker"]
 
 logger = logger_for(__name__)
+
+
+class Forms(NamedTuple):
+    """The bot's forms by name, and the entities that fill slots which they ask for."""
+
+    names: FrozenSet[str]
+    entities: FrozenSet[str]
 
 
 @DefaultV1Recipe.register(
@@ -66,12 +73,12 @@ class OnrampStateTracker(GraphComponent, EntityExtractorMixin):
         model_storage: ModelStorage,
         resource: Resource,
         examples: Optional[Tuple[Dict[str, List[str]], Tensor]] = None,
-        form_entities: FrozenSet[str] = frozenset(),
+        forms: Optional[Forms] = None,
     ):
         self._model_storage = model_storage
         self._resource = resource
         self._examples = examples
-        self._form_entities = form_entities
+        self._forms = forms
         self._index: Optional[Tuple[Engine, Optional[DomainIndex]]] = None
 
     @classmethod
@@ -108,7 +115,7 @@ class OnrampStateTracker(GraphComponent, EntityExtractorMixin):
             said = f"the bot's own examples can't be read ({error}); run `rasa train`"
             logger.error("onramp.bot_examples.unreadable", event_info=said)
             examples = None
-        return cls(model_storage, resource, examples, _form_entities(model_storage))
+        return cls(model_storage, resource, examples, _forms(model_storage))
 
     def train(self, training_data: TrainingData, model: Optional[OnrampRuntime] = None) -> Resource:
         """Remember what the bot's own intents are trained on. Raises InvalidConfigException."""
@@ -150,13 +157,13 @@ class OnrampStateTracker(GraphComponent, EntityExtractorMixin):
         tracker: Optional[DialogueStateTracker],
         model: Optional[OnrampRuntime],
     ) -> None:
-        text = (message.get(TEXT) or "")[:LONGEST]
+        text = readable((message.get(TEXT) or "")[:LONGEST])
         if model is None or not text.strip() or text.startswith("/"):
             message.set(KEY, abstention("command"), add_to_output=True)
             return
         if tracker is None:
             tracker = DialogueStateTracker.from_events("", [])
-        if tracker.active_loop_name:
+        if form_runs(tracker, self._forms and self._forms.names):
             message.set(KEY, abstention("form"), add_to_output=True)
             return
         engine = model.engine()
@@ -190,7 +197,7 @@ class OnrampStateTracker(GraphComponent, EntityExtractorMixin):
                 "confidence_entity": round(understood.slot_confidence.get(span.slot, 0.0), 4),
             }
             for span in understood.spans
-            if span.slot not in self._form_entities
+            if self._forms is None or span.slot not in self._forms.entities
         ]
         message.set(ENTITIES, self.add_extractor_name(entities), add_to_output=True)
 
@@ -210,21 +217,22 @@ def _plain(entities: List[Mapping[str, Any]]) -> List[Dict[str, Any]]:
     ]
 
 
-def _form_entities(model_storage: ModelStorage) -> FrozenSet[str]:
-    """The entities that fill a slot which one of the bot's forms asks for.
+def _forms(model_storage: ModelStorage) -> Optional[Forms]:
+    """The forms of the bot that the trained model is of.
 
-    The trained model holds the domain, but hands it to no component of the pipeline. A model
-    without dialogue part has none.
+    The model holds the domain, but hands it to no component of the pipeline. One without dialogue
+    part has none: None.
     """
     try:
         with model_storage.read_from(Resource("domain_provider")) as folder:
             domain = Domain.from_path(folder)
     except Exception:
-        return frozenset()
-    return frozenset(
+        return None
+    entities = frozenset(
         mapping["entity"]
         for slot in domain.slots
         if slot.name in form_slots(domain)
         for mapping in slot.mappings
         if mapping.get("entity")
     )
+    return Forms(frozenset(domain.form_names), entities)

@@ -48,7 +48,7 @@ def note_reply(sender: str, metadata: Optional[Mapping[str, Any]], seconds: floa
     if metadata is None:
         source, reason = "apology", "unavailable"
     elif "source" not in known:
-        source, reason = "apology", "call_failed"
+        source, reason = "apology", str(known.get("because", "call_failed"))
     else:
         source = _SOURCES.get(str(known["source"]), "support")
         reason = str(known.get("because", ""))

@@ -21,7 +21,7 @@ from rasa_onramp.formats.yaml import parse_yaml
 
 __all__ = ["MOST_BYTES", "corpus_of"]
 
-#: What an upload may weigh. YAML takes six seconds a megabyte to read, beside the bot's own work.
+#: What an upload may weigh. YAML takes seconds a megabyte to read, beside the bot's own work.
 MOST_BYTES = 2 * 2**20
 
 _MOST_FILES = 100

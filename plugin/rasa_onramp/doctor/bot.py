@@ -9,13 +9,10 @@ from typing import Any, Iterator, List, Mapping, Optional
 from rasa_onramp.botfiles import MODEL, TRACKER, component_entries, plan_edits
 from rasa_onramp.channel_token import token_flaw
 from rasa_onramp.doctor.findings import Finding, ok, problem
-from rasa_onramp.doctor.subject import Subject
+from rasa_onramp.doctor.subject import Subject, channel_settings
 from rasa_onramp.yaml_edit import YamlFile
 
 __all__ = ["credential_findings", "endpoint_findings", "file_findings", "pipeline_findings"]
-
-#: What our channels' names in credentials.yml begin with.
-_CHANNELS = "rasa_onramp.components."
 
 
 def file_findings(project: Path) -> Iterator[Finding]:
@@ -60,10 +57,8 @@ def credential_findings(project: Path) -> Iterator[Finding]:
     """Our channels in credentials.yml, which `rasa run` refuses to start without. Raises
     FormatError.
     """
-    file = YamlFile.read(project / "credentials.yml")
-    found = [name for name in file.data if str(name).startswith(_CHANNELS)]
-    for name in found:
-        flaw = _channel(name, file.data[name])
+    for name, settings in channel_settings(project).items():
+        flaw = _channel(name, settings)
         if flaw is not None:
             yield problem("credentials.yml", f"{flaw}, or `rasa run` won't start")
         else:

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from rasa_onramp.doctor.findings import Finding, ok, problem, some, warning
 from rasa_onramp.doctor.subject import Subject
-from rasa_onramp.errors import CheckpointError, StoreError, StoreUnavailable
+from rasa_onramp.errors import CheckpointError, StoreError, StoreReadOnly, StoreUnavailable
 
 if TYPE_CHECKING:
     from rasa_onramp.store import DomainSummary, Store
@@ -26,8 +26,7 @@ def store_findings(subject: Subject, progress: bool = False) -> Iterator[Finding
     with open_store() if variable is None else open_store_from_env(variable) as store:
         store.revision()
         yield ok("store", f"{store.name} answers, and its tables are up to date")
-        store.try_writing()
-        yield ok("store", "it can be written to")
+        yield _writing(store, subject)
         summaries = store.dialogues.summary()
         if not summaries:
             yield warning("domains", "there are none; `rasa-onramp import` adds some")
@@ -35,6 +34,18 @@ def store_findings(subject: Subject, progress: bool = False) -> Iterator[Finding
         yield from _domains(store, summaries)
         yield from _jobs(store)
         yield from _adapters(store, summaries, subject, progress)
+
+
+def _writing(store: Store, subject: Subject) -> Finding:
+    """Whether it takes changes; a bot without a channel of ours that makes any does without."""
+    try:
+        store.try_writing()
+    except StoreReadOnly as error:
+        said = " ".join(str(error).split())
+        if subject.changes_store:
+            return problem("store", said)
+        return warning("store", f"{said}. A bot that only answers, as this one, does without")
+    return ok("store", "it can be written to")
 
 
 def _domains(store: Store, summaries: Tuple[DomainSummary, ...]) -> Iterator[Finding]:

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Mapping, Optional
+from typing import Any, Mapping, Optional, Tuple
 
 from rasa_onramp.botfiles import MODEL, component_entries
 from rasa_onramp.errors import FormatError
 from rasa_onramp.yaml_edit import YamlFile
 
-__all__ = ["Subject", "subject_of"]
+__all__ = ["Subject", "channel_settings", "subject_of"]
+
+#: What our channels' names in credentials.yml begin with.
+_CHANNELS = "rasa_onramp.components."
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A bot's `project` folder (None: no bot is given) and what its config.yml sets of
-    OnrampModel's settings.
+    """A bot's `project` folder (None: no bot is given), what its config.yml sets of OnrampModel's
+    settings, and our `channels` in its credentials.yml.
     """
 
     project: Optional[Path] = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    channels: Tuple[str, ...] = ()
 
     @property
     def database_variable(self) -> Optional[str]:
@@ -47,6 +52,15 @@ class Subject:
         """Whether a language model is to write replies."""
         return self.settings.get("replies") is not False
 
+    @property
+    def changes_store(self) -> bool:
+        """Whether whoever this is changes domains or their versions: commands do, and a bot with a
+        channel that takes feedback or onboards.
+        """
+        return self.project is None or any(
+            not name.endswith(".MetricsInput") for name in self.channels
+        )
+
     def folder(self, setting: str) -> Optional[Path]:
         """A folder that config.yml names: Rasa runs in the bot's own."""
         text = self._text(setting)
@@ -61,10 +75,19 @@ def subject_of(project: Optional[Path]) -> Subject:
     """The subject; what is wrong with the bot's files is for their own check to say."""
     if project is None:
         return Subject()
-    try:
+    settings: Mapping[str, Any] = {}
+    channels: Tuple[str, ...] = ()
+    with suppress(FormatError):
         entries = component_entries(YamlFile.read(project / "config.yml"), "pipeline")
-    except FormatError:
-        return Subject(project)
-    short = MODEL.rpartition(".")[2]
-    found = (entry for entry in entries if entry["name"].rpartition(".")[2] == short)
-    return Subject(project, next(found, {}))
+        short = MODEL.rpartition(".")[2]
+        found = (entry for entry in entries if entry["name"].rpartition(".")[2] == short)
+        settings = next(found, {})
+    with suppress(FormatError):
+        channels = tuple(channel_settings(project))
+    return Subject(project, settings, channels)
+
+
+def channel_settings(project: Path) -> Mapping[str, Any]:
+    """Our channels in a bot's credentials.yml, and what it sets of each. Raises FormatError."""
+    data = YamlFile.read(project / "credentials.yml").data
+    return {str(name): told for name, told in data.items() if str(name).startswith(_CHANNELS)}

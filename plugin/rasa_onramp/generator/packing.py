@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
-from typing import List, NamedTuple, Sequence, Union
+from typing import List, NamedTuple, Optional, Sequence, Union
 
 import numpy
 from tokenizers import Tokenizer
@@ -30,6 +32,7 @@ class ReplyTokens:
 
     def __init__(self, tokenizer: Tokenizer):
         self._tokenizer = tokenizer
+        self._vocabulary: Optional[str] = None
         # a user who types "<|endoftext|>" has typed these characters
         tokenizer.encode_special_tokens = True
         self.end = self.ids(END)
@@ -45,6 +48,14 @@ class ReplyTokens:
             raise CheckpointError(
                 f"{path} can't be read ({reason}); give a model that has a fast tokenizer"
             ) from None
+
+    @property
+    def vocabulary(self) -> str:
+        """A digest of what each id stands for."""
+        if self._vocabulary is None:
+            ids = sorted(self._tokenizer.get_vocab(with_added_tokens=True).items())
+            self._vocabulary = hashlib.sha256(json.dumps(ids).encode()).hexdigest()
+        return self._vocabulary
 
     def ids(self, text: str) -> List[int]:
         """The tokens of a text."""

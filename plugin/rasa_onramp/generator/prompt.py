@@ -6,7 +6,8 @@
     Like: It arrives {expected_day}. | The parcel is {status}.
     Bot: Your parcel is {status} and should come {expected_day}.
 
-A conversation only grows at its end, so what was computed for it once can be kept. Replies are
+A conversation grows at its end, and is cut at its beginning only now and then, so what was computed
+for it once can be kept. Replies are
 delexicalised, in the history too; the model sees values only where they decide the wording.
 """
 

@@ -2,7 +2,7 @@
 
 Conversations of one domain run on its merged weights. Where several domains' conversations meet,
 each row has its own low-rank updates. A conversation that goes on is read from where it left off:
-prompts only grow at their end (prompt.py), so what their common beginning left in the key-value
+prompts mostly grow at their end (prompt.py), so what their common beginning left in the key-value
 cache holds.
 """
 

@@ -36,6 +36,9 @@ __all__ = ["FAILED", "Caller", "Engine", "EngineSettings", "TurnOutcome"]
 
 #: Turns of history that the tracker gets at most; its window holds fewer.
 _HISTORY = 40
+#: Replies get up to so many more: their model reads on where it left off, so that its beginning may
+#: not move at every turn.
+_STEP = 20
 
 #: The reply after an API call that failed.
 FAILED = "Sorry, that didn't work just now. Please try again in a moment."
@@ -233,7 +236,9 @@ class Engine:
         generator: Union[RetrievalGenerator, NeuralGenerator] = domain.generator
         if self.writer is not None and written:
             generator = self.writer.generator(domain)
-        return generator.reply([*session.history(domain.name), said], state, rows, called)
+        past = session.since_forgotten(domain.name)
+        past = past[max(0, len(past) - _HISTORY) // _STEP * _STEP :]
+        return generator.reply([*past, said], state, rows, called)
 
     def turn(self, session: Session, text: str, call: Optional[Caller] = None) -> TurnOutcome:
         """A whole turn of `session`, which afterwards holds it. `call` makes the API calls; without

@@ -118,8 +118,8 @@ class Catalogue:
         """The live domains, up to date with the store.
 
         Who isn't `patient` gets them as they were before where what changed takes longer to be read
-        than any answer of the store may. The first time there is no before. Raises StoreError,
-        StoreUnavailable.
+        than any answer of the store may; the first time, when there is no before, StoreUnavailable.
+        Raises StoreError, StoreUnavailable.
         """
         began = time.monotonic()
         revision = self._reach.ask(lambda store: store.revision())
@@ -131,7 +131,7 @@ class Catalogue:
                 reading = self._reading or self._begin(live)
                 reading.waiting += 1
             seconds: Optional[float] = None
-            if not patient and live.revision is not None:
+            if not patient:
                 until = min(began, reading.began) + self._reach.seconds
                 seconds = max(0.0, until - time.monotonic())
             wait([reading.done], seconds)
@@ -140,6 +140,8 @@ class Catalogue:
                 if not reading.done.done():
                     break
             reading.done.result()
+        if self._live.revision is None:
+            raise StoreUnavailable("the domains are being read for the first time; ask again")
         return self._live
 
     def domains(self) -> Mapping[str, LiveDomain]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+import weakref
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, List, Optional
@@ -19,6 +20,9 @@ logger = logger_for(__name__)
 
 #: Replies written together at most; each row more makes the others a little slower.
 _TOGETHER = 16
+
+#: Seconds after which a thread without work looks whether its worker is still wanted.
+_IDLE = 5.0
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,8 @@ class _Job:
 class ReplyWorker:
     """Owns a `Writer`, which is not thread-safe, and takes jobs from any thread.
 
-    What waits while a batch is written makes up the next batch. The thread ends with the process.
+    What waits while a batch is written makes up the next batch. The thread ends with the process,
+    or soon after nobody has the worker any more.
     """
 
     def __init__(self, writer: Writer, *, seconds: float = 4.0):
@@ -76,19 +81,12 @@ class ReplyWorker:
         with self._starting:
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(
-                    target=self._work, name="onramp-replies", daemon=True
+                    target=_work,
+                    args=(self._jobs, weakref.ref(self)),
+                    name="onramp-replies",
+                    daemon=True,
                 )
                 self._thread.start()
-
-    def _work(self) -> None:
-        while True:
-            batch = [self._jobs.get()]
-            while len(batch) < _TOGETHER:
-                try:
-                    batch.append(self._jobs.get_nowait())
-                except queue.Empty:
-                    break
-            self._write(batch)
 
     def _write(self, batch: List[_Job]) -> None:
         now = time.monotonic()
@@ -132,3 +130,24 @@ class ReplyWorker:
             return
         for job, text in zip(batch, texts):
             job.result.set_result(text)
+
+
+def _work(jobs: queue.Queue[_Job], owner: weakref.ref[ReplyWorker]) -> None:
+    """Write what waits; a worker, and the model that it has, aren't kept for its thread's sake."""
+    while True:
+        try:
+            batch = [jobs.get(timeout=_IDLE)]
+        except queue.Empty:
+            if owner() is None:
+                return
+            continue
+        while len(batch) < _TOGETHER:
+            try:
+                batch.append(jobs.get_nowait())
+            except queue.Empty:
+                break
+        worker = owner()
+        if worker is None:
+            return
+        worker._write(batch)
+        del worker, batch  # an error of a job's holds the frames that it went through

@@ -35,11 +35,13 @@ class Session:
 
     `turns` is all that was said, oldest first; the bot's utterances between two messages are one
     turn. `states` holds each domain's state, `results` the rows of each domain's last API call.
+    What was meant by the first `forgotten` turns is known no more: they are texts.
     """
 
     turns: List[Said] = field(default_factory=list)
     states: Dict[str, State] = field(default_factory=dict)
     results: Dict[str, Tuple[Mapping[str, str], ...]] = field(default_factory=dict)
+    forgotten: int = 0
 
     @property
     def domain(self) -> Optional[str]:
@@ -60,22 +62,38 @@ class Session:
         if domain is not None and turn.action is not None:
             self.results[domain] = turn.results
         if self.turns and not self.turns[-1].turn.is_user:
-            last = self.turns.pop()
+            last = self._known(len(self.turns) - 1)
+            self.turns.pop()
+            self.forgotten = min(self.forgotten, len(self.turns))
             before = None if elsewhere else last.domain
             turn, domain = joined(last.turn, turn), domain or before
         self.turns.append(Said(turn, domain))
 
     def forget(self) -> None:
-        """Forget all states and results; what was said stays."""
+        """Forget all states and results; what was said, and who said it, stays."""
         self.states.clear()
         self.results.clear()
+        self.forgotten = len(self.turns)
 
     def history(self, domain: str) -> Tuple[Turn, ...]:
-        """What was said, as `domain` sees it: of other turns it knows the text only."""
+        """What was said, as `domain` sees it: of other turns, and of what was forgotten, it knows
+        the text only.
+        """
+        found = map(self._known, range(len(self.turns)))
         return tuple(
             said.turn if said.domain == domain else Turn(said.turn.speaker, said.turn.text)
-            for said in self.turns
+            for said in found
         )
+
+    def since_forgotten(self, domain: str) -> Tuple[Turn, ...]:
+        """The part of `history` that wasn't forgotten: what replies are of, and learned from."""
+        return self.history(domain)[self.forgotten :]
+
+    def _known(self, place: int) -> Said:
+        said = self.turns[place]
+        if place >= self.forgotten:
+            return said
+        return Said(Turn(said.turn.speaker, said.turn.text), said.domain)
 
 
 def state_from_json(value: Any) -> State:

@@ -9,7 +9,7 @@ from typing import Iterator
 from sqlalchemy import exc
 from sqlalchemy.engine import Engine
 
-from rasa_onramp.errors import StoreBusy, StoreError, StoreUnavailable
+from rasa_onramp.errors import StoreBusy, StoreError, StoreReadOnly, StoreUnavailable
 from rasa_onramp.store.cells import BadCell
 from rasa_onramp.store.connect import WAIT_SECONDS
 
@@ -99,7 +99,7 @@ def _explain(
             writing = f"is writing to the store at {store}"
         return StoreBusy(f"another process {writing}; try again when it is done")
     if code in ("42501", "25006") or "readonly" in low:
-        return StoreUnavailable(
+        return StoreReadOnly(
             f"the store at {store} can't be written to ({said}); "
             "give this user the right to write, or name another store"
         )

@@ -193,9 +193,21 @@ function made(domain) {
     const thanks = element("span", { class: "hint", role: "status" });
     const told = {}; // what is sent takes the place of what was kept of this reply before
     const judge = async (body) => {
-      await post("feedback", { chat, reply: turn.reply.number, ...told, ...body });
-      Object.assign(told, body);
+      const all = { ...told, ...body };
+      const [before, now] = [told.corrected_state, body.corrected_state];
+      if (before && now)
+        all.corrected_state = { ...before, ...now, values: { ...before.values, ...now.values } };
+      await post("feedback", { chat, reply: turn.reply.number, ...all });
+      Object.assign(told, all);
       thanks.textContent = "Kept; the next adapting learns from it.";
+    };
+    /** The turn as it was corrected so far. */
+    const corrected = () => {
+      const state = { ...turn.state, ...told.corrected_state, values: { ...turn.state.values } };
+      for (const [slot, value] of Object.entries(told.corrected_state?.values || {}))
+        if (value === null) delete state.values[slot];
+        else state.values[slot] = [value];
+      return { ...turn, state, reply: { ...turn.reply, text: told.corrected_reply || turn.reply.text } };
     };
     const place = element("div", {});
     const thumb = (label, value) =>
@@ -216,7 +228,7 @@ function made(domain) {
         const schema = await get("domain", { domain: turn.domain }); // it may be another by now
         const form = correction(
           schema,
-          turn,
+          corrected(),
           async (body) => {
             await judge(body);
             place.replaceChildren();
