@@ -214,6 +214,13 @@ class StoreContract:
                 "value 'morning' of slot 'window'",
             ),
             (replace(PARCELS, intents=PARCELS.intents[1:]), "intent 'track'"),
+            (
+                replace(
+                    PARCELS,
+                    intents=tuple(replace(one, required_slots=()) for one in PARCELS.intents),
+                ),
+                "slot 'number' among its intents' slots",
+            ),
             (replace(PARCELS, actions=()), "action 'find'"),
         ],
     )
@@ -788,7 +795,10 @@ class StoreContract:
 
     @pytest.mark.parametrize(
         ("stamp", "message"),
-        [("9999", "newer version .*pip install -U"), (None, "created yet; .*`rasa-onramp init`")],
+        [
+            ("9999", "newer version .*install the version of rasa-onramp that made it"),
+            (None, "created yet; .*`rasa-onramp init`"),
+        ],
     )
     def test_tables_of_another_version_are_refused(
         self, url: str, store: Store, stamp: Optional[str], message: str

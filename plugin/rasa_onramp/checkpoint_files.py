@@ -11,11 +11,12 @@ from typing import Any, Dict, Mapping, Tuple
 
 import torch
 from safetensors import SafetensorError  # type: ignore[attr-defined]
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from rasa_onramp.errors import CheckpointError
 from rasa_onramp.weights.files import sha256_of
+from rasa_onramp.weights.tensors import write_tensors
 
 __all__ = ["Parts", "read_checkpoint", "write_checkpoint"]
 
@@ -45,7 +46,7 @@ def write_checkpoint(
             tensors[f"{part}/{key}"] = value.detach().to("cpu", kind).contiguous().clone()
     with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}.") as made:
         weights, settings = Path(made, f"{name}.safetensors"), Path(made, f"{name}.json")
-        save_file(tensors, str(weights))
+        write_tensors(tensors, weights)
         digest = sha256_of(weights)
         text = json.dumps({"format": _FORMAT, **config, "sha256": digest}, indent=1)
         settings.write_text(text + "\n", encoding="utf-8")

@@ -81,6 +81,10 @@ def test_the_list_says_all_that_was_said(store: Path, checkpoint: Path) -> None:
         "    should be: Yes.",
     ]
     assert rest[3].startswith("    state:     book_table; ")
+    assert invoke(*add, *corrects, "--intent", "none", "--conversation", "bo").code == 0
+    with open_store() as opened:
+        corrected = opened.feedback.list(NAME)[-1].corrected_state
+    assert corrected is not None and corrected.active_intent is None
     ids = [first.split()[0], second.split()[0]]
     assert invoke("feedback", "remove", NAME, *ids).code == 0
     assert invoke("feedback", "list", NAME).out == f"no feedback on {NAME} yet\n"

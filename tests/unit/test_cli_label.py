@@ -229,6 +229,30 @@ def test_what_somebody_else_labelled_is_left_to_them(
     assert "1 dialogues labelled" in done.out
 
 
+def test_a_schema_that_was_changed_meanwhile(
+    store: Store, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the new one lacks can't be learned, so it isn't stored."""
+    save = LabelStore.save
+
+    def late(self: LabelStore, *args: Any) -> None:
+        slots = (*CAFE.slots[:-1], replace(CAFE.slots[-1], name="day"))
+        book, cancel = CAFE.intents
+        intents = (replace(book, required_slots=("day",)), cancel)
+        actions = (replace(CAFE.actions[0], required_slots=("day",)), *CAFE.actions[1:])
+        schema = replace(CAFE, slots=slots, intents=intents, actions=actions)
+        plain = replace(GIVEN, turns=(Turn("user", "on sunday"),))
+        store.dialogues.import_corpus(Corpus({DOMAIN: schema}, (plain,)))
+        save(self, *args)
+
+    monkeypatch.setattr(LabelStore, "save", late)
+    done = label(checkpoint, "visit_day=Friday", "", "", options=("--dialogue", "raw-1"))
+    assert done.code == 1 and "0 dialogues labelled" in done.out
+    said = "turn 1 of dialogue 'raw-1', as it was labelled, has a slot 'visit_day'; it may have"
+    assert said in done.err and "was changed meanwhile; run this again" in done.err
+    assert by_id(store, "raw-1") == RAW
+
+
 def test_bad_requests(store: Store, checkpoint: Path) -> None:
     for arguments, saying in (
         (["nowhere"], "no domain 'nowhere'"),

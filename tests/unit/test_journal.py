@@ -91,6 +91,20 @@ def test_only_the_same_evaluation_goes_on(path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_one_that_holds_nothing_yet_may_be_deleted(path: Path) -> None:
+    """What was asked for failed before anything was measured, or is being measured."""
+    journal(path)
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match="begun and holds nothing yet; delete it, unless"):
+        journal(path)
+    with pytest.raises(
+        ConfigError, match=r"settings \(limit None, not 3\); as it holds nothing yet"
+    ):
+        journal(path, {**SETTINGS, "limit": 3}, resume=True)
+    assert path.read_bytes() == before
+    assert journal(path, resume=True).rows == []
+
+
 @pytest.mark.parametrize("line", ["7", "{}", "[{}]", "[[]]", "nonsense", '[{"method": "x"}]'])
 def test_a_damaged_journal_is_one_clear_error(path: Path, line: str) -> None:
     journal(path)

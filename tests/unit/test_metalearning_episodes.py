@@ -110,7 +110,7 @@ def test_the_same_seed_draws_the_same_episode() -> None:
     assert spelled(4) != spelled(5)
 
 
-def test_too_small_a_service_leaves_fewer_to_ask() -> None:
+def test_too_small_a_service_leaves_one_to_ask() -> None:
     (task,) = tasks_of(corpus(services=1, dialogues=3))
 
     def episode(shots: int) -> Episode:
@@ -118,7 +118,9 @@ def test_too_small_a_service_leaves_fewer_to_ask() -> None:
         return draw_episode(shared_tokens(), [task], [1.0], config, random.Random(0), query=PLAIN)
 
     assert (len(episode(2).support), len(words_of(episode(2).query))) == (2, 1)
-    assert len(episode(3).support) == 3 and episode(3).query is None
+    assert (len(episode(5).support), len(words_of(episode(5).query))) == (2, 1)
+    (task,) = tasks_of(corpus(services=1, dialogues=1))
+    assert (len(episode(1).support), len(words_of(episode(1).query))) == (0, 1)
 
 
 def test_opaque_slots_say_nothing_but_hold_the_same() -> None:

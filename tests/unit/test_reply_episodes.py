@@ -158,11 +158,24 @@ def test_what_is_written_is_read_again(episodes: List[ReplyEpisode], tmp_path: P
     path = tmp_path / "episodes.npz"
     # none of a multiple of eight marks, which are packed; and no support
     episodes = [*episodes, ReplyEpisode("another", (), episodes[0].query[:1])]
-    write_episodes(path, episodes)
-    assert same(read_episodes(path), episodes)
+    write_episodes(path, episodes, TOKENS.vocabulary)
+    assert same(read_episodes(path, TOKENS.vocabulary), episodes)
     assert [each.name for each in tmp_path.iterdir()] == ["episodes.npz"]
-    write_episodes(path, episodes[:1])
-    assert same(read_episodes(str(path)), episodes[:1])
+    write_episodes(path, episodes[:1], TOKENS.vocabulary)
+    assert same(read_episodes(str(path), TOKENS.vocabulary), episodes[:1])
+
+
+def test_tokens_of_another_language_model_are_refused(
+    episodes: List[ReplyEpisode], tmp_path: Path
+) -> None:
+    path = tmp_path / "episodes.npz"
+    write_episodes(path, episodes, "another's")
+    with pytest.raises(FormatError, match=r"for another language model.*pack again with this"):
+        read_episodes(path, TOKENS.vocabulary)
+    with numpy.load(str(path), allow_pickle=False) as file:
+        earlier = {name: file[name] for name in file.files if name != "vocabulary"}
+    numpy.savez(str(path), **earlier)  # earlier versions didn't say
+    assert same(read_episodes(path, TOKENS.vocabulary), episodes)
 
 
 @pytest.mark.parametrize("share", [0.99, 0.5, 0.01])
@@ -170,7 +183,7 @@ def test_a_truncated_file_is_refused(
     share: float, episodes: List[ReplyEpisode], tmp_path: Path
 ) -> None:
     path = tmp_path / "episodes.npz"
-    write_episodes(path, episodes)
+    write_episodes(path, episodes, TOKENS.vocabulary)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
     refused(path)
@@ -190,7 +203,7 @@ def test_parts_that_do_not_fit_are_refused(
     part: str, episodes: List[ReplyEpisode], tmp_path: Path
 ) -> None:
     path = tmp_path / "episodes.npz"
-    write_episodes(path, episodes)
+    write_episodes(path, episodes, TOKENS.vocabulary)
     with numpy.load(str(path), allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     cut = max(1, len(arrays[part]) // 2)
@@ -200,7 +213,7 @@ def test_parts_that_do_not_fit_are_refused(
 
 def refused(path: Path) -> None:
     with pytest.raises(FormatError) as caught:
-        read_episodes(path)
+        read_episodes(path, TOKENS.vocabulary)
     message = str(caught.value)
     assert message.startswith(f"{path}: not packed episodes")
     assert message.endswith("; pack them again") and "\n" not in message

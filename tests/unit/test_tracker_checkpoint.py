@@ -7,10 +7,11 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Type
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from tokenizers import Tokenizer
 
 from rasa_onramp.errors import CheckpointError
@@ -148,14 +149,24 @@ def test_spoiled_files_are_refused_in_one_line(what: str, folder: Path) -> None:
     assert message.endswith("; reinstall rasa-onramp or give a folder written by meta-train")
 
 
-@pytest.mark.parametrize("failing", ["save_file", "json.dumps"])
+@pytest.mark.parametrize(
+    ("failing", "error"),
+    [
+        ("safetensors.torch.save_file", SafetensorError),  # it has no OSError
+        ("rasa_onramp.checkpoint_files.json.dumps", OSError),
+    ],
+)
 def test_a_save_that_fails_leaves_what_was_there(
-    failing: str, written: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+    failing: str,
+    error: Type[Exception],
+    written: Path,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def full(*_: Any, **__: Any) -> None:
-        raise OSError("no space left on device")
+        raise error("no space left on device")
 
-    monkeypatch.setattr(f"rasa_onramp.checkpoint_files.{failing}", full)
+    monkeypatch.setattr(failing, full)
     with pytest.raises(OSError, match="no space"):
         save_tracker(tiny_tracker(seed=9, rank=2, steps=3), folder, b"{}")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {

@@ -46,6 +46,19 @@ def test_yaml_files_are_tasks_without_their_held_out_dialogues(tmp_path: Path) -
     assert paint.variants == glue.variants == ()
 
 
+def test_a_domain_in_several_files_is_one_task(tmp_path: Path) -> None:
+    """As `export` writes a domain of many dialogues."""
+    root = folder(tmp_path, paraphrase_1="shade")
+    more = (root / "paint.yml").read_text(encoding="utf-8").replace("id: d", "id: e")
+    (root / "paint_002.yml").write_text(more, encoding="utf-8")
+    again = (root / "paraphrase_1" / "paint.yml").read_text(encoding="utf-8")
+    (root / "paraphrase_1" / "paint_002.yml").write_text(again, encoding="utf-8")
+    glue, paint = tasks_in([str(root)])
+    assert (glue.schema.name, paint.schema.name) == ("glue", "paint")
+    assert [d.id for d in paint.alone] == ["d1", "e1"]
+    assert [names.slots["colour"] for _, names in paint.variants] == ["shade"]
+
+
 def test_paraphrases_of_yaml_files_go_by_the_files_name(tmp_path: Path) -> None:
     root = folder(tmp_path, paraphrase_1="shade", paraphrase_2="hue", other="ignored")
     glue, paint = training_tasks(str(root))

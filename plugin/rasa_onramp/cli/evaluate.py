@@ -10,7 +10,6 @@ from rasa_onramp.cli.corpora import read_all
 from rasa_onramp.cli.evaluate_replies import evaluate_replies
 from rasa_onramp.cli.evaluate_states import evaluate_states
 from rasa_onramp.cli.options import (
-    checkpoint_option,
     chosen_device,
     device_option,
     jobs_option,
@@ -165,7 +164,13 @@ def _methods(
     default=None,
     help="Write predicted states as SGD dialogue files into this folder, one folder a run.",
 )
-@checkpoint_option
+@click.option(
+    "--checkpoint",
+    type=click.Path(),
+    default=None,
+    help="Folder of a tracker written by meta-train; with --generator, of replies' initialisation "
+    "by meta-train-replies. Default: the one that ships.",
+)
 @device_option
 @threads_option
 @jobs_option

@@ -14,6 +14,7 @@ from rasa_onramp.cli.measurements import services_and_splits, settings_of
 from rasa_onramp.cli.options import progress_bar
 from rasa_onramp.cli.resuming import check_same_data
 from rasa_onramp.dialogue import Corpus, Dialogue
+from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.bleu import bleu_signature
 from rasa_onramp.evaluation.intervals import MAIN
 from rasa_onramp.evaluation.journal import Journal
@@ -58,6 +59,8 @@ def evaluate_replies(
     model = load_replies(checkpoint, device=device)
     known = model.training_services
     chosen, work = services_and_splits(corpus, services, protocol, known)
+    if not any(_asked(dialogue) for split in work for dialogue in split.held_out):
+        raise ConfigError("no held-out dialogue has a reply of the bot's to be judged by")
     settings: Row = {
         **settings_of(data, chosen, protocol),
         "finetune": asdict(finetuning),

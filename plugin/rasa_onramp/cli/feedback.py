@@ -10,6 +10,7 @@ from rasa_onramp.cli.options import checkpoint_option, device_option, load
 from rasa_onramp.cli.times import time_text
 from rasa_onramp.dialogue import Dialogue, State, Turn
 from rasa_onramp.formats.wording import visible
+from rasa_onramp.formats.yaml_schema import NO_INTENT
 from rasa_onramp.store import Feedback, Store, open_store
 
 __all__ = ["command"]
@@ -56,7 +57,9 @@ def _settings(ctx: Any, param: Any, given: Tuple[str, ...]) -> Dict[str, Optiona
     callback=_settings,
     help="A value that the state should have had after the last message; SLOT= for none.",
 )
-@click.option("--intent", default=None, help="The intent that the state should have had.")
+@click.option(
+    "--intent", default=None, help="The intent that the state should have had; `none` for none."
+)
 @click.option("--conversation", default="", help="Name of the conversation, to tell it apart.")
 @checkpoint_option
 @device_option
@@ -79,7 +82,7 @@ def add(
     """
     changes: Dict[str, Any] = {"values": dict(values)} if values else {}
     if intent is not None:
-        changes["active_intent"] = intent
+        changes["active_intent"] = None if intent == NO_INTENT else intent
     if changes and not said:
         raise click.UsageError("--set and --intent need the conversation; give --said")
     if not all(text.strip() for text in said):

@@ -85,6 +85,11 @@ def command(
             guesses = {place: found.state for place, found in labelling.guesses.items()}
             if not _saved(store, dialogue, after, guesses, summary.active_version):
                 lost += 1
+                if store.dialogues.schema(domain) != schema:
+                    click.echo(
+                        f"the schema of {domain} was changed meanwhile; run this again", err=True
+                    )
+                    break
                 continue
             stored += 1
             turns += len(guesses)

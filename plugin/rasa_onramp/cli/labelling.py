@@ -112,7 +112,7 @@ class Labelling:
             self._change(replace(state, active_intent=self._intent(value)))
             return
         slot = self._slot(name)
-        if name not in self.schema.tracked_slots:
+        if value and name not in self.schema.tracked_slots:
             raise ValueError(f"{name} is in no intent, so no state can hold it")
         values = {key: texts for key, texts in state.values.items() if key != name}
         spans = tuple(span for span in self.proposal.spans if span.slot != name)

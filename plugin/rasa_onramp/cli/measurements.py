@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Dict, List, Sequence, Tuple
 
+import click
+
 from rasa_onramp.dialogue import Corpus
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.protocol import Protocol, Split, choose_services, splits
@@ -14,18 +16,24 @@ __all__ = ["services_and_splits", "settings_of"]
 def services_and_splits(
     corpus: Corpus, services: str, protocol: Protocol, training_services: Sequence[str]
 ) -> Tuple[List[str], List[Split]]:
-    """The services that `services` names (see `choose_services`), and their splits.
+    """The services that `services` means (see `choose_services`) and that have dialogues enough,
+    and their splits. Those that have too few are told on stderr.
 
-    Raises ConfigError where there is none.
+    Raises ConfigError where there is none, or too few of one that is named.
     """
     chosen = choose_services(corpus, services, training_services)
     work = list(splits(corpus, chosen, protocol))
+    measured = list(dict.fromkeys(split.schema.name for split in work))
+    lacks = [name for name in chosen if name not in measured]
+    few = f"{max(protocol.shots)} support dialogues and others held out"
+    mend = "lower --shots or use --dialogues all"
     if not work:
-        raise ConfigError(
-            f"no service has {max(protocol.shots)} support dialogues and others held out; lower "
-            "--shots or use --dialogues all"
-        )
-    return chosen, work
+        raise ConfigError(f"no service has {few}; {mend}")
+    if lacks and services not in ("all", "unseen"):
+        raise ConfigError(f"{', '.join(lacks)} hasn't {few}; {mend}, or leave it out")
+    if lacks:
+        click.echo(f"left out, as they haven't {few}: {', '.join(lacks)}", err=True)
+    return measured, work
 
 
 def settings_of(

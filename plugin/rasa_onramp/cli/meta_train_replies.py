@@ -135,13 +135,14 @@ def command(
         refuse_options(("language_model", "rank"), "without --start, whose replies have their own")
     if stage == "meta" and start is None:
         raise ConfigError("--stage meta needs --start, a folder that the multi-task stage wrote")
-    episodes = [episode for file in files for episode in read_episodes(file)]
     attention = learning_attention(where, algorithm(name).order)
     torch.manual_seed(seed)
     if start is not None:
         model = load_replies(start, device=where, attention=attention)
     else:
         model = new_replies(language_model, device=where, attention=attention)
+    vocabulary = model.tokens.vocabulary
+    episodes = [episode for file in files for episode in read_episodes(file, vocabulary)]
     services = {episode.service for episode in episodes}
     identity = {"corpus": corpus_of(services), "seed": seed}
     origin = {"start": model.digest[:12] or "none"}

@@ -46,8 +46,7 @@ checkpoint_option = click.option(
     "--checkpoint",
     type=click.Path(),
     default=None,
-    help="Folder of a tracker written by meta-train; with `evaluate --generator`, of replies' "
-    "initialisation by meta-train-replies. Default: the one that ships.",
+    help="Folder of a tracker written by meta-train. Default: the one that ships.",
 )
 reply_checkpoint_option = click.option(
     "--reply-checkpoint",

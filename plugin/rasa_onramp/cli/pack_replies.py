@@ -83,7 +83,7 @@ def command(
         for episode in drawn:
             made.append(episode)
             bar.update()
-    write_episodes(out, made)
+    write_episodes(out, made, tokens.vocabulary)
     sequences = [s for e in made for s in (*e.support, *e.query)]
     click.echo(
         f"{out}: {len(made)} episodes of {len({e.service for e in made})} services, "

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, List, Sequence
+from typing import TYPE_CHECKING, Dict, List, Mapping, Sequence
 
 from rasa_onramp.cli.corpora import yaml_files
-from rasa_onramp.dialogue import Corpus
+from rasa_onramp.dialogue import Corpus, Schema
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.formats import read
+from rasa_onramp.formats.merging import merged
 from rasa_onramp.formats.sgd_schema import read_sgd_schemas
 from rasa_onramp.metalearning.corpus import Task, tasks_of
 
@@ -75,13 +76,20 @@ def training_tasks(folder: str, paraphrases: Sequence[str] = ()) -> List[Task]:
 
 
 def _yaml_tasks(root: Path) -> List[Task]:
+    parts = [(path, read(path, format="yaml")) for path in yaml_files(root)]
+    whole = merged(parts)
+    # by domain and folder: a domain may be in several files, and so may its paraphrase
+    wordings: Dict[str, Dict[str, Mapping[str, Schema]]] = {name: {} for name in whole.schemas}
+    for path, part in parts:
+        for other in sorted(folder / path.name for folder in root.glob("paraphrase_*")):
+            if other.exists():
+                for name in part.schemas:
+                    wordings[name][other.parent.name] = read(other, format="yaml").schemas
     tasks: List[Task] = []
-    for path in yaml_files(root):
-        corpus = read(path, format="yaml")
-        dialogues = tuple(d for d in corpus.dialogues if d.split != "held-out")
-        others = sorted(other / path.name for other in root.glob("paraphrase_*"))
-        schemas = [read(other, format="yaml").schemas for other in others if other.exists()]
-        tasks += tasks_of(Corpus(corpus.schemas, dialogues), schemas)
+    for name, schema in whole.schemas.items():
+        dialogues = (d for d in whole.dialogues if d.domain == name and d.split != "held-out")
+        others = list(wordings[name].values())
+        tasks += tasks_of(Corpus({name: schema}, tuple(dialogues)), others)
     if not tasks:
         raise ConfigError(f"{root}: no schema.json and no YAML file with dialogues to train on")
     return tasks

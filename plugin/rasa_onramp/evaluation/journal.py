@@ -16,6 +16,9 @@ from rasa_onramp.errors import ConfigError, StoreError
 __all__ = ["Journal", "Row"]
 
 Row = Dict[str, Any]
+
+#: What to do about a journal of other settings.
+_MEND = "go on with the same ones, or name another file"
 T = TypeVar("T")
 
 
@@ -48,6 +51,11 @@ class Journal(Generic[T]):
             self._write({"settings": settings})
         elif resume:
             self._read(self.path, _as_json(settings))
+        elif _is_bare(self.path):
+            raise ConfigError(
+                f"{self.path} was begun and holds nothing yet; delete it, unless an evaluation is "
+                "at it now"
+            )
         else:
             raise ConfigError(
                 f"{self.path} holds what an interrupted evaluation has measured; go on with it by "
@@ -115,7 +123,9 @@ class Journal(Generic[T]):
             try:
                 found = json.loads(line)
                 if number == 1:
-                    _compare(path, dict(found["settings"]), settings)
+                    bare = "as it holds nothing yet, delete it, unless one is at it now"
+                    mend = bare if len(lines) == 1 else _MEND
+                    _compare(path, dict(found["settings"]), settings, mend)
                 elif isinstance(found, list):
                     self.rows += [self._decode(dict(row)) for row in found]
                 else:
@@ -127,16 +137,26 @@ class Journal(Generic[T]):
                 ) from None
 
 
+def _is_bare(path: Path) -> bool:
+    """Whether it holds settings and no more."""
+    with path.open("rb") as file:
+        first, more = file.readline(), file.readline()
+    try:
+        return not more and set(json.loads(first)) == {"settings"}
+    except (TypeError, ValueError):
+        return False
+
+
 def _as_json(settings: Mapping[str, Any]) -> Row:
     """As they are when they were written and read."""
     found: Row = json.loads(json.dumps(settings))
     return found
 
 
-def _compare(path: Path, there: Row, settings: Row) -> None:
+def _compare(path: Path, there: Row, settings: Row, mend: str = _MEND) -> None:
     for key in sorted({*there, *settings}):
         if there.get(key) != settings.get(key):
             raise ConfigError(
                 f"{path} is of an evaluation with other settings ({key} {there.get(key)!r}, not "
-                f"{settings.get(key)!r}); go on with the same ones, or name another file"
+                f"{settings.get(key)!r}); {mend}"
             )

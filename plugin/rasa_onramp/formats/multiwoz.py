@@ -60,10 +60,14 @@ class _Dialogues(SgdDialogues):
 
 
 def _with_known_names(state: Dict[str, Any], keys: Keys, service: Service) -> Dict[str, Any]:
-    """A frame's state without the values and requests that schema.json doesn't know."""
+    """A frame's state without the values and requests that schema.json doesn't know, and the slots
+    that no intent names.
+    """
     values: Dict[str, Any] = {}
     for name, spellings in get(state, "slot_values", dict, keys).items():
         slot = service.slots.get(name)
+        if slot is not None and name not in service.tracked:
+            continue
         if slot is None or not slot.values or not isinstance(spellings, list):
             values[name] = spellings
             continue

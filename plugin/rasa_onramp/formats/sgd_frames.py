@@ -19,12 +19,14 @@ class Service:
     schema: Schema
     slots: Mapping[str, Slot]
     intents: FrozenSet[str]
+    tracked: FrozenSet[str]
 
     @classmethod
     def of(cls, schema: Schema) -> Service:
         """The lookups of `schema`."""
         slots = {slot.name: slot for slot in schema.slots}
-        return cls(schema, slots, frozenset(intent.name for intent in schema.intents))
+        intents = frozenset(intent.name for intent in schema.intents)
+        return cls(schema, slots, intents, schema.tracked_slots)
 
 
 def read_turn(speaker: str, text: str, frame: Dict[str, Any], keys: Keys, service: Service) -> Turn:
@@ -67,6 +69,9 @@ def _state(raw: Dict[str, Any], keys: Keys, service: Service) -> State:
     for name, spellings in get(raw, "slot_values", dict, keys).items():
         at = (*keys, "slot_values", name)
         slot = _slot(name, service, at)
+        if name not in service.tracked:
+            mend = "name it among an intent's required_slots or optional_slots, or leave it out"
+            raise Misfit(f"{quote(name)} is in no intent, so no state can hold it", mend, at)
         if not isinstance(spellings, list) or not spellings:
             mend = "write a list of one or more, or leave the slot out"
             raise Misfit(f"slot {quote(name)} has no values", mend, at)

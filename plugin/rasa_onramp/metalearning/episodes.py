@@ -59,6 +59,7 @@ def draw_episode(
     task = rng.choices(list(tasks), list(weights))[0]
     shots = rng.choices(list(config.shots), list(config.shots.values()))[0]
     schema, dialogues = draw(task, rng, shots + config.queries)
+    shots = min(shots, max(len(dialogues) - 1, 0))  # where there are few, one is left to judge by
     if shots > 1 and rng.random() < config.opaque:
         schema, names = opaque(schema, rng)
         dialogues = [translate(d, names, schema.name) for d in dialogues]

@@ -135,8 +135,12 @@ def make_episodes(
         raise ConfigError("the corpus has too few dialogues with replies; give another one")
 
 
-def write_episodes(path: Union[str, Path], episodes: Sequence[ReplyEpisode]) -> None:
-    """Write episodes to one file, whole or not at all."""
+def write_episodes(
+    path: Union[str, Path], episodes: Sequence[ReplyEpisode], vocabulary: str
+) -> None:
+    """Write episodes to one file, whole or not at all. `vocabulary` says what their ids stand for
+    (`ReplyTokens.vocabulary`).
+    """
     sequences = [s for e in episodes for s in (*e.support, *e.query)]
     arrays = {
         "ids": numpy.concatenate([s.ids for s in sequences]).astype(numpy.uint32),
@@ -144,6 +148,7 @@ def write_episodes(path: Union[str, Path], episodes: Sequence[ReplyEpisode]) -> 
         "lengths": numpy.array([len(s.ids) for s in sequences], dtype=numpy.int64),
         "parts": numpy.array([(len(e.support), len(e.query)) for e in episodes], numpy.int64),
         "services": numpy.array([e.service for e in episodes]),
+        "vocabulary": numpy.array(vocabulary),
     }
     path = Path(path)
     temporary = path.with_name(path.name + ".part")
@@ -152,8 +157,10 @@ def write_episodes(path: Union[str, Path], episodes: Sequence[ReplyEpisode]) -> 
     os.replace(temporary, path)
 
 
-def read_episodes(path: Union[str, Path]) -> ReplyEpisodes:
-    """Read what `write_episodes` wrote. Raises FormatError."""
+def read_episodes(path: Union[str, Path], vocabulary: str) -> ReplyEpisodes:
+    """Read what `write_episodes` wrote. Raises FormatError, also where it is of another
+    `vocabulary`; files of earlier versions don't say.
+    """
     try:
         with Path(path).open("rb") as data, numpy.load(data, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
@@ -164,9 +171,10 @@ def read_episodes(path: Union[str, Path]) -> ReplyEpisodes:
         whole = len(ids) == total and len(arrays["learned"]) == -(-total // 8)
         if not whole or int(arrays["parts"].sum()) != len(ends):
             raise ValueError("its parts don't fit each other")
+        of_this = str(arrays.get("vocabulary", vocabulary)) == vocabulary
         cuts = ends[:-1]
         sequences = iter(map(Packed, numpy.split(ids, cuts), numpy.split(learned, cuts)))
-        return [
+        found = [
             ReplyEpisode(
                 str(service),
                 tuple(next(sequences) for _ in range(support)),
@@ -178,3 +186,10 @@ def read_episodes(path: Union[str, Path]) -> ReplyEpisodes:
         raise FormatError(
             f"not packed episodes ({error})", path=path, mend="pack them again"
         ) from None
+    if not of_this:
+        raise FormatError(
+            "packed for another language model, whose tokens are others",
+            path=path,
+            mend="name that model, or pack again with this one (--language-model)",
+        )
+    return found

@@ -11,10 +11,11 @@ from typing import Any, Dict, Iterable, Mapping, Optional, Tuple, Union
 
 import torch
 from safetensors import SafetensorError, safe_open  # type: ignore[attr-defined]
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from rasa_onramp.errors import CheckpointError
+from rasa_onramp.weights.tensors import write_tensors
 
 __all__ = ["Run", "corpus_of"]
 
@@ -78,7 +79,7 @@ class Run:
                     )
         temporary = self._state.with_suffix(".part")
         told = {**self.identity, **({"ended": json.dumps(ended)} if ended else {})}
-        save_file(tensors, str(temporary), metadata=told)
+        write_tensors(tensors, temporary, told)
         os.replace(temporary, self._state)
         if config is not None:
             (self.folder / "config.json").write_text(json.dumps(dict(config), indent=1) + "\n")

@@ -6,11 +6,18 @@ import json
 import re
 from typing import Any, Collection, Iterable, Iterator, Optional, Set, Tuple
 
-from rasa_onramp.dialogue import SPLITS, Dialogue, Schema
+from rasa_onramp.dialogue import DONTCARE, SPLITS, Dialogue, Schema, State
 from rasa_onramp.errors import StoreError
 from rasa_onramp.store.serialise import dialogue_to_json, schema_to_json
 
-__all__ = ["SPEAKERS", "check_dialogue", "check_schemas", "check_text", "conflict"]
+__all__ = [
+    "SPEAKERS",
+    "check_dialogue",
+    "check_schemas",
+    "check_state",
+    "check_text",
+    "conflict",
+]
 
 SPEAKERS = ("user", "system")
 
@@ -58,6 +65,32 @@ def check_dialogue(
     check_text(dialogue_to_json(dialogue), where)
 
 
+def check_state(state: State, schema: Schema, where: str, *, values: bool = True) -> None:
+    """Raise StoreError for a state that the schema doesn't have; `where` says whose state it is.
+
+    Without `values`, only its slots and its intent count: dialogues may hold values that no schema
+    ever listed.
+    """
+    slots = {slot.name: slot for slot in schema.slots if slot.name in schema.tracked_slots}
+    for name, told in state.values.items():
+        if name not in slots:
+            raise StoreError(f"{where} has a slot {name!r}; it may have {', '.join(slots)}")
+        listed = slots[name].values
+        for value in told if values else ():
+            if not value.strip() or (listed and value not in (*listed, DONTCARE)):
+                wanted = f"one of {', '.join(listed)}, or {DONTCARE}" if listed else "a text"
+                raise StoreError(f"{where} has {value!r} for slot {name!r}; give {wanted}")
+    intents = [intent.name for intent in schema.intents]
+    if state.active_intent not in (None, *intents):
+        raise StoreError(
+            f"{where} has the intent {state.active_intent!r}; name one of {', '.join(intents)}"
+        )
+    known = {slot.name for slot in schema.slots}
+    for name in state.requested_slots:
+        if name not in known:
+            raise StoreError(f"{where} asks for a slot {name!r}; it may ask for {', '.join(known)}")
+
+
 def conflict(
     old: Schema, new: Schema, dialogues: Iterable[Dialogue], corrections: Iterable[Dialogue] = ()
 ) -> None:
@@ -94,10 +127,14 @@ _Name = Tuple[str, str, Optional[str]]  # kind, name, value of a slot
 
 def _told(name: _Name) -> str:
     kind, called, value = name
+    if kind == "tracked slot":
+        return f"slot {called!r} among its intents' slots"
     return f"{kind} {called!r}" if value is None else f"value {value!r} of slot {called!r}"
 
 
 def _names(schema: Schema) -> Iterator[_Name]:
+    for name in schema.tracked_slots:
+        yield "tracked slot", name, None
     for slot in schema.slots:
         yield "slot", slot.name, None
         for value in slot.values:
@@ -112,6 +149,7 @@ def _used(turn: Any) -> Iterator[_Name]:
     if turn.state is not None:
         for slot, values in turn.state.values.items():
             yield "slot", slot, None
+            yield "tracked slot", slot, None
             for value in values:
                 yield "slot", slot, value
         for slot in turn.state.requested_slots:

@@ -192,7 +192,7 @@ class Database:
         if found not in tables.REVISIONS:
             raise StoreUnavailable(
                 f"the store at {self.name} is of a newer version ({found}) than this program knows "
-                f"({tables.REVISIONS[-1]}); upgrade the program with `pip install -U rasa-onramp`"
+                f"({tables.REVISIONS[-1]}); install the version of rasa-onramp that made it"
             )
 
     def _migrate(self, connection: Connection) -> None:

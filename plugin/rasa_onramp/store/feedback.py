@@ -9,15 +9,14 @@ from typing import Any, Dict, Optional, Tuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from rasa_onramp.dialogue import DONTCARE, Schema, State, Turn
+from rasa_onramp.dialogue import State, Turn
 from rasa_onramp.errors import NotFound, StoreError
 from rasa_onramp.store import tables
-from rasa_onramp.store.checks import check_text
+from rasa_onramp.store.checks import check_state, check_text
 from rasa_onramp.store.database import Database
 from rasa_onramp.store.digest import bytes_digest, canonical_json
-from rasa_onramp.store.rows import require_domain
+from rasa_onramp.store.rows import read_schema, require_domain
 from rasa_onramp.store.serialise import (
-    schema_from_json,
     state_from_json,
     state_to_json,
     turn_from_json,
@@ -76,7 +75,10 @@ class FeedbackStore:
         row = _row(feedback)
         table = tables.feedback
         with self._database.writing() as connection:
-            _check(feedback, _schema(connection, feedback.domain))
+            schema = read_schema(connection, feedback.domain)
+            if feedback.corrected_state is not None:
+                where = f"the corrected state of the feedback on {feedback.domain!r}"
+                check_state(feedback.corrected_state, schema, where)
             same = sa.and_(table.c.domain == feedback.domain, table.c.id == feedback.id)
             before = connection.execute(sa.select(table.c.digest).where(same)).scalar()
             connection.execute(sa.delete(table).where(same))
@@ -165,35 +167,3 @@ def _feedback(row: Any) -> Feedback:
         else state_from_json(row.corrected_state, f"{where}, corrected_state,"),
         created_at=row.created_at,
     )
-
-
-def _schema(connection: Connection, domain: str) -> Schema:
-    require_domain(connection, domain)
-    schema = sa.select(tables.domains.c.schema).where(tables.domains.c.name == domain)
-    return schema_from_json(connection.execute(schema).scalar(), f"the schema of domain {domain!r}")
-
-
-def _check(feedback: Feedback, schema: Schema) -> None:
-    """Raise StoreError for a corrected state that the schema doesn't have."""
-    state = feedback.corrected_state
-    if state is None:
-        return
-    where = f"the corrected state of the feedback on {schema.name!r}"
-    slots = {slot.name: slot for slot in schema.slots if slot.name in schema.tracked_slots}
-    for name, values in state.values.items():
-        if name not in slots:
-            raise StoreError(f"{where} has a slot {name!r}; it may have {', '.join(slots)}")
-        listed = slots[name].values
-        for value in values:
-            if not value.strip() or (listed and value not in (*listed, DONTCARE)):
-                wanted = f"one of {', '.join(listed)}, or {DONTCARE}" if listed else "a text"
-                raise StoreError(f"{where} has {value!r} for slot {name!r}; give {wanted}")
-    intents = [intent.name for intent in schema.intents]
-    if state.active_intent not in (None, *intents):
-        raise StoreError(
-            f"{where} has the intent {state.active_intent!r}; name one of {', '.join(intents)}"
-        )
-    known = {slot.name for slot in schema.slots}
-    for name in state.requested_slots:
-        if name not in known:
-            raise StoreError(f"{where} asks for a slot {name!r}; it may ask for {', '.join(known)}")

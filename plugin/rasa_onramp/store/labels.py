@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from rasa_onramp.dialogue import Dialogue, State
 from rasa_onramp.errors import StoreError
 from rasa_onramp.store import tables
-from rasa_onramp.store.checks import check_dialogue
+from rasa_onramp.store.checks import check_dialogue, check_state
 from rasa_onramp.store.database import Database
 from rasa_onramp.store.digest import dialogue_digest
-from rasa_onramp.store.rows import read_dialogues, require_domain, write_dialogues
+from rasa_onramp.store.rows import read_dialogues, read_schema, require_domain, write_dialogues
 from rasa_onramp.store.serialise import state_from_json, state_to_json
 
 __all__ = ["Label", "LabelStore"]
@@ -54,14 +54,15 @@ class LabelStore:
         """Store `after` in place of `before`, and that a person labelled it: all or nothing.
 
         `guesses` are the tracker's, by the turn's place. Raises StoreError if the store's dialogue
-        isn't `before` any more, NotFound if its domain is gone, StoreUnavailable.
+        isn't `before` any more, or its schema lacks what was labelled; NotFound if its domain is
+        gone, StoreUnavailable.
         """
         check_dialogue(after, (before.domain,), set())
         key = {"domain": before.domain, "id": before.id}
         now = datetime.now(timezone.utc)
         columns = tables.dialogues.c
         with self._database.writing() as connection:
-            require_domain(connection, before.domain)
+            schema = read_schema(connection, before.domain)
             there = connection.execute(
                 sa.select(columns.digest).where(
                     columns.domain == before.domain, columns.id == before.id
@@ -72,6 +73,11 @@ class LabelStore:
                     f"dialogue {before.id!r} of domain {before.domain!r} was changed or deleted "
                     "meanwhile; label it again as it is now"
                 )
+            for position in guesses:
+                state = after.turns[position].state
+                if state is not None:
+                    where = f"turn {position + 1} of dialogue {before.id!r}, as it was labelled,"
+                    check_state(state, schema, where, values=False)
             row = {"split": after.split, "digest": dialogue_digest(after), "updated_at": now}
             write_dialogues(connection, [], [(after, {**key, **row, "review": tables.LABELLED})])
             rows = [

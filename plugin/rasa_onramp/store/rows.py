@@ -26,6 +26,7 @@ __all__ = [
     "domain_names",
     "known_dialogues",
     "read_dialogues",
+    "read_schema",
     "require_domain",
     "require_schemas",
     "write_dialogues",
@@ -49,6 +50,13 @@ def require_domain(connection: Connection, domain: str) -> None:
         else "`rasa-onramp domains` lists those there are, `rasa-onramp import` adds one"
     )
     raise NotFound(f"the store has no domain {domain!r}; {mend}")
+
+
+def read_schema(connection: Connection, domain: str) -> Schema:
+    """The schema of `domain`. Raises NotFound, StoreError."""
+    require_domain(connection, domain)
+    schema = sa.select(tables.domains.c.schema).where(tables.domains.c.name == domain)
+    return schema_from_json(connection.execute(schema).scalar(), f"the schema of domain {domain!r}")
 
 
 def domain_names(connection: Connection) -> Tuple[str, ...]:

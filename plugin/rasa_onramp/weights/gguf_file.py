@@ -11,11 +11,11 @@ import re
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Tuple
 
-from safetensors import SafetensorError  # type: ignore[attr-defined]
 from tqdm import tqdm
 
 from rasa_onramp.errors import CheckpointError
 from rasa_onramp.weights.files import llama_shapes
+from rasa_onramp.weights.tensors import write_tensors
 
 __all__ = ["convert"]
 
@@ -186,8 +186,6 @@ def _tokenizer(fields: Dict[str, Any]) -> Tuple[Any, Dict[str, Any]]:
 def _save_tensors(
     path: Path, reader: Any, config: Dict[str, Any], target: Path, progress: bool
 ) -> None:
-    from safetensors.torch import save_file
-
     wanted = llama_shapes(config)
     tensors = {}
     bar = tqdm(total=len(wanted), desc="dequantising", unit="tensor", disable=not progress)
@@ -200,10 +198,7 @@ def _save_tensors(
     missing = sorted(set(wanted) - set(tensors))
     if missing:
         raise CheckpointError(f"{path} lacks {len(missing)} tensors, as {missing[0]}")
-    try:
-        save_file(tensors, str(target), metadata={"format": "pt"})
-    except SafetensorError as error:
-        raise OSError(f"{target} can't be written: {error}") from None
+    write_tensors(tensors, target, {"format": "pt"})
 
 
 def _tensors(path: Path, reader: Any, config: Dict[str, Any]) -> Iterator[Tuple[str, Any]]:

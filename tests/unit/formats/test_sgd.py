@@ -145,6 +145,14 @@ def test_schemas(folder: Path) -> None:
     )
 
 
+def test_a_state_holds_what_an_intent_names(tmp_path: Path) -> None:
+    """A tracker answers for nothing else, so every turn would count as wrong."""
+    schema = copy.deepcopy(SCHEMA)
+    schema[0]["intents"][0]["optional_slots"] = {}
+    with pytest.raises(FormatError, match="'size' is in no intent, so no state can hold it; name"):
+        read_sgd(write(tmp_path, schema, dialogues_001=DIALOGUES))
+
+
 def test_a_dialogue_is_seen_from_each_of_its_services(folder: Path) -> None:
     taxi, weather, other = read_sgd(folder).dialogues
     assert [(each.id, each.domain) for each in (taxi, weather, other)] == [

@@ -9,9 +9,11 @@ from typing import Callable, Sequence
 
 import torch
 from safetensors import SafetensorError  # type: ignore[attr-defined]
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 from tqdm import tqdm
+
+from rasa_onramp.weights.tensors import write_tensors
 
 __all__ = ["embed_once"]
 
@@ -46,6 +48,6 @@ def embed_once(
             bar.update(len(rows[-1]))
     found = torch.cat(rows) if rows else embed(texts).half()
     temporary = path.with_suffix(".part")
-    save_file({"rows": found, "texts": key}, str(temporary))
+    write_tensors({"rows": found, "texts": key}, temporary)
     os.replace(temporary, path)
     return found.float()
