@@ -81,7 +81,7 @@ def test_updates_have_the_rank_asked_for_and_keep_what_they_have(
     assert train(data, tmp_path / "run", plain, "--stage", "meta", "--rank", "3").code == 0
     assert lora_rank(load_tracker(tmp_path / "run" / "tracker").weights) == 3
     again = train(data, tmp_path / "run", plain, "--stage", "meta")
-    assert again.code == 2 and "state.safetensors is of another rank (3, not 8)" in again.err
+    assert again.code == 2 and "state.safetensors is of another rank (3, not 2)" in again.err
     kept = train(data, tmp_path / "kept", start, "--stage", "meta", "--rank", "2")
     assert kept.code == 0 and lora_rank(load_tracker(tmp_path / "kept" / "tracker").weights) == 2
     other = train(data, tmp_path / "other", start, "--stage", "meta", "--rank", "4")

@@ -108,7 +108,7 @@ def test_what_was_not_measured_is_said_so(monkeypatch: pytest.MonkeyPatch, tmp_p
 #: other tables.
 WITHOUT_CHECKPOINT = (
     *("retrieval", "routing-many", "routing-own", "scaling-missed", "scaling-needs"),
-    *("algorithms", "joint"),
+    *("algorithms", "joint", "trained-ablations"),
 )
 
 
