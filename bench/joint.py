@@ -20,7 +20,6 @@ import argparse
 import time
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import torch
@@ -46,7 +45,7 @@ from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.decoding import track_dialogues
 from rasa_onramp.tracker.model import StateTracker
 from result_tables.joint import LABELLED, PREDICTED, START, TABLE
-from trainings import Training, data_options, train_all
+from trainings import Training, data_options, train_all, training_options
 
 __all__ = ["Models", "main", "rows_of", "trainings"]
 
@@ -137,23 +136,13 @@ def _embed() -> Embed:
 def options_of(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    training_options(parser)
     add = parser.add_argument
-    add("--train", type=Path, required=True, help="corpus to train on")
-    add("--paraphrases", type=Path, nargs="+", default=[], help="its schemas in other words")
     add("--start", default=None, help="tracker to start from; default: the one that ships")
     add("--start-replies", default=None, help="replies to start from; default: those that ship")
-    add("--runs", type=Path, required=True, help="folder for the trainings' runs")
-    add("--data", type=Path, required=True, help="corpus to measure on")
-    add("--services", default="unseen", help="unseen, all, or names with commas")
     add("--predicted", type=float, nargs="+", default=[0.0, JointConfig.predicted], metavar="SHARE")
     add("--meta-steps", type=int, default=16, help="outer steps of each training")
     add("--shots", type=int, default=5, help="support dialogues")
-    add("--seeds", type=int, default=2, help="support sets a service")
-    add("--limit", type=int, default=4, help="held-out dialogues a service and seed, at most")
-    add("--seed", type=int, default=0, help="of the trainings")
-    add("--threads", type=int, default=1, help="of each process")
-    add("--jobs", type=int, default=1, help="processes")
-    add("--json", type=Path, required=True)
     return parser.parse_args(arguments)
 
 

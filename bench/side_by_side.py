@@ -22,7 +22,7 @@ from rasa_onramp.metalearning.training import MetaConfig, TrackerMetaLearner
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.model import StateTracker
 from result_tables.table import Table
-from trainings import Training, train_all
+from trainings import Training, train_all, training_options
 
 __all__ = [
     "ADAPTED",
@@ -45,21 +45,11 @@ ADAPTED = ("zero-shot", "adapted")
 
 def comparison_options(parser: argparse.ArgumentParser) -> None:
     """What is trained on, what is measured on, and how."""
+    training_options(parser)
     add = parser.add_argument
     add("--start", type=Path, required=True, help="what `meta-train --stage multitask` wrote")
-    add("--train", type=Path, required=True, help="corpus to train on")
-    add("--paraphrases", type=Path, nargs="+", default=[], help="its schemas in other words")
-    add("--runs", type=Path, required=True, help="folder for the trainings' runs")
-    add("--data", type=Path, required=True, help="corpus to measure on")
-    add("--services", default="unseen", help="unseen, all, or names with commas")
     add("--meta-steps", type=int, default=32, help="outer steps of each meta-training")
     add("--shots", default="1,5", help="support dialogues")
-    add("--seeds", type=int, default=2, help="support sets a service")
-    add("--limit", type=int, default=4, help="held-out dialogues a service and seed, at most")
-    add("--seed", type=int, default=0, help="of the trainings")
-    add("--threads", type=int, default=1, help="of each process")
-    add("--jobs", type=int, default=1, help="processes")
-    add("--json", type=Path, required=True)
 
 
 def untrained_rates(tracker: StateTracker) -> StateTracker:

@@ -74,7 +74,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     """Train and measure what isn't yet, write and print."""
     options = options_of(arguments)
     own = {name: getattr(options, name) for name in ("encoder", "processes")}
-    compare(options, own, trainings(options), TABLE, untrained={WHOLE: options.start})
+    whole = {WHOLE: options.start} if options.encoders else {}
+    compare(options, own, trainings(options), TABLE, untrained=whole)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.metalearning.runs import Run
 
-__all__ = ["Training", "data_options", "steps_of", "train_all", "trained"]
+__all__ = ["Training", "data_options", "steps_of", "train_all", "trained", "training_options"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,22 @@ class Training:
 def steps_of(run: Path, stage: str) -> int:
     """How many steps a stage of the training in the folder `run` has taken."""
     return Run(run / f"log-{stage}", tensorboard=False).resume({})
+
+
+def training_options(parser: argparse.ArgumentParser) -> None:
+    """What is trained on, what is measured on, and how, of all that compare trainings."""
+    add = parser.add_argument
+    add("--train", type=Path, required=True, help="corpus to train on")
+    add("--paraphrases", type=Path, nargs="+", default=[], help="its schemas in other words")
+    add("--runs", type=Path, required=True, help="folder for the trainings' runs")
+    add("--data", type=Path, required=True, help="corpus to measure on")
+    add("--services", default="unseen", help="unseen, all, or names with commas")
+    add("--seeds", type=int, default=2, help="support sets a service")
+    add("--limit", type=int, default=4, help="held-out dialogues a service and seed, at most")
+    add("--seed", type=int, default=0, help="of the trainings")
+    add("--threads", type=int, default=1, help="of each process")
+    add("--jobs", type=int, default=1, help="processes")
+    add("--json", type=Path, required=True)
 
 
 def data_options(options: argparse.Namespace) -> List[str]:

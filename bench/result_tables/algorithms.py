@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
 from rasa_onramp.metalearning.algorithms import ALGORITHMS
-from result_tables.paired import NOTE, interval, minus, units
+from result_tables.paired import NOTE, dialogues, interval, minus, units
 from result_tables.table import Grid, Part, Results, Table
 
 __all__ = ["LONGER", "START", "TABLE"]
@@ -31,7 +31,7 @@ def side_by_side(results: Sequence[Results]) -> Optional[Grid]:
         cells = [interval(units(found, one[0], "zero-shot", most)), *map(interval, own)]
         cells += ["" if one == b else minus(own[-1], other) for b, other in bases.items()]
         rows.append((_name(one), *cells))
-    columns = [f"{size} dialogue" + "s" * (size > 1) for size in shots]
+    columns = list(map(dialogues, shots))
     against = [f"{columns[-1]}: minus {_name(base)}" for base in bases]
     return Grid(("", "no dialogue", *columns, *against), tuple(rows), NOTE)
 

@@ -9,7 +9,7 @@ from rasa_onramp.evaluation.bootstrap import Path, compare_means, mean_estimate
 from rasa_onramp.evaluation.intervals import jga_units
 from result_tables.table import Results, difference
 
-__all__ = ["NOTE", "Units", "interval", "minus", "units"]
+__all__ = ["NOTE", "Units", "dialogues", "interval", "minus", "units"]
 
 #: Of each held-out dialogue of each support set, its JGA's sum and its turns.
 Units = Dict[Path, Sum]
@@ -19,6 +19,11 @@ NOTE = (
     "JGA with its 95% interval, by bootstrap over support sets and dialogues, services as they "
     "are; differences are paired, p of a permutation test of that one difference."
 )
+
+
+def dialogues(size: int) -> str:
+    """What a column of so many support dialogues is called."""
+    return f"{size} dialogue" + "s" * (size > 1)
 
 
 def units(found: Results, tracker: str, method: str, shots: int) -> Units:

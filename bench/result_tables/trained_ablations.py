@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import List, Optional, Sequence
 
-from result_tables.paired import NOTE, Units, interval, minus, units
+from result_tables.paired import NOTE, Units, dialogues, interval, minus, units
 from result_tables.table import Grid, Part, Results, Table
 
 __all__ = ["LESSER", "TABLE", "WHOLE", "rank_name"]
@@ -46,9 +46,9 @@ def ranks(results: Sequence[Results]) -> Optional[Grid]:
             cells.append(minus(measured, both) if both and name != base else "")
         rows.append((name, *cells, _took(results, name, "adapted")))
     header = (
-        *("", "trainings", "kB an adapter", "no dialogue", *map(_dialogues, shots)),
-        *(f"{_dialogues(size)}: minus {base}" for size in shots),
-        f"seconds to adapt to {_dialogues(shots[-1])}",
+        *("", "trainings", "kB an adapter", "no dialogue", *map(dialogues, shots)),
+        *(f"{dialogues(size)}: minus {base}" for size in shots),
+        f"seconds to adapt to {dialogues(shots[-1])}",
     )
     return Grid(header, tuple(rows), f"{NOTE} Trainings of other seeds count as support sets.")
 
@@ -71,10 +71,10 @@ def encoders(results: Sequence[Results]) -> Optional[Grid]:
             same = {path: whole[path] for path in measured}
             cells.append("" if name == WHOLE else minus(measured, same))
         rows.append((_TOLD[name], *cells, _took(results, name, "finetune")))
-    first, tuned = "no dialogue", f"{_dialogues(most)}, fine-tuned"
+    first, tuned = "no dialogue", f"{dialogues(most)}, fine-tuned"
     header = (
         *("", "million parameters", first, f"{first}: minus all layers"),
-        *(tuned, f"{tuned}: minus all layers", f"{_dialogues(most)}, first rates"),
+        *(tuned, f"{tuned}: minus all layers", f"{dialogues(most)}, first rates"),
         "seconds to fine-tune",
     )
     return Grid(header, tuple(rows), NOTE)
@@ -149,10 +149,6 @@ def _units(results: Sequence[Results], name: str, method: str, shots: int) -> Un
 
 def _shots(results: Sequence[Results]) -> List[int]:
     return sorted({run["shots"] for one in results for run in one["runs"]} - {0})
-
-
-def _dialogues(size: int) -> str:
-    return f"{size} dialogue" + "s" * (size > 1)
 
 
 def _took(results: Sequence[Results], name: str, method: str) -> str:

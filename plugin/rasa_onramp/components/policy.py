@@ -182,14 +182,13 @@ class OnrampPolicy(Policy):
         if domain_name is not None and domain_of(last) == domain_name:
             known = states_of(last).get(domain_name, State()).values
         theirs = {*form_slots(domain), *mended, KEY, RESULTS}
-        refused = _refused(tracker.applied_events())
         events: List[Event] = []
         for name, texts in {**values, **cleared}.items():
             slot = tracker.slots.get(name)
             stays = texts and slot is not None and known.get(name) == tuple(texts)
             if slot is None or name in theirs:
                 continue
-            if stays and (slot.value is not None or name in refused):
+            if stays and (slot.value is not None or name in _refused(tracker.applied_events())):
                 continue
             value = rasa_value(slot, tuple(texts))
             if value != slot.value:

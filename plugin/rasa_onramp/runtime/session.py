@@ -62,11 +62,11 @@ class Session:
         if domain is not None and turn.action is not None:
             self.results[domain] = turn.results
         if self.turns and not self.turns[-1].turn.is_user:
-            last = self._known(len(self.turns) - 1)
-            self.turns.pop()
+            last = self.turns.pop()
+            heard = last.turn if len(self.turns) >= self.forgotten else _text_of(last.turn)
             self.forgotten = min(self.forgotten, len(self.turns))
             before = None if elsewhere else last.domain
-            turn, domain = joined(last.turn, turn), domain or before
+            turn, domain = joined(heard, turn), domain or before
         self.turns.append(Said(turn, domain))
 
     def forget(self) -> None:
@@ -79,21 +79,19 @@ class Session:
         """What was said, as `domain` sees it: of other turns, and of what was forgotten, it knows
         the text only.
         """
-        found = map(self._known, range(len(self.turns)))
         return tuple(
-            said.turn if said.domain == domain else Turn(said.turn.speaker, said.turn.text)
-            for said in found
+            said.turn if said.domain == domain and place >= self.forgotten else _text_of(said.turn)
+            for place, said in enumerate(self.turns)
         )
 
     def since_forgotten(self, domain: str) -> Tuple[Turn, ...]:
         """The part of `history` that wasn't forgotten: what replies are of, and learned from."""
         return self.history(domain)[self.forgotten :]
 
-    def _known(self, place: int) -> Said:
-        said = self.turns[place]
-        if place >= self.forgotten:
-            return said
-        return Said(Turn(said.turn.speaker, said.turn.text), said.domain)
+
+def _text_of(turn: Turn) -> Turn:
+    """What was said, without what was meant by it."""
+    return Turn(turn.speaker, turn.text)
 
 
 def state_from_json(value: Any) -> State:

@@ -1,4 +1,6 @@
-"""An adapter version as it is read from its row, checked against its digest."""
+"""An adapter version's row: what may be stored in it, and what is read from it, checked against its
+digest.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ import sqlalchemy as sa
 
 from rasa_onramp.errors import CheckpointError, StoreError
 from rasa_onramp.store import tables
-from rasa_onramp.store.digest import bytes_digest
+from rasa_onramp.store.cells import MOST_BYTES
+from rasa_onramp.store.digest import bytes_digest, canonical_json
 
 __all__ = [
     "INFOS",
@@ -20,6 +23,8 @@ __all__ = [
     "AdapterVersion",
     "ReplyAdapter",
     "check_digest",
+    "check_weights",
+    "checked_figures",
     "info_of",
     "plain",
     "version_of",
@@ -109,6 +114,40 @@ def version_of(row: Any) -> AdapterVersion:
     what = f"adapter version {version.version} of domain {version.domain!r}"
     check_digest(version.weights or b"", version.digest, what, version.domain)
     return version
+
+
+def check_weights(
+    domain: str,
+    weights: bytes,
+    reply_weights: Optional[bytes],
+    reply_checkpoint_digest: Optional[str],
+) -> None:
+    """Raise StoreError for what is no adapter: empty or too heavy, or half of a replies' part."""
+    if not weights or reply_weights == b"":
+        raise StoreError(f"the adapter for domain {domain!r} is empty; adapt the domain again")
+    if max(len(weights), len(reply_weights or b"")) > MOST_BYTES:
+        raise StoreError(
+            f"the adapter for domain {domain!r} weighs more than {MOST_BYTES // 2**20} MiB; "
+            "adapt fewer layers, or at a lower rank"
+        )
+    if (reply_weights is None) != (reply_checkpoint_digest is None):
+        raise StoreError(
+            f"the adapter for domain {domain!r} has reply weights or the digest of what they "
+            "were adapted from, not both; give both or neither"
+        )
+
+
+def checked_figures(domain: str, figures: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The figures as JSON can hold them (`plain`). Raises StoreError where it can't."""
+    figures = plain(figures)
+    try:
+        canonical_json(figures)
+    except (TypeError, ValueError) as error:
+        raise StoreError(
+            f"the figures of the adapter for domain {domain!r} aren't plain JSON ({error}); "
+            "give numbers, texts, lists and mappings only"
+        ) from error
+    return figures
 
 
 def check_digest(weights: bytes, stored: str, what: str, domain: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Mapping, NamedTuple, Optional, Tuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from rasa_onramp.errors import ConfigError, NotFound, StoreError, Switched
+from rasa_onramp.errors import ConfigError, NotFound, Switched
 from rasa_onramp.store import tables
 from rasa_onramp.store.adapter_rows import (
     INFOS,
@@ -17,13 +17,13 @@ from rasa_onramp.store.adapter_rows import (
     AdapterVersion,
     ReplyAdapter,
     check_digest,
+    check_weights,
+    checked_figures,
     info_of,
-    plain,
     version_of,
 )
-from rasa_onramp.store.cells import MOST_BYTES
 from rasa_onramp.store.database import Database
-from rasa_onramp.store.digest import bytes_digest, canonical_json
+from rasa_onramp.store.digest import bytes_digest
 from rasa_onramp.store.job_rows import Lease
 from rasa_onramp.store.leases import finish_job
 from rasa_onramp.store.rows import require_domain
@@ -80,26 +80,8 @@ class AdapterStore:
         Raises LeaseError, having stored nothing, where that job isn't the lease's any more, and
         Switched where it runs on something else by now; NotFound, StoreError, StoreUnavailable.
         """
-        if not weights or reply_weights == b"":
-            raise StoreError(f"the adapter for domain {domain!r} is empty; adapt the domain again")
-        if max(len(weights), len(reply_weights or b"")) > MOST_BYTES:
-            raise StoreError(
-                f"the adapter for domain {domain!r} weighs more than {MOST_BYTES // 2**20} MiB; "
-                "adapt fewer layers, or at a lower rank"
-            )
-        if (reply_weights is None) != (reply_checkpoint_digest is None):
-            raise StoreError(
-                f"the adapter for domain {domain!r} has reply weights or the digest of what they "
-                "were adapted from, not both; give both or neither"
-            )
-        figures = plain(figures)
-        try:
-            canonical_json(figures)
-        except (TypeError, ValueError) as error:
-            raise StoreError(
-                f"the figures of the adapter for domain {domain!r} aren't plain JSON ({error}); "
-                "give numbers, texts, lists and mappings only"
-            ) from error
+        check_weights(domain, weights, reply_weights, reply_checkpoint_digest)
+        figures = checked_figures(domain, figures)
         columns = tables.adapters.c
         with self._database.writing() as connection:
             require_domain(connection, domain)
