@@ -170,6 +170,26 @@ class FeedbackStoreContract:
         assert store.feedback.list("parcels") == ()
         assert store.revision() == revision
 
+    @pytest.mark.parametrize(
+        ("state", "message"),
+        [
+            (State({"colour": ("red",)}), "has a slot 'colour'; it may have number"),
+            (State({}, "sing"), "has the intent 'sing'; name one of track, redirect"),
+            (State({}, None, ("colour",)), "asks for a slot 'colour'; it may ask for"),
+        ],
+    )
+    def test_a_conversation_begun_with_another_schema_is_not_learned_from(
+        self, store: Store, state: State, message: str
+    ) -> None:
+        """It would be learned that nothing of that was said."""
+        history = (replace(HISTORY[0], state=state), Turn("system", "yes?"), *HISTORY)
+        before = "the conversation before the feedback on 'parcels', begun with another schema, "
+        for change in ({"corrected_state": STATE}, {"corrected_reply": "It is lost."}):
+            with pytest.raises(StoreError, match=f"^{before}{message}"):
+                store.feedback.add(replace(DOWN, history=history, **change))
+        assert store.feedback.list("parcels") == ()
+        store.feedback.add(replace(DOWN, history=history))  # nothing is learned from its states
+
     def test_what_is_not_there_is_named(self, store: Store) -> None:
         calls: Any = (
             lambda: store.feedback.add(replace(DOWN, domain="parcel")),

@@ -283,6 +283,17 @@ class StoreContract:
         (summary,) = store.dialogues.summary()
         assert summary.stale
 
+    def test_a_version_that_waits_knows_what_a_stale_domain_is_now(self, store: Store) -> None:
+        store.dialogues.import_corpus(corpus(dialogue("a")))
+        digest = store.dialogues.glance("parcels").support_digest
+        self._add(store, b"w", digest="of something else")
+        assert store.dialogues.remade(store.dialogues.summary()) == {}
+        for _ in range(2):
+            self._add(store, b"w", digest=digest, activate=False)
+        assert store.dialogues.remade(store.dialogues.summary()) == {"parcels": 3}
+        store.adapters.activate("parcels", 2)
+        assert store.dialogues.remade(store.dialogues.summary()) == {}
+
     def test_progress_reaches_the_total(self, store: Store) -> None:
         calls: List[tuple] = []
         store.dialogues.import_corpus(many(1))
@@ -607,6 +618,7 @@ class StoreContract:
         store.dialogues.import_corpus(corpus())
         calls: Iterable[Callable[[], Any]] = (
             lambda: store.dialogues.schema("parcel"),
+            lambda: store.dialogues.glance("parcel"),
             lambda: store.dialogues.dialogues("parcel"),
             lambda: store.dialogues.delete_domain("parcel"),
             lambda: store.adapters.active("parcel"),
@@ -642,6 +654,22 @@ class StoreContract:
             with pytest.raises(StoreError) as caught:
                 call()
             assert not isinstance(caught.value, StoreUnavailable)
+
+    def test_a_domain_made_anew_while_it_is_looked_at_is_found(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store.dialogues.import_corpus(corpus(dialogue("a")))
+        (found,) = store.dialogues.summary()
+        assert store.dialogues.glance("parcels") == found
+        summary, looked = store.dialogues.summary, []
+
+        def between(names: Any) -> Any:  # deleted, and made anew right after
+            looked.append(names)
+            return () if len(looked) == 1 else summary(names)
+
+        monkeypatch.setattr(store.dialogues, "summary", between)
+        assert store.dialogues.glance("parcels") == found
+        assert len(looked) == 2
 
     # Rows that were changed by hand
 

@@ -100,6 +100,19 @@ class VersionStoreContract:
             _add(store)
         assert [store.adapters.rollback("parcels") for _ in range(2)] == [2, 1]
 
+    def test_a_switch_to_a_version_of_another_checkpoint_is_warned_of(self, store: Store) -> None:
+        _add(store)
+        _add(store, checkpoint="another")
+        _add(store, checkpoint="another")
+        assert store.adapters.switch_warning("parcels", 2) is None
+        for before in (3, None, 9):
+            assert store.adapters.switch_warning("parcels", before) is None
+        said = store.adapters.switch_warning("parcels", 1)
+        assert said is not None
+        assert said.startswith("version 3 was made from another checkpoint than version 1: a bot w")
+        store.adapters.activate("parcels", None)
+        assert store.adapters.switch_warning("parcels", 1) is None
+
     @pytest.mark.parametrize("part", ["weights", "reply_weights"])
     def test_a_damaged_version_is_not_switched_to(self, store: Store, part: str) -> None:
         _add(store, reply=b"r")
@@ -179,13 +192,18 @@ class VersionStoreContract:
 
 
 def _add(
-    store: Store, *, domain: str = "parcels", activate: bool = True, reply: Optional[bytes] = None
+    store: Store,
+    *,
+    domain: str = "parcels",
+    activate: bool = True,
+    reply: Optional[bytes] = None,
+    checkpoint: str = "checkpoint",
 ) -> int:
     return store.adapters.add(
         domain,
         b"weights",
         support_digest="support",
-        checkpoint_digest="checkpoint",
+        checkpoint_digest=checkpoint,
         figures={},
         activate=activate,
         reply_weights=reply,

@@ -108,6 +108,10 @@ class Schema:
         """The action called `name`. Raises KeyError."""
         return _by_name(self.actions, name)
 
+    def results_of(self, name: str) -> Tuple[str, ...]:
+        """The result slots of the action called `name`; none where there is none any more."""
+        return next((each.result_slots for each in self.actions if each.name == name), ())
+
 
 @dataclass(frozen=True)
 class Span:

@@ -4,7 +4,8 @@
     ├── FormatError            a dialogue file that can't be read: file, line, mend
     ├── StoreError
     │   ├── StoreUnavailable   the database can't be reached, or was never created
-    │   │   └── StoreBusy      another process has been writing for longer than one waits
+    │   │   ├── StoreBusy      another process has been writing for longer than one waits
+    │   │   └── StoreReadOnly  the database's user may read the store, and no more
     │   ├── NotFound           no such domain, dialogue or adapter version
     │   ├── LeaseError         a domain's job is another process's, or over
     │   └── Switched           a domain runs on another version than it did

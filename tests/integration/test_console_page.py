@@ -100,6 +100,14 @@ def test_a_domain_from_paste_to_roll_back(
     page.see("#facts", "5 support dialogues, 2 held out; not adapted")
     assert store.dialogues.schema(NAME) == BIKES
 
+    # an attempt that failed for a passing reason is begun again by whoever asks for it
+    store.jobs.enqueue(NAME, asked_by="test")
+    lease = store.jobs.claim("a process elsewhere", domains=[NAME])
+    assert lease is not None and store.jobs.fail(lease, "no room", again=True)
+    browser.reload()
+    assert "failed: no room" in page.see("#job", "Adapt tries it again.")
+    assert browser.script("return document.querySelector('#job progress')") is None
+
     # adapting, and the curve: both in processes that the bot starts, one after the other
     page.press("#adapt")
     page.see("#job", "moment")
@@ -155,7 +163,20 @@ def test_a_domain_from_paste_to_roll_back(
     page.see("#facts", "not adapted")
     assert store.adapters.active(NAME) is None
     page.press("[aria-label='Activate version 1']")
-    page.see("#facts", "changed since that version was made")
+    page.see("#facts", "changed since that version was made: adapt again")
+    store.adapters.add(
+        *(NAME, b"weights"),
+        support_digest=store.support(NAME).digest,
+        checkpoint_digest="another",
+        figures={},
+        activate=False,
+    )
+    browser.reload()
+    page.see("#facts", "changed since that version was made: version 2 has that, see Versions")
+    page.press("[aria-label='Activate version 2']")
+    page.see("#view .error", "Version 2 was made from another checkpoint than version 1: a bot")
+    page.press("#rollback")
+    page.see("#facts", "runs on version 1")
     assert servers.pizzeria.say("of-the-bot", BIKE) == ["Under which name?"]
     assert servers.pizzeria.understood("of-the-bot")["adapter"] == 1
     page.tab(4)

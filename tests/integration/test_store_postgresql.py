@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
+import shlex
+import subprocess
 import sys
 import time
 import traceback
@@ -25,7 +28,8 @@ pytest.register_assert_rewrite(
 
 from feedback_store_contract import FeedbackStoreContract  # noqa: E402
 from job_store_contract import JobStoreContract  # noqa: E402
-from postgres import PASSWORD, PostgresServer  # noqa: E402
+from needed import lacking  # noqa: E402
+from postgres import PASSWORD, PostgresServer, binaries  # noqa: E402
 from rasa_onramp.doctor.stored import store_findings  # noqa: E402
 from rasa_onramp.doctor.subject import Subject  # noqa: E402
 from rasa_onramp.errors import LeaseError, StoreUnavailable  # noqa: E402
@@ -257,10 +261,56 @@ def test_a_store_may_live_in_a_postgresql_schema_of_its_own(postgres_url: str) -
     engine.dispose()
     with open_store(postgres_url) as store, pytest.raises(StoreUnavailable, match="search_path"):
         store.upgrade()
+    missing = r"names a PostgreSQL schema that isn't there \(.*; CREATE SCHEMA"
+    typo = postgres_url + "?options=-csearch_path%3Dbto"
+    with open_store(typo) as store, pytest.raises(StoreUnavailable, match=missing):
+        store.upgrade()
     with open_store(postgres_url + "?options=-csearch_path%3Dbot") as store:
         store.upgrade()
         store.dialogues.import_corpus(corpus(dialogue("a")))
         assert store.dialogues.domains() == ("parcels",)
+
+
+def test_a_backup_is_restored_as_the_docs_say_or_nothing_is_changed(
+    postgres_url: str, tmp_path: Path, repository: Path
+) -> None:
+    """By the schema's owner, who may not make another one unless that is granted."""
+    folder = binaries()
+    if folder is None or not (folder / "pg_restore").exists():
+        lacking("no pg_dump and pg_restore beside the PostgreSQL server; install its client")
+    engine = sa.create_engine(postgres_url, future=True)
+    role = f"owner_{os.getpid()}_{time.monotonic_ns()}"
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'")
+        connection.exec_driver_sql(f"CREATE SCHEMA onramp AUTHORIZATION {role}")
+    mine = make_url(postgres_url).set(username=role).render_as_string(hide_password=False)
+    url = f"{mine}?options=-csearch_path%3Donramp"
+    page = (repository / "docs" / "operations.md").read_text(encoding="utf-8")
+
+    def run(program: str, *more: str) -> int:
+        """The docs' own line."""
+        (line,) = re.findall(rf"^{program} [^#\n]*", page, re.MULTILINE)
+        words = shlex.split(line.replace("$RASA_ONRAMP_DATABASE_URL", url))
+        words[0] = str(folder / program)
+        return subprocess.run([*words, *more], cwd=tmp_path, check=False).returncode
+
+    with open_store(url) as store:
+        store.upgrade()
+        store.dialogues.import_corpus(corpus(dialogue("a")))
+        assert run("pg_dump", "--schema", "onramp") == 0
+        later = (dialogue("a"), dialogue("b"))
+        store.dialogues.import_corpus(corpus(dialogue("b")))
+        store.close()
+        assert run("pg_restore") != 0
+        assert store.dialogues.dialogues("parcels") == later
+        store.close()
+        with engine.begin() as connection:
+            database = make_url(postgres_url).database
+            connection.exec_driver_sql(f"GRANT CREATE ON DATABASE {database} TO {role}")
+        assert run("pg_restore") == 0
+        assert store.dialogues.dialogues("parcels") == (dialogue("a"),)
+        store.dialogues.import_corpus(corpus(dialogue("b")))
+    engine.dispose()
 
 
 def test_a_forked_worker_connects_anew(store: Store) -> None:

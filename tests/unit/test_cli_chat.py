@@ -198,6 +198,8 @@ def test_the_user_answers_a_call(store: Store) -> None:
     assert answerer("ask", store, typed(""))(find_parcel()) == []
     assert answerer("ask", store, typed("status=lost", "!"))(find_parcel()) is None
     assert answerer("ask", store, typed(None))(find_parcel()) == []
+    # of an action that was taken out of the schema meanwhile, too
+    assert answerer("ask", store, typed(""))(Call("parcel_delivery", "no_such_action", {})) == []
 
 
 def test_a_support_dialogue_answers_a_call(store: Store) -> None:

@@ -9,10 +9,18 @@ from typing import Any, Iterator, List, Tuple
 import pytest
 
 from command_line import Outcome, invoke
-from rasa_onramp.dialogue import DONTCARE, Corpus, Dialogue, Span, State, Turn
+from rasa_onramp.cli.options import load
+from rasa_onramp.dialogue import DONTCARE, Corpus, Dialogue, Schema, Span, State, Turn
 from rasa_onramp.errors import StoreError, StoreUnavailable
 from rasa_onramp.metalearning.lora import adapter_to_bytes
-from rasa_onramp.store import Intake, LabelStore, Store, open_store, support_digest
+from rasa_onramp.store import (
+    DialogueStore,
+    Intake,
+    LabelStore,
+    Store,
+    open_store,
+    support_digest,
+)
 from rasa_onramp.tracker.checkpoint import load_tracker, save_tracker
 from rasa_onramp.tracker.decoding import prepare, track
 from tiny_tracker import CAFE, tiny_tracker, tokenizer_json
@@ -216,6 +224,31 @@ def test_labels_are_kept_through_an_outage(
     assert done.code == 1 and len(told) == 1 and "0 dialogues labelled" in done.out
 
 
+def test_a_dialogue_may_be_skipped_in_an_outage(
+    store: Store, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the whole store, which the others don't need before they are done."""
+    save, schema, away = LabelStore.save, DialogueStore.schema, []
+
+    def saved(self: LabelStore, before: Dialogue, *args: Any) -> None:
+        away[:] = [before.id == "raw-1"]
+        if away[0]:
+            raise StoreUnavailable("the store can't be reached; start it")
+        save(self, before, *args)
+
+    def asked(self: DialogueStore, domain: str) -> Schema:
+        if any(away):
+            raise StoreUnavailable("the store can't be reached; start it")
+        return schema(self, domain)
+
+    monkeypatch.setattr(LabelStore, "save", saved)
+    monkeypatch.setattr(DialogueStore, "schema", asked)
+    monkeypatch.setattr("rasa_onramp.cli.label.somebody_types", lambda: True)
+    done = label(checkpoint, "", "", "/skip", "")
+    assert done.code == 1 and "1 dialogues labelled" in done.out
+    assert store.dialogues.dialogues(DOMAIN, waiting=True) == (RAW,)
+
+
 def test_what_somebody_else_labelled_is_left_to_them(
     store: Store, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,6 +284,18 @@ def test_a_schema_that_was_changed_meanwhile(
     said = "turn 1 of dialogue 'raw-1', as it was labelled, has a slot 'visit_day'; it may have"
     assert said in done.err and "was changed meanwhile; run this again" in done.err
     assert by_id(store, "raw-1") == RAW
+
+
+def test_a_domain_that_is_deleted_meanwhile(
+    store: Store, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(*options: Any) -> Any:
+        store.dialogues.delete_domain(DOMAIN)
+        return load(*options)
+
+    monkeypatch.setattr("rasa_onramp.cli.label.load", slow)
+    done = label(checkpoint)
+    assert done.code == 2 and f"no domain '{DOMAIN}'" in done.err
 
 
 def test_bad_requests(store: Store, checkpoint: Path) -> None:

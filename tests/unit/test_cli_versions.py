@@ -11,7 +11,7 @@ import pytest
 
 from command_line import dump, invoke
 from rasa_onramp.dialogue import Corpus, Turn
-from rasa_onramp.store import Feedback, Intake, open_store
+from rasa_onramp.store import Feedback, FeedbackStore, Intake, open_store
 from small_bot import BIKES, TABLES, dialogues
 
 NAME = TABLES.name
@@ -95,6 +95,31 @@ def test_switching_and_going_back(store: Path) -> None:
     assert _active() is None
 
 
+def test_a_bot_that_would_abstain_is_warned_of(store: Path) -> None:
+    with open_store() as opened:
+        other = {"support_digest": "s", "checkpoint_digest": "another", "figures": {}}
+        assert opened.adapters.add(NAME, b"weights", **other) == 4
+    for command, now, before in ((["rollback", NAME], 2, 4), (["activate", NAME, "4"], 4, 2)):
+        done = invoke("versions", *command)
+        assert (done.code, done.out) == (0, f"{NAME} runs on version {now}\n")
+        assert done.err == (
+            f"version {now} was made from another checkpoint than version {before}: a bot with the "
+            f"latter's abstains from {NAME} until it is given the former's\n"
+        )
+    assert invoke("versions", "activate", NAME, "none").err == ""
+    assert invoke("versions", "activate", NAME, "3").err == ""
+
+
+def test_a_version_that_knows_what_changed_is_named_instead_of_adapting(store: Path) -> None:
+    changed = "version 2, support or feedback changed since: "
+    assert f"{changed}adapt again" in invoke("domains").out
+    with open_store() as opened:
+        digest = opened.dialogues.glance(NAME).support_digest
+        made = {"support_digest": digest, "checkpoint_digest": "c", "figures": {}}
+        opened.adapters.add(NAME, b"weights", **made, activate=False)
+    assert f"{changed}version 4 has that (versions list)\n" in invoke("domains").out
+
+
 def test_clearing_out_says_first_what_would_go(store: Path) -> None:
     before = dump(store)
     done = invoke("versions", "gc", "--keep", "1", "--dry-run")
@@ -160,7 +185,20 @@ def test_bad_input_is_one_line_and_changes_nothing(
     assert dump(store) == before
 
 
-def test_a_domain_that_is_not_there_is_not_removed(store: Path) -> None:
+def test_a_domain_that_is_not_there_is_not_removed(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     done = invoke("remove", "zzz", "--yes")
     assert done.code == 2
     assert "no domain 'zzz'" in done.err
+    listed = FeedbackStore.list
+
+    def meanwhile(self: FeedbackStore, domain: str) -> Any:
+        found = listed(self, domain)
+        with open_store() as other:
+            other.dialogues.delete_domain(domain)
+        return found
+
+    monkeypatch.setattr(FeedbackStore, "list", meanwhile)
+    done = invoke("remove", NAME, "--yes")
+    assert (done.code, f"no domain '{NAME}'" in done.err) == (2, True)

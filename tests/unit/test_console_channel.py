@@ -200,7 +200,7 @@ def test_domains_are_shown_at_a_glance_and_whole(world: World) -> None:
     assert code == 200
     assert [slot["name"] for slot in whole["slots"]] == ["visit_day", "guest_name"]
     assert [intent["name"] for intent in whole["intents"]] == ["book_table"]
-    assert (whole["curve"], whole["measuring"]) == (None, False)
+    assert (whole["curve"], whole["measuring"], whole["remade"]) == (None, False, None)
 
 
 @pytest.mark.parametrize("path", ["domain", "progress"])
@@ -209,6 +209,22 @@ def test_a_domain_that_is_not_there(world: World, path: str) -> None:
     assert (code, "'nowhere'" in answer["error"]) == (404, True)
     assert world.get(path)[0] == 400
     assert world.get(path, domain=NAME, more="x")[0] == 400
+
+
+@pytest.mark.parametrize("path", ["domain", "progress"])
+def test_a_domain_that_is_deleted_while_it_is_asked_for(
+    world: World, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    world.done("import", files=[bikes()])
+    summary = world.store.dialogues.summary
+
+    def late(names: Any = None) -> Any:
+        world.store.dialogues.delete_domain(BIKES.name)
+        return summary(names)
+
+    monkeypatch.setattr(world.store.dialogues, "summary", late)
+    code, answer = world.get(path, domain=BIKES.name)
+    assert (code, f"no domain '{BIKES.name}'" in answer["error"]) == (404, True)
 
 
 # importing
@@ -341,7 +357,18 @@ def test_versions_are_switched_pinned_and_rolled_back(world: World) -> None:
     assert told("unpin", version=2)[1] == (2, True, False)
     _, whole = world.get("domain", domain=NAME)
     assert [each["figures"]["after"]["jga"] for each in whole["versions"]] == [0.5, 0.6]
-    assert told("activate", version=None) == [(1, False, False), (2, False, False)]
+    world.store.adapters.add(
+        NAME, b"w", support_digest="s", checkpoint_digest="d", figures={}, activate=False
+    )
+    digest = world.store.dialogues.glance(NAME).support_digest
+    world.store.adapters.add(
+        NAME, b"w", support_digest=digest, checkpoint_digest="c", figures={}, activate=False
+    )
+    assert world.get("domain", domain=NAME)[1]["remade"] == 4
+    switched = world.done("versions", domain=NAME, do="activate", version=3)
+    assert "version 3 was made from another checkpoint than version 2" in switched["warning"]
+    assert world.done("versions", domain=NAME, do="unpin", version=3)["warning"] is None
+    assert told("activate", version=None) == [(n, False, False) for n in (1, 2, 3, 4)]
     assert world.post("versions", domain=NAME, do="rollback")[0] == 404
     assert world.post("versions", domain=NAME, do="activate", version=9)[0] == 404
 
@@ -402,6 +429,20 @@ def test_a_call_is_answered_from_a_support_dialogue_or_fails(world: World) -> No
     # another message takes the place of the one that waits
     again = world.done("message", chat=chat, text="it is bruno")
     assert again["call"]["parameters"]["guest_name"] == "bruno"
+
+
+def test_a_call_that_the_schema_has_no_more_is_asked_for_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat = world.chat()
+    world.done("message", chat=chat, text=FRIDAY)
+    fewer = dataclasses.replace(TABLES, actions=())
+    monkeypatch.setattr(world.store.dialogues, "schema", lambda domain: fewer)
+    call = world.done("message", chat=chat, text=HANA)["call"]
+    assert (call["action"], call["result_slots"]) == ("reserve_table", [])
+    code, answer = world.post("answer", chat=chat, how="rows", rows="")
+    assert (code, "has no reserve_table any more" in answer["error"]) == (409, True)
+    assert world.done("answer", chat=chat, how="failed")["turn"]["action"] == "reserve_table"
 
 
 def test_chats_know_nothing_of_one_another(world: World) -> None:

@@ -76,6 +76,19 @@ def test_what_is_not_needed_any_more_is_not_done(helper: Helper) -> None:
     assert helper.failure("asking") == "the store is away; wait"
 
 
+def test_an_error_that_nobody_thought_of_stops_nothing_else(
+    helper: Helper, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken() -> bool:
+        raise RuntimeError("s3cret")
+
+    helper.ask("asking", "domains", needed=broken)
+    helper.ask("listing", "domains")
+    wait_for(lambda: not helper.busy("listing"), seconds=60)
+    assert (helper.failure("asking"), helper.failure("listing")) == ("RuntimeError", None)
+    assert "asking failed: RuntimeError" in caplog.text
+
+
 def test_closing_ends_what_runs(helper: Helper) -> None:
     helper.ask("waiting", "worker", "--poll", "60")
     wait_for(lambda: helper._process is not None, seconds=60)

@@ -88,6 +88,7 @@ def test_a_malformed_sgd_file_is_named_without_a_folder(repository: Path, tmp_pa
         ([file("a\0.yml", YAML)], "is no file name"),
         ([file("notes.txt", YAML)], "doesn't tell its format"),
         ([file("dialogues_.json", "[]")], "doesn't tell its format"),
+        ([file(f"dialogues_{'会' * 90}.json", "[]")], "doesn't tell its format"),
         ([file("schema.json", "[]")] * 2, "schema.json is there twice"),
         ([file("schema.json", "[]")], "schema.json:1: no services"),
         ([file("a.yml", YAML + "# \ud83d")], "a.yml:9: a character that can't be stored"),

@@ -212,7 +212,9 @@ def subject(tracker_folder: Path) -> Subject:
     return Subject(None, settings)
 
 
-def add_adapter(store: Store, domain: str, tracker: Path, digest: Optional[str] = None) -> None:
+def add_adapter(
+    store: Store, domain: str, tracker: Path, digest: Optional[str] = None, activate: bool = True
+) -> None:
     loaded = load_tracker(tracker)
     summary = next(s for s in store.dialogues.summary() if s.name == domain)
     store.adapters.add(
@@ -220,6 +222,7 @@ def add_adapter(store: Store, domain: str, tracker: Path, digest: Optional[str] 
         support_digest=summary.support_digest,
         checkpoint_digest=digest or loaded.digest,
         figures={},
+        activate=activate,
     )
 
 
@@ -309,6 +312,12 @@ def test_domains_that_lack_something(url: str, subject: Subject, tracker_folder:
     assert "bike_repair; write about five" in lines[0]
     assert lines[1].startswith("warning domains: changed since their version was made: table_b")
     assert len(lines) == 2
+    with open_store(url) as store:
+        add_adapter(store, TABLES.name, tracker_folder, activate=False)
+    lines = told(partial(store_findings, subject))
+    assert not [line for line in lines if "changed since" in line]
+    (line,) = [line for line in lines if "a version of what they are now that isn't active" in line]
+    assert line.startswith("ok domains: ") and "table_booking; `rasa-onramp versions list`" in line
 
 
 def test_a_schema_that_cannot_be_read(url: str, subject: Subject, tracker_folder: Path) -> None:
@@ -492,6 +501,10 @@ def test_channels_without_their_tokens(bot: Path, monkeypatch: pytest.MonkeyPatc
     path = bot / "credentials.yml"
     path.write_text(f"rest:\n{channel}:\n", encoding="utf-8")
     assert "MetricsInput needs token_env" in only(check, "problem")
+    pasted = "a" + "0" * 63
+    path.write_text(f"rest:\n{channel}:\n  token_env: {pasted}\n", encoding="utf-8")
+    found = only(check, "problem")
+    assert "MetricsInput needs token_env" in found and pasted not in found
     path.write_text(f"rest:\n{channel}:\n  token_env: MY_TOKEN\n", encoding="utf-8")
     monkeypatch.setenv("MY_TOKEN", "s3cret")
     found = only(check, "problem")

@@ -263,6 +263,7 @@ def test_a_store_that_is_away_is_no_secret(world: World, monkeypatch: pytest.Mon
         ({"token_env": "not a name"}, "give it token_env"),
         ({"token": TOKEN}, "give it token_env"),
         ({"token_env": "MY_TOKEN", "url": "x"}, "give it token_env"),
+        ({"token_env": "s3cret" + "0" * 58}, "give it token_env"),
         ({"token_env": "MY_TOKEN"}, "variable MY_TOKEN holds no token of 16 characters"),
         ({"token_env": "SHORT"}, "variable SHORT holds no token of 16 characters"),
         ({"token_env": "ECHOED"}, "variable ECHOED holds a token with a blank, a line's end or"),

@@ -10,7 +10,7 @@ import os
 import sqlite3
 import stat
 import struct
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Dict, Iterator
 
@@ -24,7 +24,7 @@ from rasa_onramp.dialogue import Turn
 from rasa_onramp.errors import CheckpointError, OnrampError
 from rasa_onramp.formats.yaml import parse_yaml
 from rasa_onramp.metalearning.lora import adapter_from_bytes, adapter_to_bytes
-from rasa_onramp.store import Feedback, Store, cells, open_store
+from rasa_onramp.store import Embeddings, Feedback, Store, cells, open_store
 from rasa_onramp.store.digest import bytes_digest
 from rasa_onramp.tracker.checkpoint import load_tracker, save_tracker
 from rasa_onramp.weights.files import sha256_of
@@ -43,6 +43,7 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
         store.upgrade()
         store.dialogues.import_corpus(parse_yaml(VALID_YAML, "taxi.yml"))
         add(store, adapter_to_bytes(WEIGHTS))
+        store.embeddings.keep({"taxi": Embeddings("1" * 64, b"rows")})
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return path.read_bytes()
@@ -126,6 +127,7 @@ def test_weights_that_can_be() -> None:
         ("turns", "parameters"),
         ("turns", "spans"),
         ("dialogues", "split"),
+        ("embeddings", "rows"),
     ],
 )
 @pytest.mark.parametrize("value", [10**12, "x", "[" * 5000, b"\xff", '{"a": 1}', -1.5, ""])
@@ -151,6 +153,9 @@ def test_cells_of_another_kind(
     if column == "weights":
         with pytest.raises(OnrampError):
             store.adapters.get("taxi", 1)
+    if column == "rows":
+        with suppress(OnrampError):
+            assert store.embeddings.read(["taxi"])["taxi"].rows == value
 
 
 def test_weights_that_would_fill_the_memory_are_not_read(

@@ -165,8 +165,13 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"these are not the tables you are looking for" * 100)
     store = open_store(f"sqlite:///{path}")
     for call in (store.revision, store.upgrade):
-        with pytest.raises(StoreUnavailable, match=rf"at {path} is damaged .*not a database"):
+        with pytest.raises(
+            StoreUnavailable, match=rf"at {path} is damaged .*not a database"
+        ) as caught:
             call()
+        assert str(caught.value).endswith(
+            "move it away and create a new store with `rasa-onramp init`"
+        )
     assert path.read_bytes().startswith(b"these are not")
 
 

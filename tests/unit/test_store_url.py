@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 import sys
+import threading
 import traceback
 
 import pytest
 
-from rasa_onramp.errors import ConfigError
-from rasa_onramp.store import open_store
-from rasa_onramp.store.connect import parse_url, shown
+from rasa_onramp.errors import ConfigError, StoreUnavailable
+from rasa_onramp.store import RasaEvents, connect, open_store
+from rasa_onramp.store.connect import connecting, parse_any_url, parse_url, shown
 
 
 @pytest.mark.parametrize(
@@ -61,3 +63,26 @@ def test_what_is_shown_masks_passwords(url: str, expected: str) -> None:
     assert "hu@sh" not in text
     if expected is not None:
         assert text == expected
+
+
+def test_a_tracker_store_that_says_nothing_is_not_waited_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An import from it holds the store's write lock."""
+    pytest.importorskip("psycopg2")
+    monkeypatch.setitem(connect._PSYCOPG2, "connect_timeout", 2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        hang_up = threading.Timer(20, silent.shutdown, [socket.SHUT_RDWR])
+        hang_up.start()
+        events = RasaEvents(f"postgresql://bot@127.0.0.1:{silent.getsockname()[1]}/rasa")
+        try:
+            with pytest.raises(StoreUnavailable, match="timeout expired"):
+                events.count()
+        finally:
+            hang_up.cancel()
+
+
+def test_the_url_has_the_last_word_on_time_limits() -> None:
+    _, ours = connecting(parse_any_url("postgresql+psycopg2://host/db?keepalives_idle=7"))
+    assert {"connect_timeout", "tcp_user_timeout"} < set(ours) and "keepalives_idle" not in ours
+    assert connecting(parse_any_url("sqlite:////tmp/s.db"))[1] == {}

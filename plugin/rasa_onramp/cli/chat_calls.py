@@ -10,7 +10,6 @@ from rasa_onramp.actions.answer import answer_now
 from rasa_onramp.actions.calls import ActionFailed, Call
 from rasa_onramp.actions.support_rows import support_rows
 from rasa_onramp.actions.written_rows import parse_row
-from rasa_onramp.dialogue import Action
 from rasa_onramp.store import Store
 
 __all__ = ["ANSWERERS", "Answerer", "answerer"]
@@ -30,11 +29,13 @@ def answerer(kind: str, store: Store, read_line: ReadLine) -> Answerer:
         return _from_url
     if kind == "support":
         return lambda call: support_rows(store, call)
-    return lambda call: _from_user(store.dialogues.schema(call.domain).action(call.name), read_line)
+    return lambda call: _from_user(
+        store.dialogues.schema(call.domain).results_of(call.name), read_line
+    )
 
 
-def _from_user(action: Action, read_line: ReadLine) -> Optional[Sequence[Row]]:
-    click.echo(f"  What does it answer? A row a line, of {', '.join(action.result_slots)}, as")
+def _from_user(slots: Sequence[str], read_line: ReadLine) -> Optional[Sequence[Row]]:
+    click.echo(f"  What does it answer? A row a line, of {', '.join(slots)}, as")
     click.echo("  slot=value, slot=value. An empty line ends; ! means that the call failed.")
     rows: List[Row] = []
     while True:
@@ -44,7 +45,7 @@ def _from_user(action: Action, read_line: ReadLine) -> Optional[Sequence[Row]]:
         if line.strip() == "!":
             return None
         try:
-            rows.append(parse_row(line, action.result_slots))
+            rows.append(parse_row(line, slots))
         except ValueError as error:
             click.echo(f"  {error}")
 

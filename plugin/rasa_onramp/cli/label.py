@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import Iterator, List, Mapping, Optional, Sequence, Tuple
 
@@ -67,7 +68,7 @@ def command(
             click.echo(f"no dialogue of {domain} waits for labels; --all takes up the others")
             return
         tracker = load(checkpoint, "cpu", threads)
-        summary = store.dialogues.summary([domain])[0]
+        summary = store.dialogues.glance(domain)
         ready = AdapterCache(Reach(store), tracker, 0).get(
             schema, summary.support_digest, summary.active_version, summary.active_digest
         )
@@ -85,11 +86,13 @@ def command(
             guesses = {place: found.state for place, found in labelling.guesses.items()}
             if not _saved(store, dialogue, after, guesses, summary.active_version):
                 lost += 1
-                if store.dialogues.schema(domain) != schema:
-                    click.echo(
-                        f"the schema of {domain} was changed meanwhile; run this again", err=True
-                    )
-                    break
+                with suppress(StoreUnavailable):  # it may be out of reach still
+                    if store.dialogues.schema(domain) != schema:
+                        click.echo(
+                            f"the schema of {domain} was changed meanwhile; run this again",
+                            err=True,
+                        )
+                        break
                 continue
             stored += 1
             turns += len(guesses)

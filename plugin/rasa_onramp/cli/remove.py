@@ -22,7 +22,7 @@ def command(domain: str, yes: bool) -> None:
     with open_store() as store:
         versions = len(store.adapters.versions(domain))
         feedback = len(store.feedback.list(domain))
-        (found,) = store.dialogues.summary([domain])
+        found = store.dialogues.glance(domain)
         what = f"{domain} with {found.n_dialogues - found.n_waiting} dialogues, "
         if found.n_waiting:
             what += f"{found.n_waiting} more that wait for labels, "

@@ -9,7 +9,7 @@ import click
 
 from rasa_onramp.cli.times import time_text
 from rasa_onramp.evaluation.tables import table
-from rasa_onramp.store import AdapterInfo, open_store
+from rasa_onramp.store import AdapterInfo, AdapterStore, open_store
 
 __all__ = ["command"]
 
@@ -78,18 +78,14 @@ def activate(domain: str, version: Optional[int]) -> None:
 
     It is one transaction, and done even where the active version is pinned.
     """
-    with open_store() as store:
-        store.adapters.activate(domain, version)
-    click.echo(f"{domain} runs on {'no version' if version is None else f'version {version}'}")
+    _switch(domain, lambda adapters: adapters.activate(domain, version))
 
 
 @command.command("rollback")
 @click.argument("domain")
 def rollback(domain: str) -> None:
     """Switch DOMAIN to the newest version before the active one that was active once."""
-    with open_store() as store:
-        version = store.adapters.rollback(domain)
-    click.echo(f"{domain} runs on version {version}")
+    _switch(domain, lambda adapters: adapters.rollback(domain))
 
 
 @command.command("pin")
@@ -135,6 +131,18 @@ def gc(domains: Tuple[str, ...], keep: int, dry_run: bool) -> None:
             if gone:
                 click.echo(f"{domain}: {done} version {', '.join(map(str, gone))}")
     click.echo(f"{done} {count} in all")
+
+
+def _switch(domain: str, switch: Callable[[AdapterStore], Any]) -> None:
+    """Do it, and say what the domain runs on then."""
+    with open_store() as store:
+        before = store.adapters.in_use(domain).version
+        switch(store.adapters)
+        version = store.adapters.in_use(domain).version
+        warning = store.adapters.switch_warning(domain, before)
+    click.echo(f"{domain} runs on {'no version' if version is None else f'version {version}'}")
+    if warning is not None:
+        click.echo(warning, err=True)
 
 
 def _marks(info: AdapterInfo) -> str:

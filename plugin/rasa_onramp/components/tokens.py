@@ -10,7 +10,7 @@ from typing import Any, Dict, Optional
 from rasa.shared.exceptions import InvalidConfigException
 from sanic.request import Request
 
-from rasa_onramp.channel_token import token_flaw
+from rasa_onramp.channel_token import is_variable, token_flaw
 from rasa_onramp.components.refusals import Refused
 
 __all__ = ["Token"]
@@ -31,9 +31,12 @@ class Token:
         settings = dict(credentials or {})
         variable = settings.pop("token_env", None)
         problem = None
-        if settings or not isinstance(variable, str) or not variable.isidentifier():
+        if settings or not isinstance(variable, str) or not is_variable(variable):
             # don't repeat it: it may be the token itself
-            problem = "give it token_env, the name of an environment variable, and nothing else"
+            problem = (
+                "give it token_env, the name of an environment variable that is set, and nothing "
+                "else"
+            )
         else:
             flaw = token_flaw(variable)
             problem = flaw and f"the environment variable {variable} {flaw}"

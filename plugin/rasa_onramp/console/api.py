@@ -86,9 +86,10 @@ class Console:
         name = fields(said, {"domain": str})["domain"]
         store = self._store
         schema = store.dialogues.schema(name)
-        (summary,) = store.dialogues.summary((name,))
+        summary = store.dialogues.glance(name)
         return {
             **summary_view(summary),
+            "remade": store.dialogues.remade([summary]).get(name),
             **schema_view(schema),
             **self._progress(store, name, summary.support_digest),
             "versions": [version_view(info) for info in store.adapters.versions(name)],
@@ -98,7 +99,8 @@ class Console:
     def progress(self, said: Said) -> Answer:
         """How far a domain's adapting and its curve are."""
         name = fields(said, {"domain": str})["domain"]
-        return self._progress(self._store, name, self._digest(name))
+        store = self._store
+        return self._progress(store, name, store.dialogues.glance(name).support_digest)
 
     def take_in(self, said: Said) -> Answer:
         """Import files: all of them, or none; with `dry_run` say what that would do."""
@@ -168,8 +170,12 @@ class Console:
             raise Problem(f"'do' is {given['do']!r}; make it one of {', '.join(does)}")
         if version is None and given["do"] in ("pin", "unpin"):
             raise Problem("'version' is missing; give a whole number")
+        before = adapters.in_use(domain).version
         does[given["do"]]()
-        return {"versions": [version_view(info) for info in adapters.versions(domain)]}
+        return {
+            "versions": [version_view(info) for info in adapters.versions(domain)],
+            "warning": adapters.switch_warning(domain, before),
+        }
 
     def begin_chat(self, said: Said) -> Answer:
         """A new conversation, with one domain or (null) with the one each message is routed to."""
@@ -229,18 +235,14 @@ class Console:
         self._store.feedback.remove(given["domain"], given["id"])
         return {"id": given["id"], "domain": given["domain"]}
 
-    def _digest(self, name: str) -> Optional[str]:
-        """Of what the domain is adapted to; None where there is no such domain."""
-        return next((each.support_digest for each in self._store.dialogues.summary([name])), None)
-
-    def _progress(self, store: Store, name: str, digest: Optional[str]) -> Answer:
+    def _progress(self, store: Store, name: str, digest: str) -> Answer:
         jobs, curve, helper = store.jobs.of(name), store.curves.get(name), self._helper
-        measuring = helper is not None and helper.busy(_curve_of(name))
         return {
             "job": job_view(jobs[0]) if jobs else None,
+            "adapting": helper is not None and helper.busy(_adapting(name)),
             "job_problem": None if helper is None else helper.failure(_adapting(name)),
             "curve": None if curve is None else curve_view(curve, digest),
-            "measuring": measuring,
+            "measuring": helper is not None and helper.busy(_curve_of(name)),
             "curve_problem": None if helper is None else helper.failure(_curve_of(name)),
         }
 
@@ -249,7 +251,7 @@ class Console:
         slots: Sequence[str] = ()
         if isinstance(turned, Asked):
             schema = engine.store.dialogues.schema(turned.call.domain)
-            slots = schema.action(turned.call.name).result_slots
+            slots = schema.results_of(turned.call.name)
         return turn_view(turned, slots)
 
 

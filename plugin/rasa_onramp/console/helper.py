@@ -11,7 +11,7 @@ from tempfile import TemporaryFile
 from typing import Callable, Deque, Dict, Mapping, Optional, Sequence, Tuple
 
 from rasa_onramp.errors import OnrampError
-from rasa_onramp.logs import logger_for
+from rasa_onramp.logs import logger_for, traceback_of
 
 __all__ = ["Helper", "Surroundings"]
 
@@ -111,7 +111,7 @@ class Helper:
                     self._thread = None
                     return
                 task = self._tasks[0]
-            failure = None
+            failure, more = None, {}
             try:
                 if not self._closed.wait(task.wait) and task.needed():
                     failure = self._run(task)
@@ -119,12 +119,14 @@ class Helper:
                 failure = f"it can't be started ({error.strerror})"
             except OnrampError as error:
                 failure = str(error)
+            except Exception as error:  # else nothing would ever run again
+                failure, more = type(error).__name__, {"traceback": traceback_of(error)}
             with self._lock:
                 self._tasks.popleft()
                 if failure is not None and not self._closed.is_set():
                     self._failures[task.name] = failure
                     said = f"{task.name} failed: {failure}"
-                    logger.error("onramp.console.task_failed", event_info=said)
+                    logger.error("onramp.console.task_failed", event_info=said, **more)
 
     def _run(self, task: _Task) -> Optional[str]:
         """Run a task to its end. Returns why it failed, None if it didn't."""

@@ -1,6 +1,7 @@
 """Dialogue files as a person uploads or pastes them: named texts, in our YAML or in SGD's JSON.
 
-A name tells the format and is quoted in errors; no file of it is opened or written.
+A name tells the format and is quoted in errors. SGD's files are written into a folder of their own
+for as long as they are read; no other file is opened or written.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ MOST_BYTES = 2 * 2**20
 
 _MOST_FILES = 100
 _NAME = re.compile(r"[\w ().+-]{1,120}")
-_SCHEMA, _DIALOGUES = "schema.json", re.compile(r"dialogues_[\w-]{1,100}\.json")
+_SCHEMA = "schema.json"
+#: Of ASCII, as a file is made of that name: of other letters a hundred may be too long for one.
+_DIALOGUES = re.compile(r"dialogues_[\w-]{1,100}\.json", re.ASCII)
 
 
 def corpus_of(files: Any) -> Corpus:

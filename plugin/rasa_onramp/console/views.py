@@ -85,14 +85,14 @@ def job_view(job: Job) -> Dict[str, Any]:
     }
 
 
-def curve_view(curve: Curve, support_digest: Optional[str]) -> Dict[str, Any]:
+def curve_view(curve: Curve, support_digest: str) -> Dict[str, Any]:
     """A few-shot curve. It is `stale` if the domain's support set has another digest now."""
     return {
         "wanted": list(curve.wanted),
         "points": [dict(point) for point in curve.points],
         "held_out": curve.held_out,
         "complete": curve.complete,
-        "stale": support_digest is not None and support_digest != curve.support_digest,
+        "stale": support_digest != curve.support_digest,
         "measured_at": None if curve.measured_at is None else curve.measured_at.isoformat(),
     }
 

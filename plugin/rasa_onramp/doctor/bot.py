@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Iterator, List, Mapping, Optional
 
 from rasa_onramp.botfiles import MODEL, TRACKER, component_entries, plan_edits
-from rasa_onramp.channel_token import token_flaw
+from rasa_onramp.channel_token import is_variable, token_flaw
 from rasa_onramp.doctor.findings import Finding, ok, problem
 from rasa_onramp.doctor.subject import Subject, channel_settings
 from rasa_onramp.yaml_edit import YamlFile
@@ -103,8 +103,8 @@ def _models(entries: List[Mapping[str, Any]]) -> Iterator[str]:
 
 def _channel(name: str, settings: Any) -> Optional[str]:
     variable = settings.get("token_env") if isinstance(settings, Mapping) else None
-    if not isinstance(variable, str) or not variable.isidentifier():
-        return f"{_short(name)} needs token_env, the name of an environment variable"
+    if not isinstance(variable, str) or not is_variable(variable):
+        return f"{_short(name)} needs token_env, the name of an environment variable that is set"
     flaw = token_flaw(variable)
     return flaw and f"{variable}, which {_short(name)} names, {flaw}"
 

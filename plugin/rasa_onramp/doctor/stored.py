@@ -71,7 +71,14 @@ def _domains(store: Store, summaries: Tuple[DomainSummary, ...]) -> Iterator[Fin
             f"on no adapter, so tracked zero-shot: {some(unadapted)}; `rasa-onramp adapt --all`, "
             "unless you chose so",
         )
-    stale = [s.name for s in summaries if s.stale]
+    remade = store.dialogues.remade(summaries)
+    if remade:
+        yield ok(
+            "domains",
+            f"with a version of what they are now that isn't active: {some(remade)}; `rasa-onramp "
+            "versions list` shows it",
+        )
+    stale = [s.name for s in summaries if s.stale and s.name not in remade]
     if stale:
         yield warning(
             "domains",

@@ -10,7 +10,7 @@ from safetensors import SafetensorError  # type: ignore[attr-defined]
 from safetensors.torch import load, save
 from torch import Tensor
 
-from rasa_onramp.errors import OnrampError
+from rasa_onramp.errors import OnrampError, StoreError, StoreUnavailable
 from rasa_onramp.logs import logger_for
 from rasa_onramp.runtime.embedding import Embed
 from rasa_onramp.runtime.reach import Reach
@@ -26,7 +26,7 @@ class KnownEmbeddings:
 
     `encoder` is the encoder's digest; without one nothing is read or kept. What is computed anew is
     kept by `close`. All of them are in half precision, so that it makes no difference who computed
-    them.
+    them. Raises StoreUnavailable; what is damaged counts as not there.
     """
 
     def __init__(
@@ -38,7 +38,13 @@ class KnownEmbeddings:
         self._known: Dict[str, Embeddings] = {}
         self._new: Dict[str, Embeddings] = {}
         if encoder is not None:
-            self._known = reach.ask(lambda store: store.embeddings.read(domains), much=True)
+            try:
+                self._known = reach.ask(lambda store: store.embeddings.read(domains), much=True)
+            except StoreUnavailable:
+                raise
+            except StoreError as error:
+                said = f"{len(domains)} domains are embedded anew: {error}"
+                logger.warning("onramp.embeddings.not_read", event_info=said)
 
     def of(self, domain: str) -> Embed:
         """What embeds the texts of a domain."""
@@ -69,13 +75,13 @@ class KnownEmbeddings:
 
     def _stored(self, domain: str, digest: str, count: int) -> Optional[Tensor]:
         known = self._known.get(domain)
-        if known is None or known.digest != digest:
+        if known is None or known.rows is None or known.digest != digest:
             return None
         try:
             rows = load(known.rows)["rows"]
         except (SafetensorError, KeyError):
             return None
-        return rows if len(rows) == count and torch.isfinite(rows).all() else None
+        return rows if rows.shape[:1] == (count,) and torch.isfinite(rows).all() else None
 
 
 def _digest(encoder: str, texts: Sequence[str]) -> str:

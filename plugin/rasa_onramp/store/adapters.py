@@ -171,6 +171,22 @@ class AdapterStore:
             if self._activate(domain, before, instead_of=now):
                 return before  # else another was made active meanwhile
 
+    def switch_warning(self, domain: str, before: Optional[int]) -> Optional[str]:
+        """What to know after `domain` was switched from the version `before`, in one line; None for
+        nothing. Raises StoreUnavailable.
+        """
+        columns = tables.adapters.c
+        with self._database.reading() as connection:
+            now = active_version(connection, domain)
+            query = sa.select(columns.checkpoint_digest).distinct()
+            of_both = query.where(columns.domain == domain, columns.version.in_((before, now)))
+            if len(connection.execute(of_both).all()) < 2:
+                return None
+        return (
+            f"version {now} was made from another checkpoint than version {before}: a bot with "
+            f"the latter's abstains from {domain} until it is given the former's"
+        )
+
     def pin(self, domain: str, version: int) -> None:
         """Keep a version: `collect` leaves it, and while it is active `add` doesn't switch from it.
 

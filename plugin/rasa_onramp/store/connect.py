@@ -20,6 +20,7 @@ __all__ = [
     "HOME_VARIABLE",
     "URL_VARIABLE",
     "WAIT_SECONDS",
+    "connecting",
     "default_url",
     "make_engine",
     "parse_any_url",
@@ -27,7 +28,6 @@ __all__ = [
     "shown",
     "sqlite_file",
     "sqlite_url",
-    "without_secrets",
 ]
 
 URL_VARIABLE = "RASA_ONRAMP_DATABASE_URL"
@@ -36,6 +36,17 @@ WAIT_SECONDS = 60
 CONNECT_SECONDS = 10
 #: After so many seconds without a sign of life from its machine, a server counts as lost.
 LOST_SECONDS = 30
+
+#: What psycopg2 is told unless the URL says it: the system's own defaults let a query wait for a
+#: quarter of an hour, or two hours.
+_PSYCOPG2 = {
+    "connect_timeout": CONNECT_SECONDS,
+    "application_name": "rasa-onramp",
+    "keepalives_idle": LOST_SECONDS // 3,
+    "keepalives_interval": LOST_SECONDS // 6,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 1000 * LOST_SECONDS,
+}
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 _EXAMPLE = "postgresql://user:password@host/name or sqlite:///path/to/file.db"
@@ -117,12 +128,15 @@ def shown(url: URL) -> str:
     return url.set(query=query).render_as_string(hide_password=True)
 
 
-def without_secrets(url: URL) -> Tuple[URL, Dict[str, Any]]:
-    """`url` without those of its query parameters that are secrets, and these, for `connect_args`:
-    SQLAlchemy masks a password in a URL's usual place only.
+def connecting(url: URL) -> Tuple[URL, Dict[str, Any]]:
+    """`url` without those of its query parameters that are secrets, and `connect_args`: these, as
+    SQLAlchemy masks a password in a URL's usual place only, and how long psycopg2 waits for a
+    server. Raises SQLAlchemy's ArgumentError for a kind of database that it doesn't know.
     """
     secrets = {key: value for key, value in url.query.items() if _is_secret(key)}
-    return url.difference_update_query(secrets), secrets
+    ours = _PSYCOPG2 if url.get_driver_name() == "psycopg2" else {}
+    arguments = {key: value for key, value in ours.items() if key not in url.query}
+    return url.difference_update_query(secrets), {**arguments, **secrets}
 
 
 def _is_secret(parameter: str) -> bool:
@@ -152,21 +166,12 @@ def make_engine(url: URL) -> Engine:
 
 
 def _postgresql(url: URL, options: Any) -> Engine:
-    connect = {
-        "connect_timeout": CONNECT_SECONDS,
-        "application_name": "rasa-onramp",
-        # the system's own defaults let a query wait for a quarter of an hour, or two hours
-        "keepalives_idle": LOST_SECONDS // 3,
-        "keepalives_interval": LOST_SECONDS // 6,
-        "keepalives_count": 4,
-        "tcp_user_timeout": 1000 * LOST_SECONDS,
-    }
-    url, secrets = without_secrets(url)
+    url, arguments = connecting(url)
     engine = sa.create_engine(
         url,
         pool_pre_ping=True,  # a connection that a server's restart cut is replaced before its use
         client_encoding="utf8",
-        connect_args={**{k: v for k, v in connect.items() if k not in url.query}, **secrets},
+        connect_args=arguments,
         **options,
     )
     if hasattr(os, "register_at_fork"):

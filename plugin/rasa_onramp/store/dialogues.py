@@ -172,6 +172,30 @@ class DialogueStore:
             )
         )
 
+    def glance(self, domain: str) -> DomainSummary:
+        """One domain at a glance. Raises NotFound, StoreError, StoreUnavailable."""
+        while True:
+            for summary in self.summary([domain]):
+                return summary
+            with self._database.reading() as connection:
+                require_domain(connection, domain)  # else it was made anew meanwhile
+
+    def remade(self, summaries: Iterable[DomainSummary]) -> Dict[str, int]:
+        """By name, of the domains that are stale: the newest version that was made from what they
+        are now, where there is one. It isn't the active one. Raises StoreUnavailable.
+        """
+        columns, found = tables.adapters.c, {}
+        stale = {each.name: each.support_digest for each in summaries if each.stale}
+        with self._database.reading() as connection:
+            for name, digest in stale.items():
+                newest = sa.select(sa.func.max(columns.version)).where(
+                    columns.domain == name, columns.support_digest == digest
+                )
+                version = connection.execute(newest).scalar()
+                if version is not None:
+                    found[name] = version
+        return found
+
     def schema(self, domain: str) -> Schema:
         """The schema of `domain`. Raises NotFound, StoreError, StoreUnavailable."""
         with self._database.reading() as connection:

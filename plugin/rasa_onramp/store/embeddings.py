@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Collection, Dict, Mapping, NamedTuple
+from typing import Collection, Dict, Mapping, NamedTuple, Optional
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -14,10 +14,12 @@ __all__ = ["EmbeddingStore", "Embeddings"]
 
 
 class Embeddings(NamedTuple):
-    """`rows` is the bytes of a file; `digest` says what of, by which encoder."""
+    """`rows` is the bytes of a file, None where that is too large to be one of ours; `digest` says
+    what of, by which encoder.
+    """
 
     digest: str
-    rows: bytes
+    rows: Optional[bytes]
 
 
 class EmbeddingStore:
@@ -27,7 +29,7 @@ class EmbeddingStore:
         self._database = database
 
     def read(self, domains: Collection[str]) -> Dict[str, Embeddings]:
-        """Those that there are of these domains. Raises StoreUnavailable."""
+        """Those that there are of these domains. Raises StoreError, StoreUnavailable."""
         columns = tables.embeddings.c
         query = sa.select(columns.domain, columns.digest, columns.rows)
         with self._database.reading() as connection:

@@ -93,6 +93,11 @@ def _explain(
             f"the store at {store} has tables of another version ({said}); "
             "upgrade it with `rasa-onramp init`"
         )
+    if code == "3F000":
+        return StoreUnavailable(
+            f"the store at {store} names a PostgreSQL schema that isn't there ({said}); "
+            "CREATE SCHEMA NAME AUTHORIZATION USER, then `rasa-onramp init`"
+        )
     if code == "55P03" or "is locked" in low or isinstance(error, exc.TimeoutError):
         writing = f"has been writing to the store at {store} for {WAIT_SECONDS} s"
         if not patient:
@@ -110,7 +115,8 @@ def _explain(
     if code == "XX001" or "malformed" in low or "not a database" in low:
         return StoreUnavailable(
             f"the file or database at {store} is damaged or not a database ({said}); "
-            "restore it from a backup, or create a new store with `rasa-onramp init`"
+            "restore it from a backup, or move it away and create a new store with "
+            "`rasa-onramp init`"
         )
     lost = getattr(error, "connection_invalidated", False)
     if lost or isinstance(error, (exc.OperationalError, exc.InterfaceError)):

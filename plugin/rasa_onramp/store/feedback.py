@@ -69,8 +69,8 @@ class FeedbackStore:
     def add(self, feedback: Feedback) -> str:
         """Store feedback; the same person's or another's on the same reply before is replaced.
 
-        Returns its id. Raises StoreError for what says nothing or doesn't fit the domain's schema,
-        NotFound, StoreUnavailable.
+        Returns its id. Raises StoreError for what says nothing, and for a correction that doesn't
+        fit the domain's schema, or whose conversation doesn't; NotFound, StoreUnavailable.
         """
         row = _row(feedback)
         table = tables.feedback
@@ -79,6 +79,9 @@ class FeedbackStore:
             if feedback.corrected_state is not None:
                 where = f"the corrected state of the feedback on {feedback.domain!r}"
                 check_state(feedback.corrected_state, schema, where)
+            for turn in feedback.history if feedback.corrects else ():
+                if turn.state is not None:  # what the schema lacks would be learned as unsaid
+                    check_state(turn.state, schema, _before(feedback), values=False)
             same = sa.and_(table.c.domain == feedback.domain, table.c.id == feedback.id)
             before = connection.execute(sa.select(table.c.digest).where(same)).scalar()
             connection.execute(sa.delete(table).where(same))
@@ -148,6 +151,12 @@ def _row(feedback: Feedback) -> Dict[str, Any]:
     digest = bytes_digest(canonical_json(content).encode("ascii")) if counts else None
     now = datetime.now(timezone.utc)
     return {**content, "id": feedback.id, "digest": digest, "created_at": now}
+
+
+def _before(feedback: Feedback) -> str:
+    return (
+        f"the conversation before the feedback on {feedback.domain!r}, begun with another schema,"
+    )
 
 
 def _feedback(row: Any) -> Feedback:

@@ -14,7 +14,7 @@ from sqlalchemy import exc
 from sqlalchemy.engine import Engine, Row
 
 from rasa_onramp.errors import ConfigError, StoreUnavailable
-from rasa_onramp.store.connect import parse_any_url, shown, sqlite_file, without_secrets
+from rasa_onramp.store.connect import connecting, parse_any_url, shown, sqlite_file
 from rasa_onramp.store.failures import first_line, is_there, wrapped
 
 __all__ = ["RasaEvents"]
@@ -42,9 +42,9 @@ class RasaEvents:
         self.name = shown(parsed)
         self._file = sqlite_file(parsed)
         try:
-            parsed, secrets = without_secrets(parsed)
+            parsed, arguments = connecting(parsed)
             engine = sa.create_engine(
-                parsed, future=True, hide_parameters=True, connect_args=secrets
+                parsed, future=True, hide_parameters=True, connect_args=arguments
             )
         except (exc.ArgumentError, ImportError) as error:
             raise ConfigError(

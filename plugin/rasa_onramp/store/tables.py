@@ -313,7 +313,7 @@ embeddings = sa.Table(
     metadata,
     sa.Column("domain", sa.String, nullable=False),
     sa.Column("digest", sa.String(64), nullable=False),
-    sa.Column("rows", sa.LargeBinary, nullable=False),
+    sa.Column("rows", Weights, nullable=False),
     sa.PrimaryKeyConstraint("domain", name="pk_embeddings"),
     sa.ForeignKeyConstraint(
         ["domain"], ["domains.name"], name="fk_embeddings_domain", ondelete="CASCADE"

@@ -65,7 +65,8 @@ async function send(method, path, body) {
   throw new ApiError(why, response.status, answer && answer.line);
 }
 
-function sentence(text) {
+/** What the bot says in one line, as a sentence. */
+export function sentence(text) {
   // a message may begin with a file's name, which stays as it is
   const whole = /^[a-z']+ /.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
   return /[.!?`]$/.test(whole) ? whole : `${whole}.`;

@@ -79,6 +79,9 @@ function inWords(domain) {
       : `runs on version ${domain.version}`,
   ];
   if (domain.waiting) parts.push(`${domain.waiting} wait for labels`);
-  if (domain.stale) parts.push("changed since that version was made: adapt again");
+  if (domain.stale) {
+    const mend = domain.remade ? `version ${domain.remade} has that, see Versions` : "adapt again";
+    parts.push(`changed since that version was made: ${mend}`);
+  }
   return `${parts.join("; ")}.`;
 }

@@ -21,7 +21,7 @@ export function learnView(status, domain, reload) {
     "Adapt",
     async () => {
       const answer = await post("adapt", { domain: domain.name });
-      show({ ...domain, job: answer.job, job_problem: null });
+      show({ ...domain, job: answer.job, job_problem: null, adapting: here });
       look();
     },
     adapting,
@@ -69,10 +69,15 @@ export function learnView(status, domain, reload) {
         ),
       );
     } else if (now.state === "queued") {
-      const who = here ? "It begins in a moment." : "It waits for a worker: rasa-onramp worker.";
-      parts.push(element("progress", { "aria-label": "Waiting" }), element("p", {}, who));
       if (now.error)
         parts.push(element("p", { class: "error" }, `The last attempt failed: ${now.error}`));
+      if (here && !domain.adapting) {
+        const mend = now.error ? "Adapt tries it again." : "It waits for a worker, or for Adapt.";
+        parts.push(element("p", {}, mend));
+      } else {
+        const who = here ? "It begins in a moment." : "It waits for a worker: rasa-onramp worker.";
+        parts.push(element("progress", { "aria-label": "Waiting" }), element("p", {}, who));
+      }
     } else if (now.state === "failed") {
       parts.push(element("p", { class: "error" }, `It failed: ${now.error}`));
     } else {

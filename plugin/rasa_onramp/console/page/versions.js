@@ -1,6 +1,6 @@
 // A domain's adapter versions: figures side by side, and which one the bot runs on.
 
-import { post } from "./api.js";
+import { post, sentence } from "./api.js";
 import { button, element, errorPlace, figure, moment, table } from "./dom.js";
 
 export function versionsView(domain, reload) {
@@ -10,8 +10,9 @@ export function versionsView(domain, reload) {
   async function act(what, version = null) {
     const asked = { domain: domain.name, do: what };
     if (version !== null) asked.version = version;
-    await post("versions", asked);
+    const { warning } = await post("versions", asked);
     show(await reload());
+    if (warning) error.textContent = sentence(warning);
   }
 
   function show(found) {
