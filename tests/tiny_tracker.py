@@ -5,6 +5,7 @@ The tokenizer is the real one; the encoder has two layers of 32 units and random
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +25,8 @@ from rasa_onramp.dialogue import (
     Turn,
 )
 from rasa_onramp.formats.yaml import write_yaml
+from rasa_onramp.metalearning import examples
+from rasa_onramp.metalearning.examples import Augmentation, Example
 from rasa_onramp.metalearning.inner_loop import initial_rates
 from rasa_onramp.metalearning.lora import initial_lora
 from rasa_onramp.tracker.encoder import Encoder, EncoderConfig
@@ -39,6 +42,7 @@ __all__ = [
     "booking",
     "bookings",
     "corpus",
+    "examples_of",
     "prompt_of",
     "shared_tokens",
     "system",
@@ -197,3 +201,16 @@ def prompt_of(
         known=known if known is not None else [{}] * len(asked),
         offers=offers,
     )
+
+
+def examples_of(
+    tokens: Tokens,
+    schema: Schema,
+    dialogue: Dialogue,
+    rng: random.Random,
+    how: Optional[Augmentation] = None,
+) -> List[Example]:
+    """What training makes of one dialogue, before its examples are padded to a group's batches."""
+    how = how or Augmentation()
+    prompt_schema = examples._varied(tokens, schema, rng, how)
+    return examples._read(tokens, prompt_schema, dialogue, rng, how)

@@ -61,7 +61,8 @@ def write_checkpoint(
 def read_checkpoint(
     folder: Path, name: str, wanted: Mapping[str, type], mend: str
 ) -> Tuple[Dict[str, Any], Parts]:
-    """The config, which holds `wanted` keys of these types, and the tensors in single precision.
+    """The config, which holds `wanted` keys of these types, and a dict for a card if it has one;
+    and the tensors in single precision.
 
     Raises CheckpointError, ending in `mend`, if a file is missing, damaged or not what the digest
     says.
@@ -74,6 +75,8 @@ def read_checkpoint(
         for key, kind in {"sha256": str, **wanted}.items():
             if not isinstance(config[key], kind):
                 raise ValueError(f"{key} is {config[key]!r}")
+        if not isinstance(config.get("card", {}), dict):
+            raise ValueError(f"card is {config['card']!r}")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{path} can't be read ({error!r}); {mend}") from None
     if not weights.is_file():

@@ -13,11 +13,11 @@ from torch import Tensor
 from rasa_onramp.dialogue import Dialogue
 from rasa_onramp.errors import CheckpointError, ConfigError
 from rasa_onramp.metalearning.adaptation import PARTS, Adaptation, adapt_to_support
-from rasa_onramp.metalearning.examples import Augmentation, examples_of
+from rasa_onramp.metalearning.examples import Augmentation
 from rasa_onramp.tracker.decoding import track_dialogues
 from rasa_onramp.tracker.model import StateTracker
 from rasa_onramp.tracker.windows import MAX_POSITIONS, windows
-from tiny_tracker import CAFE, bookings, shared_tokens, system, tiny_tracker, user
+from tiny_tracker import CAFE, bookings, examples_of, shared_tokens, system, tiny_tracker, user
 
 SUPPORT = bookings(4)
 HOW = Adaptation(steps=3, noise=0.0, new_values=0.0, offers=True)
@@ -63,8 +63,14 @@ def test_a_recommended_setting_that_there_is_none_of_is_told(tracker: StateTrack
     assert Adaptation.of(replace(tracker, card={"adaptation": {"steps": 5}})).steps == 5
 
 
+@pytest.mark.parametrize("recommended", [None, [], "ten steps"])
+def test_a_recommendation_that_is_none_is_told(tracker: StateTracker, recommended: object) -> None:
+    with pytest.raises(CheckpointError, match=r"^tracker\.json: card\.adaptation is .*; give sett"):
+        Adaptation.of(replace(tracker, card={"adaptation": recommended}))
+
+
 def test_an_unknown_part_or_one_that_is_not_there_is_told(tracker: StateTracker) -> None:
-    with pytest.raises(ConfigError, match="unknown part 'tail'; choose one of all, heads, lora"):
+    with pytest.raises(ConfigError, match="adapts is 'tail'; choose one of all, heads, lora"):
         adapt_to_support(tracker, CAFE, SUPPORT, replace(HOW, adapts="tail"))
     without = tiny_tracker(seed=3, steps=3)
     with pytest.raises(ConfigError, match="nothing of 'lora' to adapt; choose all"):

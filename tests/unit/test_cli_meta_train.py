@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Tuple
 
@@ -9,6 +10,7 @@ import pytest
 
 from command_line import Outcome, invoke
 from rasa_onramp.metalearning.lora import lora_rank
+from rasa_onramp.metalearning.runs import kept_setting
 from rasa_onramp.tracker.checkpoint import load_tracker, save_tracker
 from tiny_tracker import corpus, tiny_tracker, tokenizer_json, write_domains
 
@@ -71,6 +73,34 @@ def test_a_folder_is_of_one_run(data: Path, start: Path, tmp_path: Path) -> None
     # stage two alone goes on too
     alone = train(data, tmp_path, tmp_path / "multitask", "--stage", "meta")
     assert alone.code == 0 and alone.out == made.out.splitlines(keepends=True)[-1]
+
+
+def test_a_resumed_run_takes_as_many_episodes_a_step_as_before(
+    data: Path, start: Path, tmp_path: Path
+) -> None:
+    """So that what several processes began goes on as the same training in one."""
+    meta = ("--stage", "meta", "--meta-steps")
+    assert train(data, tmp_path, start, *meta, "1", "--episodes-a-step", "3").code == 0
+    for steps, options, wanted in (("2", (), 3), ("3", ("--episodes-a-step", "1"), 1)):
+        assert train(data, tmp_path, start, *meta, steps, *options).code == 0
+        assert kept_setting(tmp_path / "log-meta", "episodes_a_step") == wanted
+    assert train(data, tmp_path / "new", start, *meta, "1").code == 0
+    assert kept_setting(tmp_path / "new" / "log-meta", "episodes_a_step") == 2
+
+
+def test_a_run_is_of_the_wordings_and_services_held_back_that_it_began_with(
+    data: Path, start: Path, tmp_path: Path
+) -> None:
+    assert train(data, tmp_path, start).code == 0
+    more = shutil.copytree(data, tmp_path / "more")
+    shutil.copytree(data, more / "paraphrase_1")
+    for folder, options, complaint in (
+        (more, (), "log-multitask/state.safetensors is of another number of wordings (2, not 4)"),
+        (more, ("--stage", "meta"), "log-meta/state.safetensors is of another number of wordings"),
+        (data, ("--stage", "meta", "--hold-back", "TableBooking_2"), "is of another hold-back (no"),
+    ):
+        done = train(folder, tmp_path, start, *options)
+        assert done.code == 2 and complaint in done.err
 
 
 def test_updates_have_the_rank_asked_for_and_keep_what_they_have(

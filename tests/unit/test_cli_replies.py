@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Sequence
 
 import pytest
 
-from command_line import invoke
+from command_line import Outcome, invoke
 from rasa_onramp.cli import evaluate_replies
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.protocol import Split
 from rasa_onramp.evaluation.reply_few_shot import replies_in_processes
 from rasa_onramp.formats.yaml import write_yaml
+from rasa_onramp.metalearning.runs import kept_setting
 from rasa_onramp.store import open_store
 from rasa_onramp.tracker.checkpoint import save_tracker
 from tiny_replies import corpus, write_folder
@@ -129,6 +131,34 @@ def test_training_goes_on_from_packed_episodes_only(made: Dict[str, Path], tmp_p
         *("--stage", "meta", "--quiet"),
     )
     assert done.code == 2 and "--stage meta needs --start" in done.err
+
+
+def test_a_run_goes_on_as_it_began_with_its_language_model(
+    made: Dict[str, Path], tmp_path: Path
+) -> None:
+    def train(model: Path, *options: str) -> Outcome:
+        return invoke(
+            *(
+                "meta-train-replies",
+                "--episodes",
+                made["root"] / "e.npz",
+                "--run",
+                tmp_path / "run",
+            ),
+            *("--language-model", model, "--steps", "1", "--rank", "4", "--batch", "40"),
+            *("--threads", "1", "--quiet", "--device", "cpu", *options),
+        )
+
+    first = train(made["model"], "--meta-steps", "1", "--episodes-a-step", "2")
+    assert first.code == 0
+    again = train(made["model"], "--meta-steps", "2")
+    assert again.code == 0
+    assert kept_setting(tmp_path / "run" / "log-meta", "episodes_a_step") == 2
+    other = shutil.copytree(made["model"], tmp_path / "other")
+    done = train(other, "--stage", "multitask")
+    assert done.code == 2
+    told = f"is of another language model ({made['model']}, not {other}); give a new run folder\n"
+    assert done.err.endswith(told)
 
 
 def test_a_language_model_that_is_not_here_is_named(made: Dict[str, Path], tmp_path: Path) -> None:

@@ -222,6 +222,20 @@ def test_another_kind_of_model_is_refused(folder: Path) -> None:
     refused(folder, "'roberta', but only BERT")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("hidden_act", "relu"),
+        ("hidden_act", "gelu_new"),
+        ("position_embedding_type", "relative_key"),
+    ],
+)
+def test_an_encoder_that_computes_otherwise_is_refused(folder: Path, name: str, value: str) -> None:
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps({**config, name: value}), encoding="utf-8")
+    refused(folder, f"{name} is '{value}', but only encoders with '(gelu|absolute)' can be used")
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]"])
 def test_an_unreadable_config_is_refused(folder: Path, content: str) -> None:
     (folder / "config.json").write_text(content, encoding="utf-8")

@@ -6,7 +6,7 @@ import json
 import math
 import statistics
 from dataclasses import replace
-from typing import List
+from typing import Any, List
 
 import pytest
 import torch
@@ -146,6 +146,29 @@ def test_fine_tuning_for_the_steps_and_for_the_time_of_adapting(tracker: StateTr
     timed = some["finetune-time"]
     assert timed.steps >= 1 and timed.seconds >= some["adapted"].seconds
     assert some["finetune-steps"].predictions != some["finetune"].predictions
+
+
+def test_fine_tuning_may_read_the_support_as_adapting_does(tracker: StateTracker) -> None:
+    data = corpus(services=1, dialogues=6)
+
+    def tuned(**how: Any) -> Result:
+        finetuning = FineTuning(rate=5e-3, epochs=2, **how)
+        changes = {"noise": 0.5, "new_values": 0.5}
+        (found,) = measured(
+            tracker,
+            data,
+            methods=("finetune",),
+            shots=(3,),
+            limit=2,
+            finetuning=finetuning,
+            adaptation=changes,
+        )
+        return found
+
+    plain, augmented = tuned(), tuned(augmented=True)
+    assert (plain.steps, augmented.steps) == (6, 6)
+    assert plain.predictions != augmented.predictions
+    assert tuned(augmented=True, dialogues_a_step=2).steps == 4
 
 
 def measured(tracker: StateTracker, data: Corpus, **changes) -> List[Result]:

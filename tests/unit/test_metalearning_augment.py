@@ -20,12 +20,12 @@ from rasa_onramp.metalearning.augment import (
     translate,
     undescribed,
 )
-from rasa_onramp.metalearning.examples import Augmentation, examples_of, group_of
+from rasa_onramp.metalearning.examples import Augmentation, group_of
 from rasa_onramp.tracker.batch import collate, collate_labels
 from rasa_onramp.tracker.prompt import Prompt
 from rasa_onramp.tracker.roles import Flag, Role
 from rasa_onramp.tracker.targets import Targets
-from tiny_tracker import CAFE, booking, bookings, shared_tokens, system, user
+from tiny_tracker import CAFE, booking, bookings, examples_of, shared_tokens, system, user
 
 TOKENS = shared_tokens()
 
@@ -210,6 +210,16 @@ def test_descriptions_are_left_out_by_share() -> None:
 
     assert (left(0), left(1)) == (250, 0)
     assert 75 < left(0.5) < 175
+
+
+def test_an_intents_description_is_left_out_of_its_action_too() -> None:
+    """A prompt says what both have in common once, at the intent; else it would only move."""
+    for seed in range(20):
+        found = undescribed(CAFE, random.Random(seed), 0.5)
+        table, days = found.actions
+        assert table.description == found.intents[0].description
+        assert days == CAFE.actions[1]
+    assert undescribed(CAFE, random.Random(0), 1.0).actions[0].description == ""
 
 
 def test_values_are_forgotten_by_share() -> None:

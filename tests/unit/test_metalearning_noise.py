@@ -7,9 +7,9 @@ import pytest
 
 from rasa_onramp.dialogue import Dialogue, Intent, Schema, Slot, Span, State, Turn
 from rasa_onramp.formats import read
-from rasa_onramp.metalearning.examples import Augmentation, examples_of
+from rasa_onramp.metalearning.examples import Augmentation
 from rasa_onramp.metalearning.noise import noisy, with_new_values
-from tiny_tracker import tiny_tracker
+from tiny_tracker import examples_of, tiny_tracker
 
 DATA = Path(__file__).parents[2] / "dialogue_data"
 CORPORA = [read(str(path), format="yaml") for path in sorted(DATA.glob("*.yml"))]

@@ -18,7 +18,7 @@ from rasa_onramp.errors import CheckpointError, ConfigError
 from rasa_onramp.metalearning.adaptation import Adaptation, adapt_to_support, inner_batches
 from rasa_onramp.metalearning.algorithms import ALGORITHMS, algorithm
 from rasa_onramp.metalearning.corpus import Task, tasks_of
-from rasa_onramp.metalearning.examples import check_schemas, examples_of, group_of
+from rasa_onramp.metalearning.examples import check_schemas, group_of
 from rasa_onramp.metalearning.finetuning import FineTuning, finetune, support_groups
 from rasa_onramp.metalearning.lora import adapter_from_bytes, adapter_to_bytes
 from rasa_onramp.metalearning.multitask import MultitaskConfig, pretrain
@@ -29,7 +29,7 @@ from rasa_onramp.tracker.batch import collate, collate_labels
 from rasa_onramp.tracker.loss import tracking_loss
 from rasa_onramp.tracker.model import StateTracker
 from rasa_onramp.tracker.roles import Role
-from tiny_tracker import CAFE, CONFIG, bookings, corpus, tiny_tracker
+from tiny_tracker import CAFE, CONFIG, bookings, corpus, examples_of, tiny_tracker
 
 TASKS = tasks_of(corpus(services=2, dialogues=8))
 STAGE_ONE = MultitaskConfig(
@@ -435,6 +435,13 @@ def test_the_checkpoint_recommends_how_to_adapt(ready: StateTracker) -> None:
         ("noise", "much"),
         ("rate_scale", 0),
         ("optimiser", "adamw"),
+        ("optimiser", []),
+        ("adapts", "tail"),
+        ("adapts", {}),
+        ("offers", "yes"),
+        ("learned_rates", None),
+        ("seed", "one"),
+        ("seed", None),
     ],
 )
 def test_settings_that_cannot_be_are_refused(ready: StateTracker, name: str, value: Any) -> None:
@@ -508,6 +515,19 @@ def test_fine_tuning_learns_and_leaves_the_original() -> None:
 def test_fine_tuning_on_nothing_is_the_tracker_as_it_is() -> None:
     tracker = tiny_tracker(seed=2)
     assert changed(everything(tracker), everything(finetune(tracker, []))) == []
+
+
+def test_fine_tuning_may_go_part_of_the_way() -> None:
+    tracker = tiny_tracker(seed=2, rank=2)
+    groups = support_groups(tracker, CAFE, bookings(2), offers=False, seed=0)
+    whole, half, none = (
+        everything(finetune(tracker, groups, FineTuning(rate=3e-3, epochs=1, mixing=share)))
+        for share in (1.0, 0.5, 0.0)
+    )
+    start = everything(tracker)
+    assert changed(start, none) == [] and changed(start, half) == changed(start, whole) != []
+    for name, value in half.items():
+        torch.testing.assert_close(value, (start[name] + whole[name]) / 2)
 
 
 def test_fine_tuning_for_so_many_steps() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Iterator, Tuple
 
 import pytest
+import torch
 
 from rasa_onramp.dialogue import Corpus, Dialogue, State
 from rasa_onramp.errors import StoreBusy
@@ -14,6 +15,7 @@ from rasa_onramp.evaluation.metrics import Figures
 from rasa_onramp.onboarding import (
     AdaptationReport,
     Attempt,
+    ReplyLearner,
     adapt,
     attempt,
     guard,
@@ -24,6 +26,7 @@ from rasa_onramp.onboarding.guard import JGA_TOLERANCE, worse
 from rasa_onramp.store import Store, open_store
 from rasa_onramp.tracker.model import StateTracker
 from small_bot import TABLES, dialogues, small_tracker
+from tiny_replies import embed, tiny_model
 
 NAME = TABLES.name
 #: Enough steps on wrong states to unlearn the right ones.
@@ -210,6 +213,29 @@ def test_what_was_made_already(store: Store, tracker: StateTracker) -> None:
     changed = dataclasses.replace(TABLES, description="Book a table")
     store.dialogues.import_corpus(Corpus({NAME: changed}, ()))
     assert made_already(store, tracker, NAME, steps=1) is None
+
+
+def test_other_settings_of_the_replies_make_another_version(
+    store: Store, tracker: StateTracker
+) -> None:
+    pytest.importorskip("transformers")
+    model = tiny_model()
+    model.weights, model.digest = model.initial_weights(2), "tiny"
+    model.rates = {name: torch.full((1,), 0.05) for name in model.weights}
+    model.card["adaptation"] = {"steps": 1, "dialogues_a_step": 1, "optimiser": "adam"}
+    replies = ReplyLearner(model, embed)
+    _import(store)
+    adapt(store, tracker, NAME, steps=1, replies=replies)
+    assert made_already(store, tracker, NAME, steps=1, replies=replies) is not None
+    model.card["adaptation"] = {**model.card["adaptation"], "dialogues_a_step": 2}
+    assert made_already(store, tracker, NAME, steps=1) is not None
+    assert made_already(store, tracker, NAME, steps=1, replies=replies) is None
+    # earlier versions didn't keep them
+    with store._database.writing() as connection:
+        connection.exec_driver_sql(
+            "UPDATE adapters SET figures = json_remove(figures, '$.replies.adaptation')"
+        )
+    assert made_already(store, tracker, NAME, steps=1, replies=replies) is not None
 
 
 def test_a_version_that_was_rolled_back_is_not_made_again(

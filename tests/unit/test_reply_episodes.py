@@ -146,6 +146,14 @@ def test_episodes_are_the_same_for_the_same_seed(episodes: List[ReplyEpisode]) -
     assert not same(made(2, seed=1), episodes[:2])
 
 
+def test_an_episode_is_of_its_service_whatever_a_wording_calls_it() -> None:
+    other = replace(SCHEMA, name="parcel_delivery1", description="Everything about packages")
+    tasks = tasks_of(corpus(), [{other.name: other}])
+    found = list(make_episodes(TOKENS, tasks, 8, 0, embed))
+    assert any(other.description in as_text(each.query[0]) for each in found)
+    assert {each.service for each in found} == {SCHEMA.name}
+
+
 def test_services_without_replies_are_passed_over() -> None:
     held = corpus(1)
     silent = tuple(Dialogue(f"s{n}", SCHEMA.name, (user("hi", "track"),)) for n in range(4))

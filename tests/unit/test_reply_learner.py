@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, Iterator, List, Optional
 
 import pytest
 import torch
 
+from rasa_onramp.cli.options import load_reply_model
+from rasa_onramp.errors import CheckpointError
+from rasa_onramp.evaluation import reply_few_shot
+from rasa_onramp.evaluation.protocol import Protocol
 from rasa_onramp.generator import checkpoint
 from rasa_onramp.generator.model import ReplyModel
 from rasa_onramp.generator.replies import support_replies
 from rasa_onramp.metalearning.lora import adapter_to_bytes
+from rasa_onramp.metalearning.reply_finetuning import ReplyFineTuning
 from rasa_onramp.onboarding import ReplyLearner
 from rasa_onramp.onboarding import replies as learning
 from tiny_replies import SCHEMA, SUPPORT, embed, tiny_model
@@ -36,6 +41,24 @@ def test_held_out_replies_are_foreseen_better_afterwards(learner: ReplyLearner) 
     assert (again.weights, again.after) == (found.weights, found.after)
 
 
+@pytest.mark.parametrize("steps", ["ten", None, 2.5, 0])
+def test_steps_that_cannot_be_are_told_by_adapting(learner: ReplyLearner, steps: object) -> None:
+    learner.model.card["adaptation"]["steps"] = steps
+    assert learner.steps == 0
+    with pytest.raises(CheckpointError, match=r"replies\.json, card\.adaptation: steps is "):
+        learner.adapt(SCHEMA, SUPPORT, ())
+
+
+@pytest.mark.parametrize("recommended", [None, [], "ten steps"])
+def test_a_recommendation_that_is_none_has_no_steps(
+    learner: ReplyLearner, recommended: object
+) -> None:
+    learner.model.card["adaptation"] = recommended
+    assert learner.steps == 0
+    with pytest.raises(CheckpointError):
+        learner.adapt(SCHEMA, SUPPORT, ())
+
+
 def test_what_was_voted_down_is_not_learned(learner: ReplyLearner) -> None:
     said = [reply.template.text for reply in support_replies(SCHEMA, SUPPORT)]
     usual = learner.adapt(SCHEMA, SUPPORT, ()).weights
@@ -55,6 +78,7 @@ def test_a_gpu_without_memory_leaves_the_adapting_to_the_cpu(
 ) -> None:
     """The machines that run the tests have no GPU, so the fault is injected."""
     whole = learner.adapt(SCHEMA, SUPPORT, ())
+    learner.model.attend("sdpa")  # as is best on a GPU
     device, adapt = torch.device("cuda"), learning.adapt_replies
     moved = []
 
@@ -71,6 +95,7 @@ def test_a_gpu_without_memory_leaves_the_adapting_to_the_cpu(
     with caplog.at_level(logging.WARNING):
         found = learner.adapt(SCHEMA, SUPPORT, ())
     assert (moved, found.weights) == (["cpu"], whole.weights)
+    assert learner.model.model.config._attn_implementation == ReplyLearner.attention("cpu")
     assert "cuda has too little free memory; adapting replies on the CPU" in caplog.text
 
 
@@ -95,13 +120,37 @@ def test_a_model_moves_with_all_it_has(learner: ReplyLearner) -> None:
 def test_a_gpu_without_room_for_the_model_leaves_it_to_the_cpu(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    model, told = tiny_model(), []
+    model, told, tried = tiny_model(), [], []
 
-    def load(folder: None, *, device: str, attention: str) -> ReplyModel:
+    def load(folder: Optional[str], *, device: str, attention: str) -> ReplyModel:
+        tried.append((device, attention))
         if device != "cpu":
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
         return model
 
     monkeypatch.setattr(checkpoint, "load_replies", load)
-    assert checkpoint.available_replies(told.append, device="cuda") is model
+    learns = ReplyLearner.attention
+    assert checkpoint.available_replies(told.append, device="cuda", attention=learns) is model
+    assert tried == [("cuda", "sdpa"), ("cpu", "eager")]
     assert told == ["replies are written on the CPU: cuda can't be used (CUDA out of memory)"]
+    assert load_reply_model("one of ones own", "cuda", learns) is model
+    assert tried[2:] == tried[:2]
+
+
+@pytest.mark.parametrize(("device", "wanted"), [("cpu", "eager"), ("cuda", "sdpa")])
+def test_what_is_evaluated_attends_as_is_best_for_learning(
+    device: str, wanted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads: List[Any] = []
+
+    def noted(work: object, pieces: object, *, load: Any, **how: object) -> Iterator[object]:
+        loads.append(load)
+        return (piece for piece in ())
+
+    monkeypatch.setattr(reply_few_shot, "in_processes", noted)
+    protocol = Protocol(shots=(1,), methods=("adapted",))
+    work = reply_few_shot.replies_in_processes(
+        [], protocol, ReplyFineTuning(), jobs=1, device=device
+    )
+    assert list(work) == []
+    assert [load.keywords for load in loads] == [{"device": device, "attention": wanted}]

@@ -361,12 +361,23 @@ def test_a_model_without_rates_cannot_adapt() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("steps", 0), ("steps", None), ("dialogues_a_step", "two"), ("optimiser", "adamw")],
+    [
+        *(("steps", 0), ("steps", None), ("dialogues_a_step", "two")),
+        *(("optimiser", "adamw"), ("optimiser", [])),
+    ],
 )
 def test_settings_that_cannot_be_are_refused(name: str, value: object) -> None:
     model = ready()
     model.card = {"adaptation": {**model.card["adaptation"], name: value}}
     with pytest.raises(CheckpointError, match=f"replies.json, card.adaptation: {name} is "):
+        adapt_replies(model, SUPPORT)
+
+
+@pytest.mark.parametrize("recommended", [[], "ten steps", 10])
+def test_a_recommendation_that_is_none_is_told(recommended: object) -> None:
+    model = ready()
+    model.card = {"adaptation": recommended}
+    with pytest.raises(CheckpointError, match=r"replies\.json: card\.adaptation is .*; give sett"):
         adapt_replies(model, SUPPORT)
 
 

@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from rasa_onramp.errors import CheckpointError
 from rasa_onramp.tracker.batch import collate
 from rasa_onramp.tracker.checkpoint import load_tracker, save_tracker
-from rasa_onramp.tracker.decoding import track_dialogue
+from rasa_onramp.tracker.decoding import track_dialogues
 from rasa_onramp.tracker.model import StateTracker
 from tiny_tracker import CAFE, booking, prompt_of, tiny_tracker, tokenizer_json
 
@@ -70,8 +70,8 @@ def test_a_loaded_tracker_tracks_as_before(tracker: StateTracker, written: Path)
     with torch.no_grad():
         before, after = tracker(batch), loaded(batch)
     torch.testing.assert_close(before.start, after.start, rtol=1e-2, atol=2e-2)
-    once = track_dialogue(loaded, CAFE, booking(0))
-    assert once == track_dialogue(load_tracker(written), CAFE, booking(0))
+    once = track_dialogues(loaded, CAFE, [booking(0)])
+    assert once == track_dialogues(load_tracker(written), CAFE, [booking(0)])
 
 
 def test_the_digest_is_of_the_weights(written: Path, tmp_path: Path) -> None:
@@ -134,6 +134,7 @@ SPOILERS: Dict[str, Callable[[Path], object]] = {
     "a small vocabulary": lambda folder: edit(folder, encoder={"vocab_size": 100}),
     "a list": lambda folder: (folder / "tracker.json").write_text("[]", encoding="utf-8"),
     "not utf-8": lambda folder: (folder / "tracker.json").write_bytes(b"\xff\xfe{"),
+    "a card that is none": lambda folder: edit(folder, card=None),
     "a later format": lambda folder: edit(folder, format=2),
 }
 
@@ -147,6 +148,17 @@ def test_spoiled_files_are_refused_in_one_line(what: str, folder: Path) -> None:
     assert str(folder) in message
     assert "\n" not in message
     assert message.endswith("; reinstall rasa-onramp or give a folder written by meta-train")
+
+
+def test_a_device_without_room_is_told(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(tracker: StateTracker, device: str) -> StateTracker:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(StateTracker, "to", full)
+    with pytest.raises(CheckpointError) as caught:
+        load_tracker(written, device="cuda")
+    told = "the tracker can't be put on cuda (CUDA out of memory); free it, or use the CPU"
+    assert str(caught.value) == told
 
 
 @pytest.mark.parametrize(

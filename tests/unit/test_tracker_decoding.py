@@ -18,7 +18,7 @@ from rasa_onramp.metalearning.finetuning import FineTuning, finetune
 from rasa_onramp.metalearning.lora import initial_lora
 from rasa_onramp.tracker.answers import MAX_SPAN, STAYING, TurnPrediction, answer
 from rasa_onramp.tracker.batch import candidate_mask, collate
-from rasa_onramp.tracker.decoding import prepare, track, track_dialogue, track_dialogues
+from rasa_onramp.tracker.decoding import prepare, track, track_dialogues
 from rasa_onramp.tracker.model import Scores, StateTracker
 from rasa_onramp.tracker.prompt import Prompt
 from rasa_onramp.tracker.targets import known_before, label
@@ -392,12 +392,13 @@ def test_one_dialogue_is_tracked_as_among_others(tracker: StateTracker) -> None:
     dialogues = list(bookings(5))
     together = track_dialogues(tracker, CAFE, dialogues, batch_size=2)
     for dialogue, found in zip(dialogues, together):
-        for one, two in zip(found, track_dialogue(tracker, CAFE, dialogue)):
+        (alone,) = track_dialogues(tracker, CAFE, [dialogue])
+        for one, two in zip(found, alone):
             same(one, two)
 
 
 def test_states_carry_over_from_window_to_window(tracker: StateTracker) -> None:
-    found = track_dialogue(tracker, CAFE, long_dialogue())
+    (found,) = track_dialogues(tracker, CAFE, [long_dialogue()])
     state = State()
     for prediction in found:
         assert prediction is not None

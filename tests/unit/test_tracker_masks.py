@@ -160,9 +160,10 @@ def test_remembering_and_asking_is_one_pass(tracker: StateTracker, offers: bool)
         prompt_of(booking(0).turns, 0, 2, 4, offers=offers),
         prompt_of(booking(5).turns[:3], 2, offers=offers),
     ]
+    histories = [prompt_of(prompt.turns, offers=offers) for prompt in prompts]
     with torch.no_grad():
         whole = tracker(collate(prompts))
-        memory = tracker.remember(collate(prompts, "history"))
+        memory = tracker.remember(collate(histories))
         asked = tracker.ask(memory, collate(prompts, "queries"))
     for row, prompt in enumerate(prompts):
         queries = len(prompt.asked) * prompt.queries_a_turn

@@ -12,13 +12,12 @@ from hypothesis import strategies as st
 
 from rasa_onramp.dialogue import DONTCARE, Action, Dialogue, Intent, Schema, Slot, Span, Turn
 from rasa_onramp.errors import ConfigError
-from rasa_onramp.metalearning.examples import examples_of
 from rasa_onramp.tracker.prompt import build_prompt
 from rasa_onramp.tracker.roles import Flag, Role
 from rasa_onramp.tracker.schema_prompt import build_schema
 from rasa_onramp.tracker.tokens import Special
 from rasa_onramp.tracker.windows import MAX_POSITIONS, windows
-from tiny_tracker import CAFE, booking, prompt_of, shared_tokens
+from tiny_tracker import CAFE, booking, examples_of, prompt_of, shared_tokens
 
 TOKENS = shared_tokens()
 NAMES = {TOKENS.special(token): f"[{token.name}]" for token in Special}

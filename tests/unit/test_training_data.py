@@ -19,6 +19,7 @@ from rasa_onramp.formats.sgd_schema import read_sgd_schemas
 from rasa_onramp.metalearning.corpus import tasks_of
 
 FOLDER = Path(__file__).resolve().parents[2] / "training_data"
+REPLIES = FOLDER.parent / "plugin" / "rasa_onramp" / "checkpoints" / "replies"
 DOMAINS = sorted((FOLDER / "domains").glob("*.yml"))
 MANY = 15
 SMALL = """
@@ -39,6 +40,15 @@ intents:
 requests:
   hour: {ask: [when], tell: ["At {hour}."]}
 """
+
+
+def test_replies_know_the_services_that_they_were_trained_on_by_their_own_names() -> None:
+    """Not by their paraphrases': "Banks_11" is SGD-X's first wording of "Banks_1"."""
+    card = REPLIES / "replies.json"
+    found = json.loads(card.read_text(encoding="utf-8"))["training_services"]
+    own = {path.stem for path in (FOLDER / "dialogues").glob("*.yml")}
+    sgd = [name for name in found if name not in own]
+    assert len(sgd) == 26 and all(re.fullmatch(r"[A-Z][A-Za-z]+_\d", name) for name in sgd)
 
 
 @pytest.fixture(scope="module")

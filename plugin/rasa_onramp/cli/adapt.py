@@ -117,8 +117,9 @@ def command(
         for domain in domains:  # a wrong name is said before any work
             store.dialogues.schema(domain)
         refuse_reply_checkpoint(with_replies)
+        device = chosen_device(device)
         tracker = load(checkpoint, device, threads)
-        replies = load_learner(with_replies, reply_checkpoint, chosen_device(device))
+        replies = load_learner(with_replies, reply_checkpoint, device)
         how = How(steps, force, switch_anyway)
         errors: List[OnrampError] = []
         if not force:
@@ -197,6 +198,8 @@ def _adapt(
     replies: Optional[ReplyLearner],
     progress: Optional[Callable[[int, int, float], None]] = None,
 ) -> Found:
+    import torch
+
     from rasa_onramp.onboarding import adapt_at_once
 
     try:
@@ -209,6 +212,10 @@ def _adapt(
         return error
     except OnrampError as error:
         return OnrampError(str(error))  # some can't go from one process to another
+    except torch.cuda.OutOfMemoryError:
+        return OnrampError(
+            f"{domain}: {tracker.device} has too little free memory; free it, or use --device cpu"
+        )
 
 
 def _side_by_side(
@@ -228,7 +235,7 @@ def _side_by_side(
         work,
         domains,
         jobs=jobs,
-        load=partial(load_tracker, checkpoint, device=chosen_device(device)),
+        load=partial(load_tracker, checkpoint, device=device),
         threads=threads,
     )
     bar = progress_bar(progress, total=len(domains), desc="adapt", unit="domain")

@@ -255,13 +255,14 @@ def command(
         return
     if replies_path is not None:
         raise click.BadParameter("goes with --generator", param_hint="--replies")
+    device = chosen_device(device)
     evaluate_states(
         load(checkpoint, device, threads),
         read_all(paths, name),
         services,
         protocol,
         checkpoint=checkpoint,
-        device=chosen_device(device),
+        device=device,
         threads=threads,
         jobs=jobs,
         progress=progress,

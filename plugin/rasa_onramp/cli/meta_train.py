@@ -21,6 +21,7 @@ from rasa_onramp.cli.options import (
 from rasa_onramp.cli.training_corpora import tasks_in
 from rasa_onramp.cli.training_options import (
     data_option,
+    episodes_of_a_step,
     episodes_option,
     meta_minutes_option,
     minutes_option,
@@ -32,6 +33,7 @@ from rasa_onramp.cli.training_options import (
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.memory import MEGABYTE
 from rasa_onramp.metalearning.algorithms import ALGORITHMS
+from rasa_onramp.metalearning.corpus import wordings_of
 from rasa_onramp.metalearning.examples import check_schemas
 from rasa_onramp.metalearning.lora import lora_rank
 from rasa_onramp.metalearning.metric.training import METHODS, MetricConfig
@@ -130,8 +132,7 @@ _TOKENS = 1024 * MEGABYTE
     type=click.FloatRange(0, min_open=True),
     default=MultitaskConfig.encoder_rate,
     show_default=True,
-    help="Multi-task peak learning rate of the encoder; a third of it for the start of a new run "
-    "from a trained tracker.",
+    help="Multi-task peak learning rate of the encoder; from a trained tracker give a third of it.",
 )
 @click.option(
     "--heads-rate",
@@ -235,6 +236,7 @@ def command(
         learned = [task.schema.name for task in first]
         identity: Dict[str, object] = {
             "corpus": corpus_of(learned),
+            "number of wordings": wordings_of(first),
             "seed": seed,
             "start": origin,
         }
@@ -251,20 +253,24 @@ def command(
             origin = save_tracker(tracker, root / "multitask", tokenizer)[:12]
             click.echo(f"{root / 'multitask'}: {origin}")
     if stage in ("meta", "both"):
-        emphasis = dict.fromkeys(held, 4.0)
+        log = root / "log-meta"
         meta = MetaConfig(
             algorithm=algorithm,
             steps=meta_steps,
             minutes=meta_minutes,
-            episodes_a_step=episodes_a_step or max(MetaConfig.episodes_a_step, workers.count),
+            episodes_a_step=episodes_of_a_step(
+                episodes_a_step, log, MetaConfig.episodes_a_step, workers.count
+            ),
             rank=rank,
             seed=seed,
-            emphasis=emphasis,
+            emphasis=dict.fromkeys(held, 4.0),
         )
         identity = {
             "algorithm": algorithm,
             "inner optimiser": meta.inner_optimiser,
             "corpus": corpus_of(names),
+            "number of wordings": wordings_of(tasks),
+            "hold-back": ", ".join(sorted(held)) or "none",
             "rank": rank,
             "seed": seed,
         }
@@ -274,7 +280,7 @@ def command(
             tracker,
             tasks,
             meta,
-            Run(root / "log-meta", identity=identity, tensorboard=workers.first),
+            Run(log, identity=identity, tensorboard=workers.first),
             progress=shows_progress(progress),
             workers=workers,
         )

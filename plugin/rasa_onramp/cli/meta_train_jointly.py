@@ -18,6 +18,7 @@ from rasa_onramp.cli.options import (
 from rasa_onramp.cli.training_corpora import corpus_embed, tasks_in
 from rasa_onramp.cli.training_options import (
     data_option,
+    episodes_of_a_step,
     episodes_option,
     lora_algorithm_option,
     meta_minutes_option,
@@ -27,6 +28,7 @@ from rasa_onramp.cli.training_options import (
 )
 from rasa_onramp.generator.checkpoint import load_replies, save_replies
 from rasa_onramp.metalearning.algorithms import algorithm
+from rasa_onramp.metalearning.corpus import wordings_of
 from rasa_onramp.metalearning.examples import check_schemas
 from rasa_onramp.metalearning.joint import JointConfig, meta_train_jointly
 from rasa_onramp.metalearning.parallel import join_workers
@@ -110,20 +112,24 @@ def command(
     check_schemas(tracker.tokens, tasks)
     attention = learning_attention(where, algorithm(name).order)
     replies = load_replies(start_replies, device=where, attention=attention)
+    root = Path(folder)
+    log = root / "log-joint"
     config = JointConfig(
         algorithm=name,
         steps=meta_steps,
         minutes=meta_minutes,
-        episodes_a_step=episodes_a_step or max(JointConfig.episodes_a_step, workers.count),
+        episodes_a_step=episodes_of_a_step(
+            episodes_a_step, log, JointConfig.episodes_a_step, workers.count
+        ),
         predicted=predicted,
         seed=seed,
     )
-    root = Path(folder)
     met = {task.schema.name for task in tasks}
     identity = {
         "algorithm": name,
         "inner optimiser": config.of_tracker.inner_optimiser,
         "corpus": corpus_of(met),
+        "number of wordings": wordings_of(tasks),
         "seed": seed,
         "share of predicted states": predicted,
         "start": f"{tracker.digest[:12]} and {replies.digest[:12]}",
@@ -133,7 +139,7 @@ def command(
         replies,
         tasks,
         config,
-        Run(root / "log-joint", identity=identity, tensorboard=workers.first),
+        Run(log, identity=identity, tensorboard=workers.first),
         embed=corpus_embed(),
         progress=shows_progress(progress),
         workers=workers,

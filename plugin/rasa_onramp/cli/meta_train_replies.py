@@ -19,6 +19,7 @@ from rasa_onramp.cli.options import (
     threads_option,
 )
 from rasa_onramp.cli.training_options import (
+    episodes_of_a_step,
     episodes_option,
     lora_algorithm_option,
     meta_minutes_option,
@@ -123,8 +124,7 @@ def command(
     """Meta-train the replies' initialisation. Resumes where a run of the same folder stopped.
 
     Writes RUN/multitask and RUN/replies, each a folder that --start takes. Under torchrun,
-    multi-task pretraining takes one batch a process, and meta-training shares out the episodes of a
-    step.
+    processes share a batch in multi-task pretraining, and the episodes of a step in meta-training.
     """
     if threads:
         torch.set_num_threads(threads)
@@ -144,7 +144,11 @@ def command(
     vocabulary = model.tokens.vocabulary
     episodes = [episode for file in files for episode in read_episodes(file, vocabulary)]
     services = {episode.service for episode in episodes}
-    identity = {"corpus": corpus_of(services), "seed": seed}
+    identity = {
+        "corpus": corpus_of(services),
+        "seed": seed,
+        "language model": model.name,
+    }
     origin = {"start": model.digest[:12] or "none"}
     met = {*model.training_services, *services}
     model.training_services = tuple(sorted(met))
@@ -161,17 +165,20 @@ def command(
             origin = {"start": save_replies(model, root / "multitask")[:12]}
             click.echo(f"{root / 'multitask'}: {origin['start']}")
     if stage in ("meta", "both"):
+        log = root / "log-meta"
         second = ReplyMetaConfig(
             algorithm=name,
             steps=meta_steps,
             minutes=meta_minutes,
-            episodes_a_step=episodes_a_step or max(ReplyMetaConfig.episodes_a_step, workers.count),
+            episodes_a_step=episodes_of_a_step(
+                episodes_a_step, log, ReplyMetaConfig.episodes_a_step, workers.count
+            ),
             seed=seed,
         )
         known = {**identity, "algorithm": name, "inner optimiser": second.inner_optimiser}
         if workers.first or stage == "meta":  # others don't know what stage one has saved
             known.update(origin)
-        run = Run(root / "log-meta", identity=known, tensorboard=workers.first)
+        run = Run(log, identity=known, tensorboard=workers.first)
         meta_train_replies(model, episodes, second, run, progress=shows, workers=workers)
         if not workers.first:
             return

@@ -42,6 +42,9 @@ __all__ = [
     "writable",
 ]
 
+#: Where torchrun tells each of its processes which of the machine's GPUs it takes.
+_RANK = "LOCAL_RANK"
+
 checkpoint_option = click.option(
     "--checkpoint",
     type=click.Path(),
@@ -67,7 +70,7 @@ device_option = click.option(
     metavar="NAME",
     default="auto",
     show_default=True,
-    help="Where to compute: auto (a GPU where there is one), cpu, cuda, cuda:1, …",
+    help="Where to compute: auto (a GPU where one can be used), cpu, cuda, cuda:1, …",
 )
 threads_option = click.option(
     "--threads", type=click.IntRange(1, 1024), default=None, help="CPU threads. Default: all cores."
@@ -126,16 +129,18 @@ def load(checkpoint: Optional[str], device: str, threads: Optional[int] = None) 
 
 
 def load_reply_model(
-    folder: Optional[str], device: str = "cpu", attention: str = "sdpa"
+    folder: Optional[str],
+    device: str = "cpu",
+    attention: Optional[Callable[[str], str]] = None,
 ) -> Optional[ReplyModel]:
     """The replies' initialisation that `--reply-checkpoint` names. Without one the shipped one, or
-    None, after saying why, where that can't be had. Raises CheckpointError.
+    None, after saying why, where that can't be had. `attention`: as in `replies_with_room`. Raises
+    CheckpointError.
     """
-    from rasa_onramp.generator.checkpoint import available_replies, load_replies
+    from rasa_onramp.generator.checkpoint import available_replies, replies_with_room
 
-    if folder is not None:
-        return load_replies(folder, device=device, attention=attention)
-    return available_replies(partial(click.echo, err=True), device=device, attention=attention)
+    take = available_replies if folder is None else replies_with_room
+    return take(partial(click.echo, err=True), folder, device=device, attention=attention)
 
 
 def refuse_names_and_all(domains: Sequence[str], everything: bool) -> None:
@@ -181,18 +186,21 @@ def load_learner(wanted: bool, folder: Optional[str], device: str) -> Optional[R
         return None
     from rasa_onramp.onboarding import ReplyLearner
 
-    model = load_reply_model(folder, device, ReplyLearner.attention(device))
+    model = load_reply_model(folder, device, ReplyLearner.attention)
     return None if model is None else ReplyLearner.of(model)
 
 
 def chosen_device(device: str) -> str:
-    """The torch device that `--device` names."""
+    """The torch device that `--device` names; for auto the GPU, or the CPU where there is none, or
+    where it can't be used, which is said. Raises BadParameter.
+    """
     import torch
 
+    name = device
     if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        wanted = torch.device(device)
+        wanted = torch.device(name)
     except RuntimeError:
         raise click.BadParameter(
             f"{device!r} is no device; try cpu or cuda", param_hint="--device"
@@ -204,7 +212,28 @@ def chosen_device(device: str) -> str:
             f"there are {torch.cuda.device_count()} GPUs, counted from cuda:0",
             param_hint="--device",
         )
-    return device
+    flaw = _flaw_of_device(name)
+    if flaw is None:
+        return name
+    if device == "auto" and _RANK not in os.environ:  # the other processes would wait for this one
+        click.echo(f"computing on the CPU: {name} can't be used ({flaw})", err=True)
+        return "cpu"
+    raise click.BadParameter(
+        f"{name} can't be used ({flaw}); free it, or try cpu", param_hint="--device"
+    )
+
+
+def _flaw_of_device(name: str) -> Optional[str]:
+    """Why nothing can be computed there: it is full, say, or another process's; None if it can."""
+    import torch
+
+    if name == "cuda" and _RANK in os.environ:
+        name = f"cuda:{os.environ[_RANK]}"  # see join_workers
+    try:
+        torch.zeros(1, device=name).item()
+    except (RuntimeError, AssertionError) as error:  # the latter where torch is built without
+        return (str(error) or repr(error)).splitlines()[0]
+    return None
 
 
 def numbers(least: int) -> Callable[[Any, Any, str], tuple]:

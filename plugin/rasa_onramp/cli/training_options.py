@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Optional
+
 import click
 
 from rasa_onramp.metalearning.algorithms import ALGORITHMS
+from rasa_onramp.metalearning.runs import kept_setting
 
 __all__ = [
     "data_option",
+    "episodes_of_a_step",
     "episodes_option",
     "lora_algorithm_option",
     "meta_minutes_option",
@@ -61,7 +66,8 @@ episodes_option = click.option(
     type=click.IntRange(1),
     default=None,
     help="Episodes of an outer step; under torchrun a multiple of the processes, which share them "
-    "out.  [default: 2, for replies alone 1; at least one a process]",
+    "out.  [default: what the run has had; of a new one 2, for replies alone 1, at least one a "
+    "process]",
 )
 lora_algorithm_option = click.option(
     "--algorithm",
@@ -74,3 +80,10 @@ lora_algorithm_option = click.option(
 seed_option = click.option(
     "--seed", default=0, show_default=True, type=int, help="Seed of everything random."
 )
+
+
+def episodes_of_a_step(given: Optional[int], run: Path, usual: int, processes: int) -> int:
+    """What --episodes-a-step says. Where it isn't given, what the run of that folder has had, so
+    that it goes on as the same training; a new one has `usual`, but at least one a process.
+    """
+    return given or kept_setting(run, "episodes_a_step") or max(usual, processes)

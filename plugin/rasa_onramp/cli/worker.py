@@ -90,8 +90,9 @@ def command(
         for domain in domains or ():
             store.dialogues.schema(domain)
         refuse_reply_checkpoint(with_replies)
+        device = chosen_device(device)
         tracker = load(checkpoint, device, threads)
-        replies = load_learner(with_replies, reply_checkpoint, chosen_device(device))
+        replies = load_learner(with_replies, reply_checkpoint, device)
         worker = Worker(
             store,
             tracker,

@@ -17,7 +17,7 @@ from typing import Any, List, Mapping, Optional, Sequence
 from torch import Tensor
 
 from rasa_onramp.dialogue import Dialogue, Schema
-from rasa_onramp.metalearning.adaptation import Adaptation, adapt_to_support
+from rasa_onramp.metalearning.adaptation import Adaptation, adapt_to_support, inner_batches
 from rasa_onramp.metalearning.finetuning import FineTuning, finetune, support_groups
 from rasa_onramp.tracker.model import StateTracker
 
@@ -78,9 +78,16 @@ def learn(
     if method == "adapted":
         weights = adapt_to_support(tracker, schema, support, how, after_step=told)
     else:
-        groups = support_groups(
-            tracker, schema, support, offers=offers, seed=seed, history=how.history
-        )
+        if finetuning.augmented:
+            size = finetuning.dialogues_a_step
+            steps = finetuning.epochs * -(-len(support) // size)
+            read = replace(how, steps=steps, dialogues_a_step=size)
+            groups = inner_batches(tracker, schema, support, read)
+            finetuning = replace(finetuning, steps=steps, dialogues_a_step=1)
+        else:
+            groups = support_groups(
+                tracker, schema, support, offers=offers, seed=seed, history=how.history
+            )
         if method == "finetune-steps":
             finetuning = replace(finetuning, steps=how.all_steps)
         elif method == "finetune-time":

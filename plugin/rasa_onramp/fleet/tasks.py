@@ -107,6 +107,6 @@ def _learner(device: str) -> Optional[ReplyLearner]:
     folder = os.environ.get("RASA_ONRAMP_REPLY_CHECKPOINT")
     if folder == "none":
         return None
-    attention = ReplyLearner.attention(device)
-    model = available_replies(logger.warning, folder, device=device, attention=attention)
+    learns = ReplyLearner.attention
+    model = available_replies(logger.warning, folder, device=device, attention=learns)
     return None if model is None else ReplyLearner.of(model)

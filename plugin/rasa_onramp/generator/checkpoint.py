@@ -21,6 +21,7 @@ __all__ = [
     "load_replies",
     "new_replies",
     "replies_digest",
+    "replies_with_room",
     "save_replies",
 ]
 
@@ -89,26 +90,43 @@ def available_replies(
     tell: Callable[[str], None],
     folder: Optional[Union[str, Path]] = None,
     *,
-    device: Union[str, torch.device] = "cpu",
-    attention: str = "sdpa",
+    device: str = "cpu",
+    attention: Optional[Callable[[str], str]] = None,
 ) -> Optional[ReplyModel]:
-    """The initialisation in `folder` (None: the shipped one); None, after telling why, where that
-    or its language model can't be had.
+    """The initialisation in `folder` (None: the shipped one), as `replies_with_room` places it;
+    None, after telling why, where that or its language model can't be had.
 
-    Everything else works without it: replies are then those of the support dialogues. Where a GPU
-    has no room for it, or can't be used, that is told too, and it is on the CPU.
+    Everything else works without it: replies are then those of the support dialogues.
     """
     try:
-        return load_replies(folder, device=device, attention=attention)
+        return replies_with_room(tell, folder, device=device, attention=attention)
+    except CheckpointError as error:
+        tell(f"replies stay those of the support dialogues: {error}")
+        return None
+
+
+def replies_with_room(
+    tell: Callable[[str], None],
+    folder: Optional[Union[str, Path]] = None,
+    *,
+    device: str = "cpu",
+    attention: Optional[Callable[[str], str]] = None,
+) -> ReplyModel:
+    """The initialisation in `folder` (None: the shipped one). Where a GPU has no room for it, or
+    can't be used, that is told, and it is on the CPU.
+
+    `attention` says how it attends on a device (None: "sdpa" on each). Raises CheckpointError as
+    `load_replies` does.
+    """
+    how = "sdpa" if attention is None else attention(device)
+    try:
+        return load_replies(folder, device=device, attention=how)
     except RuntimeError as error:  # too little memory is one; a GPU that others hold another
         if torch.device(device).type == "cpu":
             raise
         reason = str(error).splitlines()[0]
         tell(f"replies are written on the CPU: {device} can't be used ({reason})")
-        return available_replies(tell, folder, device="cpu", attention=attention)
-    except CheckpointError as error:
-        tell(f"replies stay those of the support dialogues: {error}")
-        return None
+        return replies_with_room(tell, folder, device="cpu", attention=attention)
 
 
 def new_replies(

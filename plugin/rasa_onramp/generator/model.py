@@ -122,6 +122,10 @@ class ReplyModel:
         self.weights = {name: value.to(device) for name, value in self.weights.items()}
         self.rates = {name: value.to(device) for name, value in self.rates.items()}
 
+    def attend(self, how: str) -> None:
+        """Attend so from now on: "sdpa" or "eager". Transformers before 4.48 go on as they did."""
+        self.model.config._attn_implementation = how
+
     @property
     def device(self) -> torch.device:
         """Where it computes."""

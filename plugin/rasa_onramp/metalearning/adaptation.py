@@ -85,6 +85,15 @@ class Adaptation:
                 raise ConfigError(f"adaptation: {name} is {share!r}; give a number from 0 to 1")
         if not isinstance(self.rate_scale, (int, float)) or not self.rate_scale > 0:
             raise ConfigError(f"adaptation: rate_scale is {self.rate_scale!r}; give one above 0")
+        if self.adapts not in list(PARTS):  # what can't be hashed is in no mapping
+            parts = ", ".join(PARTS)
+            raise ConfigError(f"adaptation: adapts is {self.adapts!r}; choose one of {parts}")
+        kinds = {"offers": bool, "learned_rates": bool, "seed": int}
+        for name, kind in kinds.items():
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                mend = "give true or false" if kind is bool else "give a whole number"
+                raise ConfigError(f"adaptation: {name} is {value!r}; {mend}")
 
     @classmethod
     def of(cls, tracker: StateTracker, **changes: Any) -> Adaptation:
@@ -93,7 +102,12 @@ class Adaptation:
         Raises CheckpointError for a recommended setting that there is none of, or that can't be;
         ConfigError for such a change.
         """
-        recommended: Dict[str, Any] = dict(tracker.card.get("adaptation", {}))  # type: ignore
+        recommended = tracker.card.get("adaptation", {})
+        if not isinstance(recommended, dict):
+            raise CheckpointError(
+                f"tracker.json: card.adaptation is {recommended!r}; give settings by name, or take "
+                "it out"
+            )
         unknown = [key for key in recommended if key not in cls.__dataclass_fields__]
         if unknown:
             raise CheckpointError(
@@ -184,8 +198,6 @@ def _adapting(tracker: StateTracker, how: Adaptation) -> Dict[str, Tensor]:
             "this tracker was never meta-trained, so it has no rates to adapt with; "
             "run meta-train --stage meta on it, or use the shipped one"
         )
-    if how.adapts not in PARTS:
-        raise ConfigError(f"unknown part {how.adapts!r}; choose one of {', '.join(PARTS)}")
     layers = tracker.encoder.config.num_hidden_layers
     wanted = PARTS[how.adapts]
     found = {name: value for name, value in rated.items() if wanted(_height(name, layers))}

@@ -97,16 +97,22 @@ def shuffled(schema: Schema, rng: random.Random) -> Schema:
 
 
 def undescribed(schema: Schema, rng: random.Random, share: float) -> Schema:
-    """The schema with a random `share` of its slots' and intents' descriptions left out."""
+    """The schema with a random `share` of its slots' and intents' descriptions left out; an
+    intent's also where an action of that name says the same.
+    """
 
     def drop(item: Described) -> Described:
         return replace(item, description="") if rng.random() < share else item
 
-    return replace(
-        schema,
-        slots=tuple(drop(s) for s in schema.slots),
-        intents=tuple(drop(i) for i in schema.intents),
+    slots = tuple(drop(s) for s in schema.slots)
+    intents = tuple(drop(i) for i in schema.intents)
+    # else it would be read there: a prompt leaves out what an intent says already
+    left_out = {(i.name, i.description) for i in schema.intents if i not in intents}
+    actions = tuple(
+        replace(a, description="") if (a.name, a.description) in left_out else a
+        for a in schema.actions
     )
+    return replace(schema, slots=slots, intents=intents, actions=actions)
 
 
 def crop(dialogue: Dialogue, context: int = 6) -> Dialogue:

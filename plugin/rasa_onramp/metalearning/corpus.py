@@ -12,7 +12,7 @@ from rasa_onramp.errors import ConfigError
 from rasa_onramp.metalearning import augment
 from rasa_onramp.metalearning.augment import Renaming
 
-__all__ = ["Task", "draw", "stream", "tasks_of"]
+__all__ = ["Task", "draw", "stream", "tasks_of", "wordings_of"]
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,11 @@ def tasks_of(corpus: Corpus, paraphrases: Sequence[Mapping[str, Schema]] = ()) -
         if alone or mixed:
             tasks.append(Task(schema, variants, alone, mixed))
     return tasks
+
+
+def wordings_of(tasks: Sequence[Task]) -> int:
+    """How many schemas the tasks have, paraphrases among them."""
+    return sum(1 + len(task.variants) for task in tasks)
 
 
 def draw(

@@ -17,7 +17,7 @@ from rasa_onramp.tracker.targets import Targets, known_before, label
 from rasa_onramp.tracker.tokens import Tokens
 from rasa_onramp.tracker.windows import windows
 
-__all__ = ["Augmentation", "Example", "Group", "check_schemas", "examples_of", "group_of"]
+__all__ = ["Augmentation", "Example", "Group", "check_schemas", "group_of"]
 
 Example = Tuple[Prompt, Targets]
 
@@ -56,17 +56,6 @@ def check_schemas(tokens: Tokens, tasks: Sequence[Task]) -> None:
             build_schema(tokens, schema)
 
 
-def examples_of(
-    tokens: Tokens,
-    schema: Schema,
-    dialogue: Dialogue,
-    rng: random.Random,
-    how: Augmentation = Augmentation(),
-) -> List[Example]:
-    """The examples of one dialogue: one a window, usually one in all."""
-    return _read(tokens, _varied(tokens, schema, rng, how), dialogue, rng, how)
-
-
 def _varied(tokens: Tokens, schema: Schema, rng: random.Random, how: Augmentation) -> SchemaPrompt:
     if how.shuffle:
         schema = augment.shuffled(schema, rng)
@@ -82,6 +71,7 @@ def _read(
     rng: random.Random,
     how: Augmentation,
 ) -> List[Example]:
+    """The examples of one dialogue: one a window, usually one in all."""
     if rng.random() < how.new_values:
         dialogue = with_new_values(dialogue, prompt_schema.schema, rng)
     if rng.random() < how.noise:

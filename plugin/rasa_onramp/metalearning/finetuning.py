@@ -25,6 +25,9 @@ class FineTuning:
 
     `steps` takes so many gradient steps instead, going round the support set; `seconds` as many as
     begin within that time, one at least. The rate rises and falls over whatever is taken.
+    `augmented`: each step reads its dialogues anew, carelessly typed or with other values as often
+    as adapting does. `mixing` is how far to go from the checkpoint, 0, to where the steps lead, 1.
+    Neither is of plain fine-tuning: they tell what adapting owes to them.
     """
 
     rate: float = 1e-4
@@ -34,6 +37,8 @@ class FineTuning:
     seed: int = 0
     steps: Optional[int] = None
     seconds: Optional[float] = None
+    augmented: bool = False
+    mixing: float = 1.0
 
 
 def support_groups(
@@ -96,7 +101,13 @@ def finetune(
         if after_step is not None:
             after_step(step, float(torch.stack(losses).sum()))
     tuned.encoder.requires_grad_(False)
-    tuned.weights = {k: v.detach() for k, v in tuned.weights.items()}
+    with torch.no_grad():
+        for own, start in zip(tuned.encoder.parameters(), tracker.encoder.parameters()):
+            own.copy_(start.lerp(own, how.mixing))
+        tuned.weights = {
+            name: tracker.weights[name].lerp(value, how.mixing)
+            for name, value in tuned.weights.items()
+        }
     return tuned
 
 

@@ -46,7 +46,7 @@ def setting_flaw(name: str, value: Any) -> Optional[str]:
     None if nothing is.
     """
     if name == "optimiser":
-        fine, mend = value in _OPTIMISERS, f"choose one of {', '.join(_OPTIMISERS)}"
+        fine, mend = value in list(_OPTIMISERS), f"choose one of {', '.join(_OPTIMISERS)}"
     else:
         fine, mend = isinstance(value, int) and value >= 1, "give a whole number from 1 on"
     return None if fine else f"{name} is {value!r}; {mend}"

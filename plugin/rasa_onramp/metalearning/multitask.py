@@ -70,8 +70,7 @@ def pretrain(
     """Train encoder and heads in place, resuming from `run` if it holds a step.
 
     Word embeddings stay frozen: they are half of the parameters, and unseen domains use words
-    that training never met. Precision is bfloat16 on GPUs; on CPUs float32, which is the faster
-    of the two wherever the CPU lacks matrix units for bfloat16. Several `workers` take a batch
+    that training never met. Precision is `learning_precision`'s. Several `workers` take a batch
     each and step together; the first saves and shows progress. Raises ConfigError if the loss stays
     no number.
     """

@@ -23,5 +23,5 @@ def learning_precision(device: torch.device) -> Any:
     """A context: bfloat16 where that is the faster, else float32 (`matrix_type`). Parameters and
     their gradients stay float32 either way.
     """
-    half = matrix_type(device.type) == torch.bfloat16
+    half = matrix_type(device) == torch.bfloat16
     return torch.autocast(device.type, torch.bfloat16, enabled=half)

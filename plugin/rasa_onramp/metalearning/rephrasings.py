@@ -56,7 +56,7 @@ def make_rephrasings(
                 packed.append(pack(tokens, REPHRASING, exchanges))
         if packed:
             made += 1
-            yield ReplyEpisode(schema.name, (), tuple(packed))
+            yield ReplyEpisode(task.schema.name, (), tuple(packed))  # a wording may have another
     if made < count:
         raise ConfigError("hardly a reply of the corpus is worded twice; give another one")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
@@ -130,7 +130,7 @@ def make_episodes(
         episode = support_and_queries(tokens, schema, found[QUERIES:], found[:QUERIES], embed)
         if episode.query:
             made += 1
-            yield episode
+            yield replace(episode, service=task.schema.name)  # a wording may have another
     if made < count:
         raise ConfigError("the corpus has too few dialogues with replies; give another one")
 

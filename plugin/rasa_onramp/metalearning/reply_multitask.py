@@ -54,8 +54,8 @@ def pretrain_replies(
     """Train `model.weights` in place, resuming from `run` if it holds a step.
 
     Support and query dialogues are learned from alike: each was packed with other dialogues of its
-    episode to copy from. Several `workers` take a batch each and step together. Raises ConfigError
-    if no sequence holds a reply to learn from, or the loss stays no number.
+    episode to copy from. Several `workers` share a batch and step together. Raises ConfigError if
+    no sequence holds a reply to learn from, or the loss stays no number.
     """
     sequences = [s for e in episodes for s in (*e.support, *e.query) if s.learned.any()]
     if not sequences:

@@ -199,6 +199,8 @@ def adapt_replies(
 
 def _recommended(model: ReplyModel) -> Mapping[str, Any]:
     how = model.card.get("adaptation")
+    if how is not None and not isinstance(how, dict):
+        raise CheckpointError(f"replies.json: card.adaptation is {how!r}; give settings by name")
     if not model.rates or how is None:
         raise CheckpointError(
             "this reply model was never meta-trained, so it has no rates to adapt with; "

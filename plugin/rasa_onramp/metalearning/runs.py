@@ -17,7 +17,9 @@ from torch import Tensor
 from rasa_onramp.errors import CheckpointError
 from rasa_onramp.weights.tensors import write_tensors
 
-__all__ = ["Run", "corpus_of"]
+__all__ = ["Run", "corpus_of", "kept_setting"]
+
+_SETTINGS = "config.json"
 
 
 def corpus_of(services: Iterable[str]) -> str:
@@ -25,6 +27,14 @@ def corpus_of(services: Iterable[str]) -> str:
     names = sorted(services)
     digest = hashlib.sha256("\n".join(names).encode()).hexdigest()
     return f"{len(names)} services, {digest[:8]}"
+
+
+def kept_setting(folder: Union[str, Path], name: str) -> Any:
+    """A setting that the run in `folder` was last saved with; None where there is none."""
+    try:
+        return json.loads((Path(folder) / _SETTINGS).read_text(encoding="utf-8")).get(name)
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 class Run:
@@ -77,12 +87,15 @@ class Run:
                     tensors[f"{key}/{name}"] = (
                         value.reshape(value.shape or (1,)).contiguous().clone()
                     )
+        if config is not None:
+            settings = self.folder / _SETTINGS
+            temporary = settings.with_suffix(".part")
+            temporary.write_text(json.dumps(dict(config), indent=1) + "\n", encoding="utf-8")
+            os.replace(temporary, settings)
         temporary = self._state.with_suffix(".part")
         told = {**self.identity, **({"ended": json.dumps(ended)} if ended else {})}
         write_tensors(tensors, temporary, told)
         os.replace(temporary, self._state)
-        if config is not None:
-            (self.folder / "config.json").write_text(json.dumps(dict(config), indent=1) + "\n")
 
     def resume(
         self, parameters: Mapping[str, Tensor], optimiser: Optional[torch.optim.Optimizer] = None

@@ -26,19 +26,21 @@ def made_already(
     new one, or what there is is damaged. Of several the active one, else the newest.
 
     Same support set, feedback, schema, checkpoint and settings make the same tracker; the
-    replies' part must be there, and from the same initialisation, if there are `replies` to adapt
-    with.
+    replies' part must be there, and from the same initialisation and settings, if there are
+    `replies` to adapt with.
     Raises NotFound, StoreError, StoreUnavailable.
     """
     support = store.support(domain)
     how = Adaptation.of(tracker, steps=steps, offers=True)
     wanted, settings = how.all_steps if support.dialogues else 0, asdict(how)
-    base = replies.model.digest if replies is not None and support.dialogues else None
+    model = replies.model if replies is not None and support.dialogues else None
+    base = None if model is None else model.digest
     same = [
         info
         for info in made_from(store, domain, support.digest, tracker.digest, base)
         if info.figures.get("steps") == wanted
         and info.figures.get("adaptation") in (None, settings)  # None: from before it was kept
+        and (model is None or _reply_settings(info) in (None, model.card.get("adaptation")))
     ]
     found = max(same, key=lambda info: (info.active, info.version), default=None)
     return found if found is None or _whole(store, found) else None
@@ -58,6 +60,12 @@ def made_from(
         if (info.support_digest, info.checkpoint_digest) == (support, checkpoint)
         and replies in (None, info.reply_checkpoint_digest)
     )
+
+
+def _reply_settings(info: AdapterInfo) -> object:
+    """How the replies of a version were adapted; None: from before it was kept."""
+    figures = info.figures.get("replies")
+    return figures.get("adaptation") if isinstance(figures, dict) else None
 
 
 def _whole(store: Store, info: AdapterInfo) -> bool:

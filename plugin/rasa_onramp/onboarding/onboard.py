@@ -94,7 +94,7 @@ def adapt(
     What is stored is what is measured: the weights after rounding to half precision.
 
     Args:
-        steps: inner steps a run (None: what the checkpoint recommends for so many dialogues).
+        steps: inner steps a run (None: what the checkpoint recommends).
         replies: what to adapt the replies with, as part of the same version (None: they stay those
             of the support dialogues).
         switch_anyway: switch to a version that is worse, too.

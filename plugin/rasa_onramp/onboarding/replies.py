@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
-from typing import Callable, Collection, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Collection, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import torch
 
@@ -15,6 +15,7 @@ from rasa_onramp.generator.model import ReplyModel, Weights
 from rasa_onramp.generator.packing import Packed
 from rasa_onramp.generator.pool import Embed
 from rasa_onramp.generator.replies import SupportReply, support_replies
+from rasa_onramp.metalearning.inner_loop import setting_flaw
 from rasa_onramp.metalearning.lora import adapter_from_bytes, adapter_to_bytes
 from rasa_onramp.metalearning.precision import learning_attention
 from rasa_onramp.metalearning.reply_episodes import support_and_queries
@@ -48,8 +49,12 @@ class ReplyLearner:
 
     @property
     def steps(self) -> int:
-        """The inner steps of an adaptation."""
-        return int(self.model.card.get("adaptation", {}).get("steps", 0))
+        """The inner steps of an adaptation; 0 where the checkpoint recommends none that can be,
+        which `adapt` then says.
+        """
+        how = self.model.card.get("adaptation")
+        steps: Any = how.get("steps") if isinstance(how, dict) else None
+        return steps if setting_flaw("steps", steps) is None else 0
 
     def adapt(
         self,
@@ -75,6 +80,7 @@ class ReplyLearner:
                 "%s has too little free memory; adapting replies on the CPU", self.model.device
             )
             self.model.to("cpu")
+            self.model.attend(self.attention("cpu"))
             return self._adapt(schema, support, held_out, blocked, after_step)
 
     def _adapt(
@@ -100,6 +106,7 @@ class ReplyLearner:
         return ReplyAdaptation(
             weights=weights,
             checkpoint_digest=self.model.digest,
+            adaptation=self.model.card["adaptation"],
             seconds=seconds,
             before=self._surprise(episode.query, None),
             after=self._surprise(episode.query, stored),
@@ -119,19 +126,26 @@ class ReplyLearner:
 class ReplyAdaptation:
     """The replies' part of an adapter version, as a file, and for which initialisation it is.
 
+    `adaptation` is how it was adapted, as the checkpoint's card recommends.
     `before` and `after` are the mean negative log likelihood, in nats, of the held-out replies'
     tokens (of the first three dialogues) under the initialisation and as adapted; None without any.
     """
 
     weights: bytes
     checkpoint_digest: str
+    adaptation: Mapping[str, object]
     seconds: float
     before: Optional[float]
     after: Optional[float]
 
     def figures(self) -> Dict[str, object]:
         """What is stored beside the version."""
-        return {"seconds": round(self.seconds, 3), "before": self.before, "after": self.after}
+        return {
+            "adaptation": dict(self.adaptation),
+            "seconds": round(self.seconds, 3),
+            "before": self.before,
+            "after": self.after,
+        }
 
 
 def _replies(

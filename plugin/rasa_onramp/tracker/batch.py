@@ -84,14 +84,11 @@ class Labels:
 def collate(prompts: Sequence[Prompt], part: Optional[str] = None) -> Batch:
     """Pad prompts to one batch.
 
-    `part` takes only some tokens: "history" (schema and utterances), "queries", or "said"
-    (utterances and queries).
+    `part` takes only some tokens: "queries", or "said" (utterances and queries).
     """
 
     def cut(prompt: Prompt, name: str) -> np.ndarray:
         values = getattr(prompt, name)
-        if part == "history":
-            return values[: prompt.history]
         if part == "said":
             return values[len(prompt.schema) :]
         return values[prompt.history :] if part == "queries" else values

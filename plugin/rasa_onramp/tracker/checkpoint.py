@@ -42,7 +42,8 @@ def load_tracker(
 ) -> StateTracker:
     """Read a tracker (None: the shipped one), verify its digest and put it on `device`.
 
-    Raises CheckpointError if files are missing, truncated or not what the digest says.
+    Raises CheckpointError if files are missing, truncated or not what the digest says, or there is
+    no room for it on `device`.
     """
     folder = SHIPPED if folder is None else Path(folder)
     mend = "reinstall rasa-onramp or give a folder written by meta-train"
@@ -61,7 +62,7 @@ def load_tracker(
         reason = (str(error) or repr(error)).splitlines()[0]
         raise CheckpointError(f"{folder} holds files that don't fit ({reason}); {mend}") from None
     encoder.eval().requires_grad_(False)
-    return StateTracker(
+    tracker = StateTracker(
         encoder=encoder,
         tokens=tokens,
         weights=parts.get("weights", {}),
@@ -69,7 +70,14 @@ def load_tracker(
         training_services=tuple(config.get("training_services", ())),
         digest=config["sha256"],
         card=config.get("card", {}),
-    ).to(device)
+    )
+    try:
+        return tracker.to(device)
+    except RuntimeError as error:  # too little memory is one; a GPU that others hold another
+        reason = (str(error) or repr(error)).splitlines()[0]
+        raise CheckpointError(
+            f"the tracker can't be put on {device} ({reason}); free it, or use the CPU"
+        ) from None
 
 
 def _check_sizes(sizes: EncoderConfig, tensors: Mapping[str, torch.Tensor]) -> None:

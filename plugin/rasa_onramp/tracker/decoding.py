@@ -20,7 +20,6 @@ __all__ = [
     "TurnPrediction",
     "prepare",
     "track",
-    "track_dialogue",
     "track_dialogues",
     "turn_prompt",
 ]
@@ -81,18 +80,6 @@ def turn_prompt(
         known=(previous.values,),
         offers=offers,
     )
-
-
-def track_dialogue(
-    tracker: StateTracker,
-    schema: Schema,
-    dialogue: Dialogue,
-    adapter: Optional[Weights] = None,
-    *,
-    offers: bool = False,
-) -> Tuple[Optional[TurnPrediction], ...]:
-    """Predictions for a whole dialogue, see `track_dialogues`."""
-    return track_dialogues(tracker, schema, [dialogue], adapter, offers=offers)[0]
 
 
 def track_dialogues(

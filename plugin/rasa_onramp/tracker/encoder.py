@@ -28,6 +28,9 @@ __all__ = ["Encoder", "EncoderConfig", "Prefix"]
 #: Keys and values of earlier tokens, one pair a layer: (batch, heads, tokens, head size).
 Prefix = List[Tuple[Tensor, Tensor]]
 
+#: What config.json says of how it computes, for what we compute. BertModel's defaults.
+_COMPUTES = {"hidden_act": "gelu", "position_embedding_type": "absolute"}
+
 
 @dataclass(frozen=True)
 class EncoderConfig:
@@ -44,7 +47,9 @@ class EncoderConfig:
 
     @classmethod
     def from_folder(cls, folder: Path) -> EncoderConfig:
-        """Read config.json. Raises CheckpointError if it isn't BERT's."""
+        """Read config.json. Raises CheckpointError if it isn't BERT's, or of a BERT that computes
+        otherwise.
+        """
         try:
             values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -56,6 +61,12 @@ class EncoderConfig:
             raise CheckpointError(
                 f"{folder}: model type {kind!r}, but only BERT encoders can be used"
             )
+        for name, only in _COMPUTES.items():
+            if values.get(name, only) != only:
+                raise CheckpointError(
+                    f"{folder}: {name} is {values[name]!r}, but only encoders with {only!r} can be "
+                    "used; choose another one"
+                )
         return cls(**{k: values[k] for k in cls.__dataclass_fields__ if k in values})
 
 
