@@ -94,12 +94,50 @@ def test_without_a_mark_a_word_of_the_slots_name_nearby_decides():
     assert hinted.text == "Baths: {b}"
 
 
+def test_a_stop_word_of_a_description_is_no_evidence():
+    rows = [{"flat": "A"}, {"flat": "B"}]
+    hints = {"bedrooms": "Number of rooms in the flat", "area": "Where the flats are"}
+    template = delexicalise("I found 2 homes in the area.", {"bedrooms": "2"}, rows, hints=hints)
+    assert template.text == "I found {results_count} homes in the area."
+    template = delexicalise("I found one with 2 rooms.", {"bedrooms": "2"}, rows, hints=hints)
+    assert template.text == "I found one with {bedrooms} rooms."
+    # words of a slot's name count whatever they are
+    assert delexicalise("The top: 2 others", {"top": "2", "n": "2"}).text == "The top: {top} others"
+
+
+def test_long_after_a_call_a_number_in_the_state_is_no_count():
+    values, rows = {"party_size": "2"}, [{"shop": "A"}, {"shop": "B"}]
+    template = delexicalise("I have you down for 2 at 7.", values, rows, fresh=False)
+    assert template.text == "I have you down for {party_size} at 7."
+    template = delexicalise("I see 2 there.", values, rows, fresh=False)
+    assert template.text == "I see {party_size} there."
+    template = delexicalise("I see 2 there.", values, rows)
+    assert template.text == "I see {results_count} there."
+    template = delexicalise("I have a table for 2.", values, rows)
+    assert template.text == "I have a table for {party_size}."
+    # what no value holds is counted
+    template = delexicalise("I see 2 there.", {"party_size": "3"}, rows, fresh=False)
+    assert template.text == "I see {results_count} there."
+
+
 def test_of_rivals_with_one_value_none_is_trusted_until_they_agree():
     template = delexicalise("That makes 2.", {"adults": "2", "nights": "2"})
     assert len(template.placeholders) == 1
     assert fill(template, {"adults": "3", "nights": "3"}) == "That makes 3."
     assert fill(template, {"adults": "3", "nights": "2"}) is None
     assert fill(template, {"adults": "3"}) is None
+
+
+def test_rivals_may_agree_in_another_spelling():
+    values = {"adults": "2", "nights": "two"}
+    template = delexicalise("That makes 2.", values)
+    assert template.placeholders[0].rivals == ("nights",)
+    assert fill(template, values) == "That makes 2."
+    assert fill(template, {"adults": "3", "nights": ("III", "three")}) == "That makes 3."
+    assert fill(template, {"adults": "3", "nights": "two"}) is None
+    # "$3" says more than 3 does, and so does "3rd"
+    assert fill(template, {"adults": "$3", "nights": "3"}) is None
+    assert fill(template, {"adults": "3rd", "nights": "3"}) is None
 
 
 def test_rivals_of_which_one_is_in_the_results_agree_with_the_other_in_the_state():

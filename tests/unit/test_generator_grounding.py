@@ -112,6 +112,14 @@ def test_many_numbers_are_looked_through_in_no_time():
     assert "2" in grounding.ungrounded(text, {})
 
 
+def test_a_number_that_is_never_an_amount_vouches_for_none():
+    grounding = Grounding(SCHEMA, plain={"people", "tax"})
+    assert grounding.ungrounded("It costs $3.", {"people": "3"}) == ("$3",)
+    assert grounding.ungrounded("For 3 people, or three.", {"people": "3"}) == ()
+    assert grounding.ungrounded("It costs $3.", {"people": "3", "fee": "3"}) == ()
+    assert grounding.ungrounded("It costs $3.", {"tax": "$3"}) == ()
+
+
 @pytest.mark.parametrize("claim", ["$3", "3 dollars", "3rd"])
 def test_how_many_results_there_are_vouches_for_their_number_only(claim):
     rows = [{"fee": ""}] * 3
@@ -139,6 +147,10 @@ def test_a_listed_value_other_than_the_settled_one_contradicts_it():
     assert GROUNDING.ungrounded("Good morning!", {"window": "morning"}) == ()
     offer = "In the morning or the afternoon instead?"
     assert GROUNDING.ungrounded(offer, {"window": "evening"}) == ()
+    told = "I moved it from the morning; the evening is full."
+    assert GROUNDING.ungrounded(told, {"window": "afternoon"}) == ("morning", "evening")
+    assert GROUNDING.ungrounded(told, {"window": "morning"}) == ("evening",)
+    assert GROUNDING.ungrounded("The morning is free; the evening is full.", {}) == ()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import List, Sequence
 
 import pytest
@@ -25,6 +26,10 @@ PARCEL = "Your parcel {number} should arrive on {date}."
         (PARCEL, "Your parcel {number} is expected on {date}."),
         (PARCEL, "On {date} your parcel {number} should be there!"),
         ("We're open from 9 to 17.", "Our hours are 9 to 17."),
+        ("We open at 9 a.m. on sunday.", "On Sunday, opening is at 9 am."),
+        ("It takes 3 hours, or one day.", "That'll be 3 hours, or a day."),
+        ("It costs $5.", "That'll be 5 dollars."),
+        ("Have a nice day!", "All the best to you!"),
         ("Write to help@shop.example, please.", "Please write to help@shop.example."),
         ("What's your name?", "Can you tell me your name?"),
         ("I'm a bot, made with Rasa.", "I am a bot that was made with Rasa."),
@@ -57,6 +62,15 @@ def test_other_words_that_keep_all_of_it(template: str, written: str) -> None:
         ),
         ("We're open from 9 to 17.", "Our hours are 9 to 18.", "another number"),
         ("We're open from 9 to 17.", "We open at 9.", "a number is missing"),
+        ("We send it tomorrow.", "We send it today.", "another day"),
+        ("Sunday is our day off.", "Saturday is our day off.", "another day at the beginning"),
+        ("We open at 9 am.", "We're open from 9 pm.", "another half of the day"),
+        ("We open at 9 a.m. then.", "We're open from 9 p.m. then.", "the same with dots"),
+        ("It takes 3 hours.", "That'll take 3 days.", "another unit"),
+        ("It takes two working days.", "That'll take two working weeks.", "not right after it"),
+        ("It takes an hour.", "That'll take a day.", "of one"),
+        ("It takes {number} minutes.", "That'll take {number} hours.", "of a placeholder"),
+        ("It costs $5.", "That'll be £5.", "another currency"),
         ("Visit us soon.", "Do come soon to Berlin.", "a name is new"),
         ("Ask for Hana there.", "Ask for her there.", "a name is missing"),
         ("Visit us soon.", "Come to www.evil.example soon.", "a link is new"),
@@ -164,6 +178,11 @@ def test_episodes_learn_only_where_there_is_another_wording() -> None:
     tasks = tasks_of(type(whole)(whole.schemas, pair))
     (episode,) = make_rephrasings(TOKENS, tasks, 1, 0, embed)
     assert (episode.service, episode.support) == ("parcel_delivery", ())
+    # an episode is of its service, whatever a wording calls that
+    other = replace(whole.schemas["parcel_delivery"], name="parcel_delivery1")
+    tasks = tasks_of(type(whole)(whole.schemas, pair), [{other.name: other}] * 3)
+    found = make_rephrasings(TOKENS, tasks, 6, 0, embed)
+    assert {each.service for each in found} == {"parcel_delivery"}
     texts = sorted(TOKENS.text(s.ids.tolist()) for s in episode.query)
     learned = sorted(TOKENS.text(s.ids[s.learned].tolist()) for s in episode.query)
     assert learned == [

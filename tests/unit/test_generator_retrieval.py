@@ -16,6 +16,7 @@ from rasa_onramp.dialogue import (
     Turn,
 )
 from rasa_onramp.generator import RetrievalGenerator
+from rasa_onramp.generator.situation import situate
 from tiny_replies import embed, system, user
 
 SCHEMA = Schema(
@@ -258,6 +259,111 @@ def test_words_for_a_yes_are_not_said_after_a_no(generator):
     no = ask(generator, user(text, "move", **values, leave_with_neighbour="False"))
     assert yes.text == "So that is QQ77, Friday, and a neighbour may take it. Is that right?"
     assert "neighbour may" not in no.text
+
+
+ROOMS = Schema(
+    "rooms",
+    slots=(Slot("room"), Slot("town"), Slot("quiet", values=("True", "False")), Slot("beds")),
+    intents=(Intent("look", "", ("town",), {"beds": "1"}),),
+    actions=(Action("search", "", ("town",), ("room", "quiet")),),
+)
+HALL = {"room": "the Hall", "quiet": "False"}
+TOWER = {"room": "the Tower", "quiet": "True"}
+
+
+def rooms(*turns):
+    return RetrievalGenerator(ROOMS, [Dialogue("r", "rooms", turns, "support")], embed)
+
+
+def test_what_is_told_in_words_of_a_row_is_not_said_of_a_row_where_it_is_otherwise():
+    known, asks = {"town": "Leith"}, ["quiet"]
+    noisy = rooms(
+        user("rooms in Leith", "look", **known),
+        system("There is the Hall.", "search", HALL, TOWER),
+        user("is it quiet?", "look", asks, **known),
+        system("No, the Hall isn't quiet."),
+        user("thanks", "look", **known),
+        system("You're welcome."),
+    )
+
+    def answer(row, *others):
+        first = user("rooms in Bute", "look", town="Bute")
+        shown = system(f"There is {row['room']}.", "search", *others, row)
+        return ask(noisy, first, shown, user("is it quiet?", "look", asks, town="Bute")).text
+
+    loud, calm = {"room": "the Mill", "quiet": "False"}, {"room": "the Barn", "quiet": "True"}
+    assert answer(loud) == answer(loud, calm) == "No, the Mill isn't quiet."
+    assert answer(calm) == answer(calm, loud | calm) == "Here you are: quiet yes."
+    assert answer({"room": "the Mill"}) != "No, the Mill isn't quiet."
+    # nor where nobody asked
+    turns = [user("rooms in Bute", "look", town="Bute"), system("One moment.", "search", loud)]
+    assert ask(noisy, *turns, user("thanks", "look", town="Bute")).text == "You're welcome."
+
+
+def test_the_row_that_is_told_of_in_words_is_the_one_that_is_named():
+    known = {"town": "Leith"}
+    said = rooms(
+        user("rooms in Leith", "look", **known),
+        system("There are 2. The Tower is quiet.", "search", HALL, TOWER),
+    )
+    turn = user("rooms in Bute", "look", town="Bute")
+    one, other = {"room": "A1", "quiet": "False"}, {"room": "B2", "quiet": "True"}
+    assert ask(said, turn, action="search", results=[one, other]).text == (
+        "There are 2. B2 is quiet."
+    )
+    assert "is quiet" not in ask(said, turn, action="search", results=[other, one]).text
+
+
+def test_words_about_the_row_in_focus_are_about_the_only_row_too():
+    known, asks = {"town": "Leith"}, ["quiet"]
+    noisy = rooms(
+        user("rooms in Leith", "look", **known),
+        system("There is the Tower.", "search", TOWER, HALL),
+        user("another one?", "look", **known),
+        system("There is also the Hall."),
+        user("is it quiet?", "look", asks, **known),
+        system("No, it isn't quiet."),
+    )
+    known = {"town": "Bute"}
+    first = user("rooms in Bute", "look", **known)
+    then = user("is it quiet?", "look", asks, **known)
+    answers = [
+        ask(noisy, first, system("There is A1.", "search", {"room": "A1", "quiet": quiet}), then)
+        for quiet in ("False", "True")
+    ]
+    assert [each.text for each in answers] == ["No, it isn't quiet.", "Here you are: quiet yes."]
+
+
+@pytest.mark.parametrize("text", ["So one bed in Leith?", "A room for one in Leith, right?"])
+def test_words_for_one_are_not_said_of_several(text):
+    given = {"town": "Leith", "beds": "1"}
+    generator = rooms(user("a bed in Leith", "look", **given), system(text))
+    same = ask(generator, user("a bed in Bute", "look", town="Bute", beds="1"))
+    assert same.text == text.replace("Leith", "Bute")
+    more = ask(generator, user("beds in Bute", "look", town="Bute", beds="3"))
+    assert "one" not in more.text and more.source == "schema"
+
+
+def test_one_moment_may_be_said_of_any_number():
+    given = {"town": "Leith", "beds": "1"}
+    generator = rooms(user("a bed in Leith", "look", **given), system("One moment, for Leith."))
+    more = ask(generator, user("beds in Bute", "look", town="Bute", beds="3"))
+    assert more.text == "One moment, for Bute."
+
+
+def test_a_number_of_people_is_no_price():
+    """Where support replies state it, and never as an amount."""
+    given = {"town": "Leith", "beds": "3"}
+    generator = rooms(
+        user("3 beds in Leith", "look", **given),
+        system("3 beds in Leith. Is that right?"),
+        user("what is it", "look", **given),
+        system("That's $5 a night."),
+    )
+    turn = user("2 beds in Bute", "look", town="Bute", beds="2")
+    now = situate(ROOMS, [turn], turn.state)
+    assert generator.ungrounded("That's $2 a night.", now) == ("$2",)
+    assert generator.ungrounded("That's 2 beds.", now) == ()
 
 
 def test_another_row_is_the_next_row(generator):

@@ -68,3 +68,14 @@ def test_yes_no_and_one_in_a_reply_are_no_values() -> None:
     rows = [{"shop": "Spar", "insured": "False"}]
     turn = Engine.system_turn(Reply(text, text, "schema", 1.0), understood, rows)
     assert [(span.slot, text[span.start : span.end]) for span in turn.spans] == [("shop", "Spar")]
+
+
+@pytest.mark.parametrize(("results", "marks"), [(None, ["shop"]), ([], [])])
+def test_values_of_the_last_call_are_marked_unless_there_was_another(
+    results: Any, marks: Sequence[str]
+) -> None:
+    text = "There is also Co-op."
+    understood = Understanding(Route("parcels"), state=State())
+    reply = Reply(text, text, "schema", 1.0)
+    turn = Engine.system_turn(reply, understood, results, known=OPEN)
+    assert ([span.slot for span in turn.spans], turn.results) == (marks, ())

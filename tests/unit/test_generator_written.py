@@ -77,6 +77,23 @@ def test_nothing_is_told_of_the_first_row_while_the_talk_is_about_the_second() -
     assert filled("{shop}, on {day_2}", now) == "Co-op, on monday"
 
 
+def test_nothing_is_told_of_the_second_row_while_the_talk_is_about_the_third() -> None:
+    shops = [("Spar", "monday"), ("Co-op", "friday"), ("Aldi", "friday"), ("Lidl", "sunday")]
+    rows = [{"shop": shop, "day": day} for shop, day in shops]
+    turns = [
+        user("shops in leith", "look"),
+        system("There are some.", "search", *rows),
+        user("on which day is aldi open?", "look", shop="Aldi"),
+    ]
+    now = situate(SCHEMA, turns, turns[-1].state)
+    assert now.row == 2
+    assert filled("{shop_2} on {day_2}", now) is None
+    assert filled("On {day_2}", now) == "On friday"  # the same of both
+    assert filled("On {day_3}, and {shop_4} on {day_4}", now) == "On friday, and Lidl on sunday"
+    found = situate(SCHEMA, [turns[0], turns[2]], turns[2].state, rows, "search")
+    assert filled("{shop} and {shop_2}", found) == "Spar and Co-op"  # they have just come in
+
+
 def test_text_without_placeholders_is_itself() -> None:
     template = read("Goodbye!", situation())
     assert template == Template(("Goodbye!",))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
@@ -67,8 +68,7 @@ class Labelling:
     @property
     def before(self) -> State:
         """The state before it."""
-        earlier = (self._turns[place].state for place in reversed(self._places[: self._at]))
-        return next((state for state in earlier if state is not None), State())
+        return self._before(self._turns)
 
     def accept(self) -> None:
         """Label the turn in hand as proposed, and take up the next."""
@@ -136,8 +136,29 @@ class Labelling:
         turns = self._turns[: self.place + 1]
         self.guesses[self.place] = self._guess(turns, self.before)
         given = any(turn.state is not None for turn in self.dialogue.turns)
-        recorded = Proposal(turn.state, turn.spans)
-        self._proposals = [recorded if given else self._guessed()]
+        self._proposals = [self._recorded(turn) if given else self._guessed()]
+
+    def _recorded(self, turn: Turn) -> Proposal:
+        """A turn as it was recorded, but that what it left as it was is as corrected before it."""
+        if turn.state is None:
+            return Proposal(None, turn.spans)
+        was, now = self._before(self.dialogue.turns), self.before
+        said = {span.slot for span in turn.spans}
+        values = dict(turn.state.values)
+        for name in {**was.values, **now.values}:
+            before, texts = was.values.get(name, ()), now.values.get(name, ())
+            if texts != before == values.get(name, ()) and name not in said:
+                values[name] = texts
+        values = {name: texts for name, texts in values.items() if texts}
+        intent = turn.state.active_intent
+        if intent == was.active_intent:
+            intent = now.active_intent
+        return Proposal(replace(turn.state, values=values, active_intent=intent), turn.spans)
+
+    def _before(self, turns: Sequence[Turn]) -> State:
+        """The state before the turn in hand, by what stands in `turns`."""
+        earlier = (turns[place].state for place in reversed(self._places[: self._at]))
+        return next((state for state in earlier if state is not None), State())
 
     def _guessed(self) -> Proposal:
         return Proposal(self.prediction.state, self.prediction.spans)
@@ -167,10 +188,10 @@ class Labelling:
 
 def _mark(slot: str, value: str, text: str, others: Sequence[Span]) -> List[Span]:
     """Where `value` stands in the user's own words, if it does and nothing else is marked there."""
-    start = text.lower().find(value.lower())
-    end = start + len(value)
-    if start < 0 or end > len(text) or text[start:end].lower() != value.lower():
-        return []  # lower() may change a text's length
+    found = re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text, re.IGNORECASE)
+    if found is None:
+        return []
+    start, end = found.span()
     if any(start < span.end and span.start < end for span in others):
         return []
     return [Span(slot, start, end)]

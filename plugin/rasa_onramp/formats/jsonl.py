@@ -137,8 +137,8 @@ def _split(lines: List[_Line], path: Path) -> Optional[str]:
 
 
 def _turns(lines: List[_Line], schema: Schema, path: Path) -> Tuple[Turn, ...]:
-    # dumps of tables have every column on every line, so null alone says nothing
-    labelled = any(line.raw.get(key) is not None for line in lines for key in _STATE)
+    # dumps of tables have every column on every line, so null or [] alone says nothing
+    labelled = any(line.raw.get(key) for line in lines for key in _STATE)
     slots = {slot.name: slot for slot in schema.slots}
     conversation = _Conversation(schema, slots, labelled)
     said = []
@@ -159,7 +159,10 @@ def _utterance(raw: Dict[str, Any], conversation: _Conversation) -> Turn:
     spans = tuple(_span(item, text, conversation) for item in (optional(raw, "spans", list) or ()))
     if speaker == "user":
         _refuse(raw, ("action", *_CALL), "a user's line")
-        return Turn("user", text, _state(raw, conversation), spans=spans)
+        state = _state(raw, conversation)
+        if conversation.labelled and state is None:
+            spans = ()  # of values that no state holds
+        return Turn("user", text, state, spans=spans)
     _refuse(raw, _STATE, "a system's line")
     action = raw.get("action")
     if action is None:

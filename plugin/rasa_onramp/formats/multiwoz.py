@@ -93,7 +93,7 @@ def _without_idle_turns(view: Dialogue) -> Dialogue:
         state = turn.state
         if state is not None:
             if State(before.values) == state:
-                turn = replace(turn, state=None)
+                turn = replace(turn, state=None, spans=())
             else:
                 before = state
         turns.append(turn)

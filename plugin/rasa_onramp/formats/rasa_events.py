@@ -21,7 +21,7 @@ from rasa_onramp.formats.rasa_payload import KEY, replied_in, understood_in
 from rasa_onramp.formats.rasa_turns import RasaTurns
 from rasa_onramp.formats.shape import Misfit, get, optional, shape
 
-__all__ = ["Event", "Row", "Skip", "applied", "events_of", "read_conversation"]
+__all__ = ["Event", "Row", "Skip", "applied", "read_conversation"]
 
 
 #: A row of the table `events`: its id, the event's type, and the event as JSON.
@@ -60,7 +60,7 @@ def read_conversation(
     """
     for session in _sessions(_Row(*row) for row in rows):
         try:
-            events = applied(events_of(session))
+            events = applied(_events_of(session))
             turns = _turns(events, schema)
         except _Unreadable as error:
             message = f"row {error.row.id} of table events: {error.message}"
@@ -93,8 +93,7 @@ def _sessions(rows: Iterable[_Row]) -> Iterator[List[_Row]]:
         yield session
 
 
-def events_of(rows: Iterable[Row]) -> Iterator[Event]:
-    """The events of some rows."""
+def _events_of(rows: Iterable[Row]) -> Iterator[Event]:
     return (_event(_Row(*row)) for row in rows)
 
 

@@ -51,18 +51,24 @@ def asked_slots(
 
 
 def worded_slots(template: Template, state: State) -> FrozenSet[str]:
-    """The slots that are true, false or "any will do" in `state` and may be spoken of in words.
+    """The slots that are true, false, 1 or "any will do" in `state` and may be spoken of in words.
 
-    "And a neighbour may take it" doesn't state the value of a slot, but holds for one only.
+    "And a neighbour may take it" and "one ticket" don't state the value of a slot, but hold for one
+    only.
     """
     text = " ".join(template.literals)
     words = _stems(text)
+    single = {stem(word) for word in re.findall(r"\b(?:one|single)\s+(\w+)", text.lower())}
+    for_one = re.search(r"\bfor one\b", text, re.IGNORECASE)
     any_will_do = re.search(r"\b(?:any|anything|whichever|whenever|either)\b", text, re.IGNORECASE)
     spoken = set()
     for slot, values in state.values.items():
-        named = 2 * _shared(_stems(slot), words) >= len(_stems(slot)) > 0
-        if (values[:1] == (DONTCARE,) and (named or any_will_do)) or (
-            values[:1] in (("True",), ("False",)) and named
+        stems = _stems(slot)
+        named = 2 * _shared(stems, words) >= len(stems) > 0
+        if (
+            (values[:1] == (DONTCARE,) and (named or any_will_do))
+            or (values[:1] in (("True",), ("False",)) and named)
+            or (values[:1] in (("1",), ("one",)) and (for_one or single & stems))
         ):
             spoken.add(slot)
     return frozenset(spoken)

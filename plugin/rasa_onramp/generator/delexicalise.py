@@ -104,7 +104,9 @@ def _unmarked(
     for region in sorted(regions, key=lambda each: (_in_several_rows(by_region[each]), each)):
         surface = text[region[0] : region[1]]
         near = words_near(text, region)
-        count = count_form(surface, rows) is not None and speaks_of_counts(near)
+        # Long after the call, and in "for 2", it is rather what the user gave.
+        count = fresh and count_form(surface, rows) is not None and speaks_of_counts(near)
+        count = count and not re.search(r"\b(?:for|of)\s+$", text[: region[0]], re.IGNORECASE)
         shared = {
             source: sum(near.get(each, 0) for each in _name_stems(source.slot, hints))
             for source in by_region[region]
@@ -170,5 +172,7 @@ def _nearly(surface: str, value: str) -> bool:
 
 
 def _name_stems(slot: str, hints: Mapping[str, str]) -> Set[str]:
-    words = re.findall(r"[a-z]{3,}", f"{slot} {hints.get(slot, '')}".lower())
-    return {stem(word) for word in words}
+    named = {stem(word) for word in re.findall(r"[a-z]{3,}", slot.lower())}
+    # "the" stands in most descriptions, and near most numbers
+    described = (word for word in tokens(hints.get(slot, "").lower()) if not word.is_stop)
+    return named | {stem(word.text) for word in described if word.is_alpha and len(word) > 2}

@@ -12,7 +12,18 @@ from __future__ import annotations
 import re
 from collections import Counter
 from functools import lru_cache
-from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Sequence, Set, Tuple
+from typing import (
+    AbstractSet,
+    Any,
+    Dict,
+    FrozenSet,
+    Iterable,
+    List,
+    Mapping,
+    Sequence,
+    Set,
+    Tuple,
+)
 
 from rasa_onramp.dialogue import Schema
 from rasa_onramp.generator.forms import VERBATIM, WEAK_FORMS, form_of
@@ -31,6 +42,7 @@ from rasa_onramp.generator.spotting import (
     tokens,
     words_near,
 )
+from rasa_onramp.generator.times import DAY_WORDS
 
 __all__ = ["Grounding"]
 
@@ -39,10 +51,18 @@ class Grounding:
     """Checks replies of one domain.
 
     `data` are the values that the support dialogues' results hold, and the numbers in their states;
-    `constants` the literal texts of the domain's own replies, one a dialogue.
+    `constants` the literal texts of the domain's own replies, one a dialogue; `plain` the slots
+    whose numbers are no amounts of money.
     """
 
-    def __init__(self, schema: Schema, data: Iterable[str] = (), constants: Iterable[str] = ()):
+    def __init__(
+        self,
+        schema: Schema,
+        data: Iterable[str] = (),
+        constants: Iterable[str] = (),
+        plain: AbstractSet[str] = frozenset(),
+    ):
+        self._plain = plain
         self._data = tuple(Source("", value, value, 0) for value in sorted(set(data)))
         self._listed = tuple(
             Source(slot.name, value, value)
@@ -77,7 +97,7 @@ class Grounding:
         known = [
             region
             for region, source in find_sources(text, sources)
-            if _vouches(source, text, region)
+            if _vouches(source, text, region, self._plain)
         ]
         listed = self._listed_in(text)
         settled = {source.slot for source in sources}
@@ -112,7 +132,7 @@ class Grounding:
         settled: Set[str],
     ) -> bool:
         slots = listed.get(region, set())
-        if any(_offered(text, region, listed, slot) for slot in slots):
+        if any(_offered(text, region, listed, slot, settled) for slot in slots):
             return True
         surface = text[region[0] : region[1]]
         if slots & settled and not surface.isdigit():
@@ -139,12 +159,19 @@ class Grounding:
         return any(overlaps(region, [other]) for other, _ in find_sources(text, sources))
 
 
-def _offered(text: str, region: Region, listed: Mapping[Region, Set[str]], slot: str) -> bool:
-    """Whether a listed value is offered side by side with others of its slot. Of numbers an "or" or
-    nothing must stand between: "2 nights for 3 people" offers none.
+def _offered(
+    text: str,
+    region: Region,
+    listed: Mapping[Region, Set[str]],
+    slot: str,
+    settled: AbstractSet[str],
+) -> bool:
+    """Whether a listed value is offered side by side with others of its slot. Of numbers, and where
+    a value is settled, an "or" or nothing must stand between: "2 nights for 3 people" offers none,
+    nor does "not in the morning but in the evening".
     """
     others = [each for each, slots in listed.items() if slot in slots and each != region]
-    if any(word.like_num for word in tokens(text[region[0] : region[1]])):
+    if slot in settled or any(word.like_num for word in tokens(text[region[0] : region[1]])):
         others = [each for each in others if _OFFERING.fullmatch(_between(text, region, each))]
     return bool(others)
 
@@ -175,16 +202,18 @@ def _looks_like_data(claim: str) -> bool:
     if _has_digit(claim):
         return not re.fullmatch(r"\d+", claim)
     words = tokens(claim)
-    return any(word.lower_ in _DAYS for word in words) or (len(words) > 1 and words[0].like_num)
+    return any(word.lower_ in DAY_WORDS for word in words) or (len(words) > 1 and words[0].like_num)
 
 
-def _vouches(source: Source, text: str, region: Region) -> bool:
+def _vouches(source: Source, text: str, region: Region, plain: AbstractSet[str]) -> bool:
     """Whether a known value grounds what looks like it: two results are no reason to say "the 2nd"
-    or "$2", a floor that is 2 is one for "the 2nd floor".
+    or "$2", a floor that is 2 is one for "the 2nd floor", but not for "$2".
     """
     form = _form(text[region[0] : region[1]], source)
     if not source.slot:  # how many rows there are is no amount of money
         return form == VERBATIM or (form.startswith("number.") and form not in WEAK_FORMS)
+    if form.startswith("money.") and source.slot in plain and source.value.isdigit():
+        return False
     if form not in WEAK_FORMS:
         return True
     near = words_near(text, region)
@@ -208,10 +237,6 @@ _AFTER_NO_NAME = {
 }
 #: What stands between numbers that are offered side by side, other numbers included.
 _OFFERING = re.compile(r".*\bor\b.*|(?:[\s,/]|\b(?:and|to|\w*\d)\b)*", re.I | re.S)
-_DAYS = {
-    *("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"),
-    *("noon", "midday", "midnight", "tonight", "tomorrow", "yesterday"),
-}
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 
 
@@ -234,7 +259,7 @@ def _in_words(token: Any) -> bool:
     word = token.lower_
     if word in ("one", "zero", "first", "second"):  # "one moment", "your first name"
         return False
-    return token.like_num or word in _DAYS or word in ("today", "dozen", "half")
+    return token.like_num or word in DAY_WORDS or word in ("today", "dozen", "half")
 
 
 def _has_digit(text: str) -> bool:

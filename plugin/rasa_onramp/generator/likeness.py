@@ -78,6 +78,9 @@ def fits(schema: Schema, reply: SupportReply, now: Situation) -> bool:
     values = now.state.values
     if any(then.state.values[slot][:1] != values.get(slot, ())[:1] for slot in reply.wording):
         return False  # it speaks of what is otherwise now
+    told_of = _row(now, reply.row_now(now))
+    if any(told_of.get(slot) != value for slot, value in reply.told):
+        return False  # it tells in words what is otherwise of the row now
     if reply.asks and not any(slot in relevant and not values.get(slot) for slot in reply.asks):
         return False  # it asks for what is known, or doesn't matter
     if then.wants_nothing and not then.system and now.system:
@@ -91,21 +94,25 @@ def fits(schema: Schema, reply: SupportReply, now: Situation) -> bool:
             wants = {now.state.active_intent, then.state.active_intent} - {None}
             if len(wants) > 1:
                 return False  # it takes up another wish
-        if _known_requests(now) and not _known_requests(now) & reply.states:
+        if _known_requests(now) and not _known_requests(now) & reply.answers:
             return False  # it doesn't answer the question
-        if then.requested & reply.states and not now.requested:
+        if then.requested & reply.answers and not now.requested:
             return False  # it answers a question that nobody asked
     return True
 
 
 def _known_requests(now: Situation) -> FrozenSet[str]:
-    row = now.rows[now.row or 0] if now.rows else {}
+    row = _row(now, now.row or 0)
     values = now.state.values
     return frozenset(
         slot
         for slot in now.requested
         if plain_values(row.get(slot)) or plain_values(values.get(slot))
     )
+
+
+def _row(situation: Situation, place: int) -> Mapping[str, str]:
+    return situation.rows[place] if 0 <= place < len(situation.rows) else {}
 
 
 def _row_slots(situation: Situation) -> FrozenSet[str]:

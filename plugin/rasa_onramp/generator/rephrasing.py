@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Callable, List, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, List, Optional, Sequence, Set, Tuple
 
 from rasa_onramp.dialogue import Schema
 from rasa_onramp.generator.outcomes import denies
@@ -22,6 +22,7 @@ from rasa_onramp.generator.placeholders import in_words, placeholder_names, repl
 from rasa_onramp.generator.pool import Embed, rows_of
 from rasa_onramp.generator.prompt import Exchange, one_line
 from rasa_onramp.generator.spotting import names, tokens
+from rasa_onramp.generator.times import DAY_WORDS
 
 __all__ = ["REPHRASING", "Rephraser", "keeps", "said", "saying"]
 
@@ -38,6 +39,12 @@ _PRONOUNS = {
     "bot": {"i", "me", "my", "mine", "we", "us", "our", "ours"},
     "user": {"you", "your", "yours"},
 }
+#: What a number may be of, but for the plural and dots.
+_UNITS = {
+    *("am", "pm", "minute", "hour", "day", "week", "month", "year"),
+    *("percent", "dollar", "pound", "euro"),
+}
+_SIGNS = {"%": "percent", "$": "dollar", "£": "pound", "€": "euro"}
 _LINKS = re.compile(r"\S+://\S+|www\.\S+|\S+@\S+")
 
 
@@ -93,8 +100,8 @@ class Rephraser:
 
 
 def keeps(template: str, written: str) -> bool:
-    """Whether `written` has the placeholders, numbers, links and names of `template` and no others,
-    and asks and denies where that does. It must also have other words.
+    """Whether `written` has the placeholders, numbers, units, days, links and names of `template`
+    and no others, and asks and denies where that does. It must also have other words.
     """
     if not written.strip() or _words(template) == _words(written):
         return False
@@ -121,15 +128,33 @@ def _persons(text: str) -> Set[str]:
 
 
 def _claims(text: str) -> Counter[str]:
-    """Numbers, links and names: words with a digit, spelt numbers, capitalised ones within a
-    sentence.
+    """Numbers with their units, days, links and names: words with a digit, spelt numbers,
+    capitalised ones within a sentence.
     """
     literal = replaced(text, by="it")
     found = Counter(link.rstrip(".,;:!?)") for link in _LINKS.findall(literal))
     linkless = _LINKS.sub(" ", literal)
     named = {token.i for token in names(linkless)}
     for token in tokens(linkless):
-        number = any(c.isdigit() for c in token.text) or (token.like_num and token.lower_ != "one")
-        if number or token.i in named:
-            found[token.lower_] += 1
+        word = token.lower_
+        number = _is_number(token) and word != "one"
+        if number or token.i in named or word in DAY_WORDS or word == "today":
+            found[word] += 1
+        unit = _SIGNS.get(word) or word.replace(".", "").rstrip("s")
+        if unit in _UNITS and _of_number(token):
+            found[unit] += 1
     return found
+
+
+def _is_number(token: Any) -> bool:
+    return token.like_num or any(character.isdigit() for character in token.text)
+
+
+def _of_number(token: Any) -> bool:
+    """Whether a unit is one of a number: "5 pm", "two working days", "$5", "an hour"; a placeholder
+    stands there as "it".
+    """
+    doc, place = token.doc, token.i
+    near = [*doc[max(0, place - 2) : place], *doc[place + 1 : place + 1 + (token.text in _SIGNS)]]
+    few = place > 0 and doc[place - 1].lower_ in ("a", "an", "it")
+    return few or any(_is_number(each) for each in near)

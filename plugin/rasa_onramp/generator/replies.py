@@ -6,13 +6,15 @@ import re
 from dataclasses import dataclass
 from typing import Dict, FrozenSet, List, Sequence, Set, Tuple
 
-from rasa_onramp.dialogue import DONTCARE, Dialogue, Schema
+from rasa_onramp.dialogue import DONTCARE, Dialogue, Schema, State
 from rasa_onramp.generator.asking import asked_slots, worded_slots
 from rasa_onramp.generator.delexicalise import delexicalise
 from rasa_onramp.generator.situation import Situation, situate
 from rasa_onramp.generator.templates import Placeholder, Template
 
-__all__ = ["SupportReply", "constants_of", "data_of", "support_replies"]
+__all__ = ["SupportReply", "constants_of", "data_of", "plain_slots_of", "support_replies"]
+
+_MONEY = re.compile(r"[$£€]|\b(?:dollar|pound|euro)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -20,9 +22,10 @@ class SupportReply:
     """A system turn of a support dialogue: its template, what it answered and what it asks for.
 
     `wording` are the slots that it may speak of in words rather than by a value: those that are
-    true, false or "any will do" where it was said. `known` says whether state and results held all
-    that it states. `ends`: it is the last of its dialogue, asks for nothing and answers a turn that
-    wanted nothing, as a goodbye does.
+    true, false, 1 or "any will do" where it was said; `told` what is true or false of the row
+    that it speaks of, and that it may tell in words, too. `known` says whether state and results
+    held all that it states. `ends`: it is the last of its dialogue, asks for nothing and answers a
+    turn that wanted nothing, as a goodbye does.
     """
 
     source: str  # "dialogue id#turn", turns counted from 0
@@ -30,9 +33,10 @@ class SupportReply:
     situation: Situation
     asks: FrozenSet[str]
     wording: FrozenSet[str]
-    first_row: int  # the first result row that it states, 0 if none
+    first_row: int  # the first result row that it states; else the one in focus, else 0
     known: bool
     ends: bool = False
+    told: FrozenSet[Tuple[str, str]] = frozenset()
 
     @property
     def dialogue(self) -> str:
@@ -43,6 +47,21 @@ class SupportReply:
     def states(self) -> FrozenSet[str]:
         """The slots whose values it states."""
         return frozenset(placeholder.slot for placeholder in self.template.placeholders)
+
+    @property
+    def answers(self) -> FrozenSet[str]:
+        """The slots that it tells the user something of: by a value, or in words."""
+        return self.states | {slot for slot, _ in self.told}
+
+    def row_now(self, now: Situation) -> int:
+        """The row of `now`'s that it would speak of; there need not be one.
+
+        A reply about the row in focus, or about the next one, is again about that.
+        """
+        if now.row is None or len(now.rows) < 2:
+            return self.first_row if _stated_rows(self.template) else now.row or 0
+        focus = self.situation.row
+        return now.row + (self.first_row - focus if focus is not None else 0)
 
 
 def support_replies(schema: Schema, dialogues: Sequence[Dialogue]) -> Tuple[SupportReply, ...]:
@@ -69,9 +88,7 @@ def support_replies(schema: Schema, dialogues: Sequence[Dialogue]) -> Tuple[Supp
             template = _with_offers_spelt_out(schema, template)
             after = turns[number + 1].state if number + 1 < len(turns) else None
             asks = asked_slots(schema, template, situation.state, after)
-            rows = [
-                each.row for each in template.placeholders if each.origin in ("results", "either")
-            ]
+            first_row = min(_stated_rows(template), default=situation.row or 0)
             replies.append(
                 SupportReply(
                     source=f"{dialogue.id}#{number}",
@@ -79,9 +96,10 @@ def support_replies(schema: Schema, dialogues: Sequence[Dialogue]) -> Tuple[Supp
                     situation=situation,
                     asks=asks,
                     wording=worded_slots(template, situation.state),
-                    first_row=min(rows, default=0),
+                    first_row=first_row,
                     known=all(each.origin != "own" for each in template.placeholders),
                     ends=number == last and not asks and situation.wants_nothing,
+                    told=_told(template, situation, first_row),
                 )
             )
     return tuple(replies)
@@ -103,6 +121,28 @@ def constants_of(replies: Sequence[SupportReply]) -> Tuple[str, ...]:
     for reply in replies:
         texts.setdefault(reply.dialogue, []).append(" \u25a1 ".join(reply.template.literals))
     return tuple("\n".join(said) for said in texts.values())
+
+
+def plain_slots_of(replies: Sequence[SupportReply]) -> FrozenSet[str]:
+    """The slots whose values the replies state, but never as an amount of money."""
+    stated, amounts = set(), set()
+    for template in (reply.template for reply in replies):
+        for placeholder, surface in zip(template.placeholders, template.surfaces):
+            stated.add(placeholder.slot)
+            if _MONEY.search(surface):
+                amounts.add(placeholder.slot)
+    return frozenset(stated - amounts)
+
+
+def _stated_rows(template: Template) -> List[int]:
+    return [each.row for each in template.placeholders if each.origin in ("results", "either")]
+
+
+def _told(template: Template, situation: Situation, place: int) -> FrozenSet[Tuple[str, str]]:
+    """What is true or false of a row, and may be told in words."""
+    row = situation.rows[place] if place < len(situation.rows) else {}
+    yes_no = State({slot: (value,) for slot, value in row.items() if value in ("True", "False")})
+    return frozenset((slot, row[slot]) for slot in worded_slots(template, yes_no))
 
 
 def _with_offers_spelt_out(schema: Schema, template: Template) -> Template:

@@ -12,7 +12,13 @@ from rasa_onramp.generator.grounding import Grounding
 from rasa_onramp.generator.likeness import fits, likeness, weighed
 from rasa_onramp.generator.outcomes import Outcomes
 from rasa_onramp.generator.pool import Embed, ReplyPool
-from rasa_onramp.generator.replies import SupportReply, constants_of, data_of, support_replies
+from rasa_onramp.generator.replies import (
+    SupportReply,
+    constants_of,
+    data_of,
+    plain_slots_of,
+    support_replies,
+)
 from rasa_onramp.generator.situation import Situation, situate
 from rasa_onramp.generator.templates import COUNT, Template, fill, value_of
 from rasa_onramp.generator.trimming import without
@@ -63,7 +69,9 @@ class RetrievalGenerator:
         self._blocked = Blocked(blocked)
         replies = sayable(support_replies(schema, support), self._blocked)
         self.pool = ReplyPool(schema, replies, embed if alike is None else alike)
-        self._grounding = Grounding(schema, data_of(support), constants_of(replies))
+        self._grounding = Grounding(
+            schema, data_of(support), constants_of(replies), plain_slots_of(replies)
+        )
         self._embed = embed
 
     def reply(
@@ -154,12 +162,7 @@ class _Candidate:
 
 
 def _filled(number: int, reply: SupportReply, now: Situation) -> Optional[_Candidate]:
-    first_row = 0
-    if now.row is not None and len(now.rows) > 1:
-        # A reply about the row in focus, or about the next one, is again about that.
-        focus = reply.situation.row
-        step = reply.first_row - focus if focus is not None else 0
-        first_row = now.row + step - reply.first_row
+    first_row = reply.row_now(now) - reply.first_row
     template = reply.template
     unknown = [
         placeholder

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Dict, Mapping, Optional, Sequence, Tuple, Union
 
-from rasa_onramp.generator.forms import VERBATIM, render
+from rasa_onramp.generator.forms import VERBATIM, WEAK_FORMS, form_of, render
 from rasa_onramp.generator.spotting import Values, plain_values
 
 __all__ = ["COUNT", "Placeholder", "Template", "fill", "value_of"]
@@ -113,30 +113,47 @@ def value_of(
     first_row: int = 0,
 ) -> Optional[str]:
     """What `fill` puts in a placeholder's place, None if it can't."""
-    told = _held(placeholder, values, results, first_row)
+    spellings, clock24 = _held(placeholder, values, results, first_row)
+    if not spellings:
+        return None
+    told = render(spellings[0], placeholder.form, clock24)
     for slot in placeholder.rivals:
         rival = replace(placeholder, slot=slot)
         # The rival may have held its value in the other place: the state, or the results.
-        origins = (rival, replace(rival, origin="either"))
-        if told not in (_held(each, values, results, first_row) for each in origins):
+        places = (
+            _held(each, values, results, first_row)
+            for each in (rival, replace(rival, origin="either"))
+        )
+        if not any(_says(told, placeholder.form, *place) for place in places):
             return None
     return told
 
 
 def _held(
     placeholder: Placeholder, values: Values, results: Sequence[Mapping[str, Any]], first_row: int
-) -> Optional[str]:
+) -> Tuple[Tuple[str, ...], bool]:
+    """The spellings of a placeholder's value, and whether its times are on the 24-hour clock."""
     if placeholder.origin == "count":
         # One row or none is never counted in words that fit several.
-        return render(str(len(results)), placeholder.form) if len(results) > 1 else None
+        return (str(len(results)),) if len(results) > 1 else (), False
     row = placeholder.row + first_row
     if placeholder.origin in ("results", "either") and 0 <= row < len(results):
         value = results[row].get(placeholder.slot)
         told = plain_values(None if value is None else str(value))
         if told:
-            return render(told[0], placeholder.form, clock24=True)
+            return told, True
     if placeholder.origin in ("state", "either"):
-        stated = plain_values(values.get(placeholder.slot))
-        if stated:
-            return render(stated[0], placeholder.form)
-    return None
+        return plain_values(values.get(placeholder.slot)), False
+    return (), False
+
+
+def _says(told: str, form: str, spellings: Sequence[str], clock24: bool) -> bool:
+    """Whether a text says a value of these spellings: in `form`, or in another that makes no more
+    of it, as "$2" and "2nd" do of 2.
+    """
+    for value in spellings:
+        other = (form_of(told, value, clock24) or "").partition("|")[0]
+        makes_more = other in WEAK_FORMS or other.startswith("money.")
+        if told == render(value, form, clock24) or (other and not makes_more):
+            return True
+    return False

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Callable, Optional
 
 __all__ = [
+    "DAY_WORDS",
     "Writer",
     "date_writer",
     "ordinal",
@@ -39,6 +40,14 @@ _MONTHS = [
     "December",
 ]
 _WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+
+#: Days and times of day that are one word, in lower case. "Today" is too often said without need.
+DAY_WORDS = frozenset(
+    [
+        *(name.lower() for name in _WEEKDAYS),
+        *("noon", "midday", "midnight", "tonight", "tomorrow", "yesterday"),
+    ]
+)
 
 
 # -- times ---------------------------------------------------------------------------------------

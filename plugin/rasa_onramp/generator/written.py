@@ -30,8 +30,8 @@ def forms_of(replies: Sequence[SupportReply]) -> Dict[str, str]:
 def template_of(
     text: str, schema: Schema, now: Situation, forms: Mapping[str, str]
 ) -> Optional[Template]:
-    """The text as a template, or None if it is empty, has a placeholder for no slot, or tells of
-    the first row while the talk is about another one.
+    """The text as a template, or None if it is empty, has a placeholder for no slot, or tells of a
+    row before the one that the talk is about.
 
     A value comes from the results where they have just come in or another row than the first is
     meant, else from the state if that holds one.
@@ -47,7 +47,7 @@ def template_of(
         if match.start() > position:
             parts.append(text[position : match.start()])
         origin = "count" if slot == COUNT else _origin(slot, row, now)
-        if origin == "results" and _of_another_row(slot, row, now):
+        if origin == "results" and _of_earlier_row(slot, row, now):
             return None
         parts.append(Placeholder(slot, forms.get(slot, _UNKNOWN), origin, row))
         position = match.end()
@@ -68,11 +68,11 @@ def _slot_and_row(name: str, slots: AbstractSet[str]) -> Tuple[Optional[str], in
     return None, 0
 
 
-def _of_another_row(slot: str, row: int, now: Situation) -> bool:
-    """Whether a value would be the first row's while the talk is about another one."""
-    if row > 0 or now.action is not None or not now.row:
+def _of_earlier_row(slot: str, row: int, now: Situation) -> bool:
+    """Whether a value would be that of a row before the one that the talk is about, and another."""
+    if now.action is not None or now.row is None or row >= now.row:
         return False
-    return now.rows[0].get(slot) != now.rows[now.row].get(slot)
+    return now.rows[row].get(slot) != now.rows[now.row].get(slot)
 
 
 def _origin(slot: str, row: int, now: Situation) -> str:

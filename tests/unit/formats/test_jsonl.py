@@ -22,7 +22,7 @@ from rasa_onramp.dialogue import (
 )
 from rasa_onramp.errors import FormatError
 from rasa_onramp.formats import read
-from rasa_onramp.formats.yaml import parse_yaml
+from rasa_onramp.formats.yaml import parse_yaml, yaml_file
 
 TAXI = Schema(
     "taxi",
@@ -104,14 +104,34 @@ def test_what_a_line_does_not_mention_stays(tmp_path: Path) -> None:
     )
 
 
-def test_columns_that_are_null_throughout_are_no_labels(tmp_path: Path) -> None:
+def test_columns_that_are_empty_throughout_are_no_labels(tmp_path: Path) -> None:
     """As a database or pandas writes them."""
     empty = dict.fromkeys(("state", "slots", "intent", "requested"))
     assert states(tmp_path, user(**empty), system(**empty), user(**empty)) == (None, None)
-    assert states(tmp_path, user(**{**empty, "slots": {}}), system(), user(intent=None)) == (
+    bare = {"state": {}, "slots": {}, "intent": "", "requested": []}
+    assert states(tmp_path, user(**bare), system(), user(**bare)) == (None, None)
+    assert states(tmp_path, user(**empty), system(), user(slots={"place": "Leeds"})) == (
         None,  # a state of null: the line says nothing to the domain
-        State(),
+        State({"place": ("Leeds",)}),
     )
+
+
+def test_a_line_that_says_nothing_to_the_domain_has_no_spans(tmp_path: Path) -> None:
+    """Nor could a YAML file hold any."""
+    spans = [{"slot": "place", "start": 0, "end": 5}]
+    (dialogue,) = read_lines(
+        tmp_path,
+        user("Leeds is lovely", state=None, spans=spans),
+        system("Leeds it is", spans=spans),
+        user("Leeds", slots={"place": "Leeds"}, spans=spans),
+    )
+    found = (Span("place", 0, 5),)
+    assert [turn.spans for turn in dialogue.turns] == [(), found, found]
+    written = yaml_file(TAXI, [dialogue]).decode("utf-8")
+    assert parse_yaml(written, "taxi.yml").dialogues == (dialogue,)
+    # without any label it isn't known what a line says
+    (unlabelled,) = read_lines(tmp_path, user("Leeds is lovely", state=None, spans=spans))
+    assert unlabelled.turns[0].spans == found
 
 
 def test_a_state_of_null_beside_slots_is_a_contradiction(tmp_path: Path) -> None:

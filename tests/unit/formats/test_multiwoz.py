@@ -11,6 +11,7 @@ import pytest
 from rasa_onramp.dialogue import DONTCARE, Intent, Schema, Slot, Span, State, Turn
 from rasa_onramp.errors import FormatError
 from rasa_onramp.formats import read
+from rasa_onramp.formats.yaml import parse_yaml, yaml_file
 
 SCHEMA: List[Dict[str, Any]] = [
     {
@@ -97,7 +98,10 @@ BOTH = dialogue(
                 name=["dontcare"],
                 spans=[{"slot": "museum-area", "start": 16, "exclusive_end": 24, "value": "x"}],
             ),
-            frame("tram"),
+            frame(
+                "tram",
+                spans=[{"slot": "tram-stop", "start": 16, "exclusive_end": 24, "value": "x"}],
+            ),
         ],
     ),
     (
@@ -186,7 +190,9 @@ def test_what_it_means(folder: Path) -> None:
         Turn("user", "And a tram there"),
         Turn("system", "Line 4."),
     )
-    assert tram.turns[0].state is None
+    assert tram.turns[0] == Turn("user", "A museum in the Old Town, any will do")
+    written = yaml_file(corpus.schemas["tram"], [tram]).decode("utf-8")
+    assert parse_yaml(written, "tram.yml").dialogues == (tram,)
     assert tram.turns[2] == Turn(
         "user",
         "And a tram there",

@@ -523,7 +523,7 @@ def test_real_data_goes_there_and_back(sgd_folder: Path, tmp_path: Path) -> None
     assert read_sgd(tmp_path / "out") == corpus
 
 
-def test_real_schemas_without_dialogues(sgd_folder: Path) -> None:
+def test_real_schemas_without_dialogues(sgd_folder: Path, sgd_x_folder: Path) -> None:
     original = read_sgd_schemas(sgd_folder / "train")
-    paraphrased = read_sgd_schemas(sgd_folder / "sgd_x" / "v1" / "train")
+    paraphrased = read_sgd_schemas(sgd_x_folder / "v1" / "train")
     assert len(paraphrased) == len(original) == 26
