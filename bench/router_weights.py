@@ -106,7 +106,7 @@ class Features:
         return cls(
             torch.stack([index.parts(rows) for index in draw.indexes], 1),
             torch.stack([index.parts(background.centres) for index in draw.indexes]),
-            torch.stack([stack.deviations(w).view(-1, 2) for w in said]).permute(2, 0, 1),
+            torch.stack([stack.deviations(w.vector()).view(-1, 2) for w in said]).permute(2, 0, 1),
             torch.tensor([-1 if name is None else places[name] for name, *_ in draw.asked]),
             torch.tensor([first for _, first, _ in draw.asked]),
         )

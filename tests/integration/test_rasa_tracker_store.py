@@ -30,7 +30,7 @@ from rasa.shared.nlu.training_data.entities_parser import parse_training_example
 from command_line import Outcome, invoke
 from postgres import PASSWORD
 from rasa_onramp.dialogue import Dialogue, Intent, Schema, Slot, Span, State, Turn
-from rasa_onramp.formats.rasa_events import applied, events_of
+from rasa_onramp.formats import rasa_events
 from rasa_onramp.formats.rasa_text import parse_annotated
 from rasa_onramp.formats.yaml import write_yaml
 from rasa_onramp.store import Store, open_store
@@ -223,7 +223,7 @@ def test_what_rasa_takes_back_is_taken_back() -> None:
         tracker = DialogueStateTracker.from_events("x", events)
         kept = tracker.applied_events()
         rows = [(n, e.type_name, json.dumps(e.as_dict())) for n, e in enumerate(events)]
-        found = applied(events_of(rows))
+        found = rasa_events.applied(rasa_events._events_of(rows))
         assert [e.row.kind for e in found] == [e.type_name for e in kept]
 
 

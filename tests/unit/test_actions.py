@@ -167,6 +167,9 @@ def test_hosts_can_be_limited(api: str, monkeypatch: pytest.MonkeyPatch) -> None
     host = api[len("http://") :]
     monkeypatch.setenv(ALLOWED_HOSTS_VARIABLE, f"api.example.com, {host}")
     assert post(call(f"{api}/rows"))
+    port = host.rpartition(":")[2]
+    monkeypatch.setenv(ALLOWED_HOSTS_VARIABLE, f"LocalHost:{port}")  # hosts have no case
+    assert post(call(f"http://LOCALHOST:{port}/rows"))
     monkeypatch.setenv(ALLOWED_HOSTS_VARIABLE, "api.example.com")
     with pytest.raises(ActionFailed, match="isn't among the hosts"):
         post(call(f"{api}/rows"))
@@ -186,6 +189,21 @@ def test_a_domains_own_handler_comes_before_the_common_one_and_before_the_url(ap
     assert answer_now(call(url, "look_up", "parcels")) == ({"by": "common"},)
     assert answer_now(call(url, "look_up", "phones")) == ({"by": "phones", "number": "RX4821"},)
     assert answer_now(call(url, "unhandled"))[0]["status"] == "in transit"
+
+
+def test_a_coroutine_behind_a_plain_function_is_awaited_in_time() -> None:
+    async def looked_up(parameters: Dict[str, str]) -> List[Dict[str, str]]:
+        await asyncio.sleep(float(parameters.get("seconds", 0)))
+        return [{"by": "coroutine"}]
+
+    @handles("wrapped")
+    def wrapped(parameters: Dict[str, str]) -> Any:
+        return looked_up(parameters)
+
+    assert answer_now(call(name="wrapped")) == ({"by": "coroutine"},)
+    slow = replace(call(name="wrapped"), parameters={"seconds": "30"})
+    with pytest.raises(ActionFailed, match=r"parcels\.wrapped: no answer within 0.2 s"):
+        answer_now(slow, timeout=0.2)
 
 
 def test_failures_of_handlers_name_action_and_reason() -> None:

@@ -150,6 +150,50 @@ def test_a_failed_call_is_admitted_and_leaves_no_results(engine: Engine) -> None
     assert "table_booking" not in session.results
 
 
+@pytest.mark.parametrize(("day", "rows"), [("friday", ({"table_code": "t99"},)), ("monday", ())])
+def test_a_failed_call_leaves_no_rows_of_the_same_call_with_other_parameters(
+    engine: Engine, day: str, rows: Tuple[Mapping[str, str], ...]
+) -> None:
+    session = Session()
+    engine.turn(session, "can i book a table on friday")
+    engine.turn(session, "it is hana", Api([{"table_code": "t99"}]))
+    said = session.turns[-1]
+    booked = {"visit_day": day, "guest_name": "hana"}
+    told = dataclasses.replace(said.turn, parameters=booked)
+    session.turns[-1] = dataclasses.replace(said, turn=told)
+    engine.turn(session, "can i book a table on monday")
+    failed = engine.turn(session, "it is hana", Api(None))
+    assert failed.understanding.parameters == {"visit_day": "friday", "guest_name": "hana"}
+    assert failed.reply is not None and failed.reply.text == FAILED
+    assert session.results.get("table_booking", ()) == rows
+    assert session.history("table_booking")[3] == dataclasses.replace(told, results=rows)
+
+
+def test_a_value_of_an_earlier_call_that_a_reply_tells_is_marked(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = Session()
+    engine.turn(session, "can i book a table on friday")
+    engine.turn(session, "it is hana", Api([{"table_code": "t99"}]))
+    told = Reply("The code is t99.", "", "a", 1.0)
+    monkeypatch.setattr(RetrievalGenerator, "reply", lambda *_: told)
+    assert engine.turn(session, "thanks, that is all").reply == told
+    assert session.turns[-1].turn.spans == (Span("table_code", 12, 15),)
+
+
+def test_a_failed_booking_leaves_the_rows_of_the_search_before_it() -> None:
+    rows = ({"table_code": "t17"},)
+    session = Session()
+    session.hear("what is free", "d", State())
+    found = Turn("system", "T17 is.", action="find", parameters={"day": "friday"}, results=rows)
+    session.say(found, "d")
+    session.say(Turn("system", "And a bike.", action="find", results=({"bike": "b"},)), "other")
+    before = list(session.turns)
+    for domain, action in (("d", "book"), ("another", "find")):
+        session.fail(domain, action, {"day": "monday"})
+        assert session.turns == before and session.results["d"] == rows
+
+
 def test_no_call_without_its_required_slots(engine: Engine, store: Store) -> None:
     (action,) = TABLES.actions
     strict = dataclasses.replace(action, required_slots=("visit_day", "guest_name", "table_code"))
@@ -297,6 +341,21 @@ def test_a_domain_whose_adapter_is_damaged_is_not_tracked(
         engine.turn(Session(), "can i book a table on friday")
     store.adapters.activate("table_booking", None)
     assert engine.turn(Session(), "can i book a table on friday").understanding.version is None
+
+
+def test_why_an_adapter_cannot_be_used_is_remembered(
+    engine: Engine, store: Store, tracker: StateTracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.adapters.add(
+        *("table_booking", b"no weights"),
+        support_digest="any",
+        checkpoint_digest="another",
+        figures={},
+    )
+    for _ in range(2):
+        with pytest.raises(CheckpointError, match="adapter 1 is for another checkpoint; run `rasa"):
+            engine.turn(Session(), "can i book a table on friday")
+        monkeypatch.setattr(store.adapters, "get", None)  # the second time it isn't asked
 
 
 def test_few_domains_are_kept_in_memory(engine: Engine, store: Store) -> None:

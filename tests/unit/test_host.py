@@ -5,23 +5,33 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Iterator, List, Sequence
 
 import pytest
+import torch
+from safetensors.torch import save
+from torch import Tensor
 
 pytest.importorskip("rasa")
 
 from rasa.engine.exceptions import GraphComponentException
+from rasa.engine.graph import ExecutionContext, GraphSchema, SchemaNode
+from rasa.engine.runner.dask import DaskGraphRunner
 from rasa.shared.exceptions import InvalidConfigException
 from rasa.shared.nlu.constants import TEXT
 from rasa.shared.nlu.training_data.message import Message
 
 from rasa_onramp.components import OnrampModel, OnrampStateTracker, host
+from rasa_onramp.components.bot_examples import save_examples
 from rasa_onramp.components.host import current_runtime, runtime_for
 from rasa_onramp.components.settings import ModelSettings
+from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.store import open_store
+from rasa_onramp.tracker.sentences import SentenceEncoder
 from servers import wait_for
+from tiny_tracker import tiny_tracker
 
 PLAIN = ModelSettings(replies=False)
 
@@ -114,6 +124,65 @@ def test_no_message_waits_for_what_failed_to_be_tried_again(
 def test_what_reads_messages_is_current_though_another_was_loaded() -> None:
     """A model that is loaded and then fails leaves the one before in service."""
     serving = runtime_for(PLAIN)
-    runtime_for(ModelSettings(replies=False, checkpoint="nowhere"))
+    other = runtime_for(ModelSettings(replies=False, checkpoint="nowhere"))
+    assert current_runtime() is other
     OnrampStateTracker(None, None).process([Message({TEXT: ""})], None, serving)  # type: ignore[arg-type]
     assert current_runtime() is serving
+    other = runtime_for(ModelSettings(replies=False, checkpoint="nowhere either"))
+    assert current_runtime() is other
+    del other
+    gc.collect()
+    assert current_runtime() is serving  # before anything is said
+
+
+def test_a_runtime_lives_as_long_as_the_model_that_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next model may be one without us."""
+
+    def closed(*_: Any, **__: Any) -> None:
+        raise RuntimeError("no engine")
+
+    monkeypatch.setattr(host.Engine, "open", closed)
+    config = {**OnrampModel.get_default_config(), "replies": False}
+    node = SchemaNode({}, OnrampModel, "load", "provide", config, eager=True)  # as Rasa's recipe's
+    schema = GraphSchema({"provide_OnrampModel0": node})
+    model = DaskGraphRunner(schema, None, ExecutionContext(schema))  # type: ignore[arg-type]
+    gc.collect()
+    runtime = current_runtime()
+    assert model.run(targets=["provide_OnrampModel0"])["provide_OnrampModel0"] is runtime
+    del model, runtime
+    gc.collect()
+    assert current_runtime() is None
+
+
+def test_a_loaded_model_has_made_what_the_first_message_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_store(f"sqlite:///{tmp_path / 'onramp.db'}") as store:
+        store.upgrade()
+        asked: List[Sequence[str]] = []
+        sentences = SentenceEncoder.load()
+
+        def embed(texts: Sequence[str]) -> Tensor:
+            asked.append(texts)
+            return sentences.embed(texts)
+
+        engine = Engine(store, tiny_tracker(), embed)
+        save_examples(tmp_path, {"greet": ["hello there", "hi you"]}, engine)
+        asked.clear()
+        monkeypatch.setattr(host.Engine, "open", lambda *_, **__: engine)
+
+        class Saved:
+            @contextmanager
+            def read_from(self, resource: Any) -> Iterator[Path]:
+                yield tmp_path
+
+        settings = {**OnrampModel.get_default_config(), "replies": False}
+        model = OnrampModel.load(settings, None, None, None)  # type: ignore[arg-type]
+        assert model.provide().opened is engine
+        assert [len(texts) for texts in asked] == [1, 1]  # twice, as PyTorch speeds traces up
+        tracker = OnrampStateTracker.load({}, Saved(), None, None)  # type: ignore[arg-type]
+        assert tracker._index is not None and tracker._index[0] is engine
+        # what can't be indexed is no reason to load no model
+        (tmp_path / "bot_examples.safetensors").write_bytes(save({"rows": torch.ones(1, 3)}))
+        odd = OnrampStateTracker.load({}, Saved(), None, None)  # type: ignore[arg-type]
+        assert odd._index is None

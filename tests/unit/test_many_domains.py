@@ -24,7 +24,7 @@ from rasa_onramp.runtime.domains import Catalogue
 from rasa_onramp.runtime.generators import Generators
 from rasa_onramp.runtime.reach import Reach
 from rasa_onramp.runtime.shortlist import Shortlist
-from rasa_onramp.store import Embeddings, Store, open_store
+from rasa_onramp.store import Embeddings, Store, cells, open_store
 from servers import wait_for
 from small_bot import TABLES, dialogues
 
@@ -120,7 +120,10 @@ def test_few_domains_are_all_compared(many: Tuple[Dict[str, DomainIndex], List[H
     crowd = Crowd(some)
     assert list(crowd.likenesses(asked[0])) == list(some)
     assert len(crowd) == 5 and "domain-3" in crowd and "domain-30" not in crowd
-    assert list(crowd.only("domain-3").likenesses(asked[0])) == ["domain-3"]
+    for _ in range(2):  # nothing of it is stacked for a message
+        alone = crowd.only("domain-3")
+        assert list(alone.likenesses(asked[0])) == ["domain-3"]
+        assert alone._all is some["domain-3"]._alone
     assert Crowd({}).likenesses(asked[0]) == {}
 
 
@@ -323,6 +326,33 @@ def test_embeddings_that_are_damaged_are_computed_anew(store: Store) -> None:
     assert len(second.asked) == 3 * len(first.asked) / 5
     assert all(torch.equal(one[n].index.topic, two[n].index.topic) for n in one)
     assert store.embeddings.read(list(one)) == kept
+
+
+@pytest.mark.parametrize("value", ["'x'", "1000000000000"])
+def test_embeddings_that_are_no_bytes_silence_no_domain(
+    store: Store, caplog: pytest.LogCaptureFixture, value: str
+) -> None:
+    one = catalogue(store, CountedEmbed()).domains()
+    kept = store.embeddings.read(list(one))
+    with store._database.writing() as connection:
+        connection.exec_driver_sql(
+            f"UPDATE embeddings SET rows = {value} WHERE domain = 'tables_1'"
+        )
+    two = catalogue(store, CountedEmbed()).domains()
+    assert sorted(two) == sorted(one)
+    assert "5 domains are embedded anew: the store at" in caplog.text
+    assert store.embeddings.read(list(one)) == kept
+
+
+def test_embeddings_that_would_fill_the_memory_are_computed_anew(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = CountedEmbed(), CountedEmbed()
+    catalogue(store, first).domains()
+    monkeypatch.setattr(cells, "MOST_BYTES", 9)
+    with open_store(f"sqlite:///{store.name}") as other:
+        assert len(catalogue(other, second).domains()) == 5
+    assert sorted(second.asked) == sorted(first.asked)
 
 
 def test_a_store_that_takes_no_embeddings_is_no_obstacle(

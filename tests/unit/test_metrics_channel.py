@@ -179,13 +179,16 @@ def test_a_store_that_is_away_is_counted(world: World, monkeypatch: pytest.Monke
     assert told["rasa_onramp_ready",] == 0
 
 
-def test_a_store_that_freezes_holds_no_scrape_up(
-    world: World, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_store_that_freezes_or_is_slow_holds_no_scrape_up(
+    world: World, monkeypatch: pytest.MonkeyPatch, frozen: bool
 ) -> None:
     thawed = threading.Event()
     store = world.engine.store
     monkeypatch.setattr(Store, "remote", True)  # as one on a server, which may say nothing
     monkeypatch.setattr(store.jobs, "newest", lambda: thawed.wait(60) and ())
+    if frozen:
+        monkeypatch.setattr(store, "revision", lambda: thawed.wait(60) and 1)
     reach = Reach(store, 0.3, 1000.0)
     monkeypatch.setattr(world.engine, "reach", reach)
     monkeypatch.setattr(world.engine.catalogue, "_reach", reach)
@@ -193,7 +196,8 @@ def test_a_store_that_freezes_holds_no_scrape_up(
     told = world.told()
     assert time.monotonic() - began < 10
     assert ("rasa_onramp_jobs", "failed") not in told
-    assert world.told()["rasa_onramp_ready",] == 0  # and the next doesn't ask
+    # the next doesn't ask one that is frozen; who is only slow still answers messages
+    assert world.told()["rasa_onramp_ready",] == float(not frozen)
     thawed.set()
 
 

@@ -10,9 +10,11 @@ import pytest
 
 pytest.importorskip("rasa")
 
+from rasa.core.actions.action import Action, ActionBack, ActionDefaultFallback
 from rasa.core.actions.two_stage_fallback import TwoStageFallbackAction
 from rasa.core.channels.channel import CollectingOutputChannel
 from rasa.core.nlg.response import TemplatedNaturalLanguageGenerator
+from rasa.core.policies.policy import PolicyPrediction
 from rasa.engine.graph import ExecutionContext, GraphSchema
 from rasa.engine.storage.resource import Resource
 from rasa.shared.core.domain import Domain
@@ -21,6 +23,7 @@ from rasa.shared.core.events import (
     ActiveLoop,
     AllSlotsReset,
     Event,
+    FollowupAction,
     SlotSet,
     UserUttered,
 )
@@ -28,7 +31,7 @@ from rasa.shared.core.trackers import DialogueStateTracker
 
 from rasa_onramp.components import OnrampPolicy
 from rasa_onramp.components.payload import KEY, RESULTS, states_of
-from rasa_onramp.components.sessions import form_runs, last_message
+from rasa_onramp.components.sessions import REPLY, form_runs, last_message
 from rasa_onramp.dialogue import State
 from rasa_onramp.store.serialise import state_to_json
 
@@ -61,6 +64,7 @@ def hear(
     domain: str = "trips",
     also: Mapping[str, State] = MappingProxyType({}),
     said: Optional[Mapping[str, str]] = None,
+    call: Optional[str] = None,
     meanwhile: Sequence[Event] = (),
     **values: str,
 ) -> Dict[str, Any]:
@@ -70,7 +74,7 @@ def hear(
         "domain": domain,
         "confidence": 1.0,
         "reason": "match",
-        "call": None,
+        "call": call and {"name": call},
         "scores": {"trips": len(tracker.events)},  # no two messages are alike
         "state": state,
         "states": {domain: state, **{name: state_to_json(one) for name, one in also.items()}},
@@ -84,14 +88,22 @@ def hear(
     return predicted(tracker)
 
 
-def predicted(tracker: DialogueStateTracker) -> Dict[str, Any]:
-    """The bot's slots that the next prediction sets."""
+def prediction(tracker: DialogueStateTracker) -> PolicyPrediction:
     config = OnrampPolicy.get_default_config()
     context = ExecutionContext(GraphSchema({}))
     policy = OnrampPolicy(config, None, Resource("policy"), context)  # type: ignore[arg-type]
-    events: Optional[List[Any]] = policy.predict_action_probabilities(
-        tracker, Domain.from_dict(DOMAIN)
-    ).optional_events
+    return policy.predict_action_probabilities(tracker, Domain.from_dict(DOMAIN))
+
+
+def next_action(tracker: DialogueStateTracker) -> Optional[str]:
+    """The action that we predict; None where we abstain."""
+    found, names = prediction(tracker), Domain.from_dict(DOMAIN).action_names_or_texts
+    return names[found.max_confidence_index] if found.max_confidence else None
+
+
+def predicted(tracker: DialogueStateTracker) -> Dict[str, Any]:
+    """The bot's slots that the next prediction sets."""
+    events: Optional[List[Any]] = prediction(tracker).optional_events
     found = {}
     for event in events or []:
         tracker.update(event)
@@ -183,3 +195,51 @@ def test_what_an_action_resets_stays_so(tracker: DialogueStateTracker) -> None:
     assert predicted(tracker) == {}
     assert tracker.get_slot("city") is None
     assert hear(tracker, people="4") == {"people": 4.0}
+
+
+@pytest.mark.parametrize(
+    ("text", "action"), [("qwertz", ActionDefaultFallback()), ("/back", ActionBack())]
+)
+def test_what_was_answered_is_not_answered_again_when_a_later_message_is_taken_back(
+    tracker: DialogueStateTracker, text: str, action: Action
+) -> None:
+    """By Rasa's own actions."""
+    domain, speaker = Domain.from_dict(DOMAIN), TemplatedNaturalLanguageGenerator({})
+    tracker.update(ActionExecuted("action_listen"))
+    hear(tracker, city="paris", call="book")
+    assert next_action(tracker) == "action_onramp_call"
+    for event in (ActionExecuted("action_onramp_call"), SlotSet(RESULTS, [])):
+        tracker.update(event)
+    assert next_action(tracker) == REPLY
+    tracker.update(ActionExecuted(REPLY))
+    if text == "/back":  # which takes back the message before it as well
+        tracker.update(ActionExecuted("action_listen"))
+        hear(tracker, city="rome")
+        tracker.update(ActionExecuted(REPLY))
+    for event in (ActionExecuted("action_listen"), UserUttered(text, {"name": "back"})):
+        tracker.update(event)
+    assert next_action(tracker) is None
+    run = asyncio.run(action.run(CollectingOutputChannel(), speaker, tracker, domain))
+    for event in (ActionExecuted(action.name()), *run):
+        tracker.update(event)
+    message = last_message(tracker)
+    assert message is not None and message.parse_data["onramp"]["call"] == {"name": "book"}
+    assert next_action(tracker) == "action_listen"
+
+
+def test_a_call_that_began_a_form_is_not_made_again_after_it(tracker: DialogueStateTracker) -> None:
+    """Rasa leaves the answers to a form out of what counts."""
+    tracker.update(ActionExecuted("action_listen"))
+    hear(tracker, city="paris", call="book")
+    for event in (
+        *(ActionExecuted("action_onramp_call"), SlotSet(RESULTS, []), FollowupAction("trip_form")),
+        *(ActionExecuted("trip_form"), ActiveLoop("trip_form"), ActionExecuted("action_listen")),
+        *(UserUttered("four of us", {"name": "inform"}), ActionExecuted("trip_form")),
+        *(SlotSet("people", 4.0), ActiveLoop(None)),
+    ):
+        tracker.update(event)
+    message = last_message(tracker)
+    assert message is not None and message.text == "hello"
+    assert next_action(tracker) == REPLY
+    tracker.update(ActionExecuted(REPLY))
+    assert next_action(tracker) == "action_listen"

@@ -51,7 +51,7 @@ def test_what_is_asked_comes_back_answer_or_error(store: Store) -> None:
 def test_a_store_that_refuses_is_asked_again_until_it_is_back(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    reach = Reach(store, 5.0, 0.2)
+    reach = Reach(store, 5.0, 1.0)
     with pytest.raises(StoreUnavailable, match="hasn't been created"):
         reach.ask(revision)
     store.upgrade()
@@ -62,6 +62,27 @@ def test_a_store_that_refuses_is_asked_again_until_it_is_back(
     with caplog.at_level(logging.WARNING):
         wait_for(lambda: _is_up(reach, store))
     assert caplog.text.count("is reachable again") == 1
+
+
+def test_what_is_slow_and_not_vital_takes_the_store_from_nobody(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.upgrade()
+    monkeypatch.setattr(Store, "remote", True)  # as one on a server, which may say nothing
+    reach, thawed = Reach(store, 0.3, 1000.0), threading.Event()
+
+    def slow(_: Store) -> int:
+        thawed.wait(60)
+        return 0
+
+    with pytest.raises(StoreUnavailable, match=r"hasn't answered for 0\.3 s"):
+        reach.ask(slow, vital=False)
+    assert not reach.down and reach.ask(revision) == store.revision()
+    monkeypatch.setattr(store, "revision", lambda: slow(store))  # frozen
+    with pytest.raises(StoreUnavailable, match=r"hasn't answered for 0\.3 s"):
+        reach.ask(slow, vital=False)
+    assert reach.down
+    thawed.set()
 
 
 def test_where_nobody_can_look_for_it_the_store_is_asked_again(

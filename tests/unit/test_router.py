@@ -172,6 +172,39 @@ def test_a_bots_own_messages_are_left_to_it(
     assert router.route(text, Crowd(indexes), active="mobile_plan", bot=bot).reason == "bot"
 
 
+def test_a_bots_examples_are_held_once_and_compared_as_before(
+    router: Router,
+    indexes: Indexes,
+    cinema: DomainIndex,
+    embed: CachedEmbed,
+    background: Background,
+) -> None:
+    rows = cinema.messages.clone()  # as a domain whose parts differ
+    apart = DomainIndex(rows, rows, rows, rows.clone(), cinema.words, background)
+    assert cinema.slots is cinema.messages and apart.slots is not apart.messages
+    assert cinema._alone._messages._rows is cinema.messages
+    assert cinema._alone._slots is cinema._alone._messages
+    assert torch.equal(cinema.mean, apart.mean) and torch.equal(cinema.spread, apart.spread)
+    for text in ("two tickets for tonight", "hello", "where is my parcel"):
+        router.route(text, Crowd(indexes), bot=BotView(apart, 0.9))  # which stacks it
+        heard = background.heard(text, embed([text])[0])
+        assert cinema.likeness(heard) == apart.likeness(heard)
+        with torch.inference_mode():
+            assert cinema.likeness(heard) == apart.likeness(heard)
+
+
+def test_a_bots_examples_are_compared_with_what_may_be_a_domains_only(
+    router: Router, indexes: Indexes, embed: CachedEmbed, background: Background
+) -> None:
+    index = DomainIndex.of_bot(CINEMA, embed, background)
+    assert index is not None
+    bot = BotView(index, 0.99)
+    assert router.route("play something by Miles Davis", Crowd(indexes), bot=bot).reason == "none"
+    assert "_alone" not in vars(index)
+    assert router.route("where is my parcel?", Crowd(indexes), bot=bot).reason == "match"
+    assert "_alone" in vars(index)
+
+
 def test_what_is_nearly_a_bots_own_example_opens_no_domain(
     router: Router, indexes: Indexes, embed: CachedEmbed, background: Background
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import random
 from pathlib import Path
 from typing import Any, Iterator, Optional
 
@@ -13,7 +14,22 @@ pytest.importorskip("rasa")
 
 from rasa.core.actions.action import ActionSessionStart
 from rasa.shared.core.domain import Domain
-from rasa.shared.core.events import AllSlotsReset, BotUttered, Event, SlotSet, UserUttered
+from rasa.shared.core.events import (
+    ActionExecuted,
+    ActionExecutionRejected,
+    ActionReverted,
+    ActiveLoop,
+    AllSlotsReset,
+    BotUttered,
+    Event,
+    FollowupAction,
+    LegacyForm,
+    Restarted,
+    SessionStarted,
+    SlotSet,
+    UserUtteranceReverted,
+    UserUttered,
+)
 from rasa.shared.core.slots import AnySlot
 from rasa.shared.core.trackers import DialogueStateTracker
 from rasa.shared.nlu.constants import TEXT
@@ -21,8 +37,11 @@ from rasa.shared.nlu.training_data.message import Message
 
 from channel_server import runtime_on
 from rasa_onramp.components.host import current_runtime
-from rasa_onramp.components.payload import KEY, payload_of, results_of
+from rasa_onramp.components.payload import KEY, RESULTS, payload_of, results_of
+from rasa_onramp.components.response_generator import OnrampResponseGenerator
 from rasa_onramp.components.sessions import (
+    REPLY,
+    applied,
     exchanged,
     last_message,
     reply_in,
@@ -30,9 +49,13 @@ from rasa_onramp.components.sessions import (
     session_of,
 )
 from rasa_onramp.components.state_tracker import OnrampStateTracker
-from rasa_onramp.dialogue import State, Turn
+from rasa_onramp.dialogue import Span, State, Turn
+from rasa_onramp.generator import Reply
 from rasa_onramp.generator.situation import situate
 from rasa_onramp.runtime.conversation import Engine
+from rasa_onramp.runtime.router import Route
+from rasa_onramp.runtime.session import Session
+from rasa_onramp.runtime.understanding import Understanding
 from rasa_onramp.store import open_store
 from small_bot import TABLES, corpus_of, small_tracker
 
@@ -110,6 +133,43 @@ def test_what_a_button_or_a_reminder_has_the_bot_say_ends_the_domain(
     assert session_of(tracker, engine).domain == NAME
 
 
+def test_a_picture_that_answers_a_button_ends_the_domain(engine: Engine) -> None:
+    tracker = DialogueStateTracker("ann", [AnySlot(KEY, mappings=[{"type": "custom"}])])
+    picture = BotUttered(None, {"image": "https://example.com/hours.png"})
+    tracker.update(UserUttered("/hours", {"name": "hours"}))
+    tracker.update(picture)  # nobody had said anything
+    say(engine, tracker, "can i book a table on friday")
+    tracker.update(picture)
+    answer(tracker, "For how many?")
+    tracker.update(picture)  # beside our reply it ends nothing
+    assert session_of(tracker, engine).domain == NAME
+    tracker.update(UserUttered("/hours", {"name": "hours"}))
+    tracker.update(picture)
+    session = session_of(tracker, engine)
+    assert session.domain is None and len(session.turns) == 2
+    assert session.states[NAME].values == {"visit_day": ("friday",)}
+
+
+def test_a_reply_after_a_form_tells_what_the_call_before_it_found(engine: Engine) -> None:
+    slots = [AnySlot(name, mappings=[{"type": "custom"}]) for name in (KEY, RESULTS, "seats")]
+    tracker = DialogueStateTracker("ann", slots)
+    say(engine, tracker, "can i book a table on friday")
+    answer(tracker, "Under which name?")
+    tracker.update(ActionExecuted("action_listen"))
+    say(engine, tracker, "it is hana")
+    for event in (
+        *(ActionExecuted("action_onramp_call"), SlotSet(RESULTS, [{"table_code": "t99"}])),
+        *(FollowupAction("seats_form"), ActionExecuted("seats_form"), ActiveLoop("seats_form")),
+        *(ActionExecuted("action_listen"), UserUttered("by the window", {"name": "inform"})),
+        *(ActionExecuted("seats_form"), SlotSet("seats", "window"), ActiveLoop(None)),
+        ActionExecuted(REPLY),
+    ):
+        tracker.update(event)
+    said = asyncio.run(OnrampResponseGenerator().generate(REPLY, tracker, "rest"))
+    assert said is not None
+    assert said["text"] == "Your table is booked for friday under hana, the code is t99."
+
+
 @pytest.mark.parametrize("reset", [AllSlotsReset(), SlotSet(KEY, None)])
 def test_what_the_bot_forgets_is_forgotten(engine: Engine, reset: Event) -> None:
     tracker = DialogueStateTracker("ann", [AnySlot(KEY, mappings=[{"type": "custom"}])])
@@ -147,6 +207,63 @@ def test_what_a_call_answered_is_forgotten_too(engine: Engine) -> None:
     assert replied is not None and replied.history == said[:2]
 
 
+def booked(day: str) -> BotUttered:
+    """A reply that tells of a table on this day."""
+    call = {"action": "reserve_table", "parameters": {"visit_day": day, "guest_name": "hana"}}
+    told = {"domain": NAME, **call, "results": [{"table_code": "t99"}]}
+    return BotUttered("It is booked.", metadata={KEY: told})
+
+
+@pytest.mark.parametrize(("day", "rows"), [("friday", ({"table_code": "t99"},)), ("monday", ())])
+def test_a_failed_call_leaves_no_rows_of_the_same_call_with_other_parameters(
+    engine: Engine, day: str, rows: Any
+) -> None:
+    slots = [AnySlot(name, mappings=[{"type": "custom"}]) for name in (KEY, RESULTS)]
+    tracker = DialogueStateTracker("ann", slots)
+    say(engine, tracker, "can i book a table on friday")
+    tracker.update(booked(day))
+    parameters = {"visit_day": "friday", "guest_name": "hana"}
+    wanted = Understanding(Route(NAME), action="reserve_table", parameters=parameters)
+    payload = payload_of(wanted, Session())
+    for event in (
+        UserUttered("for hana on friday", {"name": "onramp"}, parse_data={KEY: payload}),
+        *(ActionExecuted("action_onramp_call"), SlotSet(RESULTS, {"error": "no answer"})),
+        ActionExecuted(REPLY),
+    ):
+        tracker.update(event)
+    responses = {REPLY: [{"text": "That didn't work."}]}
+    generator = OnrampResponseGenerator(domain=Domain.from_dict({"responses": responses}))
+    said = asyncio.run(generator.generate(REPLY, tracker, "rest"))
+    assert said is not None and said["text"] == "That didn't work."
+    told = said[KEY]
+    assert told["failed"] == {"action": "reserve_table", "parameters": parameters}
+    assert (told["action"], told["results"]) == (None, [])
+    tracker.update(BotUttered(said["text"], metadata={KEY: told}))
+    session = session_of(tracker, engine)
+    assert session.results.get(NAME, ()) == rows
+    assert situate(TABLES, [*session.history(NAME), Turn("user", "?")], State()).rows == rows
+
+
+def test_a_value_of_an_earlier_call_that_a_reply_tells_is_marked(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracker = DialogueStateTracker("ann", [AnySlot(KEY, mappings=[{"type": "custom"}])])
+    say(engine, tracker, "can i book a table on friday")
+    tracker.update(booked("friday"))
+    say(engine, tracker, "can i book a table on friday")
+    reply = Reply("Its code is t99.", "", "a", 1.0)
+    monkeypatch.setattr(engine, "reply", lambda *_, **__: reply)
+    said = asyncio.run(OnrampResponseGenerator().generate(REPLY, tracker, "rest"))
+    assert said is not None and said[KEY]["spans"] == [["table_code", 12, 15]]
+    # and in `rasa test`, where nobody has spoken
+    bare = DialogueStateTracker("ann", [AnySlot(KEY, mappings=[{"type": "custom"}])])
+    say(engine, bare, "can i book a table on friday")
+    bare.update(booked("friday"))
+    bare.update(UserUttered("can i book a table on friday", {"name": "onramp"}))
+    bare.update(ActionExecuted(REPLY))
+    assert session_of(bare, engine).turns[-1].turn.spans == (Span("table_code", 12, 15),)
+
+
 def test_half_a_character_keeps_nobody_from_being_understood(engine: Engine) -> None:
     """Web clients cut texts in the midst of an emoji, and JSON can say so."""
     tracker = DialogueStateTracker("ann", [AnySlot(KEY, mappings=[{"type": "custom"}])])
@@ -180,3 +297,22 @@ def test_half_a_character_keeps_nobody_from_being_understood(engine: Engine) -> 
 )
 def test_results_are_rows_or_a_failed_call(value: Any, rows: Any) -> None:
     assert results_of(value) == rows
+
+
+def test_what_counts_is_what_rasa_says_counts() -> None:
+    draw = random.Random(0)
+    said = [
+        *(ActionExecuted("action_listen"), UserUttered("hm"), ActionExecuted("trip_form")),
+        *(ActionExecuted("utter_greet"), BotUttered("hello"), SlotSet("city", "paris")),
+        *(AllSlotsReset(), FollowupAction("trip_form"), ActionExecutionRejected("trip_form")),
+    ]
+    begins = [Restarted(), SessionStarted()]
+    undone = [ActionReverted(), UserUtteranceReverted()]
+    loops = [ActiveLoop("trip_form"), LegacyForm("trip_form"), ActiveLoop(None)]
+    for more in ([], begins, [*begins, *undone], [*begins, *loops], [*begins, *undone, *loops]):
+        for _ in range(400):
+            weights = [*[4] * len(said), *[1] * len(more)]
+            tracker = DialogueStateTracker("ann", [])
+            tracker.events.extend(draw.choices([*said, *more], weights, k=draw.randrange(25)))
+            wanted = [id(event) for event in tracker.applied_events()]
+            assert [id(event) for event in applied(tracker)] == wanted

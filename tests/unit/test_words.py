@@ -52,10 +52,11 @@ def test_deviations_by_hand() -> None:
     other = words.words(["nothing of it"])
     stack = WordStack([domain, other, words.words([])], [(mean, spread), (0.0, 0.01), (0.0, 1.0)])
     here = (math.sqrt(0.5) - mean) / spread
-    assert stack.deviations(asked).tolist() == pytest.approx([here, 0.0, 0.0])
+    assert stack.deviations(asked.vector()).tolist() == pytest.approx([here, 0.0, 0.0])
     # however rare: 8 deviations at most
-    assert stack.deviations(words.words(["nothing of it"])).tolist()[1] == 8.0
-    assert stack.deviations(words.words([])).tolist() == pytest.approx([-mean / spread, 0.0, 0.0])
+    assert stack.deviations(other.vector()).tolist()[1] == 8.0
+    none = words.words([]).vector()
+    assert stack.deviations(none).tolist() == pytest.approx([-mean / spread, 0.0, 0.0])
 
 
 def test_a_text_without_words_is_like_nothing(vocabulary: Vocabulary) -> None:
@@ -79,7 +80,7 @@ def test_domains_are_found_by_the_words_that_they_share() -> None:
     stack = WordStack(domains, usual)
     for asked in ("boat", "hire a boat", "hotel", "hotel, hotel boat"):
         found = index.of(words([asked]), 3)
-        alike = stack.deviations(words([asked]))
+        alike = stack.deviations(words([asked]).vector())
         shares = int((alike > float(alike[3])).sum())
         assert found == alike.argsort(descending=True)[: min(3, shares)].tolist()
     assert index.of(words(["parcel"]), 3) == index.of(words([]), 3) == []

@@ -52,7 +52,7 @@ async def answer(call: Call, *, timeout: float = DEFAULT_TIMEOUT) -> Tuple[Dict[
 
 async def _in_a_thread(work: Callable[[], Any]) -> Any:
     """What `work` returns, in a thread of its own: one that hangs keeps no other call waiting, and
-    ends with the process.
+    ends with the process. A coroutine that it returns, as a decorator may, is awaited.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future = loop.create_future()
@@ -71,7 +71,8 @@ async def _in_a_thread(work: Callable[[], Any]) -> Any:
             loop.call_soon_threadsafe(settle, how, outcome)
 
     threading.Thread(target=run, name="onramp-call", daemon=True).start()
-    return await done
+    outcome = await done
+    return await outcome if inspect.isawaitable(outcome) else outcome
 
 
 def answer_now(call: Call, *, timeout: float = DEFAULT_TIMEOUT) -> Tuple[Dict[str, str], ...]:

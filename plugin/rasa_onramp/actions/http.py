@@ -208,6 +208,7 @@ def _checked(url: str) -> str:
         raise ActionFailed("the action's URL isn't http:// or https://; mend it in the schema")
     name = host if port is None else f"{host}:{port}"
     allowed = os.environ.get(ALLOWED_HOSTS_VARIABLE)
-    if allowed is not None and name not in {entry.strip() for entry in allowed.split(",")}:
+    # urlsplit has made the host lower case
+    if allowed is not None and name not in {each.strip().lower() for each in allowed.split(",")}:
         raise ActionFailed(f"{name} isn't among the hosts of ${ALLOWED_HOSTS_VARIABLE}; add it")
     return f"{parts.scheme}://{name}{parts.path}"

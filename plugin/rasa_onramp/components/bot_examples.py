@@ -7,11 +7,21 @@ the bot's own training examples against the domains' dialogues, in one embedding
 from __future__ import annotations
 
 import json
+from operator import itemgetter
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
 import torch
-from rasa.shared.nlu.constants import INTENT, TEXT
+from rasa.shared.constants import DEFAULT_NLU_FALLBACK_INTENT_NAME
+from rasa.shared.core.constants import USER_INTENT_OUT_OF_SCOPE
+from rasa.shared.nlu.constants import (
+    ENTITIES,
+    ENTITY_ATTRIBUTE_END,
+    ENTITY_ATTRIBUTE_START,
+    INTENT,
+    TEXT,
+)
+from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 from safetensors.torch import load_file
 from torch import Tensor
@@ -19,22 +29,28 @@ from torch import Tensor
 from rasa_onramp.components.payload import INTENT as OURS
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.domain_index import DomainIndex
+from rasa_onramp.runtime.router import words_in
 from rasa_onramp.weights.tensors import write_tensors
 
-__all__ = ["examples_in", "index_of", "load_examples", "save_examples"]
+__all__ = ["NOT_THE_BOTS", "examples_in", "index_of", "load_examples", "save_examples"]
 
 _TEXTS, _ROWS = "bot_examples.json", "bot_examples.safetensors"
+
+#: Intents of messages that the bot's own NLU makes nothing of.
+NOT_THE_BOTS = (None, DEFAULT_NLU_FALLBACK_INTENT_NAME, USER_INTENT_OUT_OF_SCOPE, OURS)
 
 #: More of one intent add little, and embedding them takes time.
 _MOST = 200
 
 
 def examples_in(training_data: TrainingData) -> Dict[str, List[str]]:
-    """The bot's intents with their examples, at most `_MOST` each."""
+    """The bot's intents with their examples, at most `_MOST` each; without those that are a value
+    and nothing else.
+    """
     examples: Dict[str, Dict[str, None]] = {}
     for message in training_data.intent_examples:
         intent, text = message.get(INTENT), message.get(TEXT)
-        if text and text.strip() and intent and intent != OURS:
+        if intent not in NOT_THE_BOTS and _says_more_than_a_value(message):
             found = examples.setdefault(str(intent), {})
             if len(found) < _MOST:
                 found[text] = None
@@ -66,6 +82,15 @@ def index_of(examples: Dict[str, List[str]], rows: Tensor, engine: Engine) -> Op
         return torch.stack([known[text] for text in texts])
 
     return DomainIndex.of_bot(examples, embed, engine.background)
+
+
+def _says_more_than_a_value(message: Message) -> bool:
+    """Bare values (an address, a city) answer our questions as well as the bot's."""
+    text, start, parts = message.get(TEXT) or "", 0, []
+    for entity in sorted(message.get(ENTITIES, []), key=itemgetter(ENTITY_ATTRIBUTE_START)):
+        parts.append(text[start : entity[ENTITY_ATTRIBUTE_START]])
+        start = max(start, entity[ENTITY_ATTRIBUTE_END])
+    return bool(words_in(" ".join([*parts, text[start:]])))
 
 
 def _texts(examples: Dict[str, List[str]]) -> List[str]:

@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 import traceback
+import weakref
 from contextlib import suppress
 from functools import partial
 from typing import Dict, List, Optional, Tuple
@@ -40,6 +41,10 @@ _RETRY = 5.0
 
 #: Seconds until the same failure is logged again.
 _SAY_AGAIN = 60.0
+
+#: Embedded one by one when a model is loaded, and by nothing else: what embeds single texts is
+#: made for the first of them, and at its fastest only after the second.
+_FIRST_TEXTS = ("the first text", "the second text")
 
 
 class OnrampRuntime:
@@ -123,7 +128,10 @@ class OnrampRuntime:
     def warm(self) -> None:
         """Open everything now rather than at the first message, as far as it can be opened."""
         try:
-            self.engine().catalogue.domains()
+            engine = self.engine()
+            for text in _FIRST_TEXTS:
+                engine.embed([text])
+            engine.catalogue.domains()
         except Exception as error:  # whatever it is, the bot has its own model to load
             self.abstain("messages for now", error)
 
@@ -206,18 +214,21 @@ def _tell(event: str, what: str) -> None:
     logger.warning(event, event_info=what)
 
 
-_current: List[OnrampRuntime] = []
+#: The runtimes that loaded models hold, the current one last.
+_current: List[weakref.ref[OnrampRuntime]] = []
 _registry = threading.Lock()
 
 
 def runtime_for(settings: ModelSettings) -> OnrampRuntime:
     """The current runtime, if it is of these settings, else a new one, which becomes the current
-    one. The process lets go of the one before as soon as no component has it any more.
+    one. The process lets go of one as soon as no component has it any more.
     """
     with _registry:
-        if not _current or _current[0].settings != settings:
-            _current[:] = [OnrampRuntime(settings)]
-        return _current[0]
+        runtime = current_runtime()
+        if runtime is None or runtime.settings != settings:
+            runtime = OnrampRuntime(settings)
+            _make_current(runtime)
+        return runtime
 
 
 def keep_current(runtime: OnrampRuntime) -> None:
@@ -226,9 +237,15 @@ def keep_current(runtime: OnrampRuntime) -> None:
     A model that Rasa fails to load leaves the one before in service.
     """
     with _registry:
-        _current[:] = [runtime]
+        _make_current(runtime)
 
 
 def current_runtime() -> Optional[OnrampRuntime]:
     """The runtime that was loaded last in this process, or reads its messages; None without one."""
-    return _current[0] if _current else None
+    found = (held() for held in reversed(tuple(_current)))
+    return next((runtime for runtime in found if runtime is not None), None)
+
+
+def _make_current(runtime: OnrampRuntime) -> None:
+    others = [held for held in _current if held() not in (None, runtime)]
+    _current[:] = [*others, weakref.ref(runtime)]

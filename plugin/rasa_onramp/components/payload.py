@@ -24,6 +24,7 @@ __all__ = [
     "RESULTS",
     "abstention",
     "domain_of",
+    "failed_call_of",
     "payload_of",
     "reply_metadata",
     "results_of",
@@ -165,6 +166,14 @@ def reply_metadata(turn: Turn, domain: str, reply: Optional[Reply]) -> Dict[str,
         if reply.because:
             metadata["because"] = reply.because
     return metadata
+
+
+def failed_call_of(metadata: Any) -> Optional[Tuple[str, Dict[str, str]]]:
+    """The call whose failure a reply of ours told of, with its parameters; None for any other."""
+    failed = metadata.get("failed") if isinstance(metadata, Mapping) else None
+    if not isinstance(failed, Mapping) or not isinstance(failed.get("action"), str):
+        return None
+    return failed["action"], dict(failed.get("parameters") or {})
 
 
 def system_turn_of(text: str, metadata: Any) -> Tuple[Turn, Optional[str]]:

@@ -33,6 +33,7 @@ from rasa_onramp.components.payload import (
 )
 from rasa_onramp.components.sessions import (
     REPLY,
+    applied,
     form_runs,
     last_message,
     payload_in,
@@ -116,12 +117,12 @@ class OnrampPolicy(Policy):
 
     def _predict(self, tracker: DialogueStateTracker, domain: Domain) -> PolicyPrediction:
         message = last_message(tracker)
-        if message is None or form_runs(tracker, domain.form_names) or problems_of_domain(domain):
+        if message is None or form_runs(tracker, domain.form_names):
             return self._abstain(domain)
         payload = _payload(tracker, message)
-        if payload is None:
+        if payload is None or problems_of_domain(domain):
             return self._abstain(domain)
-        done = since_message(tracker)
+        done = since_message(tracker, message)
         events: List[Event] = []
         if was_executed(done, REPLY):
             action = ACTION_LISTEN_NAME
@@ -183,13 +184,18 @@ class OnrampPolicy(Policy):
             known = states_of(last).get(domain_name, State()).values
         theirs = {*form_slots(domain), *mended, KEY, RESULTS}
         events: List[Event] = []
+        refused: Optional[Set[str]] = None  # looked for at most once
         for name, texts in {**values, **cleared}.items():
             slot = tracker.slots.get(name)
             stays = texts and slot is not None and known.get(name) == tuple(texts)
             if slot is None or name in theirs:
                 continue
-            if stays and (slot.value is not None or name in _refused(tracker.applied_events())):
+            if stays and slot.value is not None:
                 continue
+            if stays:
+                refused = _refused(applied(tracker)) if refused is None else refused
+                if name in refused:
+                    continue
             value = rasa_value(slot, tuple(texts))
             if value != slot.value:
                 events.append(SlotSet(name, value))

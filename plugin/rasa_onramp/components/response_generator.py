@@ -16,7 +16,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from rasa.core.nlg import NaturalLanguageGenerator, TemplatedNaturalLanguageGenerator
 from rasa.shared.core.domain import Domain
-from rasa.shared.core.events import Event
+from rasa.shared.core.events import Event, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 from rasa.shared.exceptions import InvalidConfigException
 from rasa.utils.endpoints import EndpointConfig
@@ -180,23 +180,23 @@ def _answer(
         return _reply(tracker, runtime.engine())
     except Exception as error:
         runtime.abstain("a reply", error)
-        domain = domain_of(_payload(tracker))
+        domain = domain_of(_payload(tracker, last_message(tracker)))
         if domain is None:
             return None, None
         # still the domain's turn: what the user says next may be meant for it
         return None, {**reply_metadata(Turn("system", ""), domain, None), "because": "unavailable"}
 
 
-def _payload(tracker: DialogueStateTracker) -> Any:
+def _payload(tracker: DialogueStateTracker, message: Optional[UserUttered]) -> Any:
     """What was understood of the last message; None where there is none."""
-    message = last_message(tracker)
     return None if message is None else payload_in(message) or tracker.get_slot(KEY)
 
 
 def _reply(
     tracker: DialogueStateTracker, engine: Engine
 ) -> Tuple[Optional[str], Optional[Dict[str, Any]]]:
-    message, payload = last_message(tracker), _payload(tracker)
+    message = last_message(tracker)
+    payload = _payload(tracker, message)
     domain = domain_of(payload)
     if message is None or payload is None or domain is None:
         return None, None
@@ -204,16 +204,17 @@ def _reply(
     session = session_before_message(tracker, engine)
     results: Optional[Tuple[Mapping[str, str], ...]] = None
     if understood.action is not None:
-        results = _results(since_message(tracker), understood.action, domain, engine)
+        results = _results(since_message(tracker, message), understood.action, domain, engine)
         if results is None:
             called = f"{domain}.{understood.action}"
             said = f"no results of {called}; saying so"
             logger.error("onramp.call.failed", event_info=said, call=called)
-            return None, reply_metadata(Turn("system", ""), domain, None)
+            call = {"action": understood.action, "parameters": dict(understood.parameters)}
+            return None, {**reply_metadata(Turn("system", ""), domain, None), "failed": call}
     reply = engine.reply(session, text_of(message), understood, results)
     if reply.source != WRITTEN and not reply.because:
         reply = replace(reply, because="no_model" if engine.writer is None else "not_adapted")
-    turn = engine.system_turn(reply, understood, results)
+    turn = engine.system_turn(reply, understood, results, session.results.get(domain, ()))
     return reply.text, reply_metadata(turn, domain, reply)
 
 

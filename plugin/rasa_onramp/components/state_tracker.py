@@ -10,7 +10,6 @@ from rasa.engine.recipes.default_recipe import DefaultV1Recipe
 from rasa.engine.storage.resource import Resource
 from rasa.engine.storage.storage import ModelStorage
 from rasa.nlu.extractors.extractor import EntityExtractorMixin
-from rasa.shared.constants import DEFAULT_NLU_FALLBACK_INTENT_NAME
 from rasa.shared.core.domain import Domain
 from rasa.shared.core.trackers import DialogueStateTracker
 from rasa.shared.exceptions import InvalidConfigException
@@ -29,9 +28,15 @@ from safetensors import SafetensorError  # type: ignore[attr-defined]
 from torch import Tensor
 
 from rasa_onramp import __version__
-from rasa_onramp.components.bot_examples import examples_in, index_of, load_examples, save_examples
+from rasa_onramp.components.bot_examples import (
+    NOT_THE_BOTS,
+    examples_in,
+    index_of,
+    load_examples,
+    save_examples,
+)
 from rasa_onramp.components.domain_needs import form_slots
-from rasa_onramp.components.host import OnrampRuntime, keep_current
+from rasa_onramp.components.host import OnrampRuntime, current_runtime, keep_current
 from rasa_onramp.components.payload import INTENT as OURS
 from rasa_onramp.components.payload import KEY, abstention, payload_of
 from rasa_onramp.components.sessions import form_runs, readable, session_of
@@ -115,7 +120,9 @@ class OnrampStateTracker(GraphComponent, EntityExtractorMixin):
             said = f"the bot's own examples can't be read ({error}); run `rasa train`"
             logger.error("onramp.bot_examples.unreadable", event_info=said)
             examples = None
-        return cls(model_storage, resource, examples, _forms(model_storage))
+        component = cls(model_storage, resource, examples, _forms(model_storage))
+        component._warm()
+        return component
 
     def train(self, training_data: TrainingData, model: Optional[OnrampRuntime] = None) -> Resource:
         """Remember what the bot's own intents are trained on. Raises InvalidConfigException."""
@@ -169,7 +176,7 @@ class OnrampStateTracker(GraphComponent, EntityExtractorMixin):
         engine = model.engine()
         session = session_of(tracker, engine)
         intent = message.get(INTENT) or {}
-        fallback = intent.get(INTENT_NAME_KEY) in (None, DEFAULT_NLU_FALLBACK_INTENT_NAME, OURS)
+        fallback = intent.get(INTENT_NAME_KEY) in NOT_THE_BOTS
         sure = 0.0 if fallback else float(intent.get(PREDICTED_CONFIDENCE_KEY) or 0.0)
         view = BotView(self._bot_index(engine), sure)
         understood = engine.understand(session, text, bot=view)
@@ -200,6 +207,16 @@ class OnrampStateTracker(GraphComponent, EntityExtractorMixin):
             if self._forms is None or span.slot not in self._forms.entities
         ]
         message.set(ENTITIES, self.add_extractor_name(entities), add_to_output=True)
+
+    def _warm(self) -> None:
+        """Index the bot's examples now rather than at the first message, if the engine is open."""
+        runtime = current_runtime()  # OnrampModel, which is loaded before us, has made it
+        if runtime is None or runtime.opened is None:
+            return
+        try:
+            self._bot_index(runtime.opened)
+        except Exception as error:  # whatever it is, the bot has its own model to load
+            runtime.abstain("messages for now", error)
 
     def _bot_index(self, engine: Engine) -> Optional[DomainIndex]:
         if self._examples is None:

@@ -6,11 +6,11 @@ from typing import Optional, Tuple
 
 from rasa_onramp.dialogue import Schema
 from rasa_onramp.errors import CheckpointError
-from rasa_onramp.memory import LastUsed, bytes_of
+from rasa_onramp.memory import MEGABYTE, LastUsed, bytes_of
 from rasa_onramp.metalearning.lora import adapter_from_bytes
 from rasa_onramp.runtime.reach import Reach
 from rasa_onramp.runtime.telemetry import count_read
-from rasa_onramp.store import Store
+from rasa_onramp.store import AdapterVersion, Store
 from rasa_onramp.tracker.decoding import Prepared, prepare
 from rasa_onramp.tracker.model import StateTracker, Weights
 
@@ -21,7 +21,8 @@ class AdapterCache:
     """Reads adapter versions from the store and encodes schemas under them; keeps the
     domains used last, up to `limit` bytes. Thread-safe.
 
-    Versions are immutable, and a schema's digest is part of the key, so nothing cached goes stale.
+    Versions are immutable, and a schema's digest is part of the key, so nothing cached goes stale;
+    nor does the reason why some can't be used.
     """
 
     def __init__(self, reach: Reach, tracker: StateTracker, limit: int):
@@ -29,6 +30,8 @@ class AdapterCache:
         self._tracker = tracker
         #: By name and content of the domain, and the digest of its adapter.
         self.kept: LastUsed[Tuple[str, str, Optional[str]], Prepared] = LastUsed(limit)
+        #: By name of the domain, version and digest: why it can't be used.
+        self._unusable: LastUsed[Tuple[str, int, Optional[str]], str] = LastUsed(MEGABYTE)
 
     def get(
         self, schema: Schema, content: str, version: Optional[int], digest: Optional[str]
@@ -46,15 +49,22 @@ class AdapterCache:
         count_read(hit=ready is not None)
         if ready is not None:
             return ready
-        adapter = None
-        if version is not None:
-            number, checkpoint = version, self._tracker.digest
-            adapter = self._reach.ask(
-                lambda store: read_adapter(store, schema.name, number, checkpoint)
-            )
+        adapter = None if version is None else self._read(schema.name, version, digest)
         ready = prepare(self._tracker, schema, adapter)
         self.kept.put(key, ready, bytes_of(ready))
         return ready
+
+    def _read(self, domain: str, version: int, digest: Optional[str]) -> Weights:
+        key = (domain, version, digest)
+        why = self._unusable.get(key)
+        if why is None:
+            stored = self._reach.ask(lambda store: store.adapters.get(domain, version))
+            try:
+                return _weights_of(stored, self._tracker.digest)
+            except CheckpointError as error:
+                why = str(error)
+                self._unusable.put(key, why, bytes_of(why))
+        raise CheckpointError(why)
 
 
 def read_adapter(store: Store, domain: str, version: int, checkpoint: Optional[str]) -> Weights:
@@ -63,10 +73,14 @@ def read_adapter(store: Store, domain: str, version: int, checkpoint: Optional[s
     Raises CheckpointError if they are damaged or made for another checkpoint, NotFound, StoreError,
     StoreUnavailable.
     """
-    stored = store.adapters.get(domain, version)
+    return _weights_of(store.adapters.get(domain, version), checkpoint)
+
+
+def _weights_of(stored: AdapterVersion, checkpoint: Optional[str]) -> Weights:
+    domain = stored.domain
     if checkpoint is not None and stored.checkpoint_digest != checkpoint:
         raise CheckpointError(
-            f"{domain}: adapter {version} is for another checkpoint; "
+            f"{domain}: adapter {stored.version} is for another checkpoint; "
             f"run `rasa-onramp adapt {domain}`"
         )
     try:

@@ -9,6 +9,7 @@ deviations above those of the background's utterances to the same domain.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Optional
 
@@ -34,6 +35,11 @@ class Heard:
 
     row: Tensor
     words: Words
+
+    @cached_property
+    def said(self) -> Tensor:
+        """The words' whole vector, (FEATURES,)."""
+        return self.words.vector()
 
 
 @dataclass(frozen=True)

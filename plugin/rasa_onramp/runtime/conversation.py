@@ -256,13 +256,16 @@ class Engine:
             name, parameters = understood.action, understood.parameters
             answered = call(understood.domain, name, parameters, understood.url)
             failed = answered is None
+            if failed:
+                session.fail(understood.domain, name, parameters)
             results = None if answered is None else tuple(answered)
         if failed:
             reply = Reply(FAILED, FAILED, "failure", 1.0)
         else:
             reply = self.reply(session, text, understood, results)
+        known = session.results.get(understood.domain, ())
         session.hear(text, understood.domain, understood.state if understood.in_scope else None)
-        session.say(self.system_turn(reply, understood, results), understood.domain)
+        session.say(self.system_turn(reply, understood, results, known), understood.domain)
         return TurnOutcome(understood, results, reply)
 
     @staticmethod
@@ -270,10 +273,14 @@ class Engine:
         reply: Reply,
         understood: Understanding,
         results: Optional[Sequence[Mapping[str, str]]] = None,
+        known: Sequence[Mapping[str, str]] = (),
     ) -> Turn:
-        """The reply as a turn of the dialogue, with the spans of the values that it states."""
+        """The reply as a turn of the dialogue, with the spans of the values that it states.
+
+        `known` are the rows of the call before, of which it speaks where none was made now.
+        """
         rows = tuple(results or ())
-        sources = sources_of(understood.state.values, rows)
+        sources = sources_of(understood.state.values, known if results is None else rows)
         found: Dict[Tuple[int, int], str] = {}
         for region, source in find_sources(reply.text, sources):
             if not may_be_a_word(reply.text[slice(*region)], source.value):

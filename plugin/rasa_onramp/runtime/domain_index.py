@@ -110,9 +110,9 @@ class DomainIndex:
     ) -> DomainIndex:
         texts = list(dict.fromkeys(text for part in parts for text in part))
         rows = dict(zip(texts, background.centred(embed(texts))))
-        messages, openings, topics, slots = (
-            torch.stack([rows[text] for text in part]) for part in parts
-        )
+        # parts that are equal are held, and compared with a message, once
+        held = {part: torch.stack([rows[text] for text in part]) for part in set(map(tuple, parts))}
+        messages, openings, topics, slots = (held[tuple(part)] for part in parts)
         said, opens = map(background.vocabulary.words, words)
         return cls(messages, openings, topics, slots, (said, opens), background)
 
@@ -138,7 +138,7 @@ class DomainIndex:
         """What likenesses to centred embeddings are made of but for words, (rows, 4)."""
         found = self.messages @ rows.T
         nearest = found.topk(min(_NEAREST, len(found)), dim=0).values.mean(0)
-        slot = (self.slots @ rows.T).max(0).values
+        slot = (found if self.slots is self.messages else self.slots @ rows.T).max(0).values
         return torch.stack([nearest, rows @ self.opening, rows @ self.topic, slot], 1)
 
 
@@ -178,7 +178,7 @@ class Crowd:
         if not indexes:
             return
         if len(indexes) <= compared:
-            self._all = _Stack(list(indexes.values()))
+            self._all = _stack_of(list(indexes.values()))
             return
         known = {} if before is None else before._stand_ins
         for name, index in self._indexes.items():
@@ -213,7 +213,7 @@ class Crowd:
         chosen = list(dict.fromkeys(self._names[number] for number in numbers))
         if active is not None and active not in chosen:
             chosen.append(active)
-        stack = _Stack([self._indexes[name] for name in chosen])
+        stack = _stack_of([self._indexes[name] for name in chosen])
         return dict(zip(chosen, stack.likenesses(heard)))
 
 
@@ -221,8 +221,10 @@ class _Stack:
     """Several domains at once: one product of matrices for them all."""
 
     def __init__(self, indexes: Sequence[DomainIndex]):
-        self._messages, self._message_at = _stacked([each.messages for each in indexes])
-        self._slots, self._slot_at = _stacked([each.slots for each in indexes])
+        self._messages = _Rows([each.messages for each in indexes])
+        self._slots = self._messages
+        if any(each.slots is not each.messages for each in indexes):
+            self._slots = _Rows([each.slots for each in indexes])
         self._opening = torch.stack([each.opening for each in indexes])
         self._topic = torch.stack([each.topic for each in indexes])
         self._words = WordStack(
@@ -232,34 +234,42 @@ class _Stack:
         self._mean = torch.stack([each.mean for each in indexes])
         self._spread = torch.stack([each.spread for each in indexes])
         self._several = torch.tensor([min(_NEAREST, len(each.messages)) for each in indexes])
+        self._lacking = torch.arange(int(self._several.max())) >= self._several[:, None]
 
     def likenesses(self, heard: Heard) -> List[Likeness]:
         """Of a message to each domain."""
         row = heard.row
-        said = _spread_out(self._messages @ row, self._message_at)
-        slot = _spread_out(self._slots @ row, self._slot_at).max(1).values
-        top = said.topk(min(_NEAREST, said.shape[1]), dim=1).values
-        nearest = top.masked_fill(top == -math.inf, 0).sum(1) / self._several
+        said = self._messages.times(row)
+        slot = (said if self._slots is self._messages else self._slots.times(row)).max(1).values
+        top = said.topk(self._lacking.shape[1], dim=1).values
+        nearest = top.masked_fill(self._lacking, 0).sum(1) / self._several
         parts = torch.stack([nearest, self._opening @ row, self._topic @ row, slot], 1)
         deviations = (parts @ _WEIGHTS.T - self._mean) / self._spread
-        deviations += _WORDS * self._words.deviations(heard.words).view_as(deviations)
+        deviations += _WORDS * self._words.deviations(heard.said).view_as(deviations)
         return [
             Likeness(message, opening, near)
             for (message, opening), near in zip(deviations.tolist(), top[:, 0].tolist())
         ]
 
 
-def _stacked(parts: Sequence[Tensor]) -> Tuple[Tensor, Tensor]:
-    """All rows one after the other, and where each part's are, (parts, most rows of one); beyond
-    those of a part the number of all rows stands.
-    """
-    rows = torch.cat(list(parts))
-    lengths = torch.tensor([len(part) for part in parts])[:, None]
-    along = torch.arange(int(lengths.max()))[None]
-    places = lengths.cumsum(0) - lengths + along
-    return rows, places.masked_fill(along >= lengths, len(rows))
+def _stack_of(indexes: List[DomainIndex]) -> _Stack:
+    return indexes[0]._alone if len(indexes) == 1 else _Stack(indexes)
 
 
-def _spread_out(values: Tensor, places: Tensor) -> Tensor:
-    """`values` of stacked rows by part, −∞ where a part has no more."""
-    return torch.cat([values, values.new_full((1,), -math.inf)])[places]
+class _Rows:
+    """Several domains' rows, (all rows, dimensions)."""
+
+    def __init__(self, parts: Sequence[Tensor]):
+        self._rows = parts[0] if len(parts) == 1 else torch.cat(list(parts))
+        lengths = torch.tensor([len(part) for part in parts])[:, None]
+        along = torch.arange(int(lengths.max()))[None]
+        places = lengths.cumsum(0) - lengths + along
+        # beyond a domain's own rows the place after all of them stands
+        self._at = places.masked_fill(along >= lengths, len(self._rows))
+        self._nothing = self._rows.new_full((1,), -math.inf)
+
+    def times(self, row: Tensor) -> Tensor:
+        """Products with a message's row by domain, (domains, most rows of one), −∞ where a domain
+        has no more.
+        """
+        return torch.cat([self._rows @ row, self._nothing])[self._at]

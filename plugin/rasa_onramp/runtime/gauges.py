@@ -70,7 +70,7 @@ def job_gauges(engine: Engine) -> Iterator[Any]:
     from prometheus_client.core import GaugeMetricFamily as Gauge
 
     try:
-        newest = engine.reach.ask(lambda store: store.jobs.newest())
+        newest = engine.reach.ask(lambda store: store.jobs.newest(), vital=False)
     except StoreError:  # which rasa_onramp_ready tells of
         return
     found = Counter("lapsed" if job.lapsed else job.state for job in newest)

@@ -46,9 +46,12 @@ class Reach:
         """Whether the store couldn't be reached, and isn't back yet."""
         return self._down is not None
 
-    def ask(self, call: Callable[[Store], Answer], *, much: bool = False) -> Answer:
+    def ask(
+        self, call: Callable[[Store], Answer], *, much: bool = False, vital: bool = True
+    ) -> Answer:
         """What `call` makes of the store, or raises. Raises StoreUnavailable if that takes too
-        long; it goes on then, and nobody hears what comes of it.
+        long; it goes on then, and nobody hears what comes of it. After one that isn't `vital` the
+        store is down only if it doesn't tell its revision in time either.
         """
         down = self._down
         if down is not None:
@@ -58,7 +61,10 @@ class Reach:
                 return call(self._store)
             return self._in_time(call, self.seconds * (_MUCH if much else 1))
         except StoreUnavailable as error:
-            self._lose(str(error))
+            if vital:
+                self._lose(str(error))
+            else:
+                self.ask(lambda store: store.revision())
             raise
 
     def _in_time(self, call: Callable[[Store], Answer], seconds: float) -> Answer:

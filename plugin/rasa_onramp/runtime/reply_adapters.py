@@ -51,7 +51,10 @@ class ReplyAdapters:
         key = (domain, digest)
         found = self.kept.get(key)
         if found is None:
-            stored = self._reach.ask(lambda store: store.adapters.reply(domain, version))
+            # some 10 MB: that they take long says nothing of the store
+            stored = self._reach.ask(
+                lambda store: store.adapters.reply(domain, version), vital=False
+            )
             if stored is None:
                 return None
             found = self._made(domain, version, stored)

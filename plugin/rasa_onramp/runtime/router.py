@@ -13,16 +13,17 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Dict, Mapping, Optional
+from typing import Dict, List, Mapping, Optional
 
+import torch
 from torch import Tensor
 
 from rasa_onramp.errors import ConfigError
-from rasa_onramp.runtime.background import Background
+from rasa_onramp.runtime.background import Background, Heard
 from rasa_onramp.runtime.domain_index import Crowd, DomainIndex, Likeness
 from rasa_onramp.runtime.embedding import Embed
 
-__all__ = ["NO_BOT", "BotView", "Route", "Router"]
+__all__ = ["NO_BOT", "BotView", "Route", "Router", "words_in"]
 
 #: p = logistic(_SLOPE · (deviations − _MIDPOINT)).
 _SLOPE, _MIDPOINT = 3.0, 2.2
@@ -38,9 +39,10 @@ _OWN_NEAREST, _OWN_LEAD, _OWN_LEAD_SURE = 0.5, 0.15, 0.05
 #: only ("it is Hana") is an answer, and nobody has asked.
 _LEAST_OPENING = 1.5
 
-#: Codes, numbers and single letters are no words. A first message has one; one that leaves the
-#: active domain for another has several.
-_WORD, _FEWEST, _FEWEST_TO_SWITCH = re.compile(r"(?<!\S)[^\W\d_]{2}[^\d\s]*(?!\S)"), 1, 3
+_WORD = re.compile(r"(?<!\S)[^\W\d_]{2}[^\d\s]*(?!\S)")
+
+#: Words of a first message at least, and of one that leaves the active domain for another.
+_FEWEST, _FEWEST_TO_SWITCH = 1, 3
 
 #: What means something only as an answer to what was said before,
 _ANSWERS = (
@@ -92,6 +94,10 @@ class BotView:
 
     examples: Optional[DomainIndex] = None
     confidence: float = 0.0
+
+    def likeness(self, heard: Heard) -> Optional[Likeness]:
+        """Of a message to its examples; None without any."""
+        return None if self.examples is None else self.examples.likeness(heard)
 
 
 #: Where there is no host bot.
@@ -145,15 +151,21 @@ class Router:
         """
         if not domains:
             return Route(None, reason="none")
-        heard = self._background.heard(text, self._embed([text])[0])
         if active is not None and active not in domains:
             active = None
+        embedding = self._embed([text])[0]
+        with torch.inference_mode():
+            return self._route(text, self._background.heard(text, embedding), domains, active, bot)
+
+    def _route(
+        self, text: str, heard: Heard, domains: Crowd, active: Optional[str], bot: BotView
+    ) -> Route:
         found = domains.likenesses(heard, active)
         scores = {name: _probability(likeness.message) for name, likeness in found.items()}
-        own = bot.examples.likeness(heard) if bot.examples is not None else None
         sure = bot.confidence >= self._bot_confidence
         lead = _OWN_LEAD_SURE if sure else _OWN_LEAD
         if active is not None:
+            own = bot.likeness(heard)
             return self._in_context(text, heard.row, found, scores, active, own, lead)
         best = max(found, key=lambda name: found[name].message)
         score = scores[best]
@@ -162,9 +174,10 @@ class Router:
             score < self._threshold
             or found[best].opening < _LEAST_OPENING
             or anywhere > found[best].nearest - 0.02
-            or len(_WORD.findall(text)) < _FEWEST
+            or len(words_in(text)) < _FEWEST
         ):
             return Route(None, min(score, 1 - anywhere), scores, "none")
+        own = bot.likeness(heard)
         if _nearly_said(own, found[best].nearest, lead):
             return Route(None, score, scores, "bot")
         if own is not None and own.message >= found[best].message - (0.5 if sure else 0.0):
@@ -192,11 +205,16 @@ class Router:
             other = max(others, key=lambda name: found[name].opening)
             ahead = found[other].opening - max(here.message, here.opening)
             opens = _probability(found[other].opening)
-            opening = answer < 0.8 and len(_WORD.findall(text)) >= _FEWEST_TO_SWITCH
+            opening = answer < 0.8 and len(words_in(text)) >= _FEWEST_TO_SWITCH
             if opening and opens >= self._switch_threshold and ahead >= _LEAD:
                 return Route(other, opens, scores, "match")
         doubtful = scores[active] < self._threshold and near < 0.5
         return Route(active, max(scores[active], 1 - opens), scores, "context", doubtful)
+
+
+def words_in(text: str) -> List[str]:
+    """The words of a text that have two letters or more: no codes, numbers, single letters."""
+    return _WORD.findall(text)
 
 
 def _nearly_said(own: Optional[Likeness], near: float, lead: float) -> bool:

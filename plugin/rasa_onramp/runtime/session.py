@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from rasa_onramp.dialogue import Span, State, Turn, joined
@@ -68,6 +68,26 @@ class Session:
             before = None if elsewhere else last.domain
             turn, domain = joined(heard, turn), domain or before
         self.turns.append(Said(turn, domain))
+
+    def leave(self) -> None:
+        """No domain is active any more: the bot answered, without words, what was said to none of
+        ours.
+        """
+        if self.turns and not self.turns[-1].turn.is_user:
+            self.turns[-1] = replace(self.turns[-1], domain=None)
+
+    def fail(self, domain: str, action: str, parameters: Mapping[str, str]) -> None:
+        """A call failed: if the domain's last one was the same with other parameters, its rows say
+        nothing of what is spoken of now, and are forgotten.
+        """
+        for place in range(len(self.turns) - 1, self.forgotten - 1, -1):
+            said = self.turns[place]
+            if said.domain != domain or said.turn.action is None:
+                continue
+            if said.turn.action == action and said.turn.parameters != parameters:
+                self.turns[place] = replace(said, turn=replace(said.turn, results=()))
+                self.results.pop(domain, None)
+            break
 
     def forget(self) -> None:
         """Forget all states and results; what was said, and who said it, stays."""

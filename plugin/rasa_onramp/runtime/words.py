@@ -99,11 +99,11 @@ class WordStack:
         self._of = torch.repeat_interleave(torch.arange(len(words)), lengths)
         self._mean, self._spread = torch.tensor(usual).unbind(1)
 
-    def deviations(self, words: Words) -> Tensor:
-        """How like `words` are to each domain's, (domains,): in standard deviations above those of
-        the background's messages, `_MOST` at most.
+    def deviations(self, said: Tensor) -> Tensor:
+        """How like a message's words (FEATURES,) are to each domain's, (domains,): in standard
+        deviations above those of the background's messages, `_MOST` at most.
         """
-        shared = words.vector()[self._features] * self._weights
+        shared = said[self._features] * self._weights
         found = torch.zeros_like(self._mean).index_add_(0, self._of, shared)
         return ((found - self._mean) / self._spread).clamp(max=_MOST)
 
