@@ -8,15 +8,17 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from rasa_onramp.dialogue import Schema
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.protocol import Protocol, Split
+from rasa_onramp.metalearning.finetuning import FineTuning
 
 __all__ = ["ABLATIONS", "Setting", "named", "undescribed"]
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One thing that differs from the default: a change of the adaptation, or of what is read.
+    """What differs from the default: a change of the adaptation, or of what is read.
 
-    `method` "zero-shot" doesn't adapt; it is compared with the default of that method.
+    `method` "zero-shot" doesn't adapt, and "finetune" fine-tunes, by `changes` of FineTuning; each
+    is compared with the default of that method.
     """
 
     changes: Mapping[str, Any] = field(default_factory=dict)
@@ -31,7 +33,7 @@ class Setting:
         told = [f"{name} {value}" for name, value in self.changes.items()]
         told += ["no descriptions"] * (not self.described) + ["no offers"] * (not self.offers)
         told += [f"history {self.history}"] * (self.history is not None)
-        return ", ".join(["zero-shot"] * (self.method == "zero-shot") + told) or "default"
+        return ", ".join([self.method] * (self.method != "adapted") + told) or "default"
 
     @property
     def base(self) -> Setting:
@@ -40,13 +42,12 @@ class Setting:
 
     def protocol(self, protocol: Protocol) -> Protocol:
         """How it is measured."""
-        return replace(
-            protocol,
-            methods=(self.method,),
-            adaptation=self.changes,
-            offers=self.offers,
-            history=self.history,
+        protocol = replace(
+            protocol, methods=(self.method,), offers=self.offers, history=self.history
         )
+        if self.method == "finetune":
+            return replace(protocol, finetuning=FineTuning(**self.changes))
+        return replace(protocol, adaptation=self.changes)
 
     def split(self, split: Split) -> Split:
         """What it is measured on."""
@@ -55,6 +56,10 @@ class Setting:
 
 def _adapted(**changes: Any) -> Setting:
     return Setting(changes)
+
+
+def _tuned(**changes: Any) -> Setting:
+    return Setting(changes, method="finetune")
 
 
 _ZERO_SHOT = Setting(method="zero-shot")
@@ -87,6 +92,13 @@ ABLATIONS: Dict[str, Tuple[Setting, ...]] = {
     "dialogues_a_step": (_adapted(dialogues_a_step=1),),
     # SGD's steps are as long as the gradients are: a scale for it too
     "optimiser": (_adapted(optimiser="sgd"), _adapted(optimiser="sgd", rate_scale=100.0)),
+    "finetuning": (
+        Setting(),
+        *(_tuned(rate=rate) for rate in (1e-5, 3e-5, 3e-4)),
+        *(_tuned(epochs=epochs) for epochs in (3, 12)),
+        *(_tuned(rate=rate, epochs=12) for rate in (1e-5, 3e-5)),
+        *(_tuned(mixing=0.75), _tuned(augmented=True), _tuned(augmented=True, mixing=0.75)),
+    ),
 }
 
 

@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from ablation_settings import ABLATIONS, Setting, named
 from ablation_summary import summary
-from measuring import as_command, finish
+from measuring import as_command, finish, label, tell_if_done
 from rasa_onramp.cli.corpora import read_all
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.few_shot import measure
@@ -42,8 +42,6 @@ from rasa_onramp.tracker.model import StateTracker
 from result_tables.ablations import TABLE
 
 __all__ = ["main", "measured", "row_of"]
-
-SHOTS = 5
 
 
 def row_of(tracker: StateTracker, piece: Tuple[Setting, Split], protocol: Protocol) -> Row:
@@ -92,6 +90,7 @@ def options_of(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="a corpus to choose settings by")
     parser.add_argument("--services", default="unseen", help="unseen, all, or names with commas")
     parser.add_argument("--only", help=f"of {', '.join(ABLATIONS)}; default: all")
+    parser.add_argument("--shots", type=int, default=5, help="support dialogues")
     parser.add_argument("--seeds", type=int, default=1, help="support sets a service")
     parser.add_argument("--limit", type=int, help="held-out dialogues a service and seed, at most")
     parser.add_argument("--minutes", type=float, help="measure nothing new after so many")
@@ -110,10 +109,10 @@ def main(arguments: Optional[Sequence[str]] = None, tracker: Optional[StateTrack
         raise ConfigError("dialogue_data is what figures are reported on; give another --data")
     corpus = read_all([str(options.data)], None)
     services = choose_services(corpus, options.services, tracker.training_services)
-    protocol = Protocol(shots=(SHOTS,), seeds=options.seeds, limit=options.limit)
+    protocol = Protocol(shots=(options.shots,), seeds=options.seeds, limit=options.limit)
     settings = {
-        "data": "/".join(options.data.resolve().parts[-2:]),
-        "shots": SHOTS,
+        "data": label(options.data),
+        "shots": options.shots,
         "limit": options.limit,
         "default": asdict(Adaptation.of(tracker, offers=True)),
         "checkpoint": tracker.digest,
@@ -127,6 +126,7 @@ def main(arguments: Optional[Sequence[str]] = None, tracker: Optional[StateTrack
         for setting in chosen
         if (setting.name, split.schema.name, split.seed) not in done
     ]
+    tell_if_done(pieces)
     found = measured(tracker, pieces, protocol, jobs=options.jobs, checkpoint=options.checkpoint)
     began = time.monotonic()
     with tqdm(total=len(pieces), desc="ablations", disable=None) as bar, closing(found):

@@ -5,33 +5,30 @@
     python bench/cost.py --only adapting --profile     # where the time goes
 
 `steps`, `support`: a run of inner steps against their number (on five dialogues) and against the
-support's size (at 16 steps). `adapting` and `replies`: what the shipped checkpoints recommend for
-five dialogues, beside the bare forward and backward passes of the same batches, taken alternately;
-the arithmetic of those passes (torch's flop counter) over the seconds of adapting, as a share of
-what a large matrix product reaches here (the roofline's ceiling; Williams et al. 2009).
-`domains`: routing a message and keeping adapters with 1 to 1,000 domains, made of copies of
-training_data/dev's.
+support's size (at 16 steps). `sizes`: adapting, and a turn, with encoders of other sizes.
+`adapting` and `replies`: what the shipped checkpoints recommend for five dialogues, beside the bare
+forward and backward passes of the same batches, taken alternately; the arithmetic of those passes
+(torch's flop counter) over the seconds of adapting, as a share of what a large matrix product
+reaches here (the roofline's ceiling; Williams et al. 2009). `meta`: the same of meta-training, an
+episode by each of some algorithms. `domains`: routing a message and keeping adapters with 1 to
+1,000 domains, made of copies of training_data/dev's.
 """
 
 from __future__ import annotations
 
 import argparse
-import ctypes
-import gc
 import json
 import random
-import re
 import statistics
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sdpa_flop_count
 from tqdm import tqdm
 
-from cost_domains import Domain, many_domains, seconds_of
+from cost_domains import Domain, Figures, many_domains, seconds_of
+from cost_measures import Counting, ceiling, peak_mb
+from cost_sizes import meta_training, sizes
 from rasa_onramp.formats import read
 from rasa_onramp.generator.checkpoint import available_replies
 from rasa_onramp.generator.model import ReplyModel
@@ -45,28 +42,12 @@ from rasa_onramp.tracker.model import StateTracker
 from rasa_onramp.tracker.sentences import SentenceEncoder
 from tracker_speed import bare_seconds
 
-__all__ = ["SECTIONS", "Counting", "beside_bare", "ceiling", "main", "peak_mb"]
+__all__ = ["SECTIONS", "beside_bare", "main"]
 
 ROOT = Path(__file__).resolve().parent.parent
 DEV = ROOT / "training_data" / "dev"
 STEPS, SUPPORTS = (4, 8, 16, 32), (1, 2, 5, 10)
 FULL = 5
-
-#: The CPU's fused attention, which torch's registry of formulas lacks.
-_FUSED: Dict[Any, Callable[..., int]] = {
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: (
-        lambda query, key, value, *rest, **named: sdpa_flop_count(
-            query.shape, key.shape, value.shape
-        )
-    ),
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: (
-        lambda gradient, query, key, value, *rest, **named: sdpa_backward_flop_count(
-            gradient.shape, query.shape, key.shape, value.shape
-        )
-    ),
-}
-
-Figures = Dict[str, Any]
 
 
 def domains_of(folder: Path) -> List[Domain]:
@@ -75,65 +56,22 @@ def domains_of(folder: Path) -> List[Domain]:
     return [(schema, c.dialogues) for c in corpora for schema in c.schemas.values()]
 
 
-def peak_mb(work: Callable[[], Any]) -> Optional[float]:
-    """Megabytes by which the process's memory rises while `work` is done (Linux; else None)."""
-    status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-    if not reset.exists():
-        work()
-        return None
-    gc.collect()
-    with suppress(AttributeError):  # glibc's: what was freed before mustn't be filled anew unseen
-        ctypes.CDLL(None).malloc_trim(0)
-    reset.write_text("5", encoding="ascii")  # the peak so far becomes what is held now
-    before = _megabytes(status, "VmRSS")
-    work()
-    return round(_megabytes(status, "VmHWM") - before, 1)
-
-
-def _megabytes(status: Path, name: str) -> float:
-    found = re.search(rf"^{name}:\s+(\d+) kB", status.read_text(encoding="ascii"), re.MULTILINE)
-    assert found is not None
-    return int(found[1]) / 1024
-
-
-def ceiling(dtype: torch.dtype, size: int = 2048, repeats: int = 8) -> float:
-    """Floating-point operations a second of a product of two large square matrices; the best."""
-    a, b = torch.randn(2, size, size).to(dtype)
-    return max(2 * size**3 / seconds_of(lambda: a @ b) for _ in range(repeats + 1))
-
-
-class Counting(TorchDispatchMode):
-    """Counts floating-point operations, by torch's own formulas, while it is entered.
-
-    (FlopCounterMode does too, but follows modules, which `autograd.grad` doesn't allow.)
-    """
-
-    operations = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        formula = {**flop_registry, **_FUSED}.get(func._overloadpacket)
-        if formula is not None:
-            self.operations += formula(*args, **(kwargs or {}), out_val=out)
-        return out
-
-
 def steps_and_supports(
-    tracker: StateTracker, domain: Domain, told: Callable[[], Any]
+    tracker: StateTracker, domain: Domain, repeats: int, told: Callable[[], Any]
 ) -> Dict[str, List[Figures]]:
-    """Seconds and peak memory of one run."""
+    """Seconds (the median of `repeats`) and peak memory of one run."""
     schema, dialogues = domain
 
     def figures(steps: int, support: int) -> Figures:
         how = Adaptation.of(tracker, steps=steps, runs=1, offers=True)
-        taken: List[float] = []
 
         def work() -> None:
             adapt_to_support(tracker, schema, dialogues[:support], how)
 
-        peak = peak_mb(lambda: taken.append(seconds_of(work)))
+        peak = peak_mb(work)
+        taken = statistics.median(seconds_of(work) for _ in range(repeats))
         told()
-        return {"steps": steps, "support": support, "seconds": round(taken[0], 2), "peak_mb": peak}
+        return {"steps": steps, "support": support, "seconds": round(taken, 2), "peak_mb": peak}
 
     return {
         "steps": [figures(steps, FULL) for steps in STEPS],
@@ -227,16 +165,18 @@ def sections(
         return {"replies": {**figures, "checkpoint": model.digest}}
 
     return {
-        "steps": lambda: steps_and_supports(tracker, domain, told),
+        "steps": lambda: steps_and_supports(tracker, domain, repeats, told),
+        "sizes": lambda: {"sizes": sizes(tracker, domain, repeats, told)},
         "adapting": lambda: {"adapting": tracker_beside_bare(tracker, domain, repeats, told)},
         "replies": replies,
+        "meta": lambda: {"meta": meta_training(tracker, domain, repeats, told)},
         "domains": lambda: {
             "domains": many_domains(tracker, SentenceEncoder.load().embed, domains, told)
         },
     }
 
 
-SECTIONS = ("steps", "adapting", "replies", "domains")
+SECTIONS = ("steps", "sizes", "adapting", "replies", "meta", "domains")
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> None:

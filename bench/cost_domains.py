@@ -21,13 +21,14 @@ from rasa_onramp.runtime.router import Router
 from rasa_onramp.store import open_store
 from rasa_onramp.tracker.model import StateTracker
 
-__all__ = ["DOMAINS", "Domain", "many_domains", "seconds_of"]
+__all__ = ["DOMAINS", "Domain", "Figures", "many_domains", "seconds_of"]
 
 DOMAINS = (1, 10, 100, 1000)
 #: Domains that are visited to fill the cache of adapters.
 VISITED = 64
 SUPPORT = 5
 
+#: What a section of bench/cost.py measured.
 Figures = Dict[str, Any]
 Domain = Tuple[Schema, Tuple[Dialogue, ...]]
 

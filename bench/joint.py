@@ -24,7 +24,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import torch
 
-from measuring import as_command, finish, measure_pieces, refuse_others
+from measuring import as_command, finish, label, measure_pieces, refuse_others
 from rasa_onramp.cli.corpora import read_all
 from rasa_onramp.cli.figures_file import plain
 from rasa_onramp.cli.training_corpora import corpus_embed
@@ -159,7 +159,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     services = choose_services(corpus, options.services, known)
     settings: Dict[str, Any] = {
         "start": {"tracker": tracker.digest, "replies": replies.digest},
-        "data": "/".join(options.data.resolve().parts[-2:]),
+        "data": label(options.data),
         "services": services,
         "episodes_a_step": JointConfig.episodes_a_step,
         **{name: getattr(options, name) for name in ("predicted", "meta_steps", "shots")},

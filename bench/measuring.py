@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Callable, List, Mapping, Sequence, TypeVar
+from typing import Any, Callable, List, Mapping, Sequence, TypeVar, Union
 
 from tqdm import tqdm
 
@@ -15,7 +16,7 @@ from rasa_onramp.evaluation.journal import Journal, Row
 from rasa_onramp.evaluation.processes import in_processes
 from result_tables.table import Table, printed
 
-__all__ = ["as_command", "finish", "measure_pieces", "refuse_others"]
+__all__ = ["as_command", "finish", "label", "measure_pieces", "refuse_others", "tell_if_done"]
 
 Piece = TypeVar("Piece")
 
@@ -26,6 +27,11 @@ def as_command(main: Callable[[], None]) -> None:
         main()
     except OnrampError as error:
         raise SystemExit(f"error: {error}") from None
+
+
+def label(folder: Union[str, Path]) -> str:
+    """What settings call a folder of data, so that it may lie elsewhere on another machine."""
+    return "/".join(Path(folder).resolve().parts[-2:])
 
 
 def refuse_others(
@@ -49,6 +55,12 @@ def refuse_others(
             )
 
 
+def tell_if_done(pieces: Sequence[Any]) -> None:
+    """Say where the file has all results already, so that nobody takes them for measured anew."""
+    if not pieces:
+        print("nothing is left to measure; give another --json to measure anew", file=sys.stderr)
+
+
 def measure_pieces(
     journal: Journal[Row],
     work: Callable[[Any, Piece], List[Row]],
@@ -59,6 +71,7 @@ def measure_pieces(
     threads: int,
 ) -> None:
     """Add what `work` measures on each piece to the journal, as `in_processes` gives it."""
+    tell_if_done(pieces)
     found = in_processes(work, pieces, jobs=jobs, load=load, threads=threads)
     with tqdm(total=len(pieces), desc="measure", disable=None) as bar, closing(found):
         for rows in found:

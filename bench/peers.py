@@ -47,7 +47,8 @@ from typing import Any, Dict, Tuple
 
 from tqdm import tqdm
 
-from peer.report import METHODS, report, summaries
+from measuring import label
+from peer.report import METHODS, measured_by_all, report, summaries
 from peer.scores import figures
 from peer.work import Outcome, prepare
 from rasa_onramp.cli.corpora import read_all
@@ -76,7 +77,7 @@ def main() -> None:
         own_split=options.own_split,
     )
     settings = {
-        "data": ["/".join(Path(path).resolve().parts[-2:]) for path in options.data],
+        "data": [label(path) for path in options.data],
         "shots": options.shots,
         "dialogues": options.dialogues,
         "own_split": options.own_split,
@@ -101,11 +102,12 @@ def main() -> None:
             bar.set_postfix_str(f"{split.schema.name} {split.seed} {method}")
             journal.add([measure(split, method, options)])
     if options.json is not None:
-        lines = [{"method": name, **line} for name, line in summaries(journal.rows).items()]
+        chosen = measured_by_all(journal.rows)
+        lines = [{"method": name, **line} for name, line in summaries(chosen).items()]
         figures_of_all = {"settings": settings, "summary": lines, "rows": journal.rows}
         write_figures(str(options.json), figures_of_all)
     journal.close()
-    print(report(journal.rows))
+    print(report(measured_by_all(journal.rows)))
 
 
 def measure(split: Split, method: str, options: argparse.Namespace) -> Row:

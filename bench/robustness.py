@@ -23,6 +23,7 @@ from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 from tqdm import tqdm
 
+from measuring import label
 from rasa_onramp.cli.corpora import read_all
 from rasa_onramp.cli.figures_file import write_figures
 from rasa_onramp.cli.training_corpora import training_tasks
@@ -103,8 +104,8 @@ def run(options: argparse.Namespace, tracker: StateTracker) -> Dict[str, Any]:
             f"no service has {options.shots} support dialogues and others held out; lower --shots"
         )
     settings = {
-        "data": options.data,
-        "paraphrases": list(options.paraphrases),
+        "data": label(options.data),
+        "paraphrases": [label(path) for path in options.paraphrases],
         "shots": options.shots,
         "limit": options.limit,
         "dialogues": protocol.dialogues,

@@ -2,11 +2,12 @@
 
     python bench/routing_many.py --sgd ../shared/data/sgd/dev [--metric RUN/metric …] [--json OUT]
 
-The pool is what nothing was trained on: domains of training_data/dialogues that no --metric was
-trained on (meta-train --spare), all of training_data/dev and dialogue_data, and the services of
---sgd that SGD's training part lacks. A seed draws as many of them as are onboarded, five support
-dialogues of each, and up to six others a domain, of which the first messages are routed, no domain
-active; those of domains that are not onboarded are out of scope.
+The pool is what nothing was trained on: all of training_data/dev and dialogue_data, the services of
+--sgd that SGD's training part lacks, and, where --metric is given, domains of
+training_data/dialogues that none was trained on (meta-train --spare; of the others, some fitted the
+router's own constants). A seed draws as many of them as are onboarded, five support dialogues of
+each, and up to six others a domain, of which the first messages are routed, no domain active; those
+of domains that are not onboarded are out of scope.
 
 Beside the router stands what one would train instead: a linear probe, scikit-learn's
 LogisticRegression (defaults, but 1,000 iterations) on the same embeddings of the support dialogues'
@@ -131,8 +132,10 @@ def main() -> None:
 
 
 def services(sgd: Optional[Path], trained: Collection[str]) -> List[Service]:
-    """The pool."""
-    folders = ("training_data/dialogues", "training_data/dev", "dialogue_data")
+    """The pool; `trained` are the services that metrics were trained on."""
+    folders = ["training_data/dev", "dialogue_data"]
+    if trained:
+        folders.insert(0, "training_data/dialogues")
     paths = [(folder, path) for folder in folders for path in sorted((ROOT / folder).glob("*.yml"))]
     pool = []
     for source, path in tqdm(paths, desc="read", unit="file"):

@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 import torch
 
-from measuring import finish, measure_pieces, refuse_others
+from measuring import finish, label, measure_pieces, refuse_others
 from rasa_onramp.cli.corpora import read_all
 from rasa_onramp.cli.figures_file import plain
 from rasa_onramp.evaluation.few_shot import measure
@@ -102,14 +102,14 @@ def compare(
     shots = tuple(int(each) for each in options.shots.split(","))
     protocol = Protocol(shots=shots, seeds=options.seeds, limit=options.limit)
     services = choose_services(corpus, options.services, start.training_services)
-    told = ("meta_steps", "seed", "seeds", "limit", "threads")
+    named = ("meta_steps", "seed", "seeds", "limit", "threads")
     settings: Dict[str, Any] = {
         "start": start.digest,
-        "data": "/".join(options.data.resolve().parts[-2:]),
+        "data": label(options.data),
         "services": services,
         "episodes_a_step": MetaConfig.episodes_a_step,
         "inner_steps": MetaConfig.inner_steps,
-        **{name: getattr(options, name) for name in told},
+        **{name: getattr(options, name) for name in named},
         "shots": list(shots),
         **own_settings,
     }
@@ -135,8 +135,7 @@ def compare(
         load=partial(load_all, folders),
         threads=options.threads,
     )
-    results = {
-        "settings": settings,
+    told: Dict[str, Mapping[str, Any]] = {
         "trackers": digests,
         "parameters": {
             name: sum(p.numel() for p in tracker.encoder.parameters())
@@ -147,6 +146,11 @@ def compare(
         },
         "seconds": seconds,
         "steps": {training.name: training.steps for training in wanted},
+    }
+    results = {
+        "settings": settings,
+        # beside what was told of those that were measured before
+        **{key: {**journal.finished.get(key, {}), **new} for key, new in told.items()},
         "splits": [split.ids for split in drawn],
         "runs": journal.rows,
     }

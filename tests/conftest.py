@@ -82,3 +82,10 @@ def sgd_folder() -> Path:
     if not folder.is_dir():
         pytest.skip("no SGD data here: set RASA_ONRAMP_SGD to its folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def sgd_x_folder(sgd_folder: Path) -> Path:
+    """SGD-X's schemas, v1 to v5; a clone of the dataset has them a folder deeper."""
+    found = sgd_folder / "sgd_x"
+    return found / "data" if (found / "data").is_dir() else found

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Mapping, Optional, Sequence, Set, Tuple
 
 from peer.scores import F1_COUNTS, f1
 from rasa_onramp.evaluation.tables import table
 
-__all__ = ["COLUMNS", "METHODS", "SELECTOR", "best_of", "report", "summaries", "wins"]
+__all__ = [
+    *("COLUMNS", "METHODS", "SELECTOR", "best_of", "measured_by_all", "report", "summaries"),
+    "wins",
+]
 
 Row = Dict[str, Any]
 
@@ -24,7 +27,7 @@ BOTS = ("rasa", "finetune", "imported", "adapted", "adapted-written")
 SELECTOR = "rasa, ResponseSelector"
 _SELECTED = ("bleu", "bleu_delexicalised", "slot_error_rate")
 
-#: Columns of the table: figure, heading, digits, and whether more or less is better.
+#: Columns of the table: figure, heading, digits, and whether more or less is better; 0 for neither.
 COLUMNS: Tuple[Tuple[str, str, int, int], ...] = (
     ("span_f1", "span F1", 2, 1),
     ("value_f1", "value F1", 2, 1),
@@ -37,7 +40,7 @@ COLUMNS: Tuple[Tuple[str, str, int, int], ...] = (
     ("slot_error_rate", "slot err.", 2, -1),
     ("ready_seconds", "ready s", 1, -1),
     ("learning_seconds", "learning s", 1, -1),
-    ("memory_mb", "MB", 0, -1),
+    ("memory_mb", "MB", 0, 0),  # ours is without Rasa around it, so none of these wins
     ("turn_ms_p50", "turn ms", 0, -1),
 )
 
@@ -85,9 +88,18 @@ def wins(
 ) -> bool:
     """Whether the method has the best of a column."""
     value = line.get(name)
-    if value is None or (name in COSTS and method not in BOTS):
+    if not better or value is None or (name in COSTS and method not in BOTS):
         return False
     return better * value == best[name]
+
+
+def measured_by_all(rows: Sequence[Row]) -> Sequence[Row]:
+    """Those of the support sets that every method was measured on."""
+    methods = {row["method"] for row in rows}
+    done: Dict[Tuple[str, int], Set[str]] = {}
+    for row in rows:
+        done.setdefault((row["service"], row["seed"]), set()).add(row["method"])
+    return [row for row in rows if done[row["service"], row["seed"]] == methods]
 
 
 def summaries(rows: Sequence[Row]) -> Dict[str, Row]:

@@ -48,6 +48,48 @@ def adapting(results: Sequence[Results]) -> Optional[Grid]:
     return _grid((*names.split("|"), "share of it"), rows, [section for _, section in sections])
 
 
+def sizes(results: Sequence[Results]) -> Optional[Grid]:
+    """A row an encoder."""
+    sections = [found["sizes"] for found in results if "sizes" in found]
+    rows = [
+        (
+            row["encoder"],
+            f"{row['parameters'] / 1e6:.0f}",
+            f"{statistics.median(row['adapt_s']):.1f}",
+            _memory(row["peak_mb"]),
+            f"{row['turn_p50_ms']:.0f}",
+            str(row["adapter_kb"]),
+        )
+        for section in sections
+        for row in section["figures"]
+    ]
+    names = "encoder|million parameters|adapting, s|peak memory, MB|a turn, ms|an adapter, kB"
+    return _grid(tuple(names.split("|")), rows, sections)
+
+
+def meta(results: Sequence[Results]) -> Optional[Grid]:
+    """A row an algorithm of meta-training."""
+    sections = [found["meta"] for found in results if "meta" in found]
+    rows = []
+    for section in sections:
+        precision, ceilings = section["machine"]["precision"], section["machine"]["ceiling_gflop_s"]
+        for row in section["figures"]:
+            reached = row["gflop_s"] / ceilings[precision]
+            rows.append(
+                (
+                    f"`{row['algorithm']}`, order {row['order']}",
+                    str(row["inner_steps"]),
+                    f"{statistics.median(row['seconds']):.1f}",
+                    _memory(row["peak_mb"]),
+                    f"{row['gflop']:,.0f}",
+                    f"{row['gflop_s']:,.0f}",
+                    f"{100 * reached:.0f}%",
+                )
+            )
+    names = "algorithm|inner steps|an episode, s|peak memory, MB|GFLOP|GFLOP/s"
+    return _grid((*names.split("|"), "share of the ceiling"), rows, sections)
+
+
 def domains(results: Sequence[Results]) -> Optional[Grid]:
     """A row a number of domains."""
     sections = [found["domains"] for found in results if _domains_measured(found)]
@@ -70,7 +112,7 @@ def domains(results: Sequence[Results]) -> Optional[Grid]:
 
 def lacks(results: Sequence[Results]) -> List[str]:
     """Sections that weren't measured."""
-    wanted = ("steps", "support", *_ADAPTING.values())
+    wanted = ("steps", "support", "sizes", *_ADAPTING.values(), "meta")
     missing = [name for name in wanted if any(name not in found for found in results)]
     return missing + ["domains"] * (not all(map(_domains_measured, results)))
 
@@ -88,7 +130,9 @@ TABLE = Table(
     parts=(
         Part("cost-steps", "Inner steps", steps),
         Part("cost-support", "Support dialogues", support),
+        Part("cost-sizes", "Size of the encoder", sizes),
         Part("cost-adapting", "Beside the bare passes, and the machine's ceiling", adapting),
+        Part("cost-meta", "Meta-training, and the machine's ceiling", meta),
         Part("cost-domains", "Many domains", domains),
     ),
     page="docs/cost.md",
@@ -123,5 +167,8 @@ def _grid(
         return None
     machine = sections[0]["machine"]
     threads = "1 thread" if machine["threads"] == 1 else f"{machine['threads']} threads"
-    note = f"({threads}, torch {machine['torch']}, tracker in {machine['precision']})"
+    note = (
+        f"({threads}, torch {machine['torch']}, tracker in {machine['precision']}; a large matrix "
+        f"product then reached {machine['ceiling_gflop_s'][machine['precision']]:,.0f} GFLOP/s)"
+    )
     return Grid(header, tuple(rows), note)

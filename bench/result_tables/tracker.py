@@ -26,6 +26,9 @@ __all__ = ["SHOTS", "TABLES", "headline"]
 #: The support size of the README's tables.
 SHOTS = 5
 
+#: The baseline that is itself compared with no learning at all.
+_TUNED = "finetune"
+
 Run = Dict[str, Any]
 
 
@@ -110,7 +113,9 @@ def five(results: Sequence[Results]) -> Grid:
 
 
 def by_size(results: Sequence[Results]) -> Grid:
-    """A column a support size: JGA of each method, then what adapting has over each other one."""
+    """A column a support size: JGA of each method, then what adapting has over each other one, and
+    fine-tuning over none.
+    """
     runs, splits, own = _runs(results), _splits(results), _own_split(results)
     sizes, drawn = sorted(_all(runs, "shots")), _drawn(results)
     shown = "{:.3f} [{:.3f}, {:.3f}]" if drawn else "{:.3f}"
@@ -122,14 +127,17 @@ def by_size(results: Sequence[Results]) -> Grid:
         (_name(method), *(found.get((method, size), "") for size in sizes))
         for method in _methods(runs)
     ]
+    tested = drawn and _can_be_told(runs, own)
+    untaught = [run for run in runs if run["method"] in (_TUNED, "zero-shot")]
     gains = {
-        (row["minus"], row["shots"]): _difference(row["jga"], drawn)
-        + (f", p {_p(row['p'])}" if drawn else "")
-        for row in comparisons(runs, splits, own_split=own)
+        (_minus(row["minus"], main), row["shots"]): _difference(row["jga"], drawn)
+        + (f", p {_p(row['p'])}" if tested else "")
+        for main, compared in ((MAIN, runs), (_TUNED, untaught))
+        for row in comparisons(compared, splits, main, own_split=own)
     }
-    for method in dict.fromkeys(minus for minus, _ in gains):
-        rows.append((_minus(method), *(gains.get((method, size), "") for size in sizes)))
-    p = " p is of a paired permutation test of this one difference." if drawn else ""
+    for name in dict.fromkeys(name for name, _ in gains):
+        rows.append((name, *(gains.get((name, size), "") for size in sizes)))
+    p = " p is of a paired permutation test of this one difference." if tested else ""
     return Grid(("JGA", *map(_dialogues, sizes)), tuple(rows), _about_intervals(drawn) + p)
 
 
@@ -303,12 +311,18 @@ def _dialogues(size: int) -> str:
     return f"{size} dialogue" if size == 1 else f"{size} dialogues"
 
 
-def _minus(method: str) -> str:
-    return f"{MAIN} minus {_name(method).split(' (')[0]}"
+def _minus(method: str, main: str = MAIN) -> str:
+    return f"{_name(main)} minus {_name(method).split(' (')[0]}"
 
 
 def _difference(jga: Sequence[float], drawn: str) -> str:
     return ("{:+.3f} [{:+.3f}, {:+.3f}]" if drawn else "{:+.3f}").format(*jga)
+
+
+def _can_be_told(runs: Sequence[Run], own: bool) -> bool:
+    """Whether there are support sets enough for a permutation test's p to be below 0.05."""
+    sets = {(run["service"], 0 if own else run["seed"]) for run in runs}
+    return 2 / 2 ** len(sets) < 0.05
 
 
 def _p(value: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import List, Optional, Sequence
 
+from rasa_onramp.evaluation.bootstrap import mean_estimate
 from result_tables.paired import NOTE, Units, dialogues, interval, minus, units
 from result_tables.table import Grid, Part, Results, Table
 
@@ -50,7 +51,10 @@ def ranks(results: Sequence[Results]) -> Optional[Grid]:
         *(f"{dialogues(size)}: minus {base}" for size in shots),
         f"seconds to adapt to {dialogues(shots[-1])}",
     )
-    return Grid(header, tuple(rows), f"{NOTE} Trainings of other seeds count as support sets.")
+    apart = [f"{name}: {_apart(results, name)}" for name in names if len(_with(results, name)) > 1]
+    told = f" By training, without and with {dialogues(shots[-1])}: {'; '.join(apart)}."
+    note = f"{NOTE} Trainings of other seeds count as support sets.{told if apart else ''}"
+    return Grid(header, tuple(rows), note)
 
 
 def encoders(results: Sequence[Results]) -> Optional[Grid]:
@@ -135,6 +139,18 @@ def _trackers(found: Results) -> List[str]:
 def _with(results: Sequence[Results], name: str) -> List[Results]:
     """Those that measured a tracker of that name."""
     return [one for one in results if name in _trackers(one)]
+
+
+def _apart(results: Sequence[Results], name: str) -> str:
+    """JGA of each training, zero-shot and adapted to the largest support."""
+    found = []
+    for one in sorted(_with(results, name), key=lambda one: int(one["settings"]["seed"])):
+        pair = [
+            mean_estimate(units(one, name, method, _shots(results)[-1])).value
+            for method in ("zero-shot", "adapted")
+        ]
+        found.append(f"seed {one['settings']['seed']} {pair[0]:.3f} and {pair[1]:.3f}")
+    return ", ".join(found)
 
 
 def _units(results: Sequence[Results], name: str, method: str, shots: int) -> Units:

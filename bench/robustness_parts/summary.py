@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from rasa_onramp.evaluation.bootstrap import Difference, paired_difference
@@ -137,7 +138,9 @@ def _mean(dialogues: Sequence[Sequence[float]]) -> float:
 
 
 def _interval(here: Scores, there: Scores, resamples: int) -> List[Optional[float]]:
-    """[difference, low, high]; None for what isn't defined."""
+    """[difference, low, high]; None for what isn't defined: no interval where a service has one
+    dialogue, which no draw leaves out.
+    """
 
     def sums(scores: Scores) -> Mapping[Tuple[str, int, int], Tuple[float, int]]:
         return {path: (sum(turns), len(turns)) for path, turns in scores.items()}
@@ -148,4 +151,6 @@ def _interval(here: Scores, there: Scores, resamples: int) -> List[Optional[floa
 
     found: Difference = paired_difference(sums(here), sums(there), mean, resamples=resamples)
     values: List[Any] = [found.value, found.low, found.high]
+    if min(Counter(service for service, _, _ in here).values()) < 2:
+        values[1:] = [math.nan, math.nan]
     return [None if math.isnan(value) else value for value in values]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from language_model import lend_language_model
+from needed import lacking
 from rasa_onramp.weights import LANGUAGE_MODEL, check_weights, resolve_language_model
 
 
@@ -14,7 +15,7 @@ from rasa_onramp.weights import LANGUAGE_MODEL, check_weights, resolve_language_
 def folder(tmp_path: Path) -> Path:
     """The real model's folder, where it has been fetched."""
     if not lend_language_model(tmp_path / "rasa-onramp-home"):
-        pytest.skip("the language model isn't here; run `rasa-onramp weights`")
+        lacking("the language model isn't here; run `rasa-onramp weights`")
     return resolve_language_model()
 
 

@@ -17,6 +17,7 @@ from rasa_onramp.evaluation.few_shot import evaluate
 from rasa_onramp.evaluation.metrics import aggregate
 from rasa_onramp.evaluation.protocol import Protocol, splits
 from rasa_onramp.metalearning.adaptation import Adaptation
+from rasa_onramp.metalearning.finetuning import FineTuning
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.model import StateTracker
 from result_tables import Grid
@@ -69,7 +70,10 @@ def test_every_setting_differs_from_the_shipped_default(settings: ModuleType) ->
     assert len({setting.name for setting in everything}) == len(everything)
     shipped = load_tracker()
     default = Adaptation.of(shipped, offers=True)
-    for setting in everything:
+    for setting in [each for each in everything if each.method == "finetune"]:
+        tuned = setting.protocol(Protocol()).finetuning
+        assert (tuned == FineTuning()) == (setting == setting.base), setting.name
+    for setting in [each for each in everything if each.method != "finetune"]:
         changed = Adaptation.of(shipped, offers=setting.offers, **setting.changes)
         plain = setting.described and setting.history is None
         assert setting == setting.base or not plain or changed != default, setting.name
@@ -119,6 +123,23 @@ def test_a_row_is_what_the_protocol_measures(
     assert turns == defined == 6
     assert jga / turns == pytest.approx(figures.jga, abs=1e-4)
     assert goal / defined == pytest.approx(figures.average_goal_accuracy, abs=1e-4)
+
+
+def test_fine_tuning_is_measured_by_its_own_settings(
+    ablations: ModuleType, settings: ModuleType, tracker: StateTracker
+) -> None:
+    protocol = Protocol(shots=(5,), seeds=1, limit=2)
+    (one, _) = splits(CORPUS, list(CORPUS.schemas), protocol)
+    setting = settings.Setting({"rate": 5e-3, "epochs": 2}, method="finetune")
+    row = ablations.row_of(tracker, (setting, one), protocol)
+    by_hand = replace(
+        protocol, methods=("finetune",), offers=True, finetuning=FineTuning(rate=5e-3, epochs=2)
+    )
+    data = Corpus({one.schema.name: one.schema}, CORPUS.dialogues)
+    (result,) = evaluate(tracker, data, [one.schema.name], by_hand)
+    assert row["setting"] == "finetune, rate 0.005, epochs 2" and result.steps == 10
+    jga = sum(sums[0] for sums in row["dialogues"].values())
+    assert jga / 6 == pytest.approx(aggregate(result.scores).jga, abs=1e-4)
 
 
 def measured_again(*piece: Any, **protocol: Any) -> None:
@@ -203,7 +224,7 @@ def test_summary_by_hand(table: ModuleType, settings: ModuleType) -> None:
     assert (four["jga"], four["turns"], four["support_sets"]) == (0.25, 4, 1)
     # each dialogue loses one of its two turns, so every sample loses half
     assert four["jga_minus_base"] == four["goal_accuracy_minus_base"] == [-0.5, -0.5, -0.5]
-    results = {"settings": {"data": "any/corpus"}, "summary": [default, four]}
+    results = {"settings": {"data": "any/corpus", "shots": 5}, "summary": [default, four]}
     told = ("0.250", "**-0.500 [-0.500, -0.500]**")
     assert tables.ablation([results], "steps") == Grid(
         ("", "any/corpus: JGA", "minus default", "goal accuracy", "minus default", "sets"),
@@ -219,18 +240,25 @@ def test_summary_by_hand(table: ModuleType, settings: ModuleType) -> None:
 
 
 def test_corpora_stand_side_by_side() -> None:
-    def results(data: str, *names: str) -> Dict[str, Any]:
+    def results(data: str, *names: str, shots: int = 5) -> Dict[str, Any]:
         line = {"jga": 0.5, "goal_accuracy": 0.5, "support_sets": 1}
         minus = {"jga_minus_base": [0, -1, 1], "goal_accuracy_minus_base": [0, -1, 1]}
         lines = [{"setting": n, **line, **(minus if n != "default" else {})} for n in names]
-        return {"settings": {"data": data}, "summary": lines}
+        return {"settings": {"data": data, "shots": shots}, "summary": lines}
 
-    both = [results("training_data/dev", "default", "runs 2"), results("sgd/dev", "default")]
-    grid = tables.ablation(both, "runs")
+    dev = results("training_data/dev", "default", "runs 2")
+    grid = tables.ablation([dev, results("sgd/dev", "default", "runs 4")], "runs")
     assert grid is not None and len(grid.header) == 11
     assert grid.header[1::5] == ("hand-written dev domains: JGA", "SGD dev: JGA")
-    default, one = grid.rows
-    assert default[6:] == ("0.500", "", "0.500", "", "1") and one[6:] == ("",) * 5
+    default, two, _ = grid.rows
+    assert default[6:] == ("0.500", "", "0.500", "", "1") and two[6:] == ("",) * 5
+    # what measured none of them has no column, and other numbers of dialogues are named
+    one = results("training_data/dev", "default", "runs 2", shots=1)
+    grid = tables.ablation([dev, results("sgd/dev", "default"), one], "runs")
+    assert grid is not None
+    assert grid.header[1::5] == (
+        *("hand-written dev domains: JGA", "hand-written dev domains, 1 dialogue: JGA"),
+    )
 
 
 def test_summaries_are_those_of_their_runs(

@@ -7,7 +7,7 @@ import sys
 from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Tuple
+from typing import Any, Dict, Tuple
 
 import pytest
 
@@ -25,7 +25,7 @@ from peer import parts
 from peer.__main__ import _RUN
 from peer.rasa_data import CRF, DIET_TED, LABELS, write_project
 from peer.rasa_labels import FOUND, entities, intent_name, reply_name
-from peer.report import SELECTOR, report, summaries
+from peer.report import SELECTOR, measured_by_all, report, summaries
 from peer.scores import figures
 from peer.work import Heard, Job, Outcome, Said, prepare, read_job
 from rasa_onramp.generator.replies import support_replies
@@ -294,6 +294,16 @@ def test_rows_are_joined_by_their_counts() -> None:
     assert [line.split("  ")[0] for line in table[2:]] == ["rasa", SELECTOR, "probe", "adapted"]
     assert "0.750*" in table[2]  # a peer that wins is marked
     assert "10.0*" in table[5] and "1.0*" not in table[4]  # a part of a bot wins no cost
+
+
+def test_methods_are_compared_on_what_all_were_measured_on() -> None:
+    def row(method: str, seed: int) -> Dict[str, Any]:
+        return {"method": method, "service": "cafe", "seed": seed, "memory_mb": 500 + seed}
+
+    both = [row("rasa", 0), row("adapted", 0)]
+    assert measured_by_all([*both, row("adapted", 1)]) == both
+    lines = report(both).splitlines()
+    assert "*" not in "".join(lines[2:])  # Rasa's megabytes are a whole bot's, ours aren't
 
 
 def test_what_is_measured_is_added_to_the_file(

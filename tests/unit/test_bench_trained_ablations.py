@@ -127,6 +127,10 @@ def test_it_trains_measures_and_tells(
     before = (tmp_path / "figures.json").read_text(encoding="utf-8")
     trained_ablations.main(given(start, encoder, tmp_path, *few))  # nothing is left to do
     assert (tmp_path / "figures.json").read_text(encoding="utf-8") == before
+    # of others, what was told of these stays
+    trained_ablations.main(given(start, encoder, tmp_path, "--ranks", "--processes", "1"))
+    again = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
+    assert again == found
 
 
 def results() -> Dict[str, Any]:
@@ -187,6 +191,11 @@ def test_tables_by_hand() -> None:
     assert grid.rows[0][:2] == ("rank 8", "2") and grid.rows[0][4][:5] == "0.750"
     # what was trained once is compared with what was trained beside it
     assert grid.rows[1][1:2] == ("1",) and grid.rows[1][5][:8] == "**+0.250"
+    assert grid.note is not None
+    assert grid.note.endswith(
+        "By training, without and with 5 dialogues: rank 8: seed 0 0.000 and 0.500, seed 1 1.000 "
+        "and 1.000."
+    )
     assert tables.lacks([results()]) == ["`--encoders untrained`"]
     grid = tables.encoders([results()])
     assert grid is not None

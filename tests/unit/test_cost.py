@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import List
@@ -24,15 +25,25 @@ def cost(repository: Path) -> ModuleType:
 
 
 @pytest.fixture(scope="module")
+def measures(repository: Path) -> ModuleType:
+    return importlib.import_module("cost_measures")
+
+
+@pytest.fixture(scope="module")
+def cost_sizes(repository: Path) -> ModuleType:
+    return importlib.import_module("cost_sizes")
+
+
+@pytest.fixture(scope="module")
 def cost_domains(repository: Path) -> ModuleType:
     return importlib.import_module("cost_domains")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_peak_memory_is_of_the_work_alone(cost: ModuleType) -> None:
+def test_peak_memory_is_of_the_work_alone(measures: ModuleType) -> None:
     torch.ones(2**25)  # 128 MB that are gone again
-    assert cost.peak_mb(lambda: None) < 16
-    assert 60 < cost.peak_mb(lambda: torch.ones(2**24)) < 100
+    assert measures.peak_mb(lambda: None) < 16
+    assert 60 < measures.peak_mb(lambda: torch.ones(2**24)) < 100
 
 
 def test_arithmetic_is_counted_and_set_against_time(cost: ModuleType) -> None:
@@ -50,18 +61,45 @@ def test_arithmetic_is_counted_and_set_against_time(cost: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_attention_is_counted(cost: ModuleType, dtype: torch.dtype) -> None:
+def test_attention_is_counted(measures: ModuleType, dtype: torch.dtype) -> None:
     """Two products forward; backward four, and the fused kernel's scores once more."""
     query, key, value = (torch.randn(2, 4, 64, 32, dtype=dtype).requires_grad_() for _ in range(3))
     mask = torch.ones(2, 1, 64, 64, dtype=torch.bool)
-    with cost.Counting() as counter:
+    with measures.Counting() as counter:
         attend(query, key, value, mask, plain=False).sum().backward()
     product = 2 * 2 * 4 * 64 * 64 * 32
     assert counter.operations == product * (7 if dtype == torch.float32 else 6)
 
 
-def test_a_ceiling_is_some_rate(cost: ModuleType) -> None:
-    assert 1e6 < cost.ceiling(torch.float32, size=64, repeats=2) < 1e15
+def test_a_ceiling_is_some_rate(measures: ModuleType) -> None:
+    assert 1e6 < measures.ceiling(torch.float32, size=64, repeats=2) < 1e15
+
+
+def test_encoders_of_other_sizes_adapt_and_track(
+    cost_sizes: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracker = tiny_tracker(rank=2, steps=2)
+    small = tracker.encoder.config
+    known = {"as it is": small, "twice as deep": replace(small, num_hidden_layers=4)}
+    monkeypatch.setattr(cost_sizes, "SIZES", known)
+    whole, deep = cost_sizes.sizes(tracker, (CAFE, tuple(bookings(8))), 2, lambda: None)
+    assert whole["parameters"] == sum(p.numel() for p in tracker.encoder.parameters())
+    assert deep["parameters"] > whole["parameters"] and deep["adapter_kb"] > whole["adapter_kb"]
+    assert len(whole["adapt_s"]) == 2 and whole["turn_p50_ms"] > 0
+
+
+def test_a_meta_gradient_is_counted_and_leaves_the_tracker_as_it_was(
+    cost_sizes: ModuleType,
+) -> None:
+    tracker = tiny_tracker(rank=2, steps=2)
+    before = {name: value.clone() for name, value in tracker.weights.items()}
+    domain = (CAFE, tuple(bookings(8)))
+    first, second = cost_sizes.meta_training(tracker, domain, 2, lambda: None)
+    assert (first["order"], second["order"]) == (1, 2)
+    # a gradient of a gradient's arithmetic is more than the gradient's own
+    assert second["gflop"] > 1.5 * first["gflop"] > 0 and len(first["seconds"]) == 2
+    assert not any(p.requires_grad for p in tracker.encoder.parameters())
+    assert all(torch.equal(before[name], value) for name, value in tracker.weights.items())
 
 
 def test_the_cache_of_adapters_is_bounded(
@@ -102,20 +140,26 @@ def test_tables_by_hand() -> None:
         "cost-steps": Grid(
             ("inner steps", "seconds", "peak memory, MB"),
             (("4", "1.2", ""),),
-            "(1 thread, torch 2.x, tracker in bf16)",
+            "(1 thread, torch 2.x, tracker in bf16; a large matrix product then reached 800 "
+            "GFLOP/s)",
         ),
         "cost-adapting": shown["cost-adapting"],
     }
     assert shown["cost-adapting"].rows == (
         ("tracker", "32", "2.0", "1.0", "2.00", "160", "80", "800 (bf16; fp32 100)", "10%"),
     )
-    assert lacks([found]) == ["support", "replies", "domains"]
+    assert lacks([found]) == ["support", "sizes", "replies", "meta", "domains"]
 
 
 def test_what_an_earlier_cache_held_is_not_shown() -> None:
     figures = ("embed_ms", "route_p50_ms", "index_mb", "cached_domains", "cache_mb", "miss_p50_ms")
     row = {"domains": 1, **dict.fromkeys(figures, 1)}
-    machine = {"threads": 1, "torch": "2.x", "precision": "bf16"}
+    machine = {
+        "threads": 1,
+        "torch": "2.x",
+        "precision": "bf16",
+        "ceiling_gflop_s": {"fp32": 1, "bf16": 1},
+    }
     found = {"domains": {"machine": machine, "figures": [row]}}
     assert domains([found]) is None and "domains" in lacks([found])
     row["cache_limit_mb"] = 256

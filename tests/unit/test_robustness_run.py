@@ -326,13 +326,13 @@ def test_bad_command_lines(
             robustness.main([*command, *more])
 
 
-def test_sgds_dialogues_under_sgd_xs_schemas(sgd_folder: Path) -> None:
+def test_sgds_dialogues_under_sgd_xs_schemas(sgd_folder: Path, sgd_x_folder: Path) -> None:
     """Every variant of every service corresponds item for item, and keeps its listed values."""
     from rasa_onramp.formats.sgd_schema import read_sgd_schemas
 
     own = read_sgd_schemas(sgd_folder / "dev")
     for version in range(1, 6):
-        others = read_sgd_schemas(sgd_folder / "sgd_x" / f"v{version}" / "dev")
+        others = read_sgd_schemas(sgd_x_folder / f"v{version}" / "dev")
         for schema, other in zip(own.values(), others.values()):
             names = renaming(schema, other)
             assert [names.slots[s.name] for s in schema.slots] == [s.name for s in other.slots]
