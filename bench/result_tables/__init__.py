@@ -23,6 +23,7 @@ from result_tables import (
     speed,
     tracker,
     trained_ablations,
+    tuned,
 )
 from result_tables.table import RESULTS, Content, Grid, Part, Table, markdown
 
@@ -31,6 +32,7 @@ __all__ = ["RESULTS", "TABLES", "Content", "Grid", "Part", "Table", "markdown"]
 #: In the order that they are shown in.
 TABLES: Tuple[Table, ...] = (
     *tracker.TABLES,
+    tuned.TABLE,
     algorithms.TABLE,
     joint.TABLE,
     *peers.TABLES,
