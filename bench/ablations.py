@@ -5,9 +5,10 @@
     python bench/figures.py --write        # puts the tables into docs/ablations.md
 
 A setting differs from the default, the tracker as `rasa-onramp adapt` adapts it and a bot runs it,
-in one thing; it is measured on the same support sets and the same held-out dialogues. The
-difference of joint goal accuracy is that of the turns of all of them, with its 95% interval by
-bootstrap over each service's support sets and dialogues.
+in one thing (those of fine-tuning from fine-tuning's own values); it is measured on the same
+support sets and the same held-out dialogues. The difference of joint goal accuracy is that of the
+turns of all of them, with its 95% interval by bootstrap over each service's support sets and
+dialogues.
 
 Settings are chosen by training_data/dev, or SGD dev; never by dialogue_data, which the tracker is
 judged by. What is measured is kept at once; the same command goes on where it was stopped, and more

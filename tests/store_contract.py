@@ -291,6 +291,14 @@ class StoreContract:
         for _ in range(2):
             self._add(store, b"w", digest=digest, activate=False)
         assert store.dialogues.remade(store.dialogues.summary()) == {"parcels": 3}
+        store.adapters.add(
+            *("parcels", b"w"),
+            support_digest=digest,
+            checkpoint_digest="another, with which a bot would abstain",
+            figures={},
+            activate=False,
+        )
+        assert store.dialogues.remade(store.dialogues.summary()) == {"parcels": 3}
         store.adapters.activate("parcels", 2)
         assert store.dialogues.remade(store.dialogues.summary()) == {}
 

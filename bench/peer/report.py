@@ -45,7 +45,7 @@ COLUMNS: Tuple[Tuple[str, str, int, int], ...] = (
 )
 
 #: The figures that say what a bot costs.
-COSTS = ("ready_seconds", "learning_seconds", "memory_mb", "turn_ms_p50")
+COSTS = ("ready_seconds", "learning_seconds", "turn_ms_p50")
 
 #: What a row's figures are weighted by; the others count alike.
 _WEIGHTS = {

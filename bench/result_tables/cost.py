@@ -45,7 +45,8 @@ def adapting(results: Sequence[Results]) -> Optional[Grid]:
             )
         )
     names = "what adapts|inner steps|seconds|bare passes, s|ratio|GFLOP|GFLOP/s|ceiling, GFLOP/s"
-    return _grid((*names.split("|"), "share of it"), rows, [section for _, section in sections])
+    header = (*names.split("|"), "share of it")
+    return _grid(header, rows, [section for _, section in sections], ceiling=False)
 
 
 def sizes(results: Sequence[Results]) -> Optional[Grid]:
@@ -160,15 +161,19 @@ def _memory(peak: Optional[float]) -> str:
 
 
 def _grid(
-    header: Tuple[str, ...], rows: Sequence[Tuple[str, ...]], sections: Sequence[Figures]
+    header: Tuple[str, ...],
+    rows: Sequence[Tuple[str, ...]],
+    sections: Sequence[Figures],
+    *,
+    ceiling: bool = True,
 ) -> Optional[Grid]:
-    """With what was measured on below; None without rows."""
+    """With what was measured on below, its `ceiling` too; None without rows."""
     if not rows:
         return None
     machine = sections[0]["machine"]
     threads = "1 thread" if machine["threads"] == 1 else f"{machine['threads']} threads"
-    note = (
-        f"({threads}, torch {machine['torch']}, tracker in {machine['precision']}; a large matrix "
-        f"product then reached {machine['ceiling_gflop_s'][machine['precision']]:,.0f} GFLOP/s)"
-    )
-    return Grid(header, tuple(rows), note)
+    note = f"{threads}, torch {machine['torch']}, tracker in {machine['precision']}"
+    if ceiling:
+        reached = machine["ceiling_gflop_s"][machine["precision"]]
+        note += f"; a large matrix product then reached {reached:,.0f} GFLOP/s"
+    return Grid(header, tuple(rows), f"({note})")

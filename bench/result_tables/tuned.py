@@ -62,8 +62,8 @@ def _names(found: Results) -> Set[Tuple[str, int]]:
 TABLE = Table(
     "few-shot-tuned",
     "Plain fine-tuning at a lower rate",
-    "On the splits of the few-shot curve: fine-tuning at the rate that is best on the hand-written "
-    "domains of training_data/dev (docs/ablations.md), which no figure here is of.",
+    "On the splits of the few-shot curve: fine-tuning at the rate whose JGA is highest on the "
+    "hand-written domains of training_data/dev (docs/ablations.md), which no figure here is of.",
     ("few_shot_tuned_sgd_dev.json",),
     """\
 rasa-onramp evaluate --data $SGD/dev --services unseen --shots 1,2,5,10 --seeds 10 --limit 6 \\

@@ -11,6 +11,7 @@ import torch
 
 from command_line import invoke
 from rasa_onramp import onboarding
+from rasa_onramp.cli import evaluate_states
 from rasa_onramp.cli.options import chosen_device
 from rasa_onramp.tracker.checkpoint import save_tracker
 from tiny_tracker import corpus, tiny_tracker, tokenizer_json, write_domains
@@ -115,3 +116,15 @@ def test_that_the_cpu_is_taken_instead_is_said_once(bot: Path, full: List[str]) 
     ):
         done = invoke(*command, *checkpoint)
         assert (done.code, done.err.count("computing on the CPU")) == (0, 1), done.err
+
+
+def test_a_gpu_that_fills_up_is_one_line(bot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def out_of_memory(*any: object, **thing: object) -> None:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(evaluate_states, "evaluate", out_of_memory)
+    few = ("--shots", "1", "--seeds", "1", "--limit", "1", "--method", "zero-shot")
+    done = invoke("evaluate", "--data", bot / "data", *few, "--checkpoint", bot / "tracker")
+    assert done.code == 2
+    told = "the GPU has no memory left; free some, or try --device cpu"
+    assert done.err == f"rasa-onramp: {told}\n"

@@ -19,6 +19,7 @@ from rasa_onramp.onboarding import adapt
 from rasa_onramp.runtime.adapter_cache import AdapterCache
 from rasa_onramp.runtime.conversation import FAILED, Engine, EngineSettings, TurnOutcome
 from rasa_onramp.runtime.reach import Reach
+from rasa_onramp.runtime.router import Route
 from rasa_onramp.runtime.session import (
     LONGEST,
     Session,
@@ -26,6 +27,7 @@ from rasa_onramp.runtime.session import (
     span_to_json,
     state_from_json,
 )
+from rasa_onramp.runtime.understanding import Understanding
 from rasa_onramp.store import Feedback, Store, open_store
 from rasa_onramp.store.serialise import state_to_json
 from rasa_onramp.tracker.model import StateTracker
@@ -161,6 +163,8 @@ def test_a_failed_call_leaves_no_rows_of_the_same_call_with_other_parameters(
     booked = {"visit_day": day, "guest_name": "hana"}
     told = dataclasses.replace(said.turn, parameters=booked)
     session.turns[-1] = dataclasses.replace(said, turn=told)
+    place, action, _ = session.calls["table_booking"]
+    session.calls["table_booking"] = (place, action, booked)
     engine.turn(session, "can i book a table on monday")
     failed = engine.turn(session, "it is hana", Api(None))
     assert failed.understanding.parameters == {"visit_day": "friday", "guest_name": "hana"}
@@ -192,6 +196,30 @@ def test_a_failed_booking_leaves_the_rows_of_the_search_before_it() -> None:
     for domain, action in (("d", "book"), ("another", "find")):
         session.fail(domain, action, {"day": "monday"})
         assert session.turns == before and session.results["d"] == rows
+
+
+def test_a_failed_call_is_set_beside_the_last_one_whatever_came_between() -> None:
+    session = Session()
+    session.hear("what is free", "d", State())
+    rows = ({"table_code": "t17"},)
+    session.say(
+        Turn("system", "T17.", action="find", parameters={"day": "friday"}, results=rows), "d"
+    )
+    session.leave()
+    session.say(Turn("system", "Our menu."), None, elsewhere=True)
+    assert session.domain is None
+    session.hear("and on monday", "d", State())
+    session.fail("d", "find", {"day": "monday"})
+    assert session.results == {}
+    assert [said.turn.results for said in session.turns if not said.turn.is_user] == [()]
+
+
+def test_a_value_of_the_state_is_marked_before_that_of_an_earlier_call() -> None:
+    understood = Understanding(Route("d"), State({"guests": ("4",)}))
+    turn = Engine.system_turn(
+        Reply("For 4, at T17?", "", "a", 1.0), understood, known=({"rating": "4", "table": "T17"},)
+    )
+    assert turn.spans == (Span("guests", 4, 5), Span("table", 10, 13))
 
 
 def test_no_call_without_its_required_slots(engine: Engine, store: Store) -> None:
@@ -356,6 +384,21 @@ def test_why_an_adapter_cannot_be_used_is_remembered(
         with pytest.raises(CheckpointError, match="adapter 1 is for another checkpoint; run `rasa"):
             engine.turn(Session(), "can i book a table on friday")
         monkeypatch.setattr(store.adapters, "get", None)  # the second time it isn't asked
+
+
+def test_a_damaged_adapter_is_looked_at_again(
+    engine: Engine, store: Store, tracker: StateTracker
+) -> None:
+    store.adapters.add(
+        *("table_booking", b"no weights"),
+        support_digest="any",
+        checkpoint_digest=tracker.digest,
+        figures={},
+    )
+    for _ in range(2):
+        with pytest.raises(CheckpointError):
+            engine.turn(Session(), "can i book a table on friday")
+    assert len(engine.adapters._unusable) == 0
 
 
 def test_few_domains_are_kept_in_memory(engine: Engine, store: Store) -> None:

@@ -115,6 +115,10 @@ def test_long_after_a_call_a_number_in_the_state_is_no_count():
     assert template.text == "I see {results_count} there."
     template = delexicalise("I have a table for 2.", values, rows)
     assert template.text == "I have a table for {party_size}."
+    template = delexicalise("I see a party of 2.", values, rows)
+    assert template.text == "I see a party of {party_size}."
+    template = delexicalise("I found a total of 2.", values, rows)
+    assert template.text == "I found a total of {results_count}."
     # what no value holds is counted
     template = delexicalise("I see 2 there.", {"party_size": "3"}, rows, fresh=False)
     assert template.text == "I see {results_count} there."

@@ -12,6 +12,7 @@ from rasa_onramp.dialogue import (
     Intent,
     Schema,
     Slot,
+    Span,
     State,
     Turn,
 )
@@ -300,6 +301,23 @@ def test_what_is_told_in_words_of_a_row_is_not_said_of_a_row_where_it_is_otherwi
     assert ask(noisy, *turns, user("thanks", "look", town="Bute")).text == "You're welcome."
 
 
+def test_half_a_slots_name_tells_nothing_of_a_row():
+    """As "you're welcome" of pets."""
+    known, row = {"town": "Leith"}, {"room": "the Hall", "pets_welcome": "True"}
+    generator = rooms(
+        user("rooms in Leith", "look", **known),
+        system("There is the Hall.", "search", row),
+        user("thanks", "look", **known),
+        system("You're welcome."),
+    )
+    bute = {"town": "Bute"}
+    shown = system("There is the Mill.", "search", {"room": "the Mill", "pets_welcome": "False"})
+    turns = [user("rooms in Bute", "look", **bute), shown]
+    assert ask(generator, *turns, user("thanks", "look", **bute)).text == "You're welcome."
+    reply = next(each for each in generator.pool.replies if "welcome" in each.template.text)
+    assert reply.told == frozenset()
+
+
 def test_the_row_that_is_told_of_in_words_is_the_one_that_is_named():
     known = {"town": "Leith"}
     said = rooms(
@@ -349,6 +367,10 @@ def test_one_moment_may_be_said_of_any_number():
     generator = rooms(user("a bed in Leith", "look", **given), system("One moment, for Leith."))
     more = ask(generator, user("beds in Bute", "look", town="Bute", beds="3"))
     assert more.text == "One moment, for Bute."
+    generator = rooms(user("a bed in Leith", "look", **given), system("Wait for one moment."))
+    assert ask(generator, user("in Bute", "look", town="Bute", beds="3")).text == (
+        "Wait for one moment."
+    )
 
 
 def test_a_number_of_people_is_no_price():
@@ -364,6 +386,18 @@ def test_a_number_of_people_is_no_price():
     now = situate(ROOMS, [turn], turn.state)
     assert generator.ungrounded("That's $2 a night.", now) == ("$2",)
     assert generator.ungrounded("That's 2 beds.", now) == ()
+
+
+@pytest.mark.parametrize("told", ["It's ${}.", "It's £ {}.", "It's {} euros.", "{}€, it is."])
+def test_a_price_may_be_marked_without_its_currency(told):
+    given = {"town": "Leith", "beds": "3"}
+    text = told.format(3)
+    start = text.index("3")
+    said = Turn("system", text, spans=(Span("beds", start, start + 1),))
+    generator = rooms(user("3 in Leith", "look", **given), said)
+    turn = user("2 in Bute", "look", town="Bute", beds="2")
+    now = situate(ROOMS, [turn], turn.state)
+    assert generator.ungrounded(told.format(2), now) == ()
 
 
 def test_another_row_is_the_next_row(generator):

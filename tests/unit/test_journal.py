@@ -214,6 +214,8 @@ def test_a_journal_of_other_data_is_refused(data: Path, checkpoint: Path, tmp_pa
     )
     assert invoke(*command).code == 0
     settings = json.loads(out.read_text(encoding="utf-8"))["settings"]
+    # what no option says isn't a setting: journals of before go on
+    assert settings["finetune"].keys() == {"rate", "epochs", "dialogues_a_step", "warmup", "seed"}
     stranger: List[Result] = [replace(ONE, service="cafe", method="zero-shot", shots=0)]
     journal(Path(f"{out}.journal"), settings).add(stranger)
     done = invoke(*command, "--resume")

@@ -87,6 +87,19 @@ def test_a_value_that_a_later_turn_says_itself_stays() -> None:
     ]
 
 
+def test_a_correction_after_undoing_holds_too() -> None:
+    work = labelling(said("sunday", visit_day="sunday"), said("yes", visit_day="sunday"))
+    for day in ("friday", "monday"):
+        work.put("visit_day", day)
+        work.accept()
+        assert work.proposal.state == State({"visit_day": (day,)}, "BookTable")
+        if day == "friday":
+            work.accept()
+            work.undo()
+            work.undo()
+    assert [values for values, _ in accepted(work)] == [{"visit_day": "monday"}] * 2
+
+
 def test_without_a_correction_all_stays_as_it_was_recorded() -> None:
     turns = (said("on sunday", visit_day="sunday"), said("outside", seating="terrace"))
     work = labelling(*turns)

@@ -69,17 +69,17 @@ def test_what_is_slow_and_not_vital_takes_the_store_from_nobody(
 ) -> None:
     store.upgrade()
     monkeypatch.setattr(Store, "remote", True)  # as one on a server, which may say nothing
-    reach, thawed = Reach(store, 0.3, 1000.0), threading.Event()
+    reach, thawed = Reach(store, 2.0, 1000.0), threading.Event()
 
     def slow(_: Store) -> int:
         thawed.wait(60)
         return 0
 
-    with pytest.raises(StoreUnavailable, match=r"hasn't answered for 0\.3 s"):
+    with pytest.raises(StoreUnavailable, match=r"hasn't answered for 2(\.0)? s"):
         reach.ask(slow, vital=False)
     assert not reach.down and reach.ask(revision) == store.revision()
     monkeypatch.setattr(store, "revision", lambda: slow(store))  # frozen
-    with pytest.raises(StoreUnavailable, match=r"hasn't answered for 0\.3 s"):
+    with pytest.raises(StoreUnavailable, match=r"hasn't answered for 2(\.0)? s"):
         reach.ask(slow, vital=False)
     assert reach.down
     thawed.set()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import threading
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, Optional
 
 import pytest
 import torch
 
-from rasa_onramp.errors import CheckpointError
+from rasa_onramp.errors import CheckpointError, StoreUnavailable
 from rasa_onramp.metalearning.lora import adapter_to_bytes
 from rasa_onramp.runtime.background import load_background
 from rasa_onramp.runtime.domain_writer import DomainWriter
@@ -17,7 +18,8 @@ from rasa_onramp.runtime.domains import Catalogue
 from rasa_onramp.runtime.generators import Generators
 from rasa_onramp.runtime.reach import Reach
 from rasa_onramp.runtime.reply_adapters import ReplyAdapters
-from rasa_onramp.store import Store, open_store
+from rasa_onramp.store import ReplyAdapter, Store, open_store
+from servers import wait_for
 from tiny_replies import SCHEMA, corpus, random_updates, tiny_model
 
 pytest.importorskip("transformers")
@@ -65,6 +67,27 @@ def test_what_is_known_is_not_read_again(store: Store) -> None:
     first = adapters.get(SCHEMA.name, 1, digest)
     store.close()
     assert adapters.get(SCHEMA.name, 1, digest) is first
+
+
+def test_what_comes_too_late_for_a_message_serves_the_next(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = add(store, random_updates(tiny_model()))
+    monkeypatch.setattr(Store, "remote", True)  # as one on a server, which may be slow
+    read, asked, goes_on = store.adapters.reply, [], threading.Event()
+
+    def slow(domain: str, version: int) -> Optional[ReplyAdapter]:
+        asked.append(version)
+        goes_on.wait(60)
+        return read(domain, version)
+
+    monkeypatch.setattr(store.adapters, "reply", slow)
+    adapters = ReplyAdapters(Reach(store, 2.0, 1000.0), "start", torch.float32, limit=2**20)
+    with pytest.raises(StoreUnavailable):
+        adapters.get(SCHEMA.name, 1, digest)
+    goes_on.set()
+    wait_for(lambda: len(adapters.kept) == 1)
+    assert adapters.get(SCHEMA.name, 1, digest) is not None and asked == [1]
 
 
 def test_those_of_another_initialisation_are_refused_and_remembered(store: Store) -> None:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Iterator, List, Optional
+from typing import Any, Optional
 
 import pytest
 import torch
 
 from rasa_onramp.cli.options import load_reply_model
 from rasa_onramp.errors import CheckpointError
-from rasa_onramp.evaluation import reply_few_shot
-from rasa_onramp.evaluation.protocol import Protocol
 from rasa_onramp.generator import checkpoint
 from rasa_onramp.generator.model import ReplyModel
 from rasa_onramp.generator.replies import support_replies
 from rasa_onramp.metalearning.lora import adapter_to_bytes
-from rasa_onramp.metalearning.reply_finetuning import ReplyFineTuning
 from rasa_onramp.onboarding import ReplyLearner
 from rasa_onramp.onboarding import replies as learning
 from tiny_replies import SCHEMA, SUPPORT, embed, tiny_model
@@ -135,22 +132,3 @@ def test_a_gpu_without_room_for_the_model_leaves_it_to_the_cpu(
     assert told == ["replies are written on the CPU: cuda can't be used (CUDA out of memory)"]
     assert load_reply_model("one of ones own", "cuda", learns) is model
     assert tried[2:] == tried[:2]
-
-
-@pytest.mark.parametrize(("device", "wanted"), [("cpu", "eager"), ("cuda", "sdpa")])
-def test_what_is_evaluated_attends_as_is_best_for_learning(
-    device: str, wanted: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loads: List[Any] = []
-
-    def noted(work: object, pieces: object, *, load: Any, **how: object) -> Iterator[object]:
-        loads.append(load)
-        return (piece for piece in ())
-
-    monkeypatch.setattr(reply_few_shot, "in_processes", noted)
-    protocol = Protocol(shots=(1,), methods=("adapted",))
-    work = reply_few_shot.replies_in_processes(
-        [], protocol, ReplyFineTuning(), jobs=1, device=device
-    )
-    assert list(work) == []
-    assert [load.keywords for load in loads] == [{"device": device, "attention": wanted}]

@@ -26,6 +26,9 @@ from rasa_onramp.tracker.model import StateTracker
 
 __all__ = ["evaluate_states"]
 
+#: Of FineTuning, what no option of `evaluate` changes.
+_UNASKED = ("augmented", "mixing")
+
 
 def evaluate_states(
     tracker: StateTracker,
@@ -54,7 +57,9 @@ def evaluate_states(
         **settings_of(data, chosen, protocol),
         "offers": protocol.offers,
         "finetune": {
-            key: value for key, value in asdict(protocol.finetuning).items() if value is not None
+            key: value
+            for key, value in asdict(protocol.finetuning).items()
+            if value is not None and key not in _UNASKED
         },
         "steps": protocol.steps,
         "threads": threads,

@@ -37,6 +37,7 @@ class Labelling:
         self._turns = list(dialogue.turns)
         self._places = [place for place, turn in enumerate(dialogue.turns) if turn.is_user]
         self._at = 0
+        self._stood: Dict[int, State] = {}  # before each turn, when it was accepted
         self._proposals: List[Proposal] = []  # the last one counts; undoing takes it away
         self._begin()
 
@@ -72,6 +73,7 @@ class Labelling:
 
     def accept(self) -> None:
         """Label the turn in hand as proposed, and take up the next."""
+        self._stood[self._at] = self.before
         self._turns[self.place] = replace(
             self.turn, state=self.proposal.state, spans=self.proposal.spans
         )
@@ -139,10 +141,14 @@ class Labelling:
         self._proposals = [self._recorded(turn) if given else self._guessed()]
 
     def _recorded(self, turn: Turn) -> Proposal:
-        """A turn as it was recorded, but that what it left as it was is as corrected before it."""
+        """A turn as it was recorded, or accepted before, but that what it left as it was is as
+        corrected before it since.
+        """
         if turn.state is None:
             return Proposal(None, turn.spans)
-        was, now = self._before(self.dialogue.turns), self.before
+        was, now = self._stood.get(self._at), self.before
+        if was is None:
+            was = self._before(self.dialogue.turns)
         said = {span.slot for span in turn.spans}
         values = dict(turn.state.values)
         for name in {**was.values, **now.values}:

@@ -88,6 +88,10 @@ class _Commands(click.Group):
             code = _complain("interrupted", 130)
         except OSError as error:
             code = _refused_by_system(error)
+        except RuntimeError as error:
+            if type(error).__name__ != "OutOfMemoryError":  # torch's, which needn't be loaded
+                raise
+            code = _complain("the GPU has no memory left; free some, or try --device cpu", 2)
         sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -21,7 +21,6 @@ from functools import lru_cache, partial
 from typing import Any, Dict, Generator, Iterator, List, Optional, Sequence, Tuple
 
 import numpy
-import torch
 
 from rasa_onramp.dialogue import Dialogue, Schema
 from rasa_onramp.evaluation.processes import in_processes
@@ -36,7 +35,6 @@ from rasa_onramp.generator.prompt import exchanges
 from rasa_onramp.generator.replies import SupportReply, support_replies
 from rasa_onramp.generator.retrieval import Reply, RetrievalGenerator
 from rasa_onramp.generator.writing import Updates, Writer
-from rasa_onramp.metalearning.precision import learning_attention
 from rasa_onramp.metalearning.reply_episodes import packed_dialogues
 from rasa_onramp.metalearning.reply_finetuning import ReplyFineTuning, finetune_replies
 from rasa_onramp.metalearning.reply_training import adapt_replies
@@ -215,12 +213,11 @@ def replies_in_processes(
     threads: Optional[int] = None,
 ) -> Generator[Tuple[Split, List[ReplyResult]], None, None]:
     """All methods on each split and size of support, the splits shared among `jobs` processes."""
-    attention = learning_attention(torch.device(device))
     found = in_processes(
         partial(_measured, protocol=protocol, finetuning=finetuning),
         work,
         jobs=jobs,
-        load=partial(load_replies, checkpoint, device=device, attention=attention),
+        load=partial(load_replies, checkpoint, device=device),
         threads=threads,
     )
     with closing(found):

@@ -21,6 +21,9 @@ _IMPERATIVE = re.compile(r"\b(?:please|give|tell|provide|enter|need|let me know)
 _OPENLY = re.compile(r"\b(?:how|what|when|where|which|who)\b", re.IGNORECASE)
 _OPEN = re.compile(r"\b(?:help|assist|anything|something else|do for you)\b", re.IGNORECASE)
 
+#: "a table for one", but not "wait for one moment".
+_FOR_ONE = re.compile(r"\bfor one\b(?!\s+(?:moment|second|minute|of|near)\b)", re.IGNORECASE)
+
 
 def asked_slots(
     schema: Schema, template: Template, before: State, after: Optional[State]
@@ -50,21 +53,22 @@ def asked_slots(
     return frozenset((answered & stated) or (answered if _OPENLY.search(asked) else ()))
 
 
-def worded_slots(template: Template, state: State) -> FrozenSet[str]:
+def worded_slots(template: Template, state: State, *, whole: bool = False) -> FrozenSet[str]:
     """The slots that are true, false, 1 or "any will do" in `state` and may be spoken of in words.
 
     "And a neighbour may take it" and "one ticket" don't state the value of a slot, but hold for one
-    only.
+    only. A slot is spoken of where half the words of its name are said, or with `whole` all.
     """
     text = " ".join(template.literals)
     words = _stems(text)
     single = {stem(word) for word in re.findall(r"\b(?:one|single)\s+(\w+)", text.lower())}
-    for_one = re.search(r"\bfor one\b", text, re.IGNORECASE)
+    for_one = _FOR_ONE.search(text)
     any_will_do = re.search(r"\b(?:any|anything|whichever|whenever|either)\b", text, re.IGNORECASE)
     spoken = set()
     for slot, values in state.values.items():
         stems = _stems(slot)
-        named = 2 * _shared(stems, words) >= len(stems) > 0
+        shared = _shared(stems, words)
+        named = (shared if whole else 2 * shared) >= len(stems) > 0
         if (
             (values[:1] == (DONTCARE,) and (named or any_will_do))
             or (values[:1] in (("True",), ("False",)) and named)

@@ -30,6 +30,9 @@ from rasa_onramp.generator.templates import COUNT, Placeholder, Template
 
 __all__ = ["delexicalise"]
 
+#: Before a number of people or things, not of results.
+_GIVEN = re.compile(r"\b(?:for|(?:party|group|table|family) of)\s+$", re.IGNORECASE)
+
 
 def delexicalise(
     text: str,
@@ -106,7 +109,7 @@ def _unmarked(
         near = words_near(text, region)
         # Long after the call, and in "for 2", it is rather what the user gave.
         count = fresh and count_form(surface, rows) is not None and speaks_of_counts(near)
-        count = count and not re.search(r"\b(?:for|of)\s+$", text[: region[0]], re.IGNORECASE)
+        count = count and not _GIVEN.search(text[: region[0]])
         shared = {
             source: sum(near.get(each, 0) for each in _name_stems(source.slot, hints))
             for source in by_region[region]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Dict, FrozenSet, List, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, Iterator, List, Sequence, Set, Tuple
 
 from rasa_onramp.dialogue import DONTCARE, Dialogue, Schema, State
 from rasa_onramp.generator.asking import asked_slots, worded_slots
@@ -15,6 +15,8 @@ from rasa_onramp.generator.templates import Placeholder, Template
 __all__ = ["SupportReply", "constants_of", "data_of", "plain_slots_of", "support_replies"]
 
 _MONEY = re.compile(r"[$£€]|\b(?:dollar|pound|euro)", re.IGNORECASE)
+_MONEY_BEFORE = re.compile(r"[$£€]\s*$")
+_MONEY_AFTER = re.compile(rf"\s*(?:{_MONEY.pattern})", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,19 @@ def plain_slots_of(replies: Sequence[SupportReply]) -> FrozenSet[str]:
             stated.add(placeholder.slot)
             if _MONEY.search(surface):
                 amounts.add(placeholder.slot)
+        amounts.update(_beside_money(template))
     return frozenset(stated - amounts)
+
+
+def _beside_money(template: Template) -> Iterator[str]:
+    """The slots whose values stand beside a currency that isn't marked with them."""
+    parts = ["", *template.parts, ""]
+    for before, part, after in zip(parts, parts[1:], parts[2:]):
+        if isinstance(part, Placeholder) and (
+            (isinstance(before, str) and _MONEY_BEFORE.search(before))
+            or (isinstance(after, str) and _MONEY_AFTER.match(after))
+        ):
+            yield part.slot
 
 
 def _stated_rows(template: Template) -> List[int]:
@@ -142,7 +156,8 @@ def _told(template: Template, situation: Situation, place: int) -> FrozenSet[Tup
     """What is true or false of a row, and may be told in words."""
     row = situation.rows[place] if place < len(situation.rows) else {}
     yes_no = State({slot: (value,) for slot, value in row.items() if value in ("True", "False")})
-    return frozenset((slot, row[slot]) for slot in worded_slots(template, yes_no))
+    # a row has many such slots, and half a name is soon said: "you're welcome" of "pets_welcome"
+    return frozenset((slot, row[slot]) for slot in worded_slots(template, yes_no, whole=True))
 
 
 def _with_offers_spelt_out(schema: Schema, template: Template) -> Template:

@@ -63,7 +63,10 @@ class AdapterCache:
                 return _weights_of(stored, self._tracker.digest)
             except CheckpointError as error:
                 why = str(error)
-                self._unusable.put(key, why, bytes_of(why))
+                if (
+                    stored.checkpoint_digest != self._tracker.digest
+                ):  # what is damaged may be mended
+                    self._unusable.put(key, why, bytes_of(why))
         raise CheckpointError(why)
 
 

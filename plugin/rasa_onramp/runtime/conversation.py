@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Callable, Dict, Mapping, Optional, Sequence, Tuple, Union
 
@@ -280,9 +281,11 @@ class Engine:
         `known` are the rows of the call before, of which it speaks where none was made now.
         """
         rows = tuple(results or ())
-        sources = sources_of(understood.state.values, known if results is None else rows)
         found: Dict[Tuple[int, int], str] = {}
-        for region, source in find_sources(reply.text, sources):
+        # the state comes before what an earlier call found
+        both = [sources_of(understood.state.values, rows)]
+        both += [sources_of({}, known)] if results is None else []
+        for region, source in chain(*(find_sources(reply.text, sources) for sources in both)):
             if not may_be_a_word(reply.text[slice(*region)], source.value):
                 found.setdefault(region, source.slot)
         spans = tuple(Span(found[region], *region) for region in longest(found))

@@ -63,7 +63,7 @@ def engine_gauges(engine: Optional[Engine]) -> Iterator[Any]:
 
 def job_gauges(engine: Engine) -> Iterator[Any]:
     """What became of each domain's newest job; none where the store doesn't answer in the time that
-    messages give it. One query.
+    messages give it. One query, and where that is late one more for the store's revision.
 
     Needs prometheus_client.
     """

@@ -30,8 +30,9 @@ _MUCH = 20
 
 class Reach:
     """A store as messages ask it: each waits at most `seconds` for an answer, or longer for one
-    that is `much`. After it couldn't be reached, all are refused at once, while a thread tries
-    every `retry_after` seconds whether it is back. Thread-safe.
+    that is `much`; after one that isn't `vital`, as long once more for its revision. After it
+    couldn't be reached, all are refused at once, while a thread tries every `retry_after` seconds
+    whether it is back. Thread-safe.
     """
 
     def __init__(self, store: Store, seconds: float = 3.0, retry_after: float = 2.0):

@@ -11,7 +11,7 @@ from rasa_onramp.generator.writing import Updates
 from rasa_onramp.memory import LastUsed, bytes_of
 from rasa_onramp.metalearning.lora import adapter_from_bytes
 from rasa_onramp.runtime.reach import Reach
-from rasa_onramp.store import ReplyAdapter
+from rasa_onramp.store import ReplyAdapter, Store
 
 __all__ = ["ReplyAdapters"]
 
@@ -51,14 +51,19 @@ class ReplyAdapters:
         key = (domain, digest)
         found = self.kept.get(key)
         if found is None:
+
+            def read(store: Store) -> Optional[Union[Updates, CheckpointError]]:
+                stored = store.adapters.reply(domain, version)
+                if stored is None:
+                    return None
+                made = self._made(domain, version, stored)
+                self.kept.put(key, made, bytes_of(made))  # for the next message, if this is late
+                return made
+
             # some 10 MB: that they take long says nothing of the store
-            stored = self._reach.ask(
-                lambda store: store.adapters.reply(domain, version), vital=False
-            )
-            if stored is None:
+            found = self._reach.ask(read, vital=False)
+            if found is None:
                 return None
-            found = self._made(domain, version, stored)
-            self.kept.put(key, found, bytes_of(found))
         if isinstance(found, CheckpointError):
             raise found.with_traceback(None)  # or it would keep the frames of every time before
         return found

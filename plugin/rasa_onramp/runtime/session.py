@@ -42,6 +42,8 @@ class Session:
     states: Dict[str, State] = field(default_factory=dict)
     results: Dict[str, Tuple[Mapping[str, str], ...]] = field(default_factory=dict)
     forgotten: int = 0
+    #: The place, name and parameters of each domain's last call.
+    calls: Dict[str, Tuple[int, str, Mapping[str, str]]] = field(default_factory=dict)
 
     @property
     def domain(self) -> Optional[str]:
@@ -59,6 +61,7 @@ class Session:
         """Append a reply. One after another becomes part of the same turn. `elsewhere`: what it
         answers was said to none of ours, so that a domain that spoke before it isn't active now.
         """
+        called = (domain, turn.action, turn.parameters)
         if domain is not None and turn.action is not None:
             self.results[domain] = turn.results
         if self.turns and not self.turns[-1].turn.is_user:
@@ -68,6 +71,9 @@ class Session:
             before = None if elsewhere else last.domain
             turn, domain = joined(heard, turn), domain or before
         self.turns.append(Said(turn, domain))
+        speaker, action, parameters = called
+        if speaker is not None and action is not None:
+            self.calls[speaker] = (len(self.turns) - 1, action, parameters)
 
     def leave(self) -> None:
         """No domain is active any more: the bot answered, without words, what was said to none of
@@ -80,19 +86,17 @@ class Session:
         """A call failed: if the domain's last one was the same with other parameters, its rows say
         nothing of what is spoken of now, and are forgotten.
         """
-        for place in range(len(self.turns) - 1, self.forgotten - 1, -1):
+        place, last, given = self.calls.get(domain, (0, None, {}))
+        if last == action and given != parameters:
             said = self.turns[place]
-            if said.domain != domain or said.turn.action is None:
-                continue
-            if said.turn.action == action and said.turn.parameters != parameters:
-                self.turns[place] = replace(said, turn=replace(said.turn, results=()))
-                self.results.pop(domain, None)
-            break
+            self.turns[place] = replace(said, turn=replace(said.turn, results=()))
+            self.results.pop(domain, None)
 
     def forget(self) -> None:
         """Forget all states and results; what was said, and who said it, stays."""
         self.states.clear()
         self.results.clear()
+        self.calls.clear()
         self.forgotten = len(self.turns)
 
     def history(self, domain: str) -> Tuple[Turn, ...]:

@@ -182,14 +182,21 @@ class DialogueStore:
 
     def remade(self, summaries: Iterable[DomainSummary]) -> Dict[str, int]:
         """By name, of the domains that are stale: the newest version that was made from what they
-        are now, where there is one. It isn't the active one. Raises StoreUnavailable.
+        are now, and from the active one's checkpoint, where there is one. It isn't the active one.
+        Raises StoreUnavailable.
         """
         columns, found = tables.adapters.c, {}
-        stale = {each.name: each.support_digest for each in summaries if each.stale}
+        stale = [each for each in summaries if each.stale]
         with self._database.reading() as connection:
-            for name, digest in stale.items():
+            for each in stale:
+                name = each.name
+                active = sa.select(columns.checkpoint_digest).where(
+                    columns.domain == name, columns.version == each.active_version
+                )
                 newest = sa.select(sa.func.max(columns.version)).where(
-                    columns.domain == name, columns.support_digest == digest
+                    columns.domain == name,
+                    columns.support_digest == each.support_digest,
+                    columns.checkpoint_digest == active.scalar_subquery(),
                 )
                 version = connection.execute(newest).scalar()
                 if version is not None:
