@@ -66,7 +66,7 @@ TABLE = Table(
     "hand-written domains of training_data/dev (docs/ablations.md), which no figure here is of.",
     ("few_shot_tuned_sgd_dev.json",),
     """\
-rasa-onramp evaluate --data $SGD/dev --services unseen --shots 1,2,5,10 --seeds 10 --limit 6 \\
+rasa-onramp evaluate --data $SGD/dev --services unseen --shots 1,2,5,10 --seeds 5 --limit 6 \\
   --method finetune --finetune-rate 3e-5 --jobs 2 --threads 1 \\
   --json bench/results/few_shot_tuned_sgd_dev.json --resume""",
     tuned,

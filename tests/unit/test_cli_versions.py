@@ -115,7 +115,7 @@ def test_a_version_that_knows_what_changed_is_named_instead_of_adapting(store: P
     assert f"{changed}adapt again" in invoke("domains").out
     with open_store() as opened:
         digest = opened.dialogues.glance(NAME).support_digest
-        made = {"support_digest": digest, "checkpoint_digest": "c", "figures": {}}
+        made = {"support_digest": digest, "checkpoint_digest": "checkpoint", "figures": {}}
         opened.adapters.add(NAME, b"weights", **made, activate=False)
     assert f"{changed}version 4 has that (versions list)\n" in invoke("domains").out
 
