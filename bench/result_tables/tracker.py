@@ -34,11 +34,11 @@ Run = Dict[str, Any]
 
 def headline(results: Sequence[Results]) -> str:
     """What five dialogues bring, in a sentence."""
-    before, tuned, adapted = (f"{float(one):.0%}" for one in _gain(results))
+    before, _, adapted = (f"{float(one):.0%}" for one in _gain(results))
     return (
         f"**After 5 dialogues the whole state is right at {adapted} of turns, instead of "
-        f"{before}** (joint\ngoal accuracy on services that it never met; {tuned} by plain "
-        "fine-tuning; [all figures](#figures))."
+        f"{before}** (joint\ngoal accuracy on services that it never met; "
+        "[all figures](#figures))."
     )
 
 

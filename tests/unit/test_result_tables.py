@@ -66,7 +66,6 @@ def test_five_dialogues_by_hand(results: Dict[str, Any]) -> None:
     assert found[6] == "| adapted minus plain fine-tuning | +0.200 [+0.200, +0.200] | | |"
     told = tracker.headline([results])
     assert "the whole state is right at 70% of turns, instead of 40%** (joint" in told
-    assert "; 50% by plain fine-tuning" in told
     assert "0.40 → 0.70 (0.50 by plain" in tracker.own_headline([results])
 
 

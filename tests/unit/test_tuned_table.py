@@ -8,7 +8,7 @@ from typing import Any, Dict
 import pytest
 
 from rasa_onramp.errors import ConfigError
-from result_tables.tuned import tuned
+from result_tables.tuned import in_short, tuned
 
 
 def results(rate: float, *seeds: int, **jga: float) -> Dict[str, Any]:
@@ -44,6 +44,8 @@ def test_rows_by_hand() -> None:
         ("plain fine-tuning at 3e-05", "0.500 "),
         ("adapted minus plain fine-tuning at 3e-05", "**+0.2"),
     ]
+    told = in_short([results(3e-5, 0, 1, finetune=0.5)], curve)
+    assert "has 0.500 where adapting has 0.750:\na difference of +0.250 [+0.250, +0.250]" in told
 
 
 def test_other_splits_are_refused() -> None:
