@@ -26,8 +26,8 @@ from typing import Any, Callable, Dict, List, Optional, Sequence
 import torch
 from tqdm import tqdm
 
-from cost_domains import Domain, Figures, many_domains, seconds_of
-from cost_measures import Counting, ceiling, peak_mb
+from cost_domains import Domain, many_domains
+from cost_measures import Counting, Figures, ceiling, peak_mb, seconds_of
 from cost_sizes import meta_training, sizes
 from rasa_onramp.formats import read
 from rasa_onramp.generator.checkpoint import available_replies

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-import time
 from dataclasses import replace
-from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple
+from typing import Any, Callable, Iterator, List, Sequence, Tuple
 
+from cost_measures import Figures, seconds_of
 from rasa_onramp.dialogue import Corpus, Dialogue, Schema
 from rasa_onramp.memory import MEGABYTE, bytes_of
 from rasa_onramp.metalearning.lora import adapter_to_bytes
@@ -21,23 +21,14 @@ from rasa_onramp.runtime.router import Router
 from rasa_onramp.store import open_store
 from rasa_onramp.tracker.model import StateTracker
 
-__all__ = ["DOMAINS", "Domain", "Figures", "many_domains", "seconds_of"]
+__all__ = ["DOMAINS", "Domain", "many_domains"]
 
 DOMAINS = (1, 10, 100, 1000)
 #: Domains that are visited to fill the cache of adapters.
 VISITED = 64
 SUPPORT = 5
 
-#: What a section of bench/cost.py measured.
-Figures = Dict[str, Any]
 Domain = Tuple[Schema, Tuple[Dialogue, ...]]
-
-
-def seconds_of(work: Callable[[], Any]) -> float:
-    """Seconds that `work` takes."""
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
 
 
 def copies(domains: Sequence[Domain], count: int) -> Iterator[Domain]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import re
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Callable, Dict, Optional
@@ -13,9 +14,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sdpa_flop_count
 
-from cost_domains import seconds_of
+__all__ = ["Counting", "Figures", "ceiling", "peak_mb", "seconds_of"]
 
-__all__ = ["Counting", "ceiling", "peak_mb"]
+#: What a section of bench/cost.py measured.
+Figures = Dict[str, Any]
 
 #: The CPU's fused attention, which torch's registry of formulas lacks.
 _FUSED: Dict[Any, Callable[..., int]] = {
@@ -30,6 +32,13 @@ _FUSED: Dict[Any, Callable[..., int]] = {
         )
     ),
 }
+
+
+def seconds_of(work: Callable[[], Any]) -> float:
+    """Seconds that `work` takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
 
 
 def peak_mb(work: Callable[[], Any]) -> Optional[float]:

@@ -9,8 +9,8 @@ from typing import Any, Callable, Dict, List, Tuple
 
 import torch
 
-from cost_domains import Domain, Figures, seconds_of
-from cost_measures import Counting, peak_mb
+from cost_domains import Domain
+from cost_measures import Counting, Figures, peak_mb, seconds_of
 from rasa_onramp.metalearning.adaptation import Adaptation, adapt_to_support
 from rasa_onramp.metalearning.episodes import Episode
 from rasa_onramp.metalearning.examples import Augmentation, group_of

@@ -9,7 +9,7 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 import sqlalchemy as sa
 from tqdm import tqdm
 
-from cost_domains import seconds_of
+from cost_measures import seconds_of
 from rasa_onramp.dialogue import Corpus, Dialogue, Schema
 from rasa_onramp.formats import read
 from rasa_onramp.memory import MEGABYTE

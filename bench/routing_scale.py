@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from cost_domains import seconds_of
+from cost_measures import seconds_of
 from many_stores import Domain, base_domains
 from rasa_onramp.runtime.background import Background, load_background
 from rasa_onramp.runtime.domain_index import COMPARED, Crowd, DomainIndex

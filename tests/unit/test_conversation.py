@@ -354,15 +354,20 @@ def test_a_domain_whose_adapter_is_for_another_checkpoint_is_not_tracked(
     assert engine.turn(session, "can i book a table on friday").understanding.version == 2
 
 
-def test_a_domain_whose_adapter_is_damaged_is_not_tracked(
-    engine: Engine, store: Store, tracker: StateTracker
-) -> None:
+def add_no_weights(store: Store, checkpoint: str) -> None:
+    """An active version that can't be read, said to be for a checkpoint of that digest."""
     store.adapters.add(
         *("table_booking", b"no weights"),
         support_digest="any",
-        checkpoint_digest=tracker.digest,
+        checkpoint_digest=checkpoint,
         figures={},
     )
+
+
+def test_a_domain_whose_adapter_is_damaged_is_not_tracked(
+    engine: Engine, store: Store, tracker: StateTracker
+) -> None:
+    add_no_weights(store, tracker.digest)
     with pytest.raises(
         CheckpointError, match=r"table_booking: adapter .* `rasa-onramp adapt table_"
     ):
@@ -374,12 +379,7 @@ def test_a_domain_whose_adapter_is_damaged_is_not_tracked(
 def test_why_an_adapter_cannot_be_used_is_remembered(
     engine: Engine, store: Store, tracker: StateTracker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.adapters.add(
-        *("table_booking", b"no weights"),
-        support_digest="any",
-        checkpoint_digest="another",
-        figures={},
-    )
+    add_no_weights(store, "another")
     for _ in range(2):
         with pytest.raises(CheckpointError, match="adapter 1 is for another checkpoint; run `rasa"):
             engine.turn(Session(), "can i book a table on friday")
@@ -389,12 +389,7 @@ def test_why_an_adapter_cannot_be_used_is_remembered(
 def test_a_damaged_adapter_is_looked_at_again(
     engine: Engine, store: Store, tracker: StateTracker
 ) -> None:
-    store.adapters.add(
-        *("table_booking", b"no weights"),
-        support_digest="any",
-        checkpoint_digest=tracker.digest,
-        figures={},
-    )
+    add_no_weights(store, tracker.digest)
     for _ in range(2):
         with pytest.raises(CheckpointError):
             engine.turn(Session(), "can i book a table on friday")

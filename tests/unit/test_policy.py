@@ -30,8 +30,12 @@ from rasa.shared.core.events import (
 from rasa.shared.core.trackers import DialogueStateTracker
 
 from rasa_onramp.components import OnrampPolicy
+from rasa_onramp.components.events import (
+    REPLY,
+    form_runs,
+    last_message,
+)
 from rasa_onramp.components.payload import KEY, RESULTS, states_of
-from rasa_onramp.components.sessions import REPLY, form_runs, last_message
 from rasa_onramp.dialogue import State
 from rasa_onramp.store.serialise import state_to_json
 

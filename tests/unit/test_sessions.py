@@ -36,14 +36,16 @@ from rasa.shared.nlu.constants import TEXT
 from rasa.shared.nlu.training_data.message import Message
 
 from channel_server import runtime_on
+from rasa_onramp.components.events import (
+    REPLY,
+    applied,
+    last_message,
+)
 from rasa_onramp.components.host import current_runtime
 from rasa_onramp.components.payload import KEY, RESULTS, payload_of, results_of
 from rasa_onramp.components.response_generator import OnrampResponseGenerator
 from rasa_onramp.components.sessions import (
-    REPLY,
-    applied,
     exchanged,
-    last_message,
     reply_in,
     session_before_message,
     session_of,

@@ -22,6 +22,16 @@ from rasa_onramp.components.domain_needs import (
     rasa_action_for,
     rasa_value,
 )
+from rasa_onramp.components.events import (
+    REPLY,
+    applied,
+    form_runs,
+    last_message,
+    payload_in,
+    since_message,
+    text_of,
+    was_executed,
+)
 from rasa_onramp.components.host import current_runtime
 from rasa_onramp.components.payload import (
     INTENT,
@@ -32,15 +42,7 @@ from rasa_onramp.components.payload import (
     states_of,
 )
 from rasa_onramp.components.sessions import (
-    REPLY,
-    applied,
-    form_runs,
-    last_message,
-    payload_in,
     session_before_message,
-    since_message,
-    text_of,
-    was_executed,
 )
 from rasa_onramp.components.settings import check_keys, refuse
 from rasa_onramp.dialogue import State

@@ -22,18 +22,20 @@ from rasa.shared.exceptions import InvalidConfigException
 from rasa.utils.endpoints import EndpointConfig
 
 from rasa_onramp.components.domain_needs import rasa_actions
-from rasa_onramp.components.host import current_runtime
-from rasa_onramp.components.payload import KEY, domain_of, reply_metadata, understanding_of
-from rasa_onramp.components.sessions import (
+from rasa_onramp.components.events import (
     REPLY,
     call_results,
-    exchanged,
     last_message,
     payload_in,
-    session_before_message,
     since_message,
     text_of,
     was_executed,
+)
+from rasa_onramp.components.host import current_runtime
+from rasa_onramp.components.payload import KEY, domain_of, reply_metadata, understanding_of
+from rasa_onramp.components.sessions import (
+    exchanged,
+    session_before_message,
 )
 from rasa_onramp.components.turn_log import REPHRASED, note_rephrasing, note_reply
 from rasa_onramp.dialogue import Turn

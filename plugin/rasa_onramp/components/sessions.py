@@ -3,71 +3,50 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Collection, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, List, Optional, Sequence, Tuple
 
-from rasa.shared.core.constants import IS_EXTERNAL
 from rasa.shared.core.events import (
     ActionExecuted,
-    ActionExecutionRejected,
-    ActionReverted,
-    ActiveLoop,
     AllSlotsReset,
     BotUttered,
     Event,
-    Restarted,
-    SessionStarted,
     SlotSet,
-    UserUtteranceReverted,
     UserUttered,
 )
 from rasa.shared.core.trackers import DialogueStateTracker
 
+from rasa_onramp.components.events import (
+    REPLY,
+    applied,
+    payload_in,
+    readable,
+    text_of,
+    was_said,
+)
 from rasa_onramp.components.payload import (
     INTENT,
     KEY,
-    RESULTS,
     domain_of,
     failed_call_of,
-    results_of,
     states_of,
     system_turn_of,
     understanding_of,
 )
 from rasa_onramp.dialogue import Turn
 from rasa_onramp.runtime.conversation import Engine
-from rasa_onramp.runtime.session import LONGEST, Session
+from rasa_onramp.runtime.session import Session
 from rasa_onramp.runtime.understanding import Understanding
 
 __all__ = [
-    "REPLY",
     "Replied",
-    "applied",
-    "call_results",
     "exchanged",
-    "form_runs",
-    "last_message",
-    "payload_in",
-    "readable",
     "reply_in",
     "session_before_message",
     "session_of",
-    "since_message",
-    "text_of",
-    "was_executed",
 ]
-
-#: The action that says what we have to say.
-REPLY = "utter_onramp"
 
 #: Turns before a reply that count, at most.
 _HISTORY = 40
-
-#: Texts that begin so are commands of Rasa's ("/restart"), not said by anyone.
-_COMMAND = "/"
-
-#: After these alone does Rasa leave out more than what was before a session.
-_UNDOING = (ActionReverted, ActiveLoop, UserUtteranceReverted)
-_BEGINNING = (Restarted, SessionStarted)
 
 
 @dataclass(frozen=True)
@@ -82,17 +61,6 @@ class Replied:
     template: str
 
 
-def applied(tracker: DialogueStateTracker) -> List[Event]:
-    """What happened and counts: `tracker.applied_events()`, in a fraction of its time."""
-    kinds = set(map(type, tracker.events))  # an `isinstance` of Rasa's events is slow
-    if any(issubclass(kind, _UNDOING) for kind in kinds):
-        return tracker.applied_events()
-    events = list(tracker.events)
-    beginning = {kind for kind in kinds if issubclass(kind, _BEGINNING)}
-    begins = (place for place, event in enumerate(events, 1) if type(event) in beginning)
-    return events[max(begins, default=0) :]
-
-
 def session_of(tracker: DialogueStateTracker, engine: Engine) -> Session:
     """All of the tracker's conversation: the session in which the next message is said."""
     return _session(applied(tracker), engine)
@@ -103,32 +71,13 @@ def session_before_message(tracker: DialogueStateTracker, engine: Engine) -> Ses
     return _session(_before_message(tracker), engine)
 
 
-def last_message(tracker: DialogueStateTracker) -> Optional[UserUttered]:
-    """The last message, if somebody said it."""
-    events = reversed(applied(tracker))
-    message = next((event for event in events if isinstance(event, UserUttered)), None)
-    return message if message is not None and _was_said(message) else None
-
-
-def text_of(message: UserUttered) -> str:
-    """What of a message counts: its first characters."""
-    return readable((message.text or "")[:LONGEST])
-
-
-def readable(text: str) -> str:
-    """The text, as long as it is, with "?" for halves of characters: JSON can hold half an emoji,
-    which no tokenizer takes.
-    """
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
 def exchanged(tracker: DialogueStateTracker) -> List[Tuple[str, str]]:
     """Messages before the last one, each with the bot's first answer to it; oldest first."""
     pairs: List[Tuple[str, str]] = []
     waiting: Optional[str] = None
     for event in _before_message(tracker):
         if isinstance(event, UserUttered):
-            waiting = text_of(event) if _was_said(event) else None
+            waiting = text_of(event) if was_said(event) else None
         elif isinstance(event, BotUttered) and event.text and waiting is not None:
             pairs.append((waiting, readable(event.text)))
             waiting = None
@@ -158,83 +107,11 @@ def reply_in(
     return None
 
 
-def form_runs(tracker: DialogueStateTracker, forms: Optional[Collection[str]]) -> bool:
-    """Whether a form of the bot's is running; `forms` are the names of its forms, None where they
-    aren't known. Rasa's two-stage fallback is a loop, too, but asks for no slot: who says the same
-    in other words may mean one of our domains.
-    """
-    running = tracker.active_loop_name
-    return bool(running) and (forms is None or running in forms)
-
-
-def payload_in(message: UserUttered) -> Any:
-    """What OnrampStateTracker left on a message; None if it isn't there."""
-    return (message.parse_data or {}).get(KEY)
-
-
-def since_message(tracker: DialogueStateTracker, message: UserUttered) -> List[Event]:
-    """What happened since `message`, oldest first. It may be the last one that counts, and others
-    have come since: those that were taken back, or that filled a form.
-    """
-    since: List[Event] = []
-    for event in reversed(tracker.events):
-        if event is message:
-            break
-        since.append(event)
-    return since[::-1]
-
-
-def was_executed(events: Sequence[Event], action: str) -> bool:
-    """Whether `action` was run, or refused to run, in `events`."""
-    return any(
-        isinstance(event, (ActionExecuted, ActionExecutionRejected)) and event.action_name == action
-        for event in events
-    )
-
-
-def call_results(
-    events: Sequence[Event], action: str, result_slots: Sequence[str]
-) -> Optional[Tuple[Mapping[str, str], ...]]:
-    """The rows that the Rasa action `action` answered with; None if it failed.
-
-    An action answers by setting the slot `onramp_results`, to [] if there is nothing to tell, or by
-    setting slots named as the call's `result_slots`, which make one row. One that sets neither has
-    failed: Rasa loses the events of an action that raises.
-    """
-    started = [
-        number
-        for number, event in enumerate(events)
-        if isinstance(event, ActionExecuted) and event.action_name == action
-    ]
-    if not started:
-        return None
-    row, found = {}, False
-    for event in events[started[-1] + 1 :]:
-        if isinstance(event, ActionExecuted):
-            break
-        if isinstance(event, SlotSet) and event.key == RESULTS:
-            return results_of(event.value)
-        if isinstance(event, SlotSet) and event.key in result_slots:
-            found = True
-            if event.value is not None:
-                row[event.key] = str(event.value)
-    return (row,) if row else () if found else None
-
-
 def _before_message(tracker: DialogueStateTracker) -> List[Event]:
     """What happened before the last message; all of it if there is none."""
     events = applied(tracker)
     last = max((i for i, e in enumerate(events) if isinstance(e, UserUttered)), default=len(events))
     return events[:last]
-
-
-def _was_said(message: UserUttered) -> bool:
-    """Whether it is a text that somebody said: no button's command, no reminder, no
-    `trigger_intent`.
-    """
-    text = message.text or ""
-    told = (message.metadata or {}).get(IS_EXTERNAL)
-    return bool(text.strip()) and not text.startswith(_COMMAND) and not told
 
 
 def _session(events: Sequence[Event], engine: Engine) -> Session:
@@ -243,7 +120,7 @@ def _session(events: Sequence[Event], engine: Engine) -> Session:
     heard = elsewhere = False
     for event in events:
         if isinstance(event, UserUttered):
-            elsewhere = not _was_said(event)
+            elsewhere = not was_said(event)
             if elsewhere:
                 continue
             text, payload = text_of(event), payload_in(event)

@@ -61,19 +61,16 @@ class Session:
         """Append a reply. One after another becomes part of the same turn. `elsewhere`: what it
         answers was said to none of ours, so that a domain that spoke before it isn't active now.
         """
-        called = (domain, turn.action, turn.parameters)
+        last = self.turns.pop() if self.turns and not self.turns[-1].turn.is_user else None
         if domain is not None and turn.action is not None:
             self.results[domain] = turn.results
-        if self.turns and not self.turns[-1].turn.is_user:
-            last = self.turns.pop()
+            self.calls[domain] = (len(self.turns), turn.action, turn.parameters)
+        if last is not None:
             heard = last.turn if len(self.turns) >= self.forgotten else _text_of(last.turn)
             self.forgotten = min(self.forgotten, len(self.turns))
             before = None if elsewhere else last.domain
             turn, domain = joined(heard, turn), domain or before
         self.turns.append(Said(turn, domain))
-        speaker, action, parameters = called
-        if speaker is not None and action is not None:
-            self.calls[speaker] = (len(self.turns) - 1, action, parameters)
 
     def leave(self) -> None:
         """No domain is active any more: the bot answered, without words, what was said to none of
