@@ -182,6 +182,21 @@ class JobStoreContract:
         lapse(store)
         _add(store, lease=lease)
 
+    def test_a_person_has_a_job_whose_workers_died_begun_anew(self, store: Store) -> None:
+        store.jobs.enqueue(NAME, asked_by="worker", input_digest="one")
+        for _ in range(ATTEMPTS):
+            lost = _claim(store)
+            store.jobs.beat(lost, step=3, total=8, loss=0.25)
+            lapse(store)
+        watched, new = store.jobs.enqueue(NAME, asked_by="worker", input_digest="two")
+        assert (watched.lapsed, watched.input_digest, new) == (True, "one", False)
+        job, new = store.jobs.enqueue(NAME, asked_by="person", force=True)
+        assert (job.number, job.state, job.attempts, new) == (1, "queued", 0, False)
+        assert (job.asked_by, job.owner, job.step) == ("person", None, None)
+        _assert_powerless(store, lost, "was taken over and waits to be done again")
+        lease = _claim(store)
+        assert (lease.job.force, lease.job.attempts, lease.job.input_digest) == (True, 1, None)
+
     def test_a_job_whose_workers_all_die_fails_in_the_end(self, store: Store) -> None:
         store.jobs.enqueue(NAME, asked_by="worker")
         for number in range(ATTEMPTS):

@@ -310,6 +310,22 @@ def test_a_backup_is_restored_as_the_docs_say_or_nothing_is_changed(
         assert run("pg_restore") == 0
         assert store.dialogues.dialogues("parcels") == (dialogue("a"),)
         store.dialogues.import_corpus(corpus(dialogue("b")))
+        # a later version's table keeps what it refers to; a new database has none
+        with engine.begin() as connection:
+            connection.exec_driver_sql(
+                "CREATE TABLE later (name varchar REFERENCES onramp.domains)"
+            )
+        store.close()
+        assert run("pg_restore") != 0
+        assert store.dialogues.dialogues("parcels") == later
+    new = f"restored_{os.getpid()}_{time.monotonic_ns()}"
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {new} OWNER {role}")
+    url = make_url(mine).set(database=new).render_as_string(hide_password=False)
+    url += "?options=-csearch_path%3Donramp"
+    assert run("pg_restore") == 0
+    with open_store(url) as store:
+        assert store.dialogues.dialogues("parcels") == (dialogue("a"),)
     engine.dispose()
 
 

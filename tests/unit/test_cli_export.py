@@ -196,6 +196,20 @@ def test_splits_and_what_waits(tmp_path: Path) -> None:
     assert [d.split for d in read(tmp_path / "held.yml").dialogues] == ["held-out"]
 
 
+def test_each_dialogue_goes_with_one_of_the_splits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored(domains("cafe"))
+    before = contents()
+    for split, found in (("support", [None, "support"]), ("held-out", ["held-out"])):
+        out = tmp_path / f"{split}.yml"
+        assert invoke("export", "cafe", "--split", split, "--out", out).code == 0
+        assert [dialogue.split for dialogue in read(out).dialogues] == found
+    emptied(monkeypatch, tmp_path)
+    assert invoke("import", tmp_path / "support.yml", tmp_path / "held-out.yml").code == 0
+    assert contents() == before
+
+
 BEGUN_BY_THE_SYSTEM = (Turn("system", "hello"), Turn("user", "hi", State()))
 OVERLAPPING = (
     Turn(

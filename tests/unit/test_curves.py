@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Iterator, List
+from typing import Any, Iterator, List
 
 import pytest
 
 from command_line import invoke
 from rasa_onramp.dialogue import Corpus
-from rasa_onramp.errors import ConfigError, NotFound
+from rasa_onramp.errors import ConfigError, NotFound, StoreBusy
+from rasa_onramp.evaluation import curves
 from rasa_onramp.evaluation.curves import measure_curve, shots_of
 from rasa_onramp.store import Curve, Store, open_store
 from small_bot import TABLES, dialogues, save_small_tracker, small_tracker
@@ -61,6 +62,40 @@ def test_a_curve_is_stored_as_it_grows_and_makes_no_version(store: Store) -> Non
     stored = store.curves.get(NAME)
     assert stored is not None
     assert stored.points == again.points
+
+
+def test_a_curve_waits_while_another_process_is_writing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save, tries = store.curves.save, []
+
+    def busy(curve: Curve) -> None:
+        tries.append(len(curve.points))
+        if len(tries) < 3:
+            raise StoreBusy("another process has been writing; try again when it is done")
+        save(curve)
+
+    monkeypatch.setattr(store.curves, "save", busy)
+    measure_curve(store, dataclasses.replace(small_tracker(), digest="small"), NAME, shots=[0, 1])
+    assert tries == [1, 1, 1, 2]
+    stored = store.curves.get(NAME)
+    assert stored is not None and stored.complete
+
+
+def test_a_curve_stays_until_there_is_another(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracker = dataclasses.replace(small_tracker(), digest="small")
+    measure_curve(store, tracker, NAME, shots=[0])
+    before = store.curves.get(NAME)
+
+    def fails(*_: Any) -> Any:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(curves, "measure", fails)
+    with pytest.raises(RuntimeError):
+        measure_curve(store, tracker, NAME, shots=[0, 1])
+    assert store.curves.get(NAME) == before
 
 
 def test_what_cannot_be_measured(store: Store) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 from pathlib import Path
@@ -79,6 +80,32 @@ def with_shared_options(script: Path) -> str:
     shared = re.findall(r"^from (\w+) import [\w, ]*_options\b", source, re.MULTILINE)
     beside = [script.parent / f"{name}.py" for name in shared]
     return "".join([source, *(path.read_text(encoding="utf-8") for path in beside)])
+
+
+def logged_events() -> Set[str]:
+    """Those of the plugin's log lines: its texts like `onramp.turn` that are no file's name."""
+    return {
+        node.value
+        for path in (ROOT / "plugin" / "rasa_onramp").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and re.fullmatch(r"onramp(\.[a-z_]+)+", node.value)
+        and not node.value.endswith((".db", ".yml"))
+    }
+
+
+def test_every_event_has_its_row() -> None:
+    pages = [ROOT / "docs" / name for name in ("monitoring.md", "jobs.md")]
+    rows = [
+        line.split("|")[1]
+        for page in pages
+        for line in page.read_text("utf-8").splitlines()
+        if line.startswith("| `")
+    ]
+    told = {event for row in rows for event in re.findall(r"`(onramp\.[a-z_.]+)`", row)}
+    assert len(told) > 20
+    assert logged_events() == told
 
 
 def test_the_check_itself(tmp_path: Path) -> None:

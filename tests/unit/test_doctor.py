@@ -353,7 +353,7 @@ def test_adapters_that_cannot_be_used(url: str, subject: Subject, tracker_folder
     assert lines[0].startswith("warning domains: on no adapter, so tracked zero-shot: bike_repair")
     assert lines[1] == (
         "problem adapters: table_booking: adapter 1 is for another checkpoint; "
-        "run `rasa-onramp adapt table_booking`"
+        "run `rasa-onramp adapt table_booking`, with --checkpoint where the bot has one"
     )
     with open_store(url) as store:
         add_adapter(store, TABLES.name, tracker_folder)

@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("celery", reason="no Celery: it comes with the extra fleet")
 
-from rasa_onramp.errors import ConfigError, StoreUnavailable
+from rasa_onramp.errors import CheckpointError, ConfigError, StoreUnavailable
 from rasa_onramp.fleet import tasks
 from rasa_onramp.onboarding import Watch
 from rasa_onramp.store import LEASE_SECONDS, Store, open_store
@@ -94,3 +94,15 @@ def test_tools_are_of_what_the_environment_says(
     monkeypatch.setenv("RASA_ONRAMP_DEVICE", "meta")
     tools = tasks._tools.__wrapped__()
     assert tools.tracker.device.type == "meta" and tools.replies is None
+
+
+def test_a_named_reply_checkpoint_must_be_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RASA_ONRAMP_REPLY_CHECKPOINT", str(tmp_path / "typo"))
+    with pytest.raises(CheckpointError, match="typo"):
+        tasks._learner("cpu")
+    # the one that ships is left out where its language model isn't here, as on the command line
+    monkeypatch.delenv("RASA_ONRAMP_REPLY_CHECKPOINT")
+    monkeypatch.setattr("rasa_onramp.generator.checkpoint.SHIPPED_REPLIES", tmp_path / "none")
+    assert tasks._learner("cpu") is None

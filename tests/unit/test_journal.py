@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterator, List, Optional
 
 import pytest
 
 from command_line import invoke
+from rasa_onramp.cli import evaluate_states
 from rasa_onramp.cli.corpora import read_all
 from rasa_onramp.cli.figures_file import write_figures
 from rasa_onramp.dialogue import State
@@ -17,8 +19,9 @@ from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.few_shot import Result, evaluate
 from rasa_onramp.evaluation.journal import Journal
 from rasa_onramp.evaluation.metrics import TurnScore
-from rasa_onramp.evaluation.protocol import Protocol
+from rasa_onramp.evaluation.protocol import Protocol, splits
 from rasa_onramp.evaluation.result_json import result_from_json, result_to_json
+from rasa_onramp.formats.yaml import write_yaml
 from rasa_onramp.tracker.checkpoint import load_tracker, save_tracker
 from tiny_tracker import CAFE, corpus, tiny_tracker, tokenizer_json, write_domains
 
@@ -89,6 +92,26 @@ def test_only_the_same_evaluation_goes_on(path: Path) -> None:
     with pytest.raises(ConfigError, match=r"other settings \(limit None, not 3\)"):
         journal(path, {**SETTINGS, "limit": 3}, resume=True)
     assert path.read_bytes() == before
+
+
+def test_only_the_same_data_goes_on(path: Path) -> None:
+    Journal(path, SETTINGS, data="one").add([{"n": 1}])
+    before = path.read_bytes()
+    with pytest.raises(
+        ConfigError, match=r"other data \(a schema or a dialogue was changed since\); go"
+    ):
+        Journal(path, SETTINGS, data="two", resume=True)
+    assert path.read_bytes() == before
+    assert Journal(path, SETTINGS, data="one", resume=True).rows == [{"n": 1}]
+    path.unlink()
+    Journal(path, SETTINGS, data="one")
+    with pytest.raises(ConfigError, match="begun and holds nothing yet; delete it, unless"):
+        Journal(path, SETTINGS, data="one")
+    with pytest.raises(ConfigError, match="since\\); as it holds nothing yet, delete it"):
+        Journal(path, SETTINGS, data="two", resume=True)
+    path.unlink()
+    Journal(path, SETTINGS).add([{"n": 1}])  # as they were before the digest was kept
+    assert Journal(path, SETTINGS, data="two", resume=True).rows == [{"n": 1}]
 
 
 def test_one_that_holds_nothing_yet_may_be_deleted(path: Path) -> None:
@@ -223,3 +246,40 @@ def test_a_journal_of_other_data_is_refused(data: Path, checkpoint: Path, tmp_pa
     assert "cafe has other dialogues held out under seed 0" in done.err
     without = invoke("evaluate", "--data", data, "--checkpoint", checkpoint, "--resume")
     assert without.code == 2 and "goes with --json" in without.err
+
+
+def test_data_that_was_edited_under_the_same_ids_is_refused(
+    data: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether held out or support, and as it was it goes on."""
+    mine, out = tmp_path / "data", tmp_path / "out.json"
+    shutil.copytree(data, mine)
+    command = (
+        *("evaluate", "--data", mine, "--checkpoint", checkpoint, "--json", out),
+        *("--shots", "1", "--seeds", "2", "--method", "zero-shot"),
+    )
+
+    def stopped(*what: Any, **how: Any) -> Iterator[Result]:
+        yield next(evaluate(*what, **how))
+        raise ConfigError("stopped by the test")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluate_states, "evaluate", stopped)
+        assert "stopped by the test" in invoke(*command).err
+    kept, (file,) = Path(f"{out}.journal"), mine.iterdir()
+    before, text = kept.read_bytes(), file.read_text(encoding="utf-8")
+    corpora = read_all((str(mine),), None)
+    (split, _) = splits(corpora, [CAFE.name], Protocol(shots=(1,), seeds=2))
+    for dialogue in (split.pool[0], split.held_out[0]):
+        first, *rest = dialogue.turns
+        other = replace(
+            dialogue, turns=(replace(first, text=f"well, {first.text}", spans=()), *rest)
+        )
+        changed = tuple(other if each == dialogue else each for each in corpora.dialogues)
+        write_yaml(file, corpora.schemas[CAFE.name], changed)
+        refused = invoke(*command, "--resume")
+        assert refused.code == 2 and "other data (a schema or a dialogue was changed" in refused.err
+        assert kept.read_bytes() == before
+    file.write_text(text, encoding="utf-8")
+    assert invoke(*command, "--resume").code == 0
+    assert "data" not in json.loads(out.read_text(encoding="utf-8"))  # as figures of before

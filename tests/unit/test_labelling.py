@@ -100,6 +100,23 @@ def test_a_correction_after_undoing_holds_too() -> None:
     assert [values for values, _ in accepted(work)] == [{"visit_day": "monday"}] * 2
 
 
+def test_what_was_accepted_of_a_raw_dialogue_is_shown_again_after_undoing() -> None:
+    work = labelling(*(Turn("user", text) for text in ("sunday", "for Bea", "thanks")))
+    for name, value in (("visit_day", "sunday"), ("guest_name", "Bea")):
+        work.put(name, value)
+        work.accept()
+    work.undo()
+    work.undo()
+    work.put("visit_day", "monday")
+    work.accept()
+    assert work.proposal.spans == (Span("guest_name", 4, 7),)
+    assert accepted(work) == [
+        ({"visit_day": "monday"}, None),
+        ({"visit_day": "monday", "guest_name": "Bea"}, None),
+        ({"visit_day": "monday", "guest_name": "Bea"}, None),
+    ]
+
+
 def test_without_a_correction_all_stays_as_it_was_recorded() -> None:
     turns = (said("on sunday", visit_day="sunday"), said("outside", seating="terrace"))
     work = labelling(*turns)

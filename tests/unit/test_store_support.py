@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Dict, Optional, Sequence, Tuple
 
-from rasa_onramp.dialogue import State, Turn
+from rasa_onramp.dialogue import Span, State, Turn
 from rasa_onramp.store import Feedback
 from rasa_onramp.store.support import corrected_dialogues
 
@@ -95,3 +95,31 @@ def test_other_conversations_do_not_count() -> None:
     elsewhere = feedback(said({}), {"day": "monday"}, conversation="bo")
     other_words = feedback((replace(history[0], text="hello"),), {"day": "monday"})
     assert states_of(last, elsewhere, other_words) == [{}, {}]
+
+
+def test_a_reply_that_was_corrected_is_not_said_in_later_corrections() -> None:
+    first = feedback(said({}), corrected_reply="what day?")
+    second = feedback(said({}, {}), corrected_reply="yes")
+    made, last = corrected_dialogues([first, second])
+    assert [turn.text for turn in made.turns] == ["message 0", "what day?"]
+    assert [turn.text for turn in last.turns] == ["message 0", "what day?", "message 1", "yes"]
+    assert [turn.text for turn in second.history] == ["message 0", "reply 0", "message 1"]
+
+
+def test_what_the_bot_said_beside_a_corrected_reply_stays() -> None:
+    first = feedback(said({}), corrected_reply="what day?")
+    one, _, other = said({}, {})
+    for before, after, now in (
+        ("hi reply 0 or sunday", "hi what day? or sunday", "sunday"),
+        ("sunday? reply 0", "sunday? what day?", "sunday"),
+        ("no reply 01 on sunday", "no reply 01 on sunday", "sunday"),  # another reply
+    ):
+        marked = (Span("day", before.index("sunday"), before.index("sunday") + 6),)
+        turn = Turn("system", before, action="find", spans=marked)
+        (_, last) = corrected_dialogues([first, feedback((one, turn, other), corrected_reply="y")])
+        found = last.turns[1]
+        assert (found.text, found.action) == (after, "find")
+        assert [found.text[span.start : span.end] for span in found.spans] == [now]
+    whole = replace(turn, text="reply 0", spans=(Span("day", 0, 7),))
+    (_, last) = corrected_dialogues([first, feedback((one, whole, other), corrected_reply="y")])
+    assert (last.turns[1].text, last.turns[1].spans) == ("what day?", ())

@@ -274,6 +274,8 @@ def _print(found: Found) -> None:
         click.echo(f"rasa-onramp: {found}", err=True)
     elif isinstance(found, AdaptationReport):
         click.echo(_line(found))
+        if found.warning is not None:
+            click.echo(found.warning, err=True)
     else:
         click.echo(f"{found.domain}: {up_to_date(found)}")
 

@@ -148,8 +148,8 @@ def _methods(
 @click.option(
     "--resume",
     is_flag=True,
-    help="Go on with an evaluation of the same settings and --json that was interrupted: what it "
-    "has measured is kept in FILE.journal until it is done.",
+    help="Go on with an evaluation of the same data, settings and --json that was interrupted: "
+    "what it has measured is kept in FILE.journal until it is done.",
 )
 @click.option(
     "--plot",

@@ -10,7 +10,7 @@ from typing import Dict, List, Optional, Sequence
 import click
 
 from rasa_onramp.cli.figures_file import plain, write_figures
-from rasa_onramp.cli.measurements import services_and_splits, settings_of
+from rasa_onramp.cli.measurements import digest_of, services_and_splits, settings_of
 from rasa_onramp.cli.options import progress_bar
 from rasa_onramp.cli.resuming import check_same_data
 from rasa_onramp.dialogue import Corpus, Dialogue
@@ -72,6 +72,7 @@ def evaluate_replies(
     journal: Journal[ReplyResult] = Journal(
         None if json_path is None else f"{json_path}.journal",
         settings,
+        data=digest_of(work),
         resume=resume,
         encode=reply_result_to_json,
         decode=reply_result_from_json,

@@ -51,7 +51,8 @@ _Domains = Sequence[Tuple[Schema, Sequence[Dialogue]]]
     "--split",
     type=click.Choice(["support", "held-out"]),
     default=None,
-    help="Only the dialogues of this split. SGD's format can't say which split they are.",
+    help="Only the dialogues of this split; those of no split are among the support dialogues. "
+    "SGD's format can't say which split they are.",
 )
 @progress_option
 def command(
@@ -73,7 +74,7 @@ def command(
             raise ConfigError("no domain given; name domains, or use --all")
         waiting = {s.name: s.n_waiting for s in store.dialogues.summary() if s.n_waiting}
         found = [
-            (store.dialogues.schema(domain), store.dialogues.dialogues(domain, split))
+            (store.dialogues.schema(domain), _of(split, store.dialogues.dialogues(domain)))
             for domain in chosen
         ]
     total = sum(len(dialogues) for _, dialogues in found)
@@ -83,6 +84,13 @@ def command(
     for domain in chosen:
         if domain in waiting:
             click.echo(f"{domain}: {waiting[domain]} wait for labels and were left out")
+
+
+def _of(split: Optional[str], dialogues: Sequence[Dialogue]) -> Sequence[Dialogue]:
+    """Those of `split`, all where it is None. Without a split of its own one is adapted on."""
+    if split is None:
+        return dialogues
+    return [each for each in dialogues if (each.split or "support") == split]
 
 
 def _write_yaml(found: _Domains, out: Path, bar: tqdm) -> None:

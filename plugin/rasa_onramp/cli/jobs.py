@@ -41,7 +41,8 @@ def list_(domain: Optional[str]) -> None:
 def add(domains: Tuple[str, ...], steps: Optional[int], force: bool, switch_anyway: bool) -> None:
     """Ask the workers to adapt DOMAINS; also to try again what failed.
 
-    A job that waits is then done as said here, and at once. One that is being done is left alone.
+    A job that waits, or whose worker is heard of no more, is then done as said here, and at once.
+    One that is being done is left alone.
     """
     with open_store() as store:
         for domain in domains:  # a wrong name is said before anything is asked for

@@ -138,7 +138,8 @@ class Labelling:
         turns = self._turns[: self.place + 1]
         self.guesses[self.place] = self._guess(turns, self.before)
         given = any(turn.state is not None for turn in self.dialogue.turns)
-        self._proposals = [self._recorded(turn) if given else self._guessed()]
+        known = given or self._at in self._stood  # the latter was accepted, and undone
+        self._proposals = [self._recorded(turn) if known else self._guessed()]
 
     def _recorded(self, turn: Turn) -> Proposal:
         """A turn as it was recorded, or accepted before, but that what it left as it was is as

@@ -9,8 +9,14 @@ import click
 from rasa_onramp.dialogue import Corpus
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.protocol import Protocol, Split, choose_services, splits
+from rasa_onramp.store.digest import (
+    bytes_digest,
+    canonical_json,
+    dialogue_digest,
+    schema_digest,
+)
 
-__all__ = ["services_and_splits", "settings_of"]
+__all__ = ["digest_of", "services_and_splits", "settings_of"]
 
 
 def services_and_splits(
@@ -50,3 +56,18 @@ def settings_of(
         "own_split": protocol.own_split,
         "limit": protocol.limit,
     }
+
+
+def digest_of(work: Sequence[Split]) -> str:
+    """The digest of all that is measured on: schemas, support and held-out dialogues in order."""
+    dialogues = {id(each): each for one in work for each in (*one.pool, *one.held_out)}
+    digests = {key: dialogue_digest(dialogue) for key, dialogue in dialogues.items()}
+    parts = [
+        [
+            schema_digest(one.schema),
+            [digests[id(each)] for each in one.pool],
+            [digests[id(each)] for each in one.held_out],
+        ]
+        for one in work
+    ]
+    return bytes_digest(canonical_json(parts).encode("ascii"))

@@ -11,6 +11,7 @@ from rasa_onramp.evaluation.few_shot import Result, measure
 from rasa_onramp.evaluation.metrics import aggregate
 from rasa_onramp.evaluation.protocol import Protocol, Split, own_split
 from rasa_onramp.store import Curve, Store
+from rasa_onramp.store.patience import patiently
 from rasa_onramp.tracker.model import StateTracker
 
 __all__ = ["measure_curve", "shots_of"]
@@ -38,8 +39,9 @@ def measure_curve(
     time on the same held-out dialogues, at most `limit`. No version is made.
 
     Of each of `shots` the figures are means over `seeds` orders of the support dialogues. The curve
-    is stored as far as it is done after each of them, and `told`. Raises ConfigError where the
-    domain has too few dialogues, NotFound, StoreError, StoreUnavailable.
+    is stored as far as it is done after each of them, and `told`; until the first is done, the
+    former curve stays. Raises ConfigError where the domain has too few dialogues, NotFound,
+    StoreError, StoreUnavailable.
     """
     found = store.support(domain)
     wanted = shots_of(len(found.dialogues)) if shots is None else tuple(sorted(set(shots)))
@@ -68,14 +70,13 @@ def measure_curve(
         support_digest=found.digest,
         checkpoint_digest=tracker.digest,
     )
-    store.curves.save(curve)
     for count in wanted:
         # a running bot knows what it said itself, so measure it as it will be used
         how = Protocol(shots=(count,), methods=("adapted",), offers=True)
         results = [result for split in splits for result in measure(tracker, split, how)]
         points.append(_point(count, results))
         curve = replace(curve, points=tuple(points))
-        store.curves.save(curve)
+        patiently("onramp.curve.waits", store.curves.save, curve)
         if told is not None:
             told(curve)
     return curve

@@ -1,7 +1,8 @@
 """What a long measurement has so far, in a file, so that it can go on after an interruption.
 
-JSON lines: the settings, then rows of what was measured, those that were added together in one
-line. A line is written at once and flushed to disk; one that was cut off counts as not written.
+JSON lines: the settings, and perhaps the data's digest, then rows of what was measured, those that
+were added together in one line. A line is written at once and flushed to disk; one that was cut off
+counts as not written.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Journal(Generic[T]):
         path: Union[str, Path, None],
         settings: Mapping[str, Any],
         *,
+        data: Optional[str] = None,
         resume: bool = False,
         encode: Callable[[T], Any] = lambda row: row,
         decode: Callable[[Row], T] = lambda row: row,  # type: ignore[assignment,return-value]
@@ -41,16 +43,17 @@ class Journal(Generic[T]):
 
         `encode` makes JSON of a row, `decode` a row of a JSON object. Without a path nothing is
         kept. Raises ConfigError if a journal is there and `resume` isn't asked for, or if it is of
-        other settings, or damaged.
+        other settings or of `data` of another digest, or damaged.
         """
         self.path = None if path is None else Path(path)
         self.rows: List[T] = []
         self.finished: Row = {}
         self._encode, self._decode = encode, decode
+        head = _as_json({"settings": settings, **({} if data is None else {"data": data})})
         if self.path is None or not self.path.exists():
-            self._write({"settings": settings})
+            self._write(head)
         elif resume:
-            self._read(self.path, _as_json(settings))
+            self._read(self.path, head)
         elif _is_bare(self.path):
             raise ConfigError(
                 f"{self.path} was begun and holds nothing yet; delete it, unless an evaluation is "
@@ -109,7 +112,7 @@ class Journal(Generic[T]):
             file.flush()
             os.fsync(file.fileno())
 
-    def _read(self, path: Path, settings: Row) -> None:
+    def _read(self, path: Path, head: Row) -> None:
         text = path.read_bytes()
         whole = text[: text.rfind(b"\n") + 1]
         if whole != text:
@@ -117,7 +120,7 @@ class Journal(Generic[T]):
                 file.truncate(len(whole))
         lines = whole.splitlines()
         if not lines:
-            self._write({"settings": settings})
+            self._write(head)
             return
         for number, line in enumerate(lines, start=1):
             try:
@@ -125,7 +128,13 @@ class Journal(Generic[T]):
                 if number == 1:
                     bare = "as it holds nothing yet, delete it, unless one is at it now"
                     mend = bare if len(lines) == 1 else _MEND
-                    _compare(path, dict(found["settings"]), settings, mend)
+                    _compare(path, dict(found["settings"]), head["settings"], mend)
+                    # none where it was begun before that was kept
+                    if found.get("data", head.get("data")) != head.get("data"):
+                        raise ConfigError(
+                            f"{path} is of an evaluation of other data (a schema or a dialogue was "
+                            f"changed since); {mend}"
+                        )
                 elif isinstance(found, list):
                     self.rows += [self._decode(dict(row)) for row in found]
                 else:
@@ -138,11 +147,11 @@ class Journal(Generic[T]):
 
 
 def _is_bare(path: Path) -> bool:
-    """Whether it holds settings and no more."""
+    """Whether it holds what it began with and no more."""
     with path.open("rb") as file:
         first, more = file.readline(), file.readline()
     try:
-        return not more and set(json.loads(first)) == {"settings"}
+        return not more and set(json.loads(first)) in ({"settings"}, {"settings", "data"})
     except (TypeError, ValueError):
         return False
 

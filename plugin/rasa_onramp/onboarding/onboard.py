@@ -5,17 +5,17 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass, replace
 from math import exp
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from torch import Tensor
 
 from ..dialogue import Dialogue, Schema
-from ..errors import StoreBusy, Switched
+from ..errors import StoreUnavailable, Switched
 from ..evaluation.metrics import Figures, TurnScore, aggregate, score_dialogue
-from ..logs import logger_for
 from ..metalearning.adaptation import Adaptation, adapt_to_support
 from ..metalearning.lora import adapter_from_bytes, adapter_to_bytes
 from ..store import Lease, Store, support_digest
+from ..store.patience import patiently
 from ..tracker.decoding import track_dialogues
 from ..tracker.model import StateTracker
 from .guard import Running, running, worse
@@ -24,17 +24,12 @@ from .replies import ReplyAdaptation, ReplyLearner
 __all__ = ["AdaptationReport", "adapt", "measure"]
 
 
-logger = logger_for(__name__)
-
-#: How often a version is tried to be stored while another process is writing; each waits a minute.
-_TRIES = 10
-
-
 @dataclass(frozen=True)
 class AdaptationReport:
     """What `adapt` did.
 
     `kept` says in a few words why the domain doesn't run on the new version; None where it does.
+    `warning` is what the switch to it means for bots with another checkpoint, None for nothing.
     `before` (zero-shot) and `after` are figures on the held-out dialogues, None without any.
     `seconds` is the time that adapting the tracker took, measuring not included. `replies` is what
     was made for the reply generator, None without one.
@@ -50,6 +45,7 @@ class AdaptationReport:
     after: Optional[Figures]
     replies: Optional[ReplyAdaptation] = None
     kept: Optional[str] = None
+    warning: Optional[str] = None
 
     @property
     def figures(self) -> str:
@@ -109,7 +105,7 @@ def adapt(
     found = store.support(domain)
     schema, support, held_out = found.schema, found.dialogues, found.held_out
     # a running bot knows what it said itself, so adapt as it will be used
-    how = Adaptation.of(tracker, steps=steps, offers=True)
+    how = Adaptation.of(tracker, steps=steps, offers=True).for_support(len(support))
 
     total = how.all_steps + (replies.steps if replies is not None else 0)
 
@@ -160,7 +156,8 @@ def adapt(
             kept = "as the active version is pinned"
         report = replace(report, kept=kept)
         try:
-            version = _patiently(
+            version = patiently(
+                "onramp.version.waits",
                 store.adapters.add,
                 domain,
                 weights,
@@ -176,22 +173,17 @@ def adapt(
             )
         except Switched:
             continue  # somebody switched or pinned while it was measured: decide anew
-        return replace(report, version=version)
+        return replace(report, version=version, warning=_warning(store, domain, in_use.version))
 
 
-def _patiently(add: Callable[..., int], *what: Any, **how: Any) -> int:
-    """`add`, again and again while another process is writing, as a long import does: what was made
-    is worth waiting for. Raises StoreBusy in the end.
+def _warning(store: Store, domain: str, before: Optional[int]) -> Optional[str]:
+    """What to know after a switch from the version `before`; the version is stored, so a store that
+    can't be asked any more is no error.
     """
-    for left in range(_TRIES - 1, -1, -1):
-        try:
-            return add(*what, **how)
-        except StoreBusy as error:
-            if not left:
-                raise
-            said = f"{error}: what was adapted waits for it"
-            logger.warning("onramp.version.waits", event_info=said)
-    raise AssertionError("unreachable")
+    try:
+        return store.adapters.switch_warning(domain, before)
+    except StoreUnavailable:
+        return None
 
 
 def measure(

@@ -83,8 +83,8 @@ def _weights_of(stored: AdapterVersion, checkpoint: Optional[str]) -> Weights:
     domain = stored.domain
     if checkpoint is not None and stored.checkpoint_digest != checkpoint:
         raise CheckpointError(
-            f"{domain}: adapter {stored.version} is for another checkpoint; "
-            f"run `rasa-onramp adapt {domain}`"
+            f"{domain}: adapter {stored.version} is for another checkpoint; run `rasa-onramp adapt "
+            f"{domain}`, with --checkpoint where the bot has one"
         )
     try:
         return adapter_from_bytes(stored.weights)

@@ -61,9 +61,10 @@ class JobStore:
         """Ask that `domain` be adapted. Returns its job, and whether that is new: where one is
         unfinished already, it is that one.
 
-        Without an `input_digest`, one that isn't begun yet is now wanted as said here, and at once.
-        With one (of what the domain is like), it stays as it is; and a domain whose newest job
-        failed with the same isn't tried again. Raises NotFound, StoreUnavailable.
+        Without an `input_digest`, one that waits, or whose owner is heard of no more, is now wanted
+        as said here, and at once. With one (of what the domain is like), it stays as it is; and a
+        domain whose newest job failed with the same isn't tried again. Raises NotFound,
+        StoreUnavailable.
         """
         wanted = {
             "inner_steps": inner_steps,
@@ -75,10 +76,10 @@ class JobStore:
             require_domain(connection, domain)
             now = clock(connection)
             newest = newest_job(connection, domain, now)
-            if newest is not None and newest.state == "queued" and input_digest is None:
+            if newest is not None and _nobody_is_at(newest) and input_digest is None:
                 due = min(newest.due_at, now)  # what waits already keeps its place
-                again = {**wanted, "asked_by": asked_by, "due_at": due, "attempts": 0}
-                write_job(connection, newest, again)
+                anew = {**NOBODY, **NOT_BEGUN, "state": "queued", "due_at": due, "attempts": 0}
+                write_job(connection, newest, {**wanted, **anew, "asked_by": asked_by})
             elif newest is None or not (
                 newest.unfinished or (input_digest is not None and newest.failed_with(input_digest))
             ):
@@ -247,6 +248,10 @@ class JobStore:
                 .order_by(_COLUMNS.created_at.desc(), _COLUMNS.domain)
             ).all()
         return tuple(job_of(row, now) for row in rows)
+
+
+def _nobody_is_at(job: Job) -> bool:
+    return job.state == "queued" or job.lapsed
 
 
 def _there(connection: Connection, domain: str, now: datetime) -> Job:

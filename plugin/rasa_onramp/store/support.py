@@ -79,7 +79,7 @@ def corrected_dialogues(feedback: Sequence[Feedback]) -> Tuple[Dialogue, ...]:
 
     It ends in the corrected reply, or, where only the state was corrected, in the bot's own.
     Earlier messages whose state was corrected too, in other feedback on the same conversation, have
-    that.
+    that, and earlier replies that were corrected say that.
     """
     return tuple(
         _corrected(each, [other for other in feedback if other.conversation == each.conversation])
@@ -94,6 +94,9 @@ def _corrected(feedback: Feedback, others: Iterable[Feedback]) -> Dialogue:
     for other in (*(o for o in before if _precedes(o, feedback)), feedback):
         if other.corrected_state is not None:
             _put(turns, len(other.history) - 1, other.corrected_state)
+        if other is not feedback and other.corrected_reply is not None:
+            place = len(other.history)
+            turns[place] = _say(turns[place], other.reply.text, other.corrected_reply)
     reply = feedback.reply
     if feedback.corrected_reply is not None:
         reply = replace(reply, text=feedback.corrected_reply, spans=())
@@ -106,6 +109,21 @@ def _precedes(other: Feedback, feedback: Feedback) -> bool:
     said = [turn.text for turn in other.history]
     longer = len(feedback.history) > len(said) > 0
     return longer and [turn.text for turn in feedback.history[: len(said)]] == said
+
+
+def _say(turn: Turn, wrong: str, right: str) -> Turn:
+    """`turn` with the reply `right` for `wrong`. Where the bot said more beside that, in one turn
+    (`joined`), the rest stays; where it doesn't hold `wrong` word for word, so does all of it.
+    """
+    start = f" {turn.text} ".find(f" {wrong} ")
+    if turn.is_user or start < 0:
+        return turn
+    end, shift = start + len(wrong), len(right) - len(wrong)
+    before = [span for span in turn.spans if span.end <= start]
+    after = [span for span in turn.spans if span.start >= end]
+    moved = [replace(s, start=s.start + shift, end=s.end + shift) for s in after]
+    text = f"{turn.text[:start]}{right}{turn.text[end:]}"
+    return replace(turn, text=text, spans=(*before, *moved))
 
 
 def _put(turns: List[Turn], place: int, state: State) -> None:
