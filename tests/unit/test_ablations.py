@@ -89,7 +89,7 @@ def test_settings_come_after_what_they_are_compared_with(settings: ModuleType) -
         "no offers",
         *("steps 4", "steps 8", "steps 32"),
     ]
-    with pytest.raises(ConfigError, match="no ablation 'stepps'; choose of steps, runs"):
+    with pytest.raises(ConfigError, match="no ablation 'stepps'; choose of steps, epochs"):
         settings.named("stepps")
 
 
@@ -188,6 +188,7 @@ def test_settings_are_recorded(
         "shots": 5,
         "limit": 2,
         "default": asdict(Adaptation(steps=2, offers=True)),
+        "finetune": FineTuning().told,
         "checkpoint": "a digest",
     }
 

@@ -148,6 +148,13 @@ def test_fine_tuning_for_the_steps_and_for_the_time_of_adapting(tracker: StateTr
     assert some["finetune-steps"].predictions != some["finetune"].predictions
 
 
+def test_fine_tuning_for_the_steps_that_the_support_takes(tracker: StateTracker) -> None:
+    methods = ("adapted", "finetune-steps")
+    data, how = corpus(services=1, dialogues=6), {"epochs": 4, "steps": 2, "dialogues_a_step": 2}
+    found = measured(tracker, data, methods=methods, shots=(1, 4), limit=1, adaptation=how)
+    assert [result.steps for result in found] == [2, 2, 8, 8]
+
+
 def test_fine_tuning_may_read_the_support_as_adapting_does(tracker: StateTracker) -> None:
     data = corpus(services=1, dialogues=6)
 

@@ -369,6 +369,16 @@ def test_learned_rates_are_stretched_over_the_steps(
     torch.testing.assert_close(ours, bias.detach(), rtol=1e-6, atol=1e-7)
 
 
+def test_a_larger_support_takes_more_steps(ready: StateTracker) -> None:
+    how = Adaptation(steps=3, epochs=2, dialogues_a_step=2)
+    assert [how.for_support(size).steps for size in (0, 2, 3, 4, 5)] == [3, 3, 3, 4, 5]
+    found = how.for_support(5)
+    assert found == replace(how, steps=5, epochs=0) == found.for_support(50)
+    told: List[int] = []
+    adapt_to_support(ready, CAFE, bookings(4), how, after_step=lambda step, _: told.append(step))
+    assert told == [0, 1, 2, 3]
+
+
 def test_runs_on_other_readings_are_averaged(ready: StateTracker) -> None:
     told: List[int] = []
     how = Adaptation(steps=3, runs=2, noise=0.5)
@@ -421,6 +431,10 @@ def test_the_checkpoint_recommends_how_to_adapt(ready: StateTracker) -> None:
         steps=9, optimiser="sgd", offers=True
     )
     assert Adaptation.of(ready) == Adaptation()
+    more = replace(ready, card={"adaptation": {"steps": 5, "epochs": 6}})
+    assert Adaptation.of(more, seed=1) == Adaptation(steps=5, epochs=6, seed=1)
+    assert Adaptation.of(more, steps=2) == Adaptation(steps=2)  # whatever the support
+    assert Adaptation.of(more, epochs=1) == Adaptation(steps=5, epochs=1)
 
 
 @pytest.mark.parametrize(
@@ -428,6 +442,9 @@ def test_the_checkpoint_recommends_how_to_adapt(ready: StateTracker) -> None:
     [
         ("steps", 0),
         ("steps", 2.5),
+        ("epochs", -1),
+        ("epochs", float("inf")),
+        ("epochs", "all"),
         ("runs", 0),
         ("dialogues_a_step", -1),
         ("history", 0),
@@ -528,6 +545,13 @@ def test_fine_tuning_may_go_part_of_the_way() -> None:
     assert changed(start, none) == [] and changed(start, half) == changed(start, whole) != []
     for name, value in half.items():
         torch.testing.assert_close(value, (start[name] + whole[name]) / 2)
+
+
+def test_a_results_file_says_how_was_fine_tuned() -> None:
+    plain = {"rate": 1e-5, "epochs": 2, "dialogues_a_step": 1, "warmup": 0.1, "seed": 0}
+    how = FineTuning(rate=1e-5, epochs=2)
+    assert how.told == plain
+    assert replace(how, steps=4, mixing=0.75).told == {**plain, "steps": 4, "mixing": 0.75}
 
 
 def test_fine_tuning_for_so_many_steps() -> None:

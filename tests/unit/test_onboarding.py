@@ -138,6 +138,9 @@ def test_a_version_that_cannot_run_is_no_bar(store: Store, tracker: StateTracker
     assert after < before - JGA_TOLERANCE
     assert (report.kept, _active(store)) == (None, 2)
     assert "running" not in store.adapters.info(NAME, 2).figures
+    said = "version 2 was made from another checkpoint than version 1: a bot with the latter's"
+    assert report.warning is not None and report.warning.startswith(said)
+    assert adapt(store, tracker, NAME, steps=MANY).warning is None  # from 2 to 3
 
 
 def test_a_pinned_version_stays_active(store: Store, tracker: StateTracker) -> None:
@@ -213,6 +216,31 @@ def test_what_was_made_already(store: Store, tracker: StateTracker) -> None:
     changed = dataclasses.replace(TABLES, description="Book a table")
     store.dialogues.import_corpus(Corpus({NAME: changed}, ()))
     assert made_already(store, tracker, NAME, steps=1) is None
+
+
+def test_settings_that_came_later_make_no_other_version(
+    store: Store, tracker: StateTracker
+) -> None:
+    _import(store)
+    adapt(store, tracker, NAME, steps=1)
+    with store._database.writing() as connection:
+        connection.exec_driver_sql(
+            "UPDATE adapters SET figures = json_remove(figures, '$.adaptation.epochs')"
+        )
+    assert "epochs" not in store.adapters.info(NAME, 1).figures["adaptation"]
+    assert made_already(store, tracker, NAME, steps=1) is not None
+
+
+def test_more_support_takes_more_steps(store: Store, tracker: StateTracker) -> None:
+    card = {"adaptation": {**tracker.card.get("adaptation", {}), "steps": 2, "epochs": 2}}
+    tracker = dataclasses.replace(tracker, card=card)
+    _import(store)
+    told = []
+    report = adapt(store, tracker, NAME, progress=lambda done, total, _: told.append((done, total)))
+    assert report.steps == store.adapters.info(NAME, 1).figures["steps"] == 3
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert made_already(store, tracker, NAME) is not None
+    assert made_already(store, tracker, NAME, steps=2) is None
 
 
 def test_other_settings_of_the_replies_make_another_version(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import asdict
 from typing import Any, Dict, Optional, Sequence
 
 import click
 
 from rasa_onramp.cli.figures_file import plain, write_figures
-from rasa_onramp.cli.measurements import services_and_splits, settings_of
+from rasa_onramp.cli.measurements import digest_of, services_and_splits, settings_of
 from rasa_onramp.cli.options import progress_bar
 from rasa_onramp.cli.predictions import write_predictions
 from rasa_onramp.cli.resuming import check_same_data
@@ -25,9 +24,6 @@ from rasa_onramp.evaluation.tables import comparison_table, figures_table
 from rasa_onramp.tracker.model import StateTracker
 
 __all__ = ["evaluate_states"]
-
-#: Of FineTuning, what no option of `evaluate` changes.
-_UNASKED = ("augmented", "mixing")
 
 
 def evaluate_states(
@@ -56,11 +52,7 @@ def evaluate_states(
     settings: Dict[str, Any] = {
         **settings_of(data, chosen, protocol),
         "offers": protocol.offers,
-        "finetune": {
-            key: value
-            for key, value in asdict(protocol.finetuning).items()
-            if value is not None and key not in _UNASKED
-        },
+        "finetune": protocol.finetuning.told,
         "steps": protocol.steps,
         "threads": threads,
         "checkpoint": tracker.digest,
@@ -68,6 +60,7 @@ def evaluate_states(
     journal: Journal[Result] = Journal(
         None if json_path is None else f"{json_path}.journal",
         settings,
+        data=digest_of(work),
         resume=resume,
         encode=result_to_json,
         decode=result_from_json,

@@ -72,7 +72,7 @@ def learn(
     def told(step: int, loss: float) -> None:
         losses.append(loss)
 
-    how = Adaptation.of(tracker, offers=offers, seed=seed, **changes)
+    how = Adaptation.of(tracker, offers=offers, seed=seed, **changes).for_support(len(support))
     began = time.perf_counter()
     tuned, weights = tracker, None
     if method == "adapted":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from dataclasses import dataclass, replace
+from math import ceil, inf
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 import torch
@@ -46,9 +47,10 @@ class Adaptation:
     """How to adapt at deployment.
 
     `runs` of `steps` inner steps each, on different readings of the support, are averaged (Wortsman
-    et al. 2022, model soups: what is fine-tuned from one start lies in one basin). `steps` may
-    exceed those meta-trained: the learned rates are then stretched over them, between the learned
-    steps linearly. `rate_scale` multiplies them. `mixing` is how far to go from the initialisation,
+    et al. 2022, model soups: what is fine-tuned from one start lies in one basin). Where `steps`
+    don't go round the support `epochs` times, as many are taken as do. They may exceed those
+    meta-trained: the learned rates are then stretched over them, between the learned steps
+    linearly. `rate_scale` multiplies them. `mixing` is how far to go from the initialisation,
     0, to where the steps lead, 1: the weights in between forget less of what the initialisation
     knows (WiSE-FT; Wortsman et al. 2022, https://arxiv.org/abs/2109.01903). `offers`: the bot marks
     the values that it states.
@@ -60,6 +62,7 @@ class Adaptation:
     """
 
     steps: int = 8
+    epochs: float = 0
     runs: int = 1
     dialogues_a_step: int = 2
     optimiser: str = "adam"
@@ -83,6 +86,8 @@ class Adaptation:
             share = getattr(self, name)
             if not isinstance(share, (int, float)) or not 0 <= share <= 1:
                 raise ConfigError(f"adaptation: {name} is {share!r}; give a number from 0 to 1")
+        if not isinstance(self.epochs, (int, float)) or not 0 <= self.epochs < inf:
+            raise ConfigError(f"adaptation: epochs is {self.epochs!r}; give a number from 0")
         if not isinstance(self.rate_scale, (int, float)) or not self.rate_scale > 0:
             raise ConfigError(f"adaptation: rate_scale is {self.rate_scale!r}; give one above 0")
         if self.adapts not in list(PARTS):  # what can't be hashed is in no mapping
@@ -97,7 +102,8 @@ class Adaptation:
 
     @classmethod
     def of(cls, tracker: StateTracker, **changes: Any) -> Adaptation:
-        """What the checkpoint recommends, with `changes` (those that are None are left out).
+        """What the checkpoint recommends, with `changes` (those that are None are left out). With
+        other `steps` these are all, whatever the support's size.
 
         Raises CheckpointError for a recommended setting that there is none of, or that can't be;
         ConfigError for such a change.
@@ -118,7 +124,13 @@ class Adaptation:
             found = cls(**recommended)
         except ConfigError as error:
             raise CheckpointError(f"tracker.json, card.{error}") from None
-        return replace(found, **{k: v for k, v in changes.items() if v is not None})
+        told = {k: v for k, v in changes.items() if v is not None}
+        return replace(found, **({"epochs": 0, **told} if "steps" in told else told))
+
+    def for_support(self, size: int) -> Adaptation:
+        """The same with the steps that so many support dialogues take."""
+        steps = ceil(self.epochs * size / self.dialogues_a_step)
+        return replace(self, steps=max(self.steps, steps), epochs=0)
 
     @property
     def all_steps(self) -> int:
@@ -167,6 +179,7 @@ def adapt_to_support(
     CheckpointError if the tracker has no inner rates, ConfigError if it has nothing of what is to
     adapt.
     """
+    how = how.for_support(len(support))
     readings = [inner_batches(tracker, schema, support, how, run=n) for n in range(how.runs)]
     if not readings[0]:
         return dict(tracker.weights)

@@ -31,7 +31,8 @@ def made_already(
     Raises NotFound, StoreError, StoreUnavailable.
     """
     support = store.support(domain)
-    how = Adaptation.of(tracker, steps=steps, offers=True)
+    size = len(support.dialogues)
+    how = Adaptation.of(tracker, steps=steps, offers=True).for_support(size)
     wanted, settings = how.all_steps if support.dialogues else 0, asdict(how)
     model = replies.model if replies is not None and support.dialogues else None
     base = None if model is None else model.digest
@@ -39,7 +40,7 @@ def made_already(
         info
         for info in made_from(store, domain, support.digest, tracker.digest, base)
         if info.figures.get("steps") == wanted
-        and info.figures.get("adaptation") in (None, settings)  # None: from before it was kept
+        and _settings(info) in (None, settings)
         and (model is None or _reply_settings(info) in (None, model.card.get("adaptation")))
     ]
     found = max(same, key=lambda info: (info.active, info.version), default=None)
@@ -60,6 +61,13 @@ def made_from(
         if (info.support_digest, info.checkpoint_digest) == (support, checkpoint)
         and replies in (None, info.reply_checkpoint_digest)
     )
+
+
+def _settings(info: AdapterInfo) -> object:
+    """How the tracker of a version was adapted; None: from before it was kept."""
+    told = info.figures.get("adaptation")
+    # settings that came later were at their defaults
+    return {**asdict(Adaptation()), **told} if isinstance(told, dict) else None
 
 
 def _reply_settings(info: AdapterInfo) -> object:
