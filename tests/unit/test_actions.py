@@ -275,6 +275,11 @@ def test_hosts_that_nobody_finds_keep_no_other_call_waiting(
 def test_rows_are_limited_and_nothing_is_no_rows() -> None:
     assert as_rows(None) == ()
     assert len(as_rows([{"n": n} for n in range(500)])) == 50
+    for nothing in ([], {}, [{}], [{"status": None}], {"results": None}):
+        assert as_rows(nothing) == ()
+    assert as_rows({"results": None, "count": 0}) == ()
+    assert as_rows([{}, {"status": "here"}]) == ({"status": "here"},)
+    assert as_rows({"results": "two", "more": None}) == ({"results": "two"},)  # a slot of that name
     with pytest.raises(ActionFailed, match="answered with str"):
         as_rows("fine")
     with pytest.raises(ActionFailed, match="a result is str"):

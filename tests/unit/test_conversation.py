@@ -12,7 +12,7 @@ from typing import Any, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import pytest
 
-from rasa_onramp.dialogue import Corpus, Span, State, Turn
+from rasa_onramp.dialogue import DONTCARE, Corpus, Slot, Span, State, Turn
 from rasa_onramp.errors import CheckpointError, NotFound, StoreUnavailable
 from rasa_onramp.generator import Reply, RetrievalGenerator
 from rasa_onramp.onboarding import adapt
@@ -27,9 +27,10 @@ from rasa_onramp.runtime.session import (
     span_to_json,
     state_from_json,
 )
-from rasa_onramp.runtime.understanding import Understanding
+from rasa_onramp.runtime.understanding import Understanding, with_call
 from rasa_onramp.store import Feedback, Store, open_store
 from rasa_onramp.store.serialise import state_to_json
+from rasa_onramp.tracker.answers import TurnPrediction
 from rasa_onramp.tracker.model import StateTracker
 from rasa_onramp.tracker.sentences import SentenceEncoder
 from small_bot import BIKES, TABLES, corpus_of, dialogues, small_tracker
@@ -233,6 +234,26 @@ def test_no_call_without_its_required_slots(engine: Engine, store: Store) -> Non
     assert set(outcome.understanding.state.values) == {"visit_day", "guest_name"}
     assert outcome.understanding.action is None
     assert api.calls == []
+
+
+def test_a_call_takes_what_its_intent_offers_though_no_support_dialogue_gave_it(
+    engine: Engine, store: Store
+) -> None:
+    """In SGD's format one entry is the intent and the action."""
+    (intent,), (action,) = TABLES.intents, TABLES.actions
+    one = dataclasses.replace(intent, name=action.name, optional_slots={"guests": DONTCARE})
+    slots = (*TABLES.slots, Slot("guests", "How many they are"))
+    schema = dataclasses.replace(TABLES, slots=slots, intents=(one,))
+    store.dialogues.import_corpus(Corpus({schema.name: schema}, dialogues(schema, 5)))
+    values = {"visit_day": "friday", "guest_name": "hana", "guests": "four", "table_code": "t17"}
+    found = TurnPrediction(
+        State({slot: (value,) for slot, value in values.items()}),
+        action=action.name,
+        action_confidence=1.0,
+    )
+    domain = engine.catalogue.domains()[schema.name]
+    called = with_call(Understanding(Route(schema.name)), domain, found, 0.5).parameters
+    assert called == {"visit_day": "friday", "guest_name": "hana", "guests": "four"}
 
 
 def test_out_of_scope_is_answered_by_nobody(engine: Engine) -> None:

@@ -95,6 +95,25 @@ def test_no_prompts_no_replies(model: ReplyModel) -> None:
     assert write(model, []) == []
 
 
+def test_the_cache_is_always_ours(model: ReplyModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Releases of transformers that Python 3.8 can have answer with tuples where none is given."""
+    from transformers import DynamicCache
+
+    given: List[Any] = []
+    read = model.model.base_model.forward
+
+    def forward(*args: Any, **how: Any) -> Any:
+        given.append(how["past_key_values"])
+        return read(*args, **how)
+
+    monkeypatch.setattr(model.model.base_model, "forward", forward)
+    some, updates = prompts(2), Updates("a", random_updates(model))
+    write(model, some, most=2)
+    Writer(model).write(some, [updates] * 2, most=2)
+    Writer(model).write_along(some[1], [3, 5], updates, most=2)
+    assert len(given) > 3 and all(isinstance(each, DynamicCache) for each in given)
+
+
 def conversation(length: int = 5) -> List[Exchange]:
     return [
         Exchange(

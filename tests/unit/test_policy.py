@@ -191,6 +191,31 @@ def test_domains_that_share_a_slot_set_it_in_turns(tracker: DialogueStateTracker
     assert hear(tracker, city="paris") == {"city": "paris"}
 
 
+def test_what_the_bot_made_of_a_value_outlasts_a_visit_to_another_domain(
+    tracker: DialogueStateTracker,
+) -> None:
+    hear(tracker, city="paris")
+    tracker.update(SlotSet("city", "Paris, FR"))
+    trips = states_of(tracker.get_slot(KEY))["trips"]
+    assert hear(tracker, domain="hotels", also={"trips": trips}, people="4") == {"people": 4.0}
+    assert hear(tracker, city="paris") == {}
+    assert tracker.get_slot("city") == "Paris, FR"
+    # that its validation refused it, too
+    hear(tracker, said={"city": "oslo"}, meanwhile=[SlotSet("city")], city="oslo")
+    hear(tracker, domain="hotels", people="5")
+    assert hear(tracker, city="oslo") == {} and tracker.get_slot("city") is None
+
+
+def test_a_value_that_was_never_set_is_set_after_a_visit_to_another_domain(
+    tracker: DialogueStateTracker,
+) -> None:
+    """Another policy's action came first on the message that changed it."""
+    hear(tracker, city="paris")
+    rome = State({"city": ("rome",)})
+    hear(tracker, domain="hotels", also={"trips": rome}, people="4")
+    assert hear(tracker, city="rome") == {"city": "rome"}
+
+
 def test_what_an_action_resets_stays_so(tracker: DialogueStateTracker) -> None:
     """It answers our call, and starts the bot over."""
     assert hear(tracker, city="paris") == {"city": "paris"}

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 from pathlib import Path
-from typing import Iterator, Optional
+from typing import Any, Iterator, Optional
 
 import pytest
 import torch
 
 from rasa_onramp.errors import CheckpointError, StoreUnavailable
+from rasa_onramp.generator.neural import NeuralGenerator
 from rasa_onramp.metalearning.lora import adapter_to_bytes
+from rasa_onramp.runtime import reply_adapters
 from rasa_onramp.runtime.background import load_background
 from rasa_onramp.runtime.domain_writer import DomainWriter
-from rasa_onramp.runtime.domains import Catalogue
+from rasa_onramp.runtime.domains import Catalogue, LiveDomain
 from rasa_onramp.runtime.generators import Generators
 from rasa_onramp.runtime.reach import Reach
 from rasa_onramp.runtime.reply_adapters import ReplyAdapters
@@ -108,17 +111,45 @@ def test_a_version_without_replies_has_none(store: Store) -> None:
     )
 
 
+def live(store: Store) -> LiveDomain:
+    return Catalogue(
+        Reach(store), embed, load_background(), Generators(embed, limit=2**20)
+    ).domains()[SCHEMA.name]
+
+
+def embed(texts: list) -> torch.Tensor:
+    return torch.nn.functional.normalize(torch.ones(len(texts), 384), dim=1)
+
+
+#: How much is free differs each time.
+FREE = itertools.count()
+
+
+class Full:
+    """Weights for which there is no room where the model is."""
+
+    def to(self, *_: Any) -> None:
+        raise torch.cuda.OutOfMemoryError(f"CUDA out of memory: {next(FREE)} bytes are free")
+
+
+def test_where_a_gpu_is_full_a_domain_answers_by_its_support_replies(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    add(store, random_updates(tiny_model()), tiny_model().digest)
+    domain = live(store)
+    writer = DomainWriter(Reach(store), tiny_model(), embed, seconds=1.0, sure=0.8, limit=2**20)
+    with monkeypatch.context() as full, caplog.at_level(logging.ERROR):
+        full.setattr(reply_adapters, "adapter_from_bytes", lambda _: {"layer": Full()})
+        assert [writer.generator(domain) for _ in range(3)] == [domain.generator] * 3
+    assert caplog.text.count("answers by its support replies: OutOfMemoryError: CUDA out") == 1
+    assert isinstance(writer.generator(domain), NeuralGenerator)  # once there is room
+
+
 def test_a_domain_that_cannot_use_its_updates_answers_all_the_same_and_says_so_once(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     add(store, random_updates(tiny_model()), "another")
-
-    def embed(texts: list) -> torch.Tensor:
-        return torch.nn.functional.normalize(torch.ones(len(texts), 384), dim=1)
-
-    domain = Catalogue(
-        Reach(store), embed, load_background(), Generators(embed, limit=2**20)
-    ).domains()[SCHEMA.name]
+    domain = live(store)
     writer = DomainWriter(Reach(store), tiny_model(), embed, seconds=1.0, sure=0.8, limit=2**20)
     with caplog.at_level(logging.ERROR):
         assert [writer.generator(domain) for _ in range(3)] == [domain.generator] * 3

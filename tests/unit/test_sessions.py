@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import random
 from pathlib import Path
-from typing import Any, Iterator, Optional
+from typing import Any, Iterator, Mapping, Optional
 
 import pytest
 
@@ -39,6 +39,7 @@ from channel_server import runtime_on
 from rasa_onramp.components.events import (
     REPLY,
     applied,
+    call_results,
     last_message,
 )
 from rasa_onramp.components.host import current_runtime
@@ -52,6 +53,7 @@ from rasa_onramp.components.sessions import (
 )
 from rasa_onramp.components.state_tracker import OnrampStateTracker
 from rasa_onramp.dialogue import Span, State, Turn
+from rasa_onramp.errors import StoreUnavailable
 from rasa_onramp.generator import Reply
 from rasa_onramp.generator.situation import situate
 from rasa_onramp.runtime.conversation import Engine
@@ -98,6 +100,51 @@ def test_what_rasa_carries_over_into_a_new_session_is_not_known_in_it(engine: En
     say(engine, tracker, "table for two on monday please")
     assert session_before_message(tracker, engine).states == {}
     assert "friday" not in str(session_of(tracker, engine).states[NAME])
+
+
+def test_an_outage_ends_no_domains_conversation(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    component = OnrampStateTracker(None, None)  # type: ignore[arg-type]
+
+    def hear(tracker: DialogueStateTracker, text: str) -> Any:
+        message = Message({TEXT: text})
+        component.process([message], tracker, current_runtime())
+        heard = {KEY: message.get(KEY)}
+        tracker.update(UserUttered(text, {"name": "nlu_fallback"}, parse_data=heard))
+        return message.get(KEY)
+
+    def is_away(*_: Any, **__: Any) -> None:
+        raise StoreUnavailable("the store is away")
+
+    sorry = ("Sorry, I can't help with that.", "Anything else?")
+    tracker = DialogueStateTracker("ann", [AnySlot(KEY, mappings=[{"type": "custom"}])])
+    say(engine, tracker, "can i book a table on friday")
+    answer(tracker, "Under which name?")
+    with monkeypatch.context() as away:
+        away.setattr(engine, "understand", is_away)
+        for _ in range(2):
+            assert hear(tracker, "it is hana")["reason"] == "unavailable"
+            for text in sorry:
+                answer(tracker, text, None)
+    session = session_of(tracker, engine)
+    assert session.domain == NAME
+    assert session.states[NAME].values == {"visit_day": ("friday",)}
+    # what was said meanwhile is no more than said
+    history = session.history(NAME)
+    assert history[-2:] == (Turn("user", "it is hana"), Turn("system", " ".join(sorry)))
+    found = hear(tracker, "it is hana")
+    assert (found["domain"], found["reason"]) == (NAME, "context")
+    # what a button has the bot say ends it, as ever; and none begins in an outage
+    other = DialogueStateTracker("bob", [])
+    with monkeypatch.context() as away:
+        away.setattr(engine, "understand", is_away)
+        hear(other, "it is hana")
+        answer(other, sorry[0], None)
+        hear(tracker, "it is hana")
+        tracker.update(UserUttered("/opening_hours", {"name": "opening_hours"}))
+        answer(tracker, "We are open from 9 to 5.", None)
+    assert session_of(tracker, engine).domain is None is session_of(other, engine).domain
 
 
 def answer(tracker: DialogueStateTracker, text: str, domain: Optional[str] = NAME) -> None:
@@ -246,6 +293,64 @@ def test_a_failed_call_leaves_no_rows_of_the_same_call_with_other_parameters(
     assert situate(TABLES, [*session.history(NAME), Turn("user", "?")], State()).rows == rows
 
 
+def called(tracker: DialogueStateTracker, engine: Engine) -> Mapping[str, str]:
+    """A table is booked in the conversation, and nothing said of it yet; the call's parameters."""
+    say(engine, tracker, "can i book a table on friday")
+    answer(tracker, "Under which name?")
+    parameters = {"visit_day": "friday", "guest_name": "hana"}
+    state = State({"visit_day": ("friday",), "guest_name": ("hana",)}, "book_table")
+    wanted = Understanding(Route(NAME), state, action="reserve_table", parameters=parameters)
+    payload = payload_of(wanted, session_of(tracker, engine))
+    for event in (
+        UserUttered("it is hana", {"name": "onramp"}, parse_data={KEY: payload}),
+        *(ActionExecuted("action_onramp_call"), SlotSet(RESULTS, [{"table_code": "t99"}])),
+        ActionExecuted(REPLY),
+    ):
+        tracker.update(event)
+    return parameters
+
+
+def test_a_call_that_succeeded_is_known_though_no_reply_could_be_made(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slots = [AnySlot(name, mappings=[{"type": "custom"}]) for name in (KEY, RESULTS)]
+    tracker = DialogueStateTracker("ann", slots)
+    parameters = called(tracker, engine)
+
+    def fails(*_: Any, **__: Any) -> None:
+        raise RuntimeError("no room")
+
+    monkeypatch.setattr(engine, "reply", fails)
+    responses = {REPLY: [{"text": "Sorry."}]}
+    generator = OnrampResponseGenerator(domain=Domain.from_dict({"responses": responses}))
+    said = asyncio.run(generator.generate(REPLY, tracker, "rest"))
+    assert said is not None and said["text"] == "Sorry."
+    assert said[KEY]["because"] == "unavailable"
+    tracker.update(BotUttered(said["text"], metadata={KEY: said[KEY]}))
+    session = session_of(tracker, engine)
+    assert session.domain == NAME and session.results[NAME] == ({"table_code": "t99"},)
+    assert session.calls[NAME][1:] == ("reserve_table", parameters)
+
+
+def test_where_writing_a_reply_fails_a_support_reply_is_said(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    slots = [AnySlot(name, mappings=[{"type": "custom"}]) for name in (KEY, RESULTS)]
+    tracker = DialogueStateTracker("ann", slots)
+    called(tracker, engine)
+
+    class Fails:
+        def generator(self, domain: Any) -> Any:
+            raise RuntimeError("no room")
+
+    monkeypatch.setattr(engine, "writer", Fails())
+    said = asyncio.run(OnrampResponseGenerator().generate(REPLY, tracker, "rest"))
+    assert said is not None
+    assert said["text"] == "Your table is booked for friday under hana, the code is t99."
+    assert (said[KEY]["because"], said[KEY]["action"]) == ("unwritten", "reserve_table")
+    assert "RuntimeError: no room" in caplog.text
+
+
 def test_a_value_of_an_earlier_call_that_a_reply_tells_is_marked(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -293,12 +398,24 @@ def test_half_a_character_keeps_nobody_from_being_understood(engine: Engine) -> 
         ({"error": "E42", "mend": "restart"}, ({"error": "E42", "mend": "restart"},)),
         ([{"error": "E42"}], ({"error": "E42"},)),
         ({"status": "here", "at": None}, ({"status": "here"},)),
+        # nothing, in whatever words
+        *((nothing, ()) for nothing in ({}, [{}], [{"status": None}], [{"with": []}])),
+        ({"rows": [{}, {"status": "here"}]}, ({"status": "here"},)),
+        # what a bot's own action set as it came
+        ([{"with": ["wifi", "pool", None], "stars": 4}], ({"with": "wifi, pool", "stars": "4"},)),
+        ([{"n": n} for n in range(60)], tuple({"n": str(n)} for n in range(50))),
         ("nothing", None),
         (None, None),
     ],
 )
 def test_results_are_rows_or_a_failed_call(value: Any, rows: Any) -> None:
     assert results_of(value) == rows
+
+
+def test_a_list_in_a_result_slot_is_said_as_one() -> None:
+    ran = [ActionExecuted("find"), SlotSet("with", ["wifi", "pool"]), SlotSet("near", [])]
+    assert call_results(ran, "find", ("with", "near")) == ({"with": "wifi, pool"},)
+    assert call_results([ran[0], ran[2]], "find", ("with", "near")) == ()
 
 
 def test_what_counts_is_what_rasa_says_counts() -> None:

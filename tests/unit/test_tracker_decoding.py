@@ -90,6 +90,15 @@ def test_words_are_one_slots_new_value(surer: int, other: int) -> None:
     assert set(both.changes) == {name, unsure}
 
 
+def test_a_value_keeps_the_accent_that_it_ends_in() -> None:
+    """Also where that is a character of its own."""
+    turn = user("for rene\u0301 please", {}, marks={"guest_name": "rene\u0301"})
+    prompt = prompt_of([turn], 0)
+    found = answer(prompt, aimed(prompt, (0, *place(prompt, "rene\u0301", 0))), 0, State())
+    assert found.changes == {"guest_name": ("rene\u0301",)}
+    assert found.spans == turn.spans
+
+
 def test_a_span_of_the_bots_text_has_no_place_in_the_users() -> None:
     prompt = prompt_of(TURNS[:3], 2)
     aims = (0, *place(prompt, "inside, terrace", 1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import List
+
 import pytest
 from tokenizers import Tokenizer
 
@@ -40,6 +42,22 @@ def test_offsets_are_of_the_text_as_written() -> None:
     ids, offsets = shared_tokens().encode(text)
     assert len(ids) == len(offsets)
     assert "".join(text[a:b] for a, b in offsets) == text.replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("at the cafe\u0301", ["at", "the", "cafe\u0301"]),
+        ("cafe\u0301, ne\u0301e", ["cafe\u0301", ",", "ne\u0301e"]),
+        ("hi\u0302\u0323 \u0301you", ["hi\u0302\u0323", "you"]),
+        ("e\u0301", ["e\u0301"]),
+    ],
+)
+def test_an_accent_that_is_a_character_of_its_own_is_its_letters(
+    text: str, found: List[str]
+) -> None:
+    """macOS and some keyboards write it so; the tokenizer strips it."""
+    assert [text[a:b] for a, b in shared_tokens().encode(text)[1]] == found
 
 
 def test_a_long_text_is_cut_and_a_padding_tokenizer_is_not_believed() -> None:

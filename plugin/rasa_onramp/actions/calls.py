@@ -56,17 +56,19 @@ def as_rows(answer: Any) -> Tuple[Dict[str, str], ...]:
 
     Accepts a list of objects, one object, {"results": [...]}, or nothing. Values may be text,
     numbers or booleans, which become text as dialogues write them ("True", "4.5"); nothings are
-    left out. Raises ActionFailed for anything else.
+    left out, and rows of nothing else. Raises ActionFailed for anything else.
     """
-    if isinstance(answer, Mapping) and isinstance(answer.get("results"), (list, tuple)):
-        answer = answer["results"]
+    inside = answer.get("results", answer) if isinstance(answer, Mapping) else answer
+    if inside is None or isinstance(inside, (list, tuple)):
+        answer = inside
     if answer is None:
         return ()
     if isinstance(answer, Mapping):
         answer = [answer]
     if not isinstance(answer, (list, tuple)):
         raise ActionFailed(f"answered with {type(answer).__name__}; answer with a list of objects")
-    return tuple(_row(row) for row in answer[:MAX_ROWS])
+    rows = [_row(row) for row in answer[:MAX_ROWS]]
+    return tuple(row for row in rows if row)
 
 
 def _row(row: Any) -> Dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any, FrozenSet, List, Optional, Tuple
 
 from rasa.shared.core.constants import DEFAULT_ACTION_NAMES
@@ -14,6 +15,7 @@ from rasa_onramp.components.events import (
 )
 from rasa_onramp.components.payload import INTENT, KEY, RESULTS
 from rasa_onramp.dialogue import DONTCARE
+from rasa_onramp.generator.quantities import NUMBER_WORDS
 
 __all__ = [
     "DISPATCHER",
@@ -23,6 +25,8 @@ __all__ = [
     "rasa_actions",
     "rasa_value",
 ]
+
+_GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
 
 #: The action for API calls that the Rasa domain doesn't declare.
 DISPATCHER = "action_onramp_call"
@@ -77,9 +81,16 @@ def rasa_value(slot: Slot, values: Tuple[str, ...]) -> Any:
     if isinstance(slot, BooleanSlot):
         return {"true": True, "false": False, "yes": True, "no": False}.get(value.lower())
     if isinstance(slot, FloatSlot):
-        try:
-            number = float(value)
-        except ValueError:
-            return None
-        return number if math.isfinite(number) else None  # others are no JSON
+        return _number(value.strip().lower())
     return [value] if isinstance(slot, ListSlot) else value
+
+
+def _number(text: str) -> Optional[float]:
+    """What "4.5", "1,200" or "two" says; None for what says no number."""
+    if text in NUMBER_WORDS:
+        return float(NUMBER_WORDS.index(text))
+    try:
+        number = float(text.replace(",", "") if _GROUPED.fullmatch(text) else text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None  # others are no JSON

@@ -19,7 +19,7 @@ from rasa.shared.core.events import (
 )
 from rasa.shared.core.trackers import DialogueStateTracker
 
-from rasa_onramp.components.payload import KEY, RESULTS, results_of
+from rasa_onramp.components.payload import KEY, RESULTS, result_text, results_of
 from rasa_onramp.runtime.session import LONGEST
 
 __all__ = [
@@ -144,6 +144,7 @@ def call_results(
             return results_of(event.value)
         if isinstance(event, SlotSet) and event.key in result_slots:
             found = True
-            if event.value is not None:
-                row[event.key] = str(event.value)
+            text = result_text(event.value)
+            if text is not None:
+                row[event.key] = text
     return (row,) if row else () if found else None

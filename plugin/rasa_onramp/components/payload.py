@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
+from rasa_onramp.actions.calls import MAX_ROWS
 from rasa_onramp.dialogue import State, Turn
 from rasa_onramp.generator import Reply
 from rasa_onramp.runtime.router import Route
@@ -22,11 +23,14 @@ __all__ = [
     "INTENT",
     "KEY",
     "RESULTS",
+    "UNAVAILABLE",
     "abstention",
     "domain_of",
     "failed_call_of",
+    "is_unavailable",
     "payload_of",
     "reply_metadata",
+    "result_text",
     "results_of",
     "states_of",
     "system_turn_of",
@@ -39,6 +43,9 @@ KEY = "onramp"
 RESULTS = "onramp_results"
 #: The intent of a message that is ours.
 INTENT = "onramp"
+
+#: The reason of a message that a failure kept us from reading.
+UNAVAILABLE = "unavailable"
 
 #: How many domains' scores a message carries.
 _SCORES = 5
@@ -104,6 +111,11 @@ def domain_of(payload: Any) -> Optional[str]:
     return domain if isinstance(domain, str) else None
 
 
+def is_unavailable(payload: Any) -> bool:
+    """Whether a failure kept us from reading the message."""
+    return isinstance(payload, Mapping) and payload.get("reason") == UNAVAILABLE
+
+
 def understanding_of(payload: Mapping[str, Any]) -> Understanding:
     """The inverse of `payload_of`, as far as a reply needs it. Raises ValueError."""
     call = payload.get("call") or {}
@@ -134,7 +146,7 @@ def results_of(value: Any) -> Optional[Tuple[Dict[str, str], ...]]:
     """The rows in the slot `onramp_results`; None if the call failed or nothing was set.
 
     A list of rows, one row, or {"rows": […]} or {"error": …} as action_onramp_call sets it, beside
-    the call's name as "action".
+    the call's name as "action". Rows that say nothing are left out, and those beyond MAX_ROWS.
     """
     if isinstance(value, Mapping):
         ours = value.keys() <= {"action", "rows", "error"}  # a row may have a slot "error"
@@ -143,11 +155,20 @@ def results_of(value: Any) -> Optional[Tuple[Dict[str, str], ...]]:
         value = value["rows"] if isinstance(value.get("rows"), (list, tuple)) else [value]
     if not isinstance(value, (list, tuple)):
         return None
-    return tuple(
-        {str(slot): str(text) for slot, text in row.items() if text is not None}
-        for row in value
-        if isinstance(row, Mapping)
-    )
+    rows = (_row(row) for row in value[:MAX_ROWS] if isinstance(row, Mapping))
+    return tuple(row for row in rows if row)
+
+
+def _row(values: Mapping[Any, Any]) -> Dict[str, str]:
+    texts = {str(slot): result_text(value) for slot, value in values.items()}
+    return {slot: text for slot, text in texts.items() if text is not None}
+
+
+def result_text(value: Any) -> Optional[str]:
+    """A result's value as a reply says it, several of a list side by side; None for nothing."""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(each) for each in value if each is not None) or None
+    return None if value is None else str(value)
 
 
 def reply_metadata(turn: Turn, domain: str, reply: Optional[Reply]) -> Dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence, Set
+from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from rasa.core.constants import POLICY_PRIORITY, RULE_POLICY_PRIORITY
 from rasa.core.policies.policy import Policy, PolicyPrediction
@@ -12,7 +12,7 @@ from rasa.engine.storage.resource import Resource
 from rasa.engine.storage.storage import ModelStorage
 from rasa.shared.core.constants import ACTION_LISTEN_NAME
 from rasa.shared.core.domain import Domain
-from rasa.shared.core.events import Event, SlotSet, UserUttered
+from rasa.shared.core.events import AllSlotsReset, Event, SlotSet, UserUttered
 from rasa.shared.core.generator import TrackerWithCachedStates
 from rasa.shared.core.trackers import DialogueStateTracker
 
@@ -180,10 +180,7 @@ class OnrampPolicy(Policy):
         """
         values = (payload.get("state") or {}).get("values", {})
         cleared = {slot: () for slot, texts in payload.get("changes", {}).items() if not texts}
-        domain_name, last = domain_of(payload), tracker.get_slot(KEY)
-        known: Mapping[str, Any] = {}
-        if domain_name is not None and domain_of(last) == domain_name:
-            known = states_of(last).get(domain_name, State()).values
+        known = _known(applied(tracker), domain_of(payload))
         theirs = {*form_slots(domain), *mended, KEY, RESULTS}
         events: List[Event] = []
         refused: Optional[Set[str]] = None  # looked for at most once
@@ -205,6 +202,26 @@ class OnrampPolicy(Policy):
 
     def _abstain(self, domain: Domain) -> PolicyPrediction:
         return self._prediction(self._default_predictions(domain))
+
+
+def _known(events: Sequence[Event], domain: Optional[str]) -> Dict[str, Tuple[str, ...]]:
+    """The values of `domain` that the bot's slots were last set by, but for those that another
+    domain, which was talked about since, has too.
+    """
+    others: Set[str] = set()
+    for event in reversed(events):
+        if isinstance(event, AllSlotsReset):
+            break
+        if not isinstance(event, SlotSet) or event.key != KEY:
+            continue
+        name = domain_of(event.value)
+        if name is None:
+            break
+        values = states_of(event.value).get(name, State()).values
+        if name == domain:
+            return {slot: texts for slot, texts in values.items() if slot not in others}
+        others.update(values)
+    return {}
 
 
 def _set_by_bot(done: Sequence[Event], message: UserUttered) -> Set[str]:

@@ -12,11 +12,11 @@ import asyncio
 import copy
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from rasa.core.nlg import NaturalLanguageGenerator, TemplatedNaturalLanguageGenerator
 from rasa.shared.core.domain import Domain
-from rasa.shared.core.events import Event, UserUttered
+from rasa.shared.core.events import Event
 from rasa.shared.core.trackers import DialogueStateTracker
 from rasa.shared.exceptions import InvalidConfigException
 from rasa.utils.endpoints import EndpointConfig
@@ -39,10 +39,14 @@ from rasa_onramp.components.sessions import (
 )
 from rasa_onramp.components.turn_log import REPHRASED, note_rephrasing, note_reply
 from rasa_onramp.dialogue import Turn
+from rasa_onramp.errors import OnrampError
+from rasa_onramp.generator import Reply
 from rasa_onramp.generator.neural import WRITTEN
-from rasa_onramp.logs import logger_for
+from rasa_onramp.logs import logger_for, traceback_of
 from rasa_onramp.runtime.conversation import Engine
+from rasa_onramp.runtime.session import Session
 from rasa_onramp.runtime.telemetry import Stopwatch
+from rasa_onramp.runtime.understanding import Understanding
 
 __all__ = ["OnrampResponseGenerator"]
 
@@ -175,49 +179,58 @@ def _answer(
     tracker: DialogueStateTracker,
 ) -> Tuple[Optional[str], Optional[Dict[str, Any]]]:
     """What to say, and its metadata; no text where the bot should say that it can't."""
-    runtime = current_runtime()
-    if runtime is None:
+    runtime, message = current_runtime(), last_message(tracker)
+    if runtime is None or message is None:
         return None, None
+    payload = payload_in(message) or tracker.get_slot(KEY)
+    domain = domain_of(payload)
+    if domain is None:
+        return None, None
+    told = Turn("system", "")
     try:
-        return _reply(tracker, runtime.engine())
+        engine, understood = runtime.engine(), understanding_of(payload)
+        results: Optional[Tuple[Mapping[str, str], ...]] = None
+        if understood.action is not None:
+            name, parameters = understood.action, understood.parameters
+            results = _results(since_message(tracker, message), name, domain, engine)
+            if results is None:
+                called = f"{domain}.{name}"
+                said = f"no results of {called}; saying so"
+                logger.error("onramp.call.failed", event_info=said, call=called)
+                call = {"action": name, "parameters": dict(parameters)}
+                return None, {**reply_metadata(told, domain, None), "failed": call}
+            told = replace(told, action=name, parameters=parameters, results=results)
+        session = session_before_message(tracker, engine)
+        reply = _reply(engine, session, text_of(message), understood, results)
+        turn = engine.system_turn(reply, understood, results, session.results.get(domain, ()))
+        return reply.text, reply_metadata(turn, domain, reply)
     except Exception as error:
         runtime.abstain("a reply", error)
-        domain = domain_of(_payload(tracker, last_message(tracker)))
-        if domain is None:
-            return None, None
-        # still the domain's turn: what the user says next may be meant for it
-        return None, {**reply_metadata(Turn("system", ""), domain, None), "because": "unavailable"}
-
-
-def _payload(tracker: DialogueStateTracker, message: Optional[UserUttered]) -> Any:
-    """What was understood of the last message; None where there is none."""
-    return None if message is None else payload_in(message) or tracker.get_slot(KEY)
+        # still the domain's turn: what the user says next may be meant for it. And what was booked
+        # is booked, though we couldn't say so
+        return None, {**reply_metadata(told, domain, None), "because": "unavailable"}
 
 
 def _reply(
-    tracker: DialogueStateTracker, engine: Engine
-) -> Tuple[Optional[str], Optional[Dict[str, Any]]]:
-    message = last_message(tracker)
-    payload = _payload(tracker, message)
-    domain = domain_of(payload)
-    if message is None or payload is None or domain is None:
-        return None, None
-    understood = understanding_of(payload)
-    session = session_before_message(tracker, engine)
-    results: Optional[Tuple[Mapping[str, str], ...]] = None
-    if understood.action is not None:
-        results = _results(since_message(tracker, message), understood.action, domain, engine)
-        if results is None:
-            called = f"{domain}.{understood.action}"
-            said = f"no results of {called}; saying so"
-            logger.error("onramp.call.failed", event_info=said, call=called)
-            call = {"action": understood.action, "parameters": dict(understood.parameters)}
-            return None, {**reply_metadata(Turn("system", ""), domain, None), "failed": call}
-    reply = engine.reply(session, text_of(message), understood, results)
+    engine: Engine,
+    session: Session,
+    text: str,
+    understood: Understanding,
+    results: Optional[Sequence[Mapping[str, str]]],
+) -> Reply:
+    """The reply, with the reason why it isn't written; a support reply where writing one fails."""
+    try:
+        reply = engine.reply(session, text, understood, results)
+    except Exception as error:
+        if engine.writer is None or isinstance(error, OnrampError):
+            raise
+        said = f"a support reply is said instead ({type(error).__name__}: {error})"
+        logger.error("onramp.reply.unwritten", event_info=said, traceback=traceback_of(error))
+        reply = engine.reply(session, text, understood, results, written=False)
+        return replace(reply, because="unwritten")
     if reply.source != WRITTEN and not reply.because:
         reply = replace(reply, because="no_model" if engine.writer is None else "not_adapted")
-    turn = engine.system_turn(reply, understood, results, session.results.get(domain, ()))
-    return reply.text, reply_metadata(turn, domain, reply)
+    return reply
 
 
 def _results(

@@ -28,6 +28,7 @@ from rasa_onramp.components.payload import (
     KEY,
     domain_of,
     failed_call_of,
+    is_unavailable,
     states_of,
     system_turn_of,
     understanding_of,
@@ -118,8 +119,10 @@ def _session(events: Sequence[Event], engine: Engine) -> Session:
     session = Session()
     waiting: Optional[Tuple[str, Understanding]] = None
     heard = elsewhere = False
+    kept: Optional[str] = None  # the domain whose conversation a failure of ours interrupted
     for event in events:
         if isinstance(event, UserUttered):
+            active, kept = session.domain, None
             elsewhere = not was_said(event)
             if elsewhere:
                 continue
@@ -129,7 +132,8 @@ def _session(events: Sequence[Event], engine: Engine) -> Session:
             if payload is None and event.intent.get("name") == INTENT:
                 understood = engine.understand(session, text)
                 waiting = (text, understood)
-            domain = understood.domain if understood is not None else None
+            kept = active if is_unavailable(payload) else None
+            domain = understood.domain if understood is not None else kept
             in_scope = understood is not None and domain is not None and understood.in_scope
             session.hear(text, domain, understood.state if understood and in_scope else None)
         elif isinstance(event, BotUttered) and not event.text:
@@ -142,7 +146,7 @@ def _session(events: Sequence[Event], engine: Engine) -> Session:
             failed = failed_call_of(metadata)
             if speaker is not None and failed is not None:
                 session.fail(speaker, *failed)
-            session.say(turn, speaker, elsewhere=elsewhere)
+            session.say(turn, speaker or kept, elsewhere=elsewhere)
         elif isinstance(event, ActionExecuted) and event.action_name == REPLY and waiting:
             # `rasa test` neither keeps payloads nor lets actions speak: do both anew
             _speak(engine, session, *waiting)

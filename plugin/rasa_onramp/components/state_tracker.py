@@ -42,7 +42,7 @@ from rasa_onramp.components.events import (
 )
 from rasa_onramp.components.host import OnrampRuntime, current_runtime, keep_current
 from rasa_onramp.components.payload import INTENT as OURS
-from rasa_onramp.components.payload import KEY, abstention, payload_of
+from rasa_onramp.components.payload import KEY, UNAVAILABLE, abstention, payload_of
 from rasa_onramp.components.sessions import (
     session_of,
 )
@@ -158,7 +158,7 @@ class OnrampStateTracker(GraphComponent, EntityExtractorMixin):
             try:
                 self._process(message, tracker, model)
             except Exception as error:
-                message.set(KEY, abstention("unavailable"), add_to_output=True)
+                message.set(KEY, abstention(UNAVAILABLE), add_to_output=True)
                 if model is not None:
                     model.abstain("a message", error)
             note_turn(sender, message.get(KEY), watch.lap("understanding"))

@@ -128,8 +128,6 @@ class Writer:
 
     def _recall(self, digest: str, ids: numpy.ndarray) -> Any:
         """A cache that holds the longest known beginning of `ids`, and nothing after it."""
-        from transformers import DynamicCache
-
         best, longest = None, 0
         for key in self._read.recent():
             if key[0] == digest:
@@ -140,7 +138,7 @@ class Writer:
                     best, longest = key, same
         cache = None if best is None else self._read.pop(best)
         if best is None or cache is None:
-            return DynamicCache()
+            return _empty_cache()
         if longest < len(best[1]) // ids.itemsize:  # another conversation, which goes on too
             self._read.put(best, cache, bytes_of(cache))
             cache = copy.deepcopy(cache)
@@ -172,6 +170,13 @@ def write(
         return _decode(model, lm, prompts, most, until)
 
 
+def _empty_cache() -> Any:
+    """A key-value cache of nothing: given none, transformers before 4.48 make one of tuples."""
+    from transformers import DynamicCache
+
+    return DynamicCache()
+
+
 def _after(seconds: Optional[float]) -> Optional[float]:
     return None if seconds is None else time.monotonic() + seconds
 
@@ -187,7 +192,8 @@ def _decode(
 ) -> List[Optional[str]]:
     """Read the prompts, of which `cache` holds the beginning, and write on."""
     ids, mask = _left_padded(prompts, model.device)
-    known = cache.get_seq_length() if cache is not None else 0
+    cache = _empty_cache() if cache is None else cache
+    known = cache.get_seq_length()
     out = lm.base_model(
         input_ids=ids[:, known:],
         attention_mask=None if len(prompts) == 1 else mask,  # one alone has no padding
@@ -195,8 +201,7 @@ def _decode(
         past_key_values=cache,
         use_cache=True,
     )
-    hidden, cache = out.last_hidden_state[:, -1], out.past_key_values
-    return _write_on(model, lm, hidden, mask, cache, most, until)
+    return _write_on(model, lm, out.last_hidden_state[:, -1], mask, cache, most, until)
 
 
 @torch.inference_mode()
@@ -211,9 +216,10 @@ def _decode_along(
 ) -> List[Optional[str]]:
     """Read one conversation once, and write on from each of the `places` where it is cut off."""
     ids = torch.from_numpy(conversation.ids)[None].to(model.device)
-    out = lm.base_model(input_ids=ids, use_cache=True)
+    cache = _empty_cache()
+    out = lm.base_model(input_ids=ids, past_key_values=cache, use_cache=True)
     at = torch.tensor(places, device=model.device)
-    hidden, cache = out.last_hidden_state[0, at - 1], out.past_key_values
+    hidden = out.last_hidden_state[0, at - 1]
     cache.batch_repeat_interleave(len(places))
     mask = (torch.arange(ids.shape[1], device=model.device) < at[:, None]).long()
     return _write_on(model, lm, hidden, mask, cache, most, until, drawn)

@@ -59,15 +59,19 @@ class DomainWriter:
 
     def generator(self, domain: LiveDomain) -> Union[RetrievalGenerator, NeuralGenerator]:
         """What answers in `domain` now: its support replies alone where its version has no reply
-        part, or one that can't be used, which is logged once.
+        part, or one that can't be used, which is logged once. One that there is no room for is
+        tried again at the next message.
         """
         try:
             updates = self._adapters.get(domain.name, domain.version, domain.reply_digest)
-        except OnrampError as error:
-            again = self._said.get(domain.name) == str(error)
-            self._said[domain.name] = str(error)
+        except Exception as error:  # a full GPU raises a RuntimeError
+            ours, kind = isinstance(error, OnrampError), type(error).__name__
+            why = str(error) if ours else f"{kind}: {error}"
+            reason = why if ours else kind  # how many bytes were free differs each time
+            again = self._said.get(domain.name) == reason
+            self._said[domain.name] = reason
             level = logging.DEBUG if again else logging.ERROR
-            said = f"domain {domain.name} answers by its support replies: {error}"
+            said = f"domain {domain.name} answers by its support replies: {why}"
             logger.log(level, "onramp.domain.unwritten", event_info=said, domain=domain.name)
             return domain.generator
         if updates is None:

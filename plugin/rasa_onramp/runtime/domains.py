@@ -267,11 +267,17 @@ def _switched(known: LiveDomain, summary: DomainSummary) -> LiveDomain:
 
 
 def _parameters(schema: Schema, support: Tuple[Dialogue, ...]) -> Dict[str, FrozenSet[str]]:
-    """The slots that each action was called with in support dialogues, and its required ones."""
+    """The slots that each action was called with in support dialogues, its required ones, and those
+    that may be given for the intent of its name: in SGD's format one entry makes both.
+    """
     seen: Dict[str, FrozenSet[str]] = {}
     for dialogue in support:
         for turn in dialogue.turns:
             if turn.action is not None:
                 seen[turn.action] = seen.get(turn.action, frozenset()) | set(turn.parameters)
     required = {action.name: action.required_slots for action in schema.actions}
-    return {name: slots | set(required.get(name, ())) for name, slots in seen.items()}
+    optional = {intent.name: intent.optional_slots for intent in schema.intents}
+    return {
+        name: slots.union(required.get(name, ()), optional.get(name, ()))
+        for name, slots in seen.items()
+    }

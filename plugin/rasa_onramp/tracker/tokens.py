@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from enum import IntEnum
 from pathlib import Path
 from sys import getsizeof
-from typing import Any, Tuple, Union
+from typing import Any, Sequence, Tuple, Union
 
 from rasa_onramp.memory import MEGABYTE, LastUsed
 
@@ -77,9 +78,25 @@ class Tokens:
         found = self._split.get(text)
         if found is None:
             encoding = self._tokenizer.encode(text, add_special_tokens=False)
-            found = (tuple(encoding.ids[:MOST_TOKENS]), tuple(encoding.offsets[:MOST_TOKENS]))
+            offsets = _with_accents(text, encoding.offsets[:MOST_TOKENS])
+            found = (tuple(encoding.ids[:MOST_TOKENS]), offsets)
             self._split.put(
                 text, found, getsizeof(text) + _TEXT_BYTES + _TOKEN_BYTES * len(found[0])
             )
         ids, offsets = found
         return found if len(ids) <= limit else (ids[:limit], offsets[:limit])
+
+
+def _with_accents(text: str, offsets: Sequence[Tuple[int, int]]) -> Tuple[Tuple[int, int], ...]:
+    """The offsets, each with the accents that stand after its last letter as characters of their
+    own: the tokenizer strips them, and ends before.
+    """
+    if text.isascii():
+        return tuple(offsets)
+    starts = {start for start, _ in offsets}
+    found = []
+    for start, end in offsets:
+        while end < len(text) and end not in starts and unicodedata.category(text[end]) == "Mn":
+            end += 1
+        found.append((start, end))
+    return tuple(found)
