@@ -75,8 +75,12 @@ def trainings(options: argparse.Namespace) -> List[Training]:
 
 
 def load(start: Optional[str], folders: Mapping[str, Optional[str]]) -> Models:
-    """The start's tracker, and the replies of all names."""
+    """The start's tracker, and the replies of all names, which adapt as the start recommends, so
+    that what differs is what was trained.
+    """
     replies = {name: load_replies(folder) for name, folder in folders.items()}
+    for model in replies.values():
+        model.card["adaptation"] = replies[START].card.get("adaptation")
     return Models(load_tracker(start), replies)
 
 

@@ -61,6 +61,17 @@ def test_trainings_differ_in_the_share_alone() -> None:
     assert first.made == Path("runs/predicted-0/replies")
 
 
+def test_all_adapt_as_the_start_recommends(monkeypatch: Any) -> None:
+    found = {None: replies(1), "runs/other": replies(2)}
+    found["runs/other"].card["adaptation"] = {"steps": 7}
+    monkeypatch.setattr(joint, "load_replies", found.get)
+    monkeypatch.setattr(joint, "load_tracker", lambda start: tiny_tracker())
+    loaded = joint.load(None, {"start": None, "0.5": "runs/other"}).replies
+    assert loaded["0.5"] is found["runs/other"]
+    assert loaded["0.5"].card["adaptation"] == loaded["start"].card["adaptation"]
+    assert loaded["0.5"].card["adaptation"]["steps"] == 2
+
+
 def test_losses_are_those_of_the_held_out_replies(both: joint.Models) -> None:
     rows = joint.rows_of(both, SPLIT, 2, embed)
     assert [row["replies"] for row in rows] == ["start", "0.5"]

@@ -30,7 +30,7 @@ dialogues:
 def folder(root: Path, **paraphrases: str) -> Path:
     """A folder with domains paint and glue, and a paraphrase of paint for each keyword."""
     for name in ("paint", "glue"):
-        text = DOMAIN.format(name=name, slot="colour") + DIALOGUES
+        text = DOMAIN.format(name=name, slot="colour") + DIALOGUES.replace("paint", name)
         (root / f"{name}.yml").write_text(text, encoding="utf-8")
     for name, slot in paraphrases.items():
         (root / name).mkdir()
@@ -44,6 +44,15 @@ def test_yaml_files_are_tasks_without_their_held_out_dialogues(tmp_path: Path) -
     assert (glue.schema.name, paint.schema.name) == ("glue", "paint")
     assert [d.id for d in paint.alone] == ["d1"]
     assert paint.variants == glue.variants == ()
+
+
+def test_a_conversation_of_several_domains_is_mixed_in_each(tmp_path: Path) -> None:
+    """As MultiWOZ's are, exported with one file a domain."""
+    for name in ("paint", "glue"):
+        text = DOMAIN.format(name=name, slot="colour") + DIALOGUES
+        (tmp_path / f"{name}.yml").write_text(text, encoding="utf-8")
+    for task in training_tasks(str(tmp_path)):
+        assert [d.id for d in task.mixed] == ["d1"] and task.alone == ()
 
 
 def test_a_domain_in_several_files_is_one_task(tmp_path: Path) -> None:

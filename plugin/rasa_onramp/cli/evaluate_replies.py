@@ -63,6 +63,7 @@ def evaluate_replies(
         raise ConfigError("no held-out dialogue has a reply of the bot's to be judged by")
     settings: Row = {
         **settings_of(data, chosen, protocol),
+        "adaptation": model.card.get("adaptation"),
         "finetune": asdict(finetuning),
         "threads": threads,
         "checkpoint": model.digest,

@@ -89,7 +89,7 @@ def _yaml_tasks(root: Path) -> List[Task]:
     for name, schema in whole.schemas.items():
         dialogues = (d for d in whole.dialogues if d.domain == name and d.split != "held-out")
         others = list(wordings[name].values())
-        tasks += tasks_of(Corpus({name: schema}, tuple(dialogues)), others)
+        tasks += tasks_of(Corpus({name: schema}, tuple(dialogues)), others, whole)
     if not tasks:
         raise ConfigError(f"{root}: no schema.json and no YAML file with dialogues to train on")
     return tasks

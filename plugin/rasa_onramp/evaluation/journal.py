@@ -20,6 +20,8 @@ Row = Dict[str, Any]
 
 #: What to do about a journal of other settings.
 _MEND = "go on with the same ones, or name another file"
+#: Settings that files of earlier versions don't tell.
+_LATER = {"adaptation"}
 T = TypeVar("T")
 
 
@@ -163,7 +165,8 @@ def _as_json(settings: Mapping[str, Any]) -> Row:
 
 
 def _compare(path: Path, there: Row, settings: Row, mend: str = _MEND) -> None:
-    for key in sorted({*there, *settings}):
+    untold = _LATER - there.keys()
+    for key in sorted({*there, *settings} - untold):
         if there.get(key) != settings.get(key):
             raise ConfigError(
                 f"{path} is of an evaluation with other settings ({key} {there.get(key)!r}, not "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from math import ceil, inf
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
@@ -131,6 +131,11 @@ class Adaptation:
         """The same with the steps that so many support dialogues take."""
         steps = ceil(self.epochs * size / self.dialogues_a_step)
         return replace(self, steps=max(self.steps, steps), epochs=0)
+
+    @property
+    def told(self) -> Dict[str, Any]:
+        """Its values by name, for a results file; each of its runs has a seed of its own."""
+        return {name: value for name, value in asdict(self).items() if name != "seed"}
 
     @property
     def all_steps(self) -> int:

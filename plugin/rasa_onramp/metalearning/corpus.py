@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from dataclasses import dataclass
-from typing import Iterator, List, Mapping, Sequence, Tuple
+from typing import Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from rasa_onramp.dialogue import Corpus, Dialogue, Schema, conversation
 from rasa_onramp.errors import ConfigError
@@ -38,13 +38,18 @@ class Task:
         return sum(len(d.turns) for d in self.alone + self.mixed) ** 0.3
 
 
-def tasks_of(corpus: Corpus, paraphrases: Sequence[Mapping[str, Schema]] = ()) -> List[Task]:
-    """The corpus by service.
+def tasks_of(
+    corpus: Corpus,
+    paraphrases: Sequence[Mapping[str, Schema]] = (),
+    whole: Optional[Corpus] = None,
+) -> List[Task]:
+    """The corpus by service. `whole` is what it is a part of, and tells which conversations speak
+    of other services, too (None: it is whole itself).
 
     `paraphrases` are schema sets that list the same services in the same order (as SGD-X does);
     each becomes a variant of its service. Raises ConfigError where one doesn't correspond.
     """
-    services = Counter(conversation(dialogue) for dialogue in corpus.dialogues)
+    services = Counter(conversation(dialogue) for dialogue in (whole or corpus).dialogues)
     names = list(corpus.schemas)
     for other in paraphrases:
         if len(other) != len(names):

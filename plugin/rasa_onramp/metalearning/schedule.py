@@ -21,5 +21,7 @@ def cosine(done: float, floor: float) -> float:
 
 
 def warm_cosine(step: int, done: float, warmup: int) -> float:
-    """Linear warm-up over `warmup` steps, then cosine decay to a twentieth."""
-    return min(1.0, (step + 1) / warmup) * cosine(done, 0.05)
+    """Linear warm-up over `warmup` steps, or a twentieth of the run where that is over sooner, then
+    cosine decay to a twentieth.
+    """
+    return min(1.0, max((step + 1) / warmup, done / 0.05)) * cosine(done, 0.05)
