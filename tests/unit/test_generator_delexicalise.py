@@ -167,6 +167,25 @@ def test_a_mark_finds_its_value_despite_other_capitals():
     assert fill(template, {}, [{"shop": "Subway"}]) == "I found Subway."
 
 
+@pytest.mark.parametrize(
+    ("said", "value", "found"),
+    [
+        ("1:00", "11:00", False),
+        ("March 12", "March 1", False),
+        ("200 pounds", "1,200 pounds", False),
+        ("Leith Road 5", "leith road 5.5", False),
+        ("11:00 sharp", "11:00", True),
+        ("Main Street", "12 main street", True),
+        ("March 12, 10 am", "March 12", True),
+        ("the depot", "at the depot.", True),
+    ],
+)
+def test_a_mark_is_no_part_of_another_number(said, value, found):
+    text, spans = mark(f"How about [{said}]?", "it")
+    (placeholder,) = delexicalise(text, {"it": value}, spans=spans).placeholders
+    assert placeholder.origin == ("state" if found else "own")
+
+
 def test_a_value_from_the_results_is_not_taken_from_the_state():
     template = delexicalise("We have Saturday.", {"day": "friday"}, [{"day": "saturday"}])
     assert fill(template, {"day": "friday"}, [{"day": "sunday"}]) == "We have Sunday."
@@ -209,6 +228,33 @@ def test_a_marked_value_of_the_state_names_no_row():
     assert fill(template, {"day": "monday"}, rows) == text
     assert fill(template, {"day": "saturday"}, later) == (
         "Saturday is full. Sunday in the evening or Tuesday in the morning?"
+    )
+
+
+def test_what_rows_shared_is_not_said_of_rows_that_no_longer_share_it():
+    def rows(*days):
+        people = [("Dr Osei", "9:20"), ("Dr Lindgren", "11:40"), ("Dr Abe", "14:00")]
+        return [
+            {"doctor": doctor, "time": time, "day": day}
+            for (doctor, time), day in zip(people, days)
+        ]
+
+    said = "On Friday I have 9:20 am with Dr Osei and 11:40 am with Dr Lindgren."
+    once = delexicalise(said, {"day": "friday"}, rows("friday", "friday"))
+    assert once.text == "On {day} I have {time} with {doctor} and {time_2} with {doctor_2}."
+    assert fill(once, {}, rows("Monday", "monday")) == said.replace("Friday", "Monday")
+    assert fill(once, {}, rows("monday", "sunday")) is None
+    assert fill(once, {"day": "monday"}, rows("monday", None)) is None
+    # nothing is said of the second row, or its day is said
+    one = delexicalise("On Friday I have Dr Osei.", {}, rows("friday", "friday"))
+    assert fill(one, {}, rows("monday", "sunday")) == "On Monday I have Dr Osei."
+    each = delexicalise("Dr Osei on Friday, Dr Lindgren on Friday.", {}, rows("friday", "friday"))
+    assert fill(each, {}, rows("monday", "sunday")) == "Dr Osei on Monday, Dr Lindgren on Sunday."
+    # rows are counted from the one that is spoken of
+    later = rows("sunday", "friday", "friday")
+    assert fill(once, {}, later) is None
+    assert fill(once, {}, later, first_row=1) == (
+        "On Friday I have 11:40 am with Dr Lindgren and 2 pm with Dr Abe."
     )
 
 

@@ -87,6 +87,7 @@ def test_what_the_user_said(turns: List[Turn], wanted: str) -> None:
             "find found 1: insured=True",
         ),
         ("find", [{"insured": "False", "status": "lost"}], "find found 1: insured=False, status"),
+        ("find", [{"insured": "no", "status": "lost"}], "find found 1: insured=no, status"),
         ("find", [], "find found nothing"),
         ("shops", SHOPS, "shops found 2: shop, area"),
         (
@@ -99,6 +100,7 @@ def test_what_the_user_said(turns: List[Turn], wanted: str) -> None:
         # a call that returns nothing has done its work
         ("save", [], "save done"),
         ("save", [{"area": "leith"}], "save found 1: area"),
+        ("save", [{"ok": True}], "save done"),
     ],
 )
 def test_what_a_call_returned(

@@ -25,6 +25,9 @@ PARCEL = "Your parcel {number} should arrive on {date}."
     [
         (PARCEL, "Your parcel {number} is expected on {date}."),
         (PARCEL, "On {date} your parcel {number} should be there!"),
+        ("It runs from {a} to {b}.", "It goes to {b}, from {a}."),
+        ("It runs from {a} to {b}.", "{a} to {b} is where it runs."),
+        ("From {a} to {a}?", "So from {a} and to {a}?"),
         ("We're open from 9 to 17.", "Our hours are 9 to 17."),
         ("We open at 9 a.m. on sunday.", "On Sunday, opening is at 9 am."),
         ("It takes 3 hours, or one day.", "That'll be 3 hours, or a day."),
@@ -52,6 +55,8 @@ def test_other_words_that_keep_all_of_it(template: str, written: str) -> None:
         (PARCEL, PARCEL.upper().replace("NUMBER", "number").replace("DATE", "date"), "only case"),
         (PARCEL, "Your parcel {number} won't arrive on {date}.", "it denies"),
         ("You can't do that here.", "You can do that here.", "it no longer denies"),
+        ("It runs from {a} to {b}.", "It goes from {b} to {a}.", "the other way"),
+        ("It runs from {a} to {b}.", "To the town of {a} it goes, from there to {b}.", "to both"),
         ("What's your name?", "Tell me your name.", "it no longer asks"),
         ("Tell me your name.", "What's your name?", "it asks"),
         ("Your order costs {price}.", "Your order costs {price}, or 1 dollar.", "a number is new"),

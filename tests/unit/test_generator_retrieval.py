@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -195,6 +197,46 @@ def test_what_is_known_is_not_asked_for_again(generator):
     assert "tracking number?" not in ask(generator, again).text
 
 
+def test_what_was_just_given_is_not_asked_for_together_with_something_else():
+    both = "Which number, and on which delivery day?"
+    generator = RetrievalGenerator(
+        SCHEMA,
+        [
+            dialogue(
+                1,
+                user("can you move a parcel", "move"),
+                system(both),
+                user("AB1, on monday", "move", tracking_number="AB1", delivery_day="monday"),
+                system("So that is AB1, Monday. Is that right?"),
+            )
+        ],
+        embed,
+    )
+    first = user("can you move a parcel", "move")
+    number = {"tracking_number": "QQ77"}
+    assert ask(generator, first).text == both
+    rest = "Could you tell me the delivery day (day on which it is wanted)?"
+    assert ask(generator, user("can you move parcel QQ77", "move", **number)).text == rest
+    assert ask(generator, first, system(both), user("QQ77", "move", **number)).text == rest
+    known = user("can you move a parcel", "move", **number)
+    assert ask(generator, known, system("Sure."), known).text == both
+    assert ask(generator, known, system(both), known).text == rest
+    # a question that brought nothing at all may be asked again
+    assert ask(generator, first, system(both), first).text == both
+
+
+def test_a_call_that_only_says_ok_gets_the_reply_to_one_that_says_nothing():
+    known = {"tracking_number": "AB1", "delivery_day": "monday"}
+    generator = RetrievalGenerator(
+        SCHEMA,
+        [dialogue(1, user("yes", "move", **known), system("Monday it is!", "save"))],
+        embed,
+    )
+    turn = user("yes", "move", **{**known, "delivery_day": "friday"})
+    for results in ([], [{"ok": "True"}], [{"id": "17"}]):
+        assert ask(generator, turn, action="save", results=results).text == "Friday it is!"
+
+
 def test_a_part_without_a_value_is_left_out(generator):
     known = {"tracking_number": "QQ77", "delivery_day": "friday"}
     turns = (
@@ -253,11 +295,21 @@ def test_nobody_is_greeted_in_the_middle():
     assert ask(generator, *again).text != "Hello, how can I help?"
 
 
-def test_words_for_a_yes_are_not_said_after_a_no(generator):
+@pytest.mark.parametrize("spelt", [("True", "False"), ("yes", "no")])
+def test_words_for_a_yes_are_not_said_after_a_no(spelt):
+    def spelling(turn):
+        if turn.state is None or "leave_with_neighbour" not in turn.state.values:
+            return turn
+        values = {**turn.state.values, "leave_with_neighbour": spelt[:1]}
+        return replace(turn, state=replace(turn.state, values=values))
+
+    support = [replace(each, turns=tuple(map(spelling, each.turns))) for each in SUPPORT]
+    generator = RetrievalGenerator(SCHEMA, support, embed)
     values = {"tracking_number": "QQ77", "delivery_day": "friday"}
     text = "move QQ77 to friday, next door can take it"
-    yes = ask(generator, user(text, "move", **values, leave_with_neighbour="True"))
-    no = ask(generator, user(text, "move", **values, leave_with_neighbour="False"))
+    yes, no = (
+        ask(generator, user(text, "move", **values, leave_with_neighbour=each)) for each in spelt
+    )
     assert yes.text == "So that is QQ77, Friday, and a neighbour may take it. Is that right?"
     assert "neighbour may" not in no.text
 
@@ -276,11 +328,12 @@ def rooms(*turns):
     return RetrievalGenerator(ROOMS, [Dialogue("r", "rooms", turns, "support")], embed)
 
 
-def test_what_is_told_in_words_of_a_row_is_not_said_of_a_row_where_it_is_otherwise():
+@pytest.mark.parametrize(("true", "false"), [("True", "False"), ("yes", "no")])
+def test_what_is_told_in_words_of_a_row_is_not_said_of_a_row_where_it_is_otherwise(true, false):
     known, asks = {"town": "Leith"}, ["quiet"]
     noisy = rooms(
         user("rooms in Leith", "look", **known),
-        system("There is the Hall.", "search", HALL, TOWER),
+        system("There is the Hall.", "search", {**HALL, "quiet": false}, {**TOWER, "quiet": true}),
         user("is it quiet?", "look", asks, **known),
         system("No, the Hall isn't quiet."),
         user("thanks", "look", **known),
@@ -292,13 +345,50 @@ def test_what_is_told_in_words_of_a_row_is_not_said_of_a_row_where_it_is_otherwi
         shown = system(f"There is {row['room']}.", "search", *others, row)
         return ask(noisy, first, shown, user("is it quiet?", "look", asks, town="Bute")).text
 
-    loud, calm = {"room": "the Mill", "quiet": "False"}, {"room": "the Barn", "quiet": "True"}
+    loud, calm = {"room": "the Mill", "quiet": false}, {"room": "the Barn", "quiet": true}
     assert answer(loud) == answer(loud, calm) == "No, the Mill isn't quiet."
     assert answer(calm) == answer(calm, loud | calm) == "Here you are: quiet yes."
     assert answer({"room": "the Mill"}) != "No, the Mill isn't quiet."
     # nor where nobody asked
     turns = [user("rooms in Bute", "look", town="Bute"), system("One moment.", "search", loud)]
     assert ask(noisy, *turns, user("thanks", "look", town="Bute")).text == "You're welcome."
+
+
+@pytest.mark.parametrize(("true", "false"), [("True", "False"), ("yes", "no")])
+def test_a_bare_yes_answers_the_question_that_was_asked(true, false):
+    known = {"town": "Leith"}
+    said = rooms(
+        user("rooms in Leith", "look", **known),
+        system("There is the Tower.", "search", {**TOWER, "quiet": true}),
+        user("is it quiet?", "look", ["quiet"], **known),
+        system("Yes, it is."),
+    )
+
+    def answer(row, *requested):
+        first = user("rooms in Bute", "look", town="Bute")
+        shown = system("There is the Mill.", "search", {"room": "the Mill", **row})
+        return ask(said, first, shown, user("is it?", "look", requested, town="Bute")).text
+
+    assert answer({"quiet": true}, "quiet") == answer({"quiet": true}, "quiet", "beds")
+    assert answer({"quiet": true}, "quiet") == "Yes, it is."
+    assert answer({"quiet": false}, "quiet") == "Here you are: quiet no."
+    assert answer({}, "quiet") == "Sorry, I don't know the quiet."
+    assert answer({"quiet": true}, "beds") == "Sorry, I don't know the beds."
+
+
+def test_an_answer_that_is_marked_is_told_of_any_row():
+    known = {"town": "Leith"}
+    said = rooms(
+        user("rooms in Leith", "look", **known),
+        system("There is the Tower.", "search", TOWER),
+        user("is it quiet?", "look", ["quiet"], **known),
+        system("The answer is yes.", quiet="yes"),
+    )
+    bute = {"town": "Bute"}
+    shown = system("There is the Mill.", "search", {"room": "the Mill", "quiet": "False"})
+    turns = [user("rooms in Bute", "look", **bute), shown]
+    asked = user("is it quiet?", "look", ["quiet"], **bute)
+    assert ask(said, *turns, asked).text == "The answer is no."
 
 
 def test_half_a_slots_name_tells_nothing_of_a_row():
@@ -550,6 +640,40 @@ def test_a_torch_embedding_gives_the_same_replies(generator):
 def test_without_support_dialogues_the_schema_answers(bare, turn, action, results, text):
     reply = ask(bare, turn, action=action, results=results)
     assert (reply.text, reply.source) == (text, "schema")
+
+
+CONFIRMED = (
+    "To move a delivery to another day: tracking number QQ77, delivery day friday. "
+    "Shall I go ahead?"
+)
+
+
+def test_what_is_done_or_was_refused_is_not_confirmed_again(bare):
+    known = {"tracking_number": "QQ77", "delivery_day": "friday"}
+    first, again = user("QQ77 on friday", "move", **known), user("hm", "move", **known)
+    assert ask(bare, first).text == CONFIRMED
+    saved = system("Done, save.", "save")
+    assert ask(bare, first, saved, again).text == "What else can I do for you?"
+    assert ask(bare, first, system(CONFIRMED), again).text == "What else can I do for you?"
+    # nothing of it was said, or something is new
+    assert ask(bare, first, system("One moment."), again).text == CONFIRMED
+    monday = user("monday", "move", **{**known, "delivery_day": "monday"})
+    for shown in (saved, system(CONFIRMED)):
+        assert ask(bare, first, shown, monday).text == CONFIRMED.replace("friday", "monday")
+
+
+def test_what_nobody_knows_is_said_to_be_unknown(bare):
+    known = {"tracking_number": "QQ77"}
+    first = user("where is QQ77", "track", ["status"], **known)
+    # a call can still tell it
+    confirmed = "To find out where a parcel is: tracking number QQ77. Shall I go ahead?"
+    assert ask(bare, first).text == confirmed
+    assert ask(bare, first, system(confirmed), first).text == confirmed
+    found = system("It comes on Friday.", "find", {"expected_day": "friday"})
+    where = user("and where is it?", "track", ["status"], **known)
+    assert ask(bare, first, found, where).text == "Sorry, I don't know the status."
+    window = user("at what time?", "track", ["window", "delivery_day"], **known)
+    assert ask(bare, window).text == "Sorry, I don't know the window or the delivery day."
 
 
 def test_the_schema_offers_listed_values_and_asks_yes_or_no():

@@ -7,7 +7,7 @@ from typing import FrozenSet, Optional, Sequence, Set
 
 from rasa_onramp.dialogue import DONTCARE, Schema, Slot, State
 from rasa_onramp.generator.situation import relevant_slots
-from rasa_onramp.generator.spotting import stem, tokens
+from rasa_onramp.generator.spotting import stem, tokens, yes_or_no
 from rasa_onramp.generator.templates import Template
 
 __all__ = ["asked_slots", "worded_slots"]
@@ -71,7 +71,7 @@ def worded_slots(template: Template, state: State, *, whole: bool = False) -> Fr
         named = (shared if whole else 2 * shared) >= len(stems) > 0
         if (
             (values[:1] == (DONTCARE,) and (named or any_will_do))
-            or (values[:1] in (("True",), ("False",)) and named)
+            or (any(map(yes_or_no, values[:1])) and named)
             or (values[:1] in (("1",), ("one",)) and (for_one or single & stems))
         ):
             spoken.add(slot)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 from rasa_onramp.dialogue import Span
 from rasa_onramp.generator.counting import count_form, counted, speaks_of_counts
@@ -154,7 +154,11 @@ def _placeholder(surface: str, holders: Sequence[Source], fresh: bool) -> Placeh
     origin = "state" if best.row is None else "either" if in_state else "results"
     form = form_of(surface, best.preferred, best.clock24) or VERBATIM
     rivals = sorted({holder.slot for holder in holders} - {best.slot})
-    return Placeholder(best.slot, form, origin, best.row or 0, tuple(rivals))
+    shared: Tuple[int, ...] = ()
+    if best.row is not None:
+        rows = {each.row for each in holders if each.slot == best.slot and each.row is not None}
+        shared = tuple(sorted(rows - {best.row}))
+    return Placeholder(best.slot, form, origin, best.row or 0, tuple(rivals), shared)
 
 
 def _believable(surface: str, source: Source, shared_words: float) -> bool:
@@ -170,8 +174,10 @@ def _believable(surface: str, source: Source, shared_words: float) -> bool:
 
 def _nearly(surface: str, value: str) -> bool:
     """Whether a marked surface is a value with other capitals, shortened or drawn out."""
-    one, other = surface.casefold(), value.casefold()
-    return one == other or (min(len(one), len(other)) > 3 and (one in other or other in one))
+    short, long = sorted((surface.casefold(), value.casefold()), key=len)
+    # no part of another number: "1:00" isn't "11:00", nor "March 1" a short "March 12"
+    whole = rf"(?<!\d)(?<!\d[.,]){re.escape(short)}(?![.,]?\d)"
+    return short == long or (len(short) > 3 and re.search(whole, long) is not None)
 
 
 def _name_stems(slot: str, hints: Mapping[str, str]) -> Set[str]:

@@ -83,6 +83,10 @@ def fits(schema: Schema, reply: SupportReply, now: Situation) -> bool:
         return False  # it tells in words what is otherwise of the row now
     if reply.asks and not any(slot in relevant and not values.get(slot) for slot in reply.asks):
         return False  # it asks for what is known, or doesn't matter
+    if reply.asks & now.newly_set:
+        return False  # it asks for more, too, but takes no notice of what was given
+    if reply.template.text == now.system and any(values.get(slot) for slot in reply.asks):
+        return False  # it asks again for what was partly given
     if then.wants_nothing and not then.system and now.system:
         return False  # it greets
     if now.action is None and now.in_scope:
@@ -96,7 +100,8 @@ def fits(schema: Schema, reply: SupportReply, now: Situation) -> bool:
                 return False  # it takes up another wish
         if _known_requests(now) and not _known_requests(now) & reply.answers:
             return False  # it doesn't answer the question
-        if then.requested & reply.answers and not now.requested:
+        answered = then.requested & reply.answers
+        if answered and not answered & now.requested:
             return False  # it answers a question that nobody asked
     return True
 

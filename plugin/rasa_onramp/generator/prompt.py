@@ -21,6 +21,7 @@ from rasa_onramp.dialogue import DONTCARE, Schema
 from rasa_onramp.generator.pool import ReplyPool
 from rasa_onramp.generator.replies import SupportReply
 from rasa_onramp.generator.situation import Situation
+from rasa_onramp.generator.spotting import yes_or_no
 
 __all__ = [
     "END",
@@ -119,7 +120,7 @@ def _call(schema: Schema, action: str, now: Situation) -> str:
         return f"{action} found nothing"
     row = now.rows[0]
     # what is true or false decides the wording; other values are placeholders
-    held = [f"{k}={v}" if v in ("True", "False") else k for k, v in row.items() if v]
+    held = [f"{k}={v}" if yes_or_no(v) else k for k, v in row.items() if v]
     differs = "" if now.agrees else ", other than wanted"
     return f"{action} found {len(now.rows)}{differs}: {', '.join(held)}"
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Any, Callable, List, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 from rasa_onramp.dialogue import Schema
 from rasa_onramp.generator.outcomes import denies
@@ -45,6 +45,8 @@ _UNITS = {
     *("percent", "dollar", "pound", "euro"),
 }
 _SIGNS = {"%": "percent", "$": "dollar", "£": "pound", "€": "euro"}
+#: A placeholder and what stands before it: "from {a}", "to the town of {b}".
+_DIRECTED = re.compile(r"\b(from|to)\s+(?:(?!from\b|to\b)\w+\s+){0,3}\{([^{}]*)\}", re.IGNORECASE)
 _LINKS = re.compile(r"\S+://\S+|www\.\S+|\S+@\S+")
 
 
@@ -101,11 +103,14 @@ class Rephraser:
 
 def keeps(template: str, written: str) -> bool:
     """Whether `written` has the placeholders, numbers, units, days, links and names of `template`
-    and no others, and asks and denies where that does. It must also have other words.
+    and no others, asks and denies where that does, and goes from and to the same. It must also
+    have other words.
     """
     if not written.strip() or _words(template) == _words(written):
         return False
     if placeholder_names(template) != placeholder_names(written):
+        return False
+    if _turned(template, written):
         return False
     if not len(template) / 3 <= len(written) <= 40 + 2 * len(template):
         return False
@@ -115,6 +120,19 @@ def keeps(template: str, written: str) -> bool:
     if "{" in literal or "}" in literal or "{{" in template:  # torn, or Rasa's literal braces
         return False
     return denies(template) == denies(written) and _claims(template) == _claims(written)
+
+
+def _turned(template: str, written: str) -> bool:
+    """Whether a placeholder has "from" before it where it had "to", or the other way round."""
+    before, after = _directions(template), _directions(written)
+    return any(before[name] != after[name] for name in before.keys() & after.keys())
+
+
+def _directions(text: str) -> Dict[str, Set[str]]:
+    found: Dict[str, Set[str]] = {}
+    for word, name in _DIRECTED.findall(text):
+        found.setdefault(name, set()).add(word.lower())
+    return found
 
 
 def _words(text: str) -> List[str]:

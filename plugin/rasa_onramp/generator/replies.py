@@ -10,6 +10,7 @@ from rasa_onramp.dialogue import DONTCARE, Dialogue, Schema, State
 from rasa_onramp.generator.asking import asked_slots, worded_slots
 from rasa_onramp.generator.delexicalise import delexicalise
 from rasa_onramp.generator.situation import Situation, situate
+from rasa_onramp.generator.spotting import yes_or_no
 from rasa_onramp.generator.templates import Placeholder, Template
 
 __all__ = ["SupportReply", "constants_of", "data_of", "plain_slots_of", "support_replies"]
@@ -155,9 +156,12 @@ def _stated_rows(template: Template) -> List[int]:
 def _told(template: Template, situation: Situation, place: int) -> FrozenSet[Tuple[str, str]]:
     """What is true or false of a row, and may be told in words."""
     row = situation.rows[place] if place < len(situation.rows) else {}
-    yes_no = State({slot: (value,) for slot, value in row.items() if value in ("True", "False")})
+    yes_no = State({slot: (value,) for slot, value in row.items() if yes_or_no(value)})
     # a row has many such slots, and half a name is soon said: "you're welcome" of "pets_welcome"
-    return frozenset((slot, row[slot]) for slot in worded_slots(template, yes_no, whole=True))
+    worded = worded_slots(template, yes_no, whole=True)
+    # "Yes, it is." names none, and answers the question all the same
+    asked = (situation.requested & set(yes_no.values)) - set(template.slots)
+    return frozenset((slot, row[slot]) for slot in worded | asked)
 
 
 def _with_offers_spelt_out(schema: Schema, template: Template) -> Template:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, FrozenSet, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tuple
 
 from rasa_onramp.dialogue import Schema, State, Turn
-from rasa_onramp.generator.forms import form_of
+from rasa_onramp.generator.counting import counted
+from rasa_onramp.generator.forms import WEAK_FORMS, form_of
 from rasa_onramp.generator.spotting import (
     Region,
     Source,
     find_sources,
     longest,
     may_be_a_word,
+    overlaps,
     plain_values,
+    sources_of,
 )
 
 __all__ = ["Situation", "missing_slots", "relevant_slots", "situate"]
@@ -27,7 +30,8 @@ class Situation:
     `missing` the active intent's required slots without a value, in order. `found` is None where no
     action was executed, else whether it returned rows. `rows` are those of the last action that was
     executed so far; `row` is the one that the talk is about, None where that is not known; `agrees`
-    says that the first row has no other value than the state.
+    says that the first row has no other value than the state. `done`: an earlier action was
+    executed for what is wanted, and nothing is new since.
     """
 
     user: str
@@ -42,6 +46,7 @@ class Situation:
     newly_set: FrozenSet[str]
     new_intent: bool
     missing: Tuple[str, ...]
+    done: bool = False
 
     @property
     def brings_news(self) -> bool:
@@ -79,8 +84,10 @@ def situate(
         {slot: str(value) for slot, value in row.items() if value is not None} for row in results
     )
     said = [turn for turn in earlier if not turn.is_user]
-    if action is None and not rows:
-        rows = next((turn.results for turn in reversed(said) if turn.action), ())
+    last = next((turn for turn in reversed(said) if turn.action), None)
+    if action is None and last is not None:
+        rows = rows or tuple(last.results)
+    rows = _telling(schema, rows, action or (last.action if last is not None else None))
     since = next((i + 1 for i in range(len(said) - 1, -1, -1) if said[i].action), 0)
     shown = [turn.text for turn in said[max(since - 1, 0) :]] if action is None else []
     return Situation(
@@ -96,6 +103,7 @@ def situate(
         newly_set=_newly_set(now, states, turns) if state is not None else frozenset(),
         new_intent=state is not None and _new_intent(state, states),
         missing=missing_slots(schema, now),
+        done=action is None and state is not None and _done(state, turns),
     )
 
 
@@ -113,6 +121,23 @@ def relevant_slots(schema: Schema, state: State) -> FrozenSet[str]:
         if intent.name == state.active_intent and (intent.required_slots or intent.optional_slots):
             return frozenset(intent.required_slots) | frozenset(intent.optional_slots)
     return frozenset(slot.name for slot in schema.slots)
+
+
+def _telling(
+    schema: Schema, rows: Sequence[Mapping[str, str]], action: Optional[str]
+) -> Tuple[Mapping[str, str], ...]:
+    """The rows without those that only acknowledge a call that returns nothing: {"ok": "True"}."""
+    if not any(each.name == action and not each.result_slots for each in schema.actions):
+        return tuple(rows)
+    slots = {slot.name for slot in schema.slots}
+    return tuple(row for row in rows if not slots.isdisjoint(row))
+
+
+def _done(state: State, turns: Sequence[Turn]) -> bool:
+    """Whether the last action in `turns` was executed in a state that this one adds nothing to."""
+    called = max((place for place, turn in enumerate(turns) if turn.action), default=0)
+    before = [turn.state for turn in turns[:called] if turn.is_user and turn.state is not None]
+    return bool(before) and not (_newly_set(state, before, turns) or _new_intent(state, before))
 
 
 def _new_intent(state: State, states: Sequence[State]) -> bool:
@@ -140,11 +165,17 @@ def _row_in_focus(
     """The row that the user chose, else the last one that was shown; None if neither is clear."""
     if len(rows) < 2:
         return 0 if rows and shown else None
-    chosen = [number for number, row in enumerate(rows) if _agrees(row, state)]
+    # what all rows share chooses none, and need not be spelt as in the state
+    differing = {slot for row in rows for slot in row if len({r.get(slot) for r in rows}) > 1}
+    chosen = [
+        number
+        for number, row in enumerate(rows)
+        if _agrees({slot: row[slot] for slot in row if slot in differing}, state)
+    ]
     if len(chosen) == 1:
         return chosen[0]
     for text in reversed(shown):
-        told = _told(text, rows).intersection(chosen or range(len(rows)))
+        told = _told(text, rows, state).intersection(chosen or range(len(rows)))
         if told:
             return max(told)
     return chosen[0] if 0 < len(chosen) < len(rows) else None
@@ -154,22 +185,29 @@ def _agrees(row: Mapping[str, str], state: State) -> bool:
     for slot, value in row.items():
         values = plain_values(state.values.get(slot))
         if values and not any(
-            form_of(value, each) or form_of(each, value, clock24=True) for each in values
+            value.casefold() == each.casefold()
+            or form_of(value, each)
+            or form_of(each, value, clock24=True)
+            for each in values
         ):
             return False
     return True
 
 
-def _told(text: str, rows: Sequence[Mapping[str, str]]) -> Set[int]:
-    """The rows of which a text states what no other row says."""
-    sources = [
-        Source(slot, value, value, number)
-        for number, row in enumerate(rows)
-        for slot, value in row.items()
-        if value
-    ]
-    found: Dict[Region, Set[int]] = {}
-    for region, source in find_sources(text, sources):
-        if source.row is not None and not may_be_a_word(text[slice(*region)], source.value):
-            found.setdefault(region, set()).add(source.row)
-    return {row for region in longest(found) if len(found[region]) == 1 for row in found[region]}
+def _told(text: str, rows: Sequence[Mapping[str, str]], state: State) -> Set[int]:
+    """The rows of which a text states what no other row says, nor the state of another slot."""
+    counts = counted(text, len(rows))
+    found: Dict[Region, List[Source]] = {}
+    for region, source in find_sources(text, sources_of(state.values, rows)):
+        surface = text[slice(*region)]
+        form = (form_of(surface, source.value, source.clock24) or "").partition("|")[0]
+        if form not in WEAK_FORMS and not may_be_a_word(surface, source.value):
+            found.setdefault(region, []).append(source)
+    told: Set[int] = set()
+    for region in longest(found):
+        of_rows = [(each.row, each.slot) for each in found[region] if each.row is not None]
+        given = {each.slot for each in found[region] if each.row is None}
+        numbers = {row for row, _ in of_rows}
+        if len(numbers) == 1 and given <= {slot for _, slot in of_rows}:
+            told |= set() if overlaps(region, counts) else numbers
+    return told

@@ -33,6 +33,7 @@ __all__ = [
     "stem",
     "tokens",
     "words_near",
+    "yes_or_no",
 ]
 
 #: Slot -> a value, or its equivalent values with the preferred one first.
@@ -119,9 +120,14 @@ def _capitalised(text: str) -> Iterator[Tuple[Any, bool]]:
         begins = token.is_punct and token.text not in ("'", "-", ",", "/")
 
 
+def yes_or_no(value: str) -> bool:
+    """Whether a value is true or false, in words that APIs and schemas have for it."""
+    return value.lower() in ("true", "false", "yes", "no")
+
+
 def may_be_a_word(surface: str, value: str) -> bool:
     """Whether an unmarked `surface` may as well be a word of its own, as in "No, it isn't"."""
-    return value in ("True", "False") or surface.lower() in ("one", "zero", "yes", "no")
+    return yes_or_no(value) or surface.lower() in ("one", "zero", "yes", "no")
 
 
 def longest(regions: Iterable[Region]) -> List[Region]:

@@ -24,7 +24,8 @@ class Placeholder:
 
     `origin` says where it may come from: "state", "results", "either", "count", or "own" for what
     the bot stated although neither held it. `row` is the result row, counted from 0. `rivals` are
-    slots that held the same value, so that the text may have meant any of them.
+    slots that held the same value, so that the text may have meant any of them. `shared` are the
+    other rows that held it in the same slot, so that the text may have said it of them, too.
     """
 
     slot: str
@@ -32,6 +33,7 @@ class Placeholder:
     origin: str = "either"
     row: int = 0
     rivals: Tuple[str, ...] = ()
+    shared: Tuple[int, ...] = ()
 
     @property
     def name(self) -> str:
@@ -86,9 +88,12 @@ def fill(
 
     A placeholder takes its value from where it stood when the template was made, and can't be
     filled if its rivals now hold another. A text that sets a slot's result against its state can't
-    be filled where they agree, and "any will do" can't be stated. `first_row` is added to the rows.
-    Braces in a value are left as they are.
+    be filled where they agree, one that states once what several rows share can't where they no
+    longer do, and "any will do" can't be stated. `first_row` is added to the rows. Braces in a
+    value are left as they are.
     """
+    if _parted(template, results, first_row):
+        return None
     filled = []
     stated: Dict[Tuple[str, str], str] = {}
     for part in template.parts:
@@ -127,6 +132,26 @@ def value_of(
         if not any(_says(told, placeholder.form, *place) for place in places):
             return None
     return told
+
+
+def _parted(template: Template, results: Sequence[Mapping[str, Any]], first_row: int) -> bool:
+    """Whether the text states a value once for several rows that it speaks of, and they differ now:
+    "On {day} there is {shop}, or {shop_2}.".
+    """
+    of_rows = [each for each in template.placeholders if each.origin in ("results", "either")]
+    spoken = {each.row for each in of_rows}
+    told = {(each.slot, each.row) for each in of_rows}
+
+    def value(slot: str, row: int) -> str:
+        held = results[row + first_row].get(slot) if 0 <= row + first_row < len(results) else None
+        return "" if held is None else str(held).casefold()
+
+    return any(
+        value(each.slot, each.row) != value(each.slot, row)
+        for each in of_rows
+        for row in each.shared
+        if row in spoken and (each.slot, row) not in told
+    )
 
 
 def _held(

@@ -7,7 +7,7 @@ from typing import List, Mapping, Sequence
 from rasa_onramp.dialogue import Schema, Slot
 from rasa_onramp.generator.situation import Situation
 from rasa_onramp.generator.spotting import plain_values
-from rasa_onramp.generator.templates import COUNT, Placeholder, Template
+from rasa_onramp.generator.templates import COUNT, Placeholder, Template, fill
 
 __all__ = ["compose"]
 
@@ -19,7 +19,8 @@ def compose(schema: Schema, situation: Situation) -> Template:
     """A template for the situation, whose placeholders the situation's state and rows can fill.
 
     In this order: an action's outcome is told, what the user asked for is told, the next missing
-    required slot is asked for, what is known is confirmed, and else the bot says what it can do.
+    required slot is asked for, the bot says what it doesn't know, what is known is confirmed,
+    unless that is done or was refused, and else the bot says what it can do.
     """
     if not situation.in_scope:
         return _literal(f"Sorry, I can't help with that. {_abilities(schema)}")
@@ -30,9 +31,19 @@ def compose(schema: Schema, situation: Situation) -> Template:
         return _join(_facts(situation, asked, situation.row or 0), "Here you are: ", ".")
     if situation.missing:
         return _literal(_question(schema.slot(situation.missing[0])))
-    if situation.state.active_intent is not None:
-        return _confirmation(schema, situation)
-    return _literal(_abilities(schema))
+    unknown = [
+        slot for slot in situation.state.requested_slots if _never_known(schema, situation, slot)
+    ]
+    if unknown:
+        return _literal(f"Sorry, I don't know the {' or the '.join(map(_label, unknown))}.")
+    if situation.state.active_intent is None:
+        return _literal(_abilities(schema))
+    confirmation = _confirmation(schema, situation)
+    if situation.wants_nothing:
+        text = fill(confirmation, situation.state.values, situation.rows)
+        if situation.done or text == situation.system:
+            return _literal("What else can I do for you?")
+    return confirmation
 
 
 def _outcome(schema: Schema, situation: Situation) -> Template:
@@ -96,6 +107,13 @@ def _abilities(schema: Schema) -> str:
 def _known(situation: Situation, slot: str) -> bool:
     row = _row(situation.rows, situation.row or 0)
     return bool(plain_values(row.get(slot)) or plain_values(situation.state.values.get(slot)))
+
+
+def _never_known(schema: Schema, situation: Situation, slot: str) -> bool:
+    """Whether no call that is still to be made can tell it."""
+    if _known(situation, slot):
+        return False
+    return situation.done or not any(slot in action.result_slots for action in schema.actions)
 
 
 def _row(rows: Sequence[Mapping[str, str]], number: int) -> Mapping[str, str]:
