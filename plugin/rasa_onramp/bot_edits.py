@@ -46,11 +46,15 @@ class BotEdits:
     def __bool__(self) -> bool:
         return bool(self.files)
 
+    def name(self, edit: FileEdit) -> str:
+        """The path of an edit's file from the bot's folder."""
+        return Path(os.path.relpath(edit.path, self.folder)).as_posix()
+
     def diff(self) -> str:
         """The edits as a unified diff without secrets, paths relative to the bot's folder."""
         parts: List[str] = []
         for edit in self.files:
-            name = edit.path.relative_to(self.folder).as_posix()
+            name = self.name(edit)
             lines = difflib.unified_diff(
                 _masked(edit.before or "").splitlines(keepends=True),
                 _masked(edit.after).splitlines(keepends=True),

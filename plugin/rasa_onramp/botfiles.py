@@ -12,7 +12,7 @@ stays, so that planning again after applying finds nothing to do.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .bot_edits import BotEdits, FileEdit
 from .errors import ConfigError, FormatError
@@ -61,9 +61,15 @@ _RASA_POLICIES: Tuple[Dict[str, Any], ...] = (
 )
 
 
-def plan_edits(folder: Path, *, database_url_env: str = "RASA_ONRAMP_DATABASE_URL") -> BotEdits:
+def plan_edits(
+    folder: Path,
+    *,
+    domain: Optional[Path] = None,
+    database_url_env: str = "RASA_ONRAMP_DATABASE_URL",
+) -> BotEdits:
     """What has to change in the bot in `folder`.
 
+    `domain` is the file or folder of its domain, where that isn't domain.yml or the folder domain.
     `database_url_env` names the environment variable that will hold the store's URL. Raises
     ConfigError if `folder` is no Rasa bot, FormatError if one of its files can't be read.
     """
@@ -76,7 +82,7 @@ def plan_edits(folder: Path, *, database_url_env: str = "RASA_ONRAMP_DATABASE_UR
         )
     files = [
         _config(YamlFile.read(folder / "config.yml"), database_url_env),
-        _domain(folder),
+        _domain(_domain_of(folder, domain)),
         _endpoints(YamlFile.read(folder / "endpoints.yml")),
     ]
     changed = ((f, adds) for f, adds in files if f.text != (f.before or ""))
@@ -113,13 +119,30 @@ def _unless(
     return default if file.data.get(key) is None else []
 
 
-def _domain(folder: Path) -> Tuple[YamlFile, List[str]]:
-    single = folder / "domain.yml"
-    if single.is_file() or not (folder / "domain").is_dir():
-        file, others = YamlFile.read(single), []
+def _domain_of(folder: Path, given: Optional[Path]) -> Path:
+    """The file or folder of the bot's domain. Raises ConfigError: a new domain.yml beside a domain
+    elsewhere would be read by nobody.
+    """
+    if given is not None:
+        if not given.exists():
+            raise ConfigError(f"{given} doesn't exist; name the file or folder of the bot's domain")
+        return given
+    if (folder / "domain.yml").is_file():
+        return folder / "domain.yml"
+    if not (folder / "domain").is_dir():
+        raise ConfigError(
+            f"{folder} holds neither domain.yml nor a folder domain; name the bot's domain by "
+            "--domain PATH"
+        )
+    return folder / "domain"
+
+
+def _domain(place: Path) -> Tuple[YamlFile, List[str]]:
+    if not place.is_dir():
+        file, others = YamlFile.read(place), []
     else:
-        paths = sorted(p for p in (folder / "domain").rglob("*") if p.suffix in (".yml", ".yaml"))
-        file = YamlFile.read(folder / "domain" / "onramp.yml")
+        paths = sorted(p for p in place.rglob("*") if p.suffix in (".yml", ".yaml"))
+        file = YamlFile.read(place / "onramp.yml")
         others = [YamlFile.read(path) for path in paths if path != file.path]
     parts = [file, *others]
     known = {key: _known(parts, key) for key in ("intents", "slots", "actions", "responses")}

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
@@ -19,6 +20,14 @@ from small_bot import BIKES, dialogues
 NAME = BIKES.name
 #: Words that a page which reads texts as markup would run.
 HOSTILE = "<img src=x onerror=document.title='run'><script>document.title='run'</script>"
+#: Imports and checks wait until they are let on.
+_SLOW = """
+const real = window.fetch;
+window.fetch = async (path, ...more) => {
+  if (path === "api/import") await new Promise((letOn) => { window.letOn = letOn; });
+  return real(path, ...more);
+};
+"""
 BIKE, DORA = "my bike needs a repair, is tuesday possible", "it is dora"
 
 
@@ -210,6 +219,52 @@ def test_a_domain_from_paste_to_roll_back(
     assert browser.script("return document.querySelectorAll('.said').length") == 0
     page.press("#sign-out")
     page.see("#sign-in")
+
+
+def test_only_what_was_seen_is_imported(
+    bots: Any, servers: Any, store: Store, browser: Browser, tmp_path: Path
+) -> None:
+    page = Page(browser, servers.pizzeria)
+    browser.type("#token", bots.pizzeria.environment["RASA_ONRAMP_CONSOLE_TOKEN"])
+    page.press("#token-form button")
+    page.see("#domains a", "table_booking")
+    page.press("a[href='#/onboard']")
+    page.see("#picker")
+
+    # a file of another encoding is refused, and taken once it is mended
+    path = tmp_path / "cafe.yml"
+    path.write_bytes("name: café\n".encode("latin-1"))
+    browser.press(str(path), "#picker")
+    page.see("#view .error", "cafe.yml isn't UTF-8; save it as UTF-8")
+    assert browser.script("return document.getElementById('files').children.length") == 0
+    path.write_text("name: café\n", encoding="utf-8")
+    browser.press(str(path), "#picker")
+    page.see("#files", "cafe.yml")
+    page.press("#files button")
+
+    # what is said of a text that was changed meanwhile is said of another
+    text = yaml_text(BIKES, dialogues(BIKES, 2))
+    browser.script(_SLOW)
+    for each in (text, text.replace("intent: repair_bike", "intent: repair", 1)):
+        page.paste(each)
+        browser.until("return !!window.letOn")
+        browser.press("#", "#yaml")  # a comment
+        browser.script("window.letOn(); window.letOn = null")
+        browser.until("return !document.getElementById('check').disabled")
+        assert browser.script("return document.getElementById('found').children.length") == 0
+        assert browser.script("return document.querySelector('#view .error').innerText") == ""
+
+    # and what was seen is what is imported, whatever became of the text
+    page.paste(text)
+    browser.until("return !!window.letOn")
+    browser.script("window.letOn()")
+    page.see("#found", "This would be imported")
+    browser.script("window.letOn = null; document.getElementById('yaml').value = 'nothing'")
+    page.press("#import")
+    browser.until("return !!window.letOn")
+    browser.script("window.letOn()")
+    page.see("#facts", "2 support dialogues")
+    assert store.dialogues.schema(NAME) == BIKES
 
 
 def test_it_fits_a_narrow_screen(servers: Any, bots: Any, browser: Browser) -> None:

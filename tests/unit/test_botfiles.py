@@ -254,6 +254,32 @@ def test_a_domain_in_a_folder_gets_a_file_of_ours(tmp_path: Path) -> None:
     assert not plan_edits(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["domains", "domains/base.yaml"])
+def test_a_domain_elsewhere_is_named(tmp_path: Path, name: str) -> None:
+    bot(tmp_path)
+    (tmp_path / "domains").mkdir()
+    (tmp_path / "domain.yml").rename(tmp_path / "domains" / "base.yaml")
+    with pytest.raises(ConfigError, match=r"holds neither domain\.yml nor .*--domain PATH"):
+        plan_edits(tmp_path)
+    with pytest.raises(ConfigError, match="nowhere doesn't exist; name"):
+        plan_edits(tmp_path, domain=tmp_path / "nowhere")
+    edits = plan_edits(tmp_path, domain=tmp_path / name)
+    changed = "domains/onramp.yml" if name == "domains" else name
+    assert f"+++ b/{changed}\n" in edits.diff()
+    edits.apply()
+    assert load(tmp_path / changed)["actions"] == ["action_onramp_call"]
+    assert not (tmp_path / "domain.yml").exists()
+    assert not plan_edits(tmp_path, domain=tmp_path / name)
+
+
+def test_a_domain_outside_the_bots_folder(tmp_path: Path) -> None:
+    (tmp_path / "bot").mkdir()
+    bot(tmp_path / "bot")
+    (tmp_path / "bot" / "domain.yml").rename(tmp_path / "shared.yml")
+    edits = plan_edits(tmp_path / "bot", domain=tmp_path / "shared.yml")
+    assert "+++ b/../shared.yml\n" in edits.diff()
+
+
 def test_line_ends_and_modes_are_kept(tmp_path: Path) -> None:
     bot(tmp_path)
     path = tmp_path / "domain.yml"

@@ -159,6 +159,10 @@ def test_rows_that_are_none(line: str, complaint: str) -> None:
         "status=lost, expected_day=never\n\n  status=found\n",
         '[{"status": "lost", "expected_day": "never"}, {"status": "found"}]',
         '{"status": "lost", "expected_day": "never"}\nstatus=found',
+        '{"results": [{"status": "lost", "expected_day": "never"}, {"status": "found"}]}',
+        '{"results": [{"status": "lost", "expected_day": "never"}]}\n{}\nstatus=\nstatus=found',
+        '{\n  "results": [\n    {"status": "lost",\n     "expected_day": "never"},\n'
+        '    {"status": "found"}\n  ]\n}',
     ],
 )
 def test_rows_are_written_a_row_a_line_or_as_json(text: str) -> None:
@@ -166,7 +170,9 @@ def test_rows_are_written_a_row_a_line_or_as_json(text: str) -> None:
     assert found == [{"status": "lost", "expected_day": "never"}, {"status": "found"}]
 
 
-@pytest.mark.parametrize("text", ["", "\n ", "[]"])
+@pytest.mark.parametrize(
+    "text", ["", " ", "\n ", "[]", "[{}]", "{}", '{"results": []}', "status=", '{"status": null}']
+)
 def test_no_rows_are_none_found(text: str) -> None:
     assert parse_rows(text, ("status",)) == []
 
@@ -176,6 +182,8 @@ def test_no_rows_are_none_found(text: str) -> None:
     [
         ("status=lost\nlost", "line 2: write a row as slot=value"),
         ('[{"colour": "red"}]', "'colour' is no result of this call: status"),
+        ('{\n"colour": "red"\n}', "^'colour' is no result of this call: status"),
+        ("lost", "^write a row as slot=value"),
         ('["lost"]', "not a JSON array of objects"),
         ("[" * 50_000, "not a JSON array of objects"),
     ],
@@ -194,6 +202,12 @@ def test_the_user_answers_a_call(store: Store) -> None:
     assert answerer("ask", store, lines)(find_parcel()) == [
         {"status": "lost"},
         {"expected_day": "never"},
+    ]
+    answer = '{"results": [{"status": "lost"}, {"status": "found"}]}'
+    lines = typed(answer, "{}", "status=", "")
+    assert answerer("ask", store, lines)(find_parcel()) == [
+        {"status": "lost"},
+        {"status": "found"},
     ]
     assert answerer("ask", store, typed(""))(find_parcel()) == []
     assert answerer("ask", store, typed("status=lost", "!"))(find_parcel()) is None

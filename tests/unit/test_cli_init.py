@@ -101,6 +101,19 @@ def test_a_bot_that_is_none(bot: Path, home: Path, what: str) -> None:
     assert not home.exists()
 
 
+def test_a_domain_elsewhere(bot: Path, home: Path) -> None:
+    (bot / "domains").mkdir()
+    (bot / "domain.yml").rename(bot / "domains" / "base.yml")
+    refused = invoke("init", "--bot", bot, "--yes")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err.endswith("name the bot's domain by --domain PATH\n")
+    assert sorted(path.name for path in bot.iterdir()) == ["config.yml", "domains"]
+    done = invoke("init", "--bot", bot, "--domain", bot / "domains", "--yes")
+    assert (done.code, done.err) == (0, "")
+    assert sorted(files(bot / "domains")) == ["base.yml", "onramp.yml"]
+    assert "--domain goes with --bot" in invoke("init", "--domain", bot / "domains").err
+
+
 def test_a_store_that_cannot_be_made_leaves_the_bot_alone(
     bot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

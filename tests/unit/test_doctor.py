@@ -449,6 +449,21 @@ def test_files_that_lack_something(bot: Path, name: str, old: str, new: str, say
     assert saying in only(partial(file_findings, bot), "problem")
 
 
+def test_a_domain_elsewhere(bot: Path) -> None:
+    (bot / "domains").mkdir()
+    domain = (bot / "domain.yml").rename(bot / "domains" / "base.yml")
+    assert only(partial(file_findings, bot), "problem").endswith("by --domain PATH")
+    assert told(partial(file_findings, bot, bot / "domains"))[0].startswith("ok bot: ")
+    edit(domain, "utter_onramp", "utter_x")
+    assert told(partial(file_findings, bot, domain)) == [
+        "problem domains/base.yml: it lacks response utter_onramp; "
+        f"`rasa-onramp init --bot {bot} --domain {domain}` adds what is missing"
+    ]
+    done = invoke("doctor", "--rasa-project", bot, "--domain", domain, "--json")
+    assert "domains/base.yml" in [each["check"] for each in findings(done.out)["findings"]]
+    assert "goes with --rasa-project" in invoke("doctor", "--domain", domain).err
+
+
 @pytest.mark.parametrize("name", ["", "nowhere"])
 def test_a_folder_that_holds_no_bot(tmp_path: Path, name: str) -> None:
     assert "; give" in only(partial(file_findings, tmp_path / name), "problem")

@@ -11,41 +11,60 @@ from rasa_onramp.formats.wording import UNSTORABLE
 
 __all__ = ["parse_row", "parse_rows"]
 
+#: What a row or an answer in JSON begins with.
+_JSON = ("[", "{")
 _PAIR = re.compile(r"(?:^|,)\s*([\w-]+)\s*=")
 
 
 def parse_rows(text: str, allowed: Sequence[str]) -> List[Dict[str, str]]:
-    """Result rows, one a line as `parse_row` reads it, or all of them as a JSON array.
+    """Result rows, one a line as `parse_row` reads it, or an API's whole answer in JSON. Rows that
+    say nothing are left out.
 
     Raises ValueError with a line for the user.
     """
-    if text.strip().startswith("["):
-        return [_checked(row, allowed) for row in _from_json(text)]
-    rows = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    whole, lines = text.strip(), text.splitlines()
+    if whole.startswith("[") or _is_object(whole):
+        return _rows(whole, allowed)
+    rows: List[Dict[str, str]] = []
+    for number, line in enumerate(lines, start=1):
         try:
-            if line.strip():
-                rows.append(parse_row(line, allowed))
+            rows += _rows(line.strip(), allowed) if line.strip() else []
         except ValueError as error:
-            raise ValueError(f"line {number}: {error}") from None
+            where = f"line {number}: " if len(lines) > 1 else ""
+            raise ValueError(f"{where}{error}") from None
     return rows
 
 
 def parse_row(text: str, allowed: Sequence[str]) -> Dict[str, str]:
-    """A result row from `slot=value, slot=value` (a value may hold commas) or a JSON object.
+    """A result row from `slot=value, slot=value` (a value may hold commas) or a JSON object; an
+    empty one where it says nothing.
 
     Raises ValueError with a line for the user.
     """
-    text = text.strip()
-    if text.startswith("{"):
-        rows = _from_json(text)
-        return _checked(rows[0] if rows else {}, allowed)
+    rows = _rows(text.strip(), allowed)
+    return rows[0] if rows else {}
+
+
+def _rows(text: str, allowed: Sequence[str]) -> List[Dict[str, str]]:
+    found = _from_json(text) if text.startswith(_JSON) else [_from_pairs(text)]
+    rows = [_checked(row, allowed) for row in found]
+    return [row for row in rows if row]
+
+
+def _from_pairs(text: str) -> Dict[str, str]:
     found = list(_PAIR.finditer(text))
     if not found or found[0].start() > 0:
         raise ValueError("write a row as slot=value, slot=value")
     ends = [pair.start() for pair in found[1:]] + [len(text)]
-    row = {pair[1]: text[pair.end() : end].strip() for pair, end in zip(found, ends)}
-    return _checked(row, allowed)
+    return {pair[1]: text[pair.end() : end].strip() for pair, end in zip(found, ends)}
+
+
+def _is_object(text: str) -> bool:
+    """Whether it is one JSON object, not several, one a line."""
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _from_json(text: str) -> Sequence[Dict[str, str]]:

@@ -9,7 +9,7 @@ import click
 from rasa_onramp.actions.answer import answer_now
 from rasa_onramp.actions.calls import ActionFailed, Call
 from rasa_onramp.actions.support_rows import support_rows
-from rasa_onramp.actions.written_rows import parse_row
+from rasa_onramp.actions.written_rows import parse_rows
 from rasa_onramp.store import Store
 
 __all__ = ["ANSWERERS", "Answerer", "answerer"]
@@ -45,7 +45,7 @@ def _from_user(slots: Sequence[str], read_line: ReadLine) -> Optional[Sequence[R
         if line.strip() == "!":
             return None
         try:
-            rows.append(parse_row(line, slots))
+            rows.extend(parse_rows(line, slots))
         except ValueError as error:
             click.echo(f"  {error}")
 

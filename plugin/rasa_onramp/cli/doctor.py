@@ -26,19 +26,29 @@ _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
     help="Folder of a Rasa bot to look at too: its files, its newest model, and the store and "
     "checkpoints that its config.yml names.",
 )
+@click.option(
+    "--domain",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="File or folder of that bot's domain, where it isn't domain.yml or the folder domain.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print all findings as one JSON object.")
 @progress_option
-def command(project: Optional[Path], as_json: bool, progress: Optional[bool]) -> None:
+def command(
+    project: Optional[Path], domain: Optional[Path], as_json: bool, progress: Optional[bool]
+) -> None:
     """Check that all that a bot needs is there and fits, and say what to do where it doesn't.
 
     Python and packages, GPU, spaCy, checkpoints, pretrained weights, the store and its domains;
     with --rasa-project the bot too. Nothing is changed or downloaded. A warning is about what
     works, but not as well as it could. The exit code is 1 if there is a problem.
     """
+    if domain is not None and project is None:
+        raise click.UsageError("--domain goes with --rasa-project")
     from rasa_onramp.doctor import PROBLEM, WARNING, Finding, examine
 
     found: List[Finding] = []
-    for finding in examine(project, progress=shows_progress(progress)):
+    for finding in examine(project, domain=domain, progress=shows_progress(progress)):
         found.append(finding)
         if not as_json:
             level = click.style(f"{finding.level:<8}", fg=_COLOURS[finding.level])

@@ -28,20 +28,27 @@ _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
     help="Folder of a Rasa bot: show the edits that add us to its config.yml, domain and "
     "endpoints.yml, and make them if you agree.",
 )
+@click.option(
+    "--domain",
+    type=click.Path(),
+    default=None,
+    help="File or folder of that bot's domain, where it isn't domain.yml or the folder domain.",
+)
 @click.option("--yes", is_flag=True, help="Make the edits without asking.")
-def command(folder: Optional[str], yes: bool) -> None:
+def command(folder: Optional[str], domain: Optional[str], yes: bool) -> None:
     """Create the store, or bring an older one up to date. Does nothing where it is up to date.
 
     If the edits to a bot are declined, nothing at all is changed and the exit code is 1.
     """
-    if yes and folder is None:
-        raise click.UsageError("--yes goes with --bot")
+    for option, given in (("--domain", domain is not None), ("--yes", yes)):
+        if given and folder is None:
+            raise click.UsageError(f"{option} goes with --bot")
     with open_store() as store:
         if folder is None:
             store.upgrade()
             click.echo(f"The store at {store.name} is ready.")
             return
-        edits = plan_edits(Path(folder))
+        edits = plan_edits(Path(folder), domain=None if domain is None else Path(domain))
         if edits:
             for line in edits.diff().splitlines():
                 click.secho(line, fg=_COLOURS.get(line[:1]))

@@ -15,15 +15,17 @@ from rasa_onramp.yaml_edit import YamlFile
 __all__ = ["credential_findings", "endpoint_findings", "file_findings", "pipeline_findings"]
 
 
-def file_findings(project: Path) -> Iterator[Finding]:
-    """What config.yml, the domain and endpoints.yml lack. Raises ConfigError, FormatError."""
-    edits = plan_edits(project)
+def file_findings(project: Path, domain: Optional[Path] = None) -> Iterator[Finding]:
+    """What config.yml, the domain (at `domain` if it is given) and endpoints.yml lack. Raises
+    ConfigError, FormatError.
+    """
+    edits = plan_edits(project, domain=domain)
+    more = "" if domain is None else f" --domain {domain}"
     for edit in edits.files:
         lacks = ", ".join(edit.adds)
-        name = edit.path.relative_to(project)
         yield problem(
-            str(name),
-            f"it lacks {lacks}; `rasa-onramp init --bot {project}` adds what is missing",
+            edits.name(edit),
+            f"it lacks {lacks}; `rasa-onramp init --bot {project}{more}` adds what is missing",
         )
     if not edits:
         yield ok("bot", f"{project}: config.yml, domain and endpoints.yml have us")

@@ -32,9 +32,12 @@ __all__ = ["examine"]
 _Check = Tuple[str, Callable[[], Iterable[Finding]]]
 
 
-def examine(project: Optional[Path] = None, *, progress: bool = False) -> Iterator[Finding]:
-    """What is found, as it is found. `project` is the folder of a Rasa bot to look at too. Nothing
-    is changed, nothing is fetched, and no error is raised.
+def examine(
+    project: Optional[Path] = None, *, domain: Optional[Path] = None, progress: bool = False
+) -> Iterator[Finding]:
+    """What is found, as it is found. `project` is the folder of a Rasa bot to look at too, `domain`
+    the file or folder of its domain where that has another name than Rasa's. Nothing is changed,
+    nothing is fetched, and no error is raised.
     """
     subject = subject_of(project)
     checks: List[_Check] = [
@@ -50,7 +53,7 @@ def examine(project: Optional[Path] = None, *, progress: bool = False) -> Iterat
     ]
     if project is not None:
         checks += [
-            ("bot", partial(file_findings, project)),
+            ("bot", partial(file_findings, project, domain)),
             ("config.yml", partial(pipeline_findings, subject)),
             ("endpoints.yml", partial(endpoint_findings, project)),
             ("credentials.yml", partial(credential_findings, project)),

@@ -8,6 +8,7 @@ Columns that aren't listed are left alone: logs have many.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 from rasa_onramp.dialogue import DONTCARE, SPLITS, Corpus, Dialogue, Schema, Slot, Span, State, Turn
 from rasa_onramp.errors import FormatError
 from rasa_onramp.formats.jsontext import parse_json_line
+from rasa_onramp.formats.marks import trimmed
 from rasa_onramp.formats.shape import Misfit, get, optional, shape
 from rasa_onramp.formats.source import read_text
 from rasa_onramp.formats.utterances import as_turns
@@ -31,6 +33,9 @@ _SPEAKERS = {"user": "user", "system": "system", "bot": "system"}
 #: Columns that say something of the state; a conversation where all are empty is unlabelled.
 _STATE = ("state", "slots", "intent", "requested")
 _CALL = ("parameters", "results")
+
+#: The end of a time: a fraction of a second, and an offset.
+_TIMES_END = re.compile(r"(:\d\d)(?:[.,](\d+))?(?:([+-]\d\d):?(\d\d)?)?\Z", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -106,12 +111,22 @@ def _time(value: Any) -> Optional[float]:
     if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e18:
         return float(value)
     try:
-        # what many programs write, and Python before 3.11 can't read
-        when = datetime.fromisoformat(str(value).strip().replace("Z", "+00:00"))
+        when = datetime.fromisoformat(_spelled_out(str(value).strip()))
         return (when if when.tzinfo else when.replace(tzinfo=timezone.utc)).timestamp()
     except (ValueError, OverflowError):
         mend = "write seconds since 1970, or 2024-05-31T17:00:00+00:00"
         raise Misfit(f"{quote(value)} is no time", mend, ()) from None
+
+
+def _spelled_out(time: str) -> str:
+    """A time as Python before 3.11 reads it: six digits of a fraction or none, +00:00 for Z."""
+
+    def end(found: re.Match) -> str:
+        seconds, fraction, hours, minutes = found.groups()
+        digits = "" if fraction is None else f".{fraction[:6]:0<6}"
+        return seconds + digits + ("" if hours is None else f"{hours}:{minutes or '00'}")
+
+    return _TIMES_END.sub(end, time.replace("Z", "+00:00"))
 
 
 def _ordered(lines: List[_Line], path: Path) -> List[_Line]:
@@ -223,7 +238,10 @@ def _span(item: Any, text: str, conversation: _Conversation) -> Span:
     if not 0 <= start < end <= len(text):
         message = f"the span {start}-{end} of {quote(name)} is outside the text"
         raise Misfit(message, f"keep it within 0-{len(text)}", ())
-    return Span(name, start, end)
+    span = trimmed(Span(name, start, end), text)
+    if span is None:
+        raise Misfit(f"the span {start}-{end} of {quote(name)} is blank", "mark some text", ())
+    return span
 
 
 def _row(raw: Mapping[str, Any], conversation: _Conversation) -> Dict[str, str]:

@@ -7,12 +7,12 @@ themselves.
 from __future__ import annotations
 
 import re
-from typing import List, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 from rasa_onramp.dialogue import Span
 from rasa_onramp.formats.wording import quote
 
-__all__ = ["MarkError", "parse_marks", "write_marks"]
+__all__ = ["MarkError", "parse_marks", "trimmed", "write_marks"]
 
 _SPECIAL = re.compile(r"[\\\[\]]")
 _SLOT = re.compile(r"\(([^()\[\]]*)\)")
@@ -82,6 +82,14 @@ def write_marks(text: str, spans: Sequence[Span]) -> str:
         made.append(f"{_escape(text[position : span.start])}[{inside}]({span.slot})")
         position = span.end
     return "".join([*made, _escape(text[position:])])
+
+
+def trimmed(span: Span, text: str) -> Optional[Span]:
+    """A span of `text` without the spaces at its edges, which no mark has; None if it is blank."""
+    inside = text[span.start : span.end]
+    start = span.start + len(inside) - len(inside.lstrip())
+    end = start + len(inside.strip())
+    return Span(span.slot, start, end) if start < end else None
 
 
 def _span(slot: str, inside: str, start: int) -> Span:

@@ -44,7 +44,7 @@ def value_text(value: Any, name: str) -> Optional[str]:
             mend = "leave the slot out of the schema"
             raise Misfit(f"slot {quote(name)} is set to a number too large", mend, ()) from None
     if isinstance(value, str):
-        return value if value.strip() else None
+        return value.strip() or None
     if isinstance(value, list) and not any(isinstance(item, (dict, list)) for item in value):
         texts = [value_text(item, name) for item in value]
         return ", ".join(text for text in texts if text) or None

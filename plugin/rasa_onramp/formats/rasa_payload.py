@@ -14,6 +14,9 @@ __all__ = ["KEY", "Replied", "Understood", "replied_in", "understood_in"]
 
 KEY = "onramp"
 
+#: Why our components let a message be, without a look at whether it is a domain's.
+_UNJUDGED = ("form", "command", "unavailable")
+
 
 @dataclass(frozen=True)
 class Understood:
@@ -38,12 +41,14 @@ class Replied:
 
 
 def understood_in(payload: Any, schema: Schema) -> Optional[Understood]:
-    """What a message's payload says of `schema`'s domain; None where there is no payload. Raises
-    Misfit.
+    """What a message's payload says of `schema`'s domain; None where there is no payload, or one
+    that judges nothing. Raises Misfit.
     """
     if payload is None:
         return None
     raw = shape(payload, dict, f"{KEY!r}", ())
+    if raw.get("domain") is None and raw.get("reason") in _UNJUDGED:
+        return None  # what the bot itself made of it holds
     if raw.get("domain") != schema.name or raw.get("in_scope") is False:
         return Understood()
     state = get(raw, "state", dict, ())

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tuple
 
 from rasa_onramp.dialogue import DONTCARE, Action, Schema, Slot, Span, State, Turn
+from rasa_onramp.formats.marks import trimmed
 from rasa_onramp.formats.rasa_parts import Button, Entity, value_text
 from rasa_onramp.formats.rasa_payload import Replied, Understood
 from rasa_onramp.formats.shape import Misfit
@@ -100,8 +101,9 @@ class RasaTurns:
             start, end = entity.start, entity.end
             if start is None or end is None or not 0 <= start < end <= len(text):
                 continue
-            if all(end <= span.start or span.end <= start for span in spans):
-                spans.append(Span(name, start, end))
+            span = trimmed(Span(name, start, end), text)
+            if span and all(span.end <= each.start or each.end <= span.start for each in spans):
+                spans.append(span)
         self._said.append(_Said("user", text, tuple(spans)))
         self._buttons = []
 
@@ -264,10 +266,11 @@ def _turn(said: _Said) -> Turn:
 
 def _found(entity: Entity, text: str) -> Entity:
     """`entity` where its value stands in `text`, a button's title."""
-    start = text.find(entity.value) if isinstance(entity.value, str) and entity.value else -1
+    value = entity.value.strip() if isinstance(entity.value, str) else ""
+    start = text.find(value) if value else -1
     if start < 0:
         return replace(entity, start=None, end=None)
-    return replace(entity, start=start, end=start + len(entity.value))
+    return replace(entity, start=start, end=start + len(value))
 
 
 def _mend(text: str, slot: Slot) -> str:

@@ -36,14 +36,17 @@ _PARTS = ("stories", "nlu", "responses")
 
 #: Folders of packages, which may bring training data of their own.
 _NOT_THE_BOTS = ("site-packages", "node_modules")
+
+#: What the names of Rasa's test stories begin with, and the folder where it puts those that failed.
+_TESTS, _RESULTS = "test_", "results"
 _STEPS = ("user", "intent", "bot", "action", "slot_was_set", "active_loop", "checkpoint", "or")
 _MORE = ("intent", "entities", "metadata")
 _PLACEHOLDER = re.compile(r"\{([\w-]+)\}")
 
 
 def read_stories(path: Union[str, Path], schema: Schema) -> Corpus:
-    """The stories of a file, or of all files in a folder and below it, as dialogues of `schema`'s
-    domain; rules are none. Raises FormatError.
+    """The stories of a file, or of all files but tests in a folder and below it, as dialogues of
+    `schema`'s domain; rules are none. Raises FormatError.
     """
     path = Path(path)
     files = list(_files(path))
@@ -58,7 +61,7 @@ def read_stories(path: Union[str, Path], schema: Schema) -> Corpus:
             for story in items(root, "stories"):
                 dialogues.extend(_story(story, schema, training, taken, file))
     if not dialogues:
-        mend = "name a file or folder with `stories:` in it"
+        mend = f"name a file or folder with `stories:` in it (a folder's {_TESTS}… aren't read)"
         raise FormatError("no stories", path=path, mend=mend)
     return Corpus({schema.name: schema}, tuple(dialogues))
 
@@ -95,6 +98,8 @@ def _files(path: Path) -> Iterator[Tuple[Path, Fields]]:
         hidden = any(part.startswith(".") or part in _NOT_THE_BOTS for part in parts)
         if (
             hidden
+            or parts[0] == _RESULTS
+            or file.name.startswith(_TESTS)
             or not installed.isdisjoint(file.parents)
             or file.suffix not in (".yml", ".yaml")
             or not file.is_file()

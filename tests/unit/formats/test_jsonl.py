@@ -168,6 +168,37 @@ def test_times_order_the_lines(tmp_path: Path) -> None:
     assert [turn.text for turn in dialogue.turns] == ["one", "two", "three"]
 
 
+@pytest.mark.parametrize(
+    "time",
+    [
+        *("1970-01-01T00:00:01.5Z", "1970-01-01T00:00:01.50", "1970-01-01 00:00:01.500+00"),
+        *("1970-01-01T00:00:01.5000+0000", "1970-01-01T00:00:01.50000Z"),
+        *("1970-01-01T05:30:01.500000+05:30", "1970-01-01T05:30:01,5000000+0530"),
+        *("1969-12-31T23:00:01.50000000-01", "1970-01-01T00:00:01.500000009Z"),
+    ],
+)
+def test_times_as_programs_write_them(tmp_path: Path, time: str) -> None:
+    lines = user("two", time=time), user("three", time=1.500001), user("one", time=1.499999)
+    (dialogue,) = read_lines(tmp_path, *lines)
+    assert dialogue.turns[0].text == "one two three"
+
+
+def test_a_time_may_be_a_day_or_a_minute(tmp_path: Path) -> None:
+    lines = user("three", time="1970-01-01T00:01+00"), user("one", time="1969-12-31")
+    (dialogue,) = read_lines(tmp_path, *lines, user("two", time=1))
+    assert dialogue.turns[0].text == "one two three"
+
+
+def test_blanks_at_a_spans_edges_are_not_its_own(tmp_path: Path) -> None:
+    spans = [{"slot": "place", "start": 2, "end": 9}]
+    (dialogue,) = read_lines(
+        tmp_path, user("to Leeds now", slots={"place": "Leeds"}, spans=spans), system()
+    )
+    assert dialogue.turns[0].spans == (Span("place", 3, 8),)
+    written = yaml_file(TAXI, [dialogue]).decode("utf-8")
+    assert parse_yaml(written, "taxi.yml").dialogues == (dialogue,)
+
+
 def test_conversations_may_be_mixed_and_have_splits(tmp_path: Path) -> None:
     first, second = read_lines(
         tmp_path,
@@ -209,6 +240,7 @@ def test_a_conversation_without_a_user_is_none(tmp_path: Path) -> None:
         (user(requested=[["x"]]), "unknown slot"),
         (user(action="send"), "'action' on a user's line; take it out"),
         (user(spans=[{"slot": "place", "start": 0, "end": 9}]), "outside the text"),
+        (user(text="to Leeds", spans=[{"slot": "place", "start": 2, "end": 3}]), "is blank; mark"),
         (system(state={}), "'state' on a system's line"),
         (system(action="sned"), "unknown action 'sned'; did you mean 'send'?"),
         (system(results=[{}]), "'results' on a line without an action"),

@@ -24,6 +24,7 @@ from rasa_onramp.dialogue import (
 from rasa_onramp.errors import FormatError
 from rasa_onramp.formats.rasa_events import Row, read_conversation
 from rasa_onramp.formats.rasa_parts import value_text
+from rasa_onramp.formats.yaml import parse_yaml, yaml_file
 
 TAXI = Schema(
     "taxi",
@@ -370,6 +371,58 @@ def test_a_bot_that_has_rasa_onramp_says_it_itself() -> None:
         Turn("system", "ok"),
         Turn("user", "any size", State({"size": (DONTCARE,)}, "book", ("price",))),
     )
+
+
+@pytest.mark.parametrize("reason", ["form", "command", "unavailable"])
+def test_what_rasa_onramp_did_not_judge_is_the_bots(reason: str) -> None:
+    def of(**parsed: Any) -> Tuple[Turn, ...]:
+        kind, message = user("to Leeds", "inform", entity("place", "Leeds", 3, 8))
+        message["parse_data"].update(parsed)
+        return turns(
+            (kind, message),
+            slot("place", "Leeds"),
+            action("action_send"),
+            slot("price", "X7"),
+            bot("Booked X7."),
+        )
+
+    found = of(onramp={"domain": None, "reason": reason, "confidence": 0.0, "state": None})
+    assert found == of()
+    assert found == (
+        Turn("user", "to Leeds", State({"place": ("Leeds",)}), spans=(Span("place", 3, 8),)),
+        Turn(
+            "system",
+            "Booked X7.",
+            action="send",
+            parameters={"place": "Leeds"},
+            results=({"price": "X7"},),
+        ),
+    )
+    assert of(onramp={"domain": None, "reason": "none", "state": None}) == (
+        Turn("user", "to Leeds"),
+        Turn("system", "Booked X7."),
+    )
+
+
+def test_blanks_at_a_values_edges_are_not_its_own() -> None:
+    (found,) = dialogues(
+        user(
+            "a small taxi to Leeds now",
+            "book",
+            entity("size", " small ", 1, 8),
+            entity("place", " Leeds", 15, 21),
+            entity("price", " ", 21, 22),
+        ),
+        slot("place", "Leeds "),
+        bot("Fine."),
+    )
+    asked = found.turns[0]
+    assert asked.spans == (Span("size", 2, 7), Span("place", 16, 21))
+    assert asked.state == State({"size": ("small",), "place": ("Leeds",)}, "book")
+    written = yaml_file(TAXI, [found]).decode("utf-8")
+    assert parse_yaml(written, "taxi.yml").dialogues == (found,)
+    pressed = turns(user('/inform{"place": " York "}', "inform", entity("place", " York ", 8, 25)))
+    assert (pressed[0].text, pressed[0].spans) == ("York", (Span("place", 0, 4),))
 
 
 BAD = [

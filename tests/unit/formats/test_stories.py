@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
 from pathlib import Path
 from typing import List, Tuple
 
@@ -192,6 +194,27 @@ def test_training_data_of_installed_packages_is_not_the_bots(tmp_path: Path) -> 
             (tmp_path / sign).write_text("home = /usr/bin\n", encoding="utf-8")
     (found,) = read(tmp_path, format="stories", schema=TAXI).dialogues
     assert [turn.text for turn in found.turns] == ["hi", "ok"]
+
+
+def test_a_bot_as_rasa_makes_one(tmp_path: Path) -> None:
+    """Its test stories have the names of its stories, and are no support."""
+    rasa = importlib.util.find_spec("rasa")  # importing it takes long
+    if rasa is None or rasa.origin is None:
+        pytest.skip("Rasa isn't installed")
+    folder = tmp_path / "bot"
+    shutil.copytree(Path(rasa.origin).parent / "cli" / "initial_project", folder)
+    (folder / "results").mkdir()
+    failed = story("user: hi", "bot: ho", name="happy path")
+    (folder / "results" / "failed_test_stories.yml").write_text(failed, encoding="utf-8")
+    found = read(folder, "stories", schema=TAXI).dialogues
+    assert [dialogue.id for dialogue in found] == ["happy path", "sad path 1", "sad path 2"]
+    tests = folder / "tests" / "test_stories.yml"
+    assert "happy path" in tests.read_text(encoding="utf-8")
+    tests.write_text(failed, encoding="utf-8")
+    (named,) = read(tests, "stories", schema=TAXI).dialogues
+    assert named.turns[1].text == "ho"
+    with pytest.raises(FormatError, match=r"no stories; .*test_"):
+        read(tests.parent, "stories", schema=TAXI)
 
 
 def test_responses_are_filled_in_and_buttons_pressed(tmp_path: Path) -> None:

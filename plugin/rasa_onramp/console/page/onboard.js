@@ -20,9 +20,20 @@ dialogues:
       - system: "It is in transit."
 `;
 
+/** A file's text; other encodings than UTF-8 would lose characters in silence. */
+async function textOf(file) {
+  const bytes = await file.arrayBuffer();
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new Error(`${file.name} isn't UTF-8; save it as UTF-8.`);
+  }
+}
+
 /** The view; `imported` is called with a domain's name when it is in the store. */
 export function onboardView(status, imported) {
   let chosen = []; // {name, text} of files
+  let changes = 0; // how often something was chosen or typed
 
   const error = errorPlace();
   const found = element("div", { id: "found", "aria-live": "polite" });
@@ -44,15 +55,15 @@ export function onboardView(status, imported) {
   const schema = pasted("sgd-schema", "schema.json", '[{"service_name": …}]', 7);
   const dialogues = pasted("sgd-dialogues", "dialogues_001.json", '[{"dialogue_id": …}]', 7);
   const sgd = element("div", { hidden: true }, schema.place, dialogues.place);
-  const look = button("Check", () => send(true), error, { class: "primary", id: "check" });
+  const look = button("Check", () => send(), error, { class: "primary", id: "check" });
 
   async function add() {
     const files = [...picker.files];
-    const texts = await Promise.all(files.map((file) => file.text()));
+    picker.value = ""; // a file that is mended can be chosen again
+    const texts = await Promise.all(files.map(textOf));
     const names = new Set(files.map((file) => file.name));
     chosen = chosen.filter((file) => !names.has(file.name));
     chosen.push(...files.map((file, place) => ({ name: file.name, text: texts[place] })));
-    picker.value = "";
     changed();
   }
 
@@ -61,7 +72,7 @@ export function onboardView(status, imported) {
     yaml.place.hidden = isSgd;
     sgd.hidden = !isSgd;
     error.textContent = "";
-    found.replaceChildren();
+    forget();
     list.replaceChildren(
       ...chosen.map((file) =>
         element(
@@ -86,6 +97,12 @@ export function onboardView(status, imported) {
     );
   }
 
+  /** What was found isn't of what is there any more. */
+  function forget() {
+    changes += 1;
+    found.replaceChildren();
+  }
+
   function files() {
     const given = kind.value === "sgd" ? [schema, dialogues] : [yaml];
     const typed = given.filter((each) => each.field.value.trim());
@@ -98,14 +115,18 @@ export function onboardView(status, imported) {
     return all;
   }
 
-  async function send(dryRun) {
+  /** Has what is there checked; or `checked`, which was, imported. */
+  async function send(checked = null) {
+    const before = changes;
     found.replaceChildren();
     for (const each of [yaml, schema, dialogues]) each.unmark();
     try {
-      const report = await post("import", { files: files(), dry_run: dryRun });
-      if (dryRun) found.replaceChildren(preview(report));
-      else await imported(report.domains[0].name);
+      const sent = checked || files();
+      const report = await post("import", { files: sent, dry_run: !checked });
+      if (checked) await imported(report.domains[0].name);
+      else if (before === changes) found.replaceChildren(preview(report, sent));
     } catch (problem) {
+      if (!checked && before !== changes) return; // it is about what was there before
       const place = [yaml, schema, dialogues].find((each) =>
         problem.message.startsWith(`${each.name}:`),
       );
@@ -115,8 +136,8 @@ export function onboardView(status, imported) {
     }
   }
 
-  function preview(report) {
-    const changes = [
+  function preview(report, checked) {
+    const counts = [
       [report.added, "new"],
       [report.replaced, "replaced"],
       [report.unchanged, "there already"],
@@ -148,8 +169,8 @@ export function onboardView(status, imported) {
       element(
         "p",
         {},
-        changes.length
-          ? `Dialogues: ${changes.map((each) => each.join(" ")).join(", ")}.`
+        counts.length
+          ? `Dialogues: ${counts.map((each) => each.join(" ")).join(", ")}.`
           : "It holds no dialogues.",
       ),
       few
@@ -166,7 +187,7 @@ export function onboardView(status, imported) {
             "Without held-out dialogues (split: held-out) nothing can be measured, and no worse version be noticed.",
           )
         : null,
-      button("Import", () => send(false), error, { class: "primary", id: "import" }),
+      button("Import", () => send(checked), error, { class: "primary", id: "import" }),
     );
   }
 
@@ -210,7 +231,7 @@ export function onboardView(status, imported) {
       spellcheck: "false",
       wrap: "off",
       dir: "ltr",
-      oninput: () => found.replaceChildren(),
+      oninput: forget,
     });
     const place = element("div", {}, element("label", { for: id }, label), field);
     const name = id === "yaml" ? "pasted.yml" : label;
