@@ -38,6 +38,7 @@ from rasa_onramp.evaluation.metrics import score_dialogue
 from rasa_onramp.evaluation.processes import in_processes
 from rasa_onramp.evaluation.protocol import Protocol, Split, choose_services, splits
 from rasa_onramp.metalearning.adaptation import Adaptation
+from rasa_onramp.metalearning.finetuning import FineTuning
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.model import StateTracker
 from result_tables.ablations import TABLE
@@ -116,6 +117,7 @@ def main(arguments: Optional[Sequence[str]] = None, tracker: Optional[StateTrack
         "shots": options.shots,
         "limit": options.limit,
         "default": asdict(Adaptation.of(tracker, offers=True)),
+        "finetune": FineTuning().told,
         "checkpoint": tracker.digest,
     }
     options.json.parent.mkdir(parents=True, exist_ok=True)

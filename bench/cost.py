@@ -5,7 +5,8 @@
     python bench/cost.py --only adapting --profile     # where the time goes
 
 `steps`, `support`: a run of inner steps against their number (on five dialogues) and against the
-support's size (at 16 steps). `sizes`: adapting, and a turn, with encoders of other sizes.
+support's size, in the steps that it takes. `sizes`: adapting, and a turn, with encoders of other
+sizes.
 `adapting` and `replies`: what the shipped checkpoints recommend for five dialogues, beside the bare
 forward and backward passes of the same batches, taken alternately; the arithmetic of those passes
 (torch's flop counter) over the seconds of adapting, as a share of what a large matrix product
@@ -62,8 +63,8 @@ def steps_and_supports(
     """Seconds (the median of `repeats`) and peak memory of one run."""
     schema, dialogues = domain
 
-    def figures(steps: int, support: int) -> Figures:
-        how = Adaptation.of(tracker, steps=steps, runs=1, offers=True)
+    def figures(support: int, steps: Optional[int] = None) -> Figures:
+        how = Adaptation.of(tracker, steps=steps, runs=1, offers=True).for_support(support)
 
         def work() -> None:
             adapt_to_support(tracker, schema, dialogues[:support], how)
@@ -71,11 +72,12 @@ def steps_and_supports(
         peak = peak_mb(work)
         taken = statistics.median(seconds_of(work) for _ in range(repeats))
         told()
-        return {"steps": steps, "support": support, "seconds": round(taken, 2), "peak_mb": peak}
+        size = {"steps": how.steps, "support": support}
+        return {**size, "seconds": round(taken, 2), "peak_mb": peak}
 
     return {
-        "steps": [figures(steps, FULL) for steps in STEPS],
-        "support": [figures(16, support) for support in SUPPORTS],
+        "steps": [figures(FULL, steps) for steps in STEPS],
+        "support": [figures(support) for support in SUPPORTS],
     }
 
 

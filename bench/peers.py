@@ -47,7 +47,7 @@ from typing import Any, Dict, Tuple
 
 from tqdm import tqdm
 
-from measuring import label
+from measuring import label, tell_if_done
 from peer.report import METHODS, measured_by_all, report, summaries
 from peer.scores import figures
 from peer.work import Outcome, prepare
@@ -57,6 +57,8 @@ from rasa_onramp.errors import OnrampError
 from rasa_onramp.evaluation.journal import Journal, Row
 from rasa_onramp.evaluation.protocol import Protocol, Split, choose_services, splits
 from rasa_onramp.generator.checkpoint import replies_digest
+from rasa_onramp.metalearning.adaptation import Adaptation
+from rasa_onramp.metalearning.finetuning import FineTuning
 from rasa_onramp.tracker.checkpoint import load_tracker
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -85,6 +87,8 @@ def main() -> None:
         "offers": options.offers,
         "threads": options.threads,
         "checkpoint": tracker.digest,
+        "adaptation": Adaptation.of(tracker, offers=options.offers).told,
+        "finetune": FineTuning().told,
         "replies": {"checkpoint": replies_digest()},
         "versions": {"python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
         "machine": machine(),
@@ -97,6 +101,7 @@ def main() -> None:
         for method in options.methods
         if (split.schema.name, split.seed, method) not in done
     ]
+    tell_if_done(work)
     with tqdm(work, desc="peers", unit="run", disable=None) as bar:
         for split, method in bar:
             bar.set_postfix_str(f"{split.schema.name} {split.seed} {method}")

@@ -23,7 +23,7 @@ from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 from tqdm import tqdm
 
-from measuring import label
+from measuring import label, tell_if_done
 from rasa_onramp.cli.corpora import read_all
 from rasa_onramp.cli.figures_file import write_figures
 from rasa_onramp.cli.training_corpora import training_tasks
@@ -31,6 +31,7 @@ from rasa_onramp.errors import ConfigError, OnrampError
 from rasa_onramp.evaluation.journal import Journal
 from rasa_onramp.evaluation.methods import METHODS
 from rasa_onramp.evaluation.protocol import Protocol, choose_services
+from rasa_onramp.metalearning.adaptation import Adaptation
 from rasa_onramp.runtime.background import load_background
 from rasa_onramp.runtime.embedding import CachedEmbed
 from rasa_onramp.tracker.checkpoint import load_tracker
@@ -111,7 +112,8 @@ def run(options: argparse.Namespace, tracker: StateTracker) -> Dict[str, Any]:
         "dialogues": protocol.dialogues,
         "own_split": options.own_split,
         "offers": options.offers,
-        "finetune": {"rate": protocol.finetuning.rate, "epochs": protocol.finetuning.epochs},
+        "adaptation": Adaptation.of(tracker, offers=options.offers).told,
+        "finetune": protocol.finetuning.told,
         "checkpoint": tracker.digest,
     }
     journal = Journal.beside(options.json, settings)
@@ -156,6 +158,7 @@ def _measure(
 ) -> None:
     keys = [key for study in found for key in planned(study, protocol.methods, groups)]
     done = {key_of(row) for row in journal.rows}
+    tell_if_done([key for key in keys if key not in done])
     with tqdm(
         total=len(keys), initial=sum(key in done for key in keys), unit="row", disable=None
     ) as bar:

@@ -23,7 +23,6 @@ from result_tables import (
     speed,
     tracker,
     trained_ablations,
-    tuned,
 )
 from result_tables.table import RESULTS, Content, Grid, Part, Table, markdown
 
@@ -32,7 +31,6 @@ __all__ = ["RESULTS", "TABLES", "Content", "Grid", "Part", "Table", "markdown"]
 #: In the order that they are shown in.
 TABLES: Tuple[Table, ...] = (
     *tracker.TABLES,
-    tuned.TABLE,
     algorithms.TABLE,
     joint.TABLE,
     *peers.TABLES,

@@ -14,12 +14,12 @@ Figures = Mapping[str, Any]
 
 def steps(results: Sequence[Results]) -> Optional[Grid]:
     """A row a number of inner steps."""
-    return _runs(results, "steps", "inner steps")
+    return _runs(results, "steps", {"inner steps": "steps"})
 
 
 def support(results: Sequence[Results]) -> Optional[Grid]:
     """A row a size of the support."""
-    return _runs(results, "support", "support dialogues")
+    return _runs(results, "support", {"support dialogues": "support", "inner steps": "steps"})
 
 
 def adapting(results: Sequence[Results]) -> Optional[Grid]:
@@ -146,14 +146,14 @@ def _domains_measured(found: Results) -> bool:
     return "domains" in found and all("cache_limit_mb" in r for r in found["domains"]["figures"])
 
 
-def _runs(results: Sequence[Results], key: str, varies: str) -> Optional[Grid]:
-    sections = [found[key] for found in results if key in found]
+def _runs(results: Sequence[Results], name: str, columns: Mapping[str, str]) -> Optional[Grid]:
+    sections = [found[name] for found in results if name in found]
     rows = [
-        (str(row[key]), f"{row['seconds']:.1f}", _memory(row["peak_mb"]))
+        (*(str(row[k]) for k in columns.values()), f"{row['seconds']:.1f}", _memory(row["peak_mb"]))
         for section in sections
         for row in section["figures"]
     ]
-    return _grid((varies, "seconds", "peak memory, MB"), rows, sections)
+    return _grid((*columns, "seconds", "peak memory, MB"), rows, sections)
 
 
 def _memory(peak: Optional[float]) -> str:

@@ -15,92 +15,37 @@ from collections import Counter
 from functools import partial
 from typing import Any, BinaryIO, Dict, List, Sequence, Tuple
 
-from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.intervals import MAIN, comparisons, estimates
-from rasa_onramp.evaluation.methods import METHOD_NAMES
 from rasa_onramp.evaluation.plots import few_shot_curve
+from result_tables.paired import dialogues
 from result_tables.table import Grid, Part, Results, Table
+from result_tables.tracker_runs import Run, jga_of, methods_of, name_of, of, runs_of, values_of
+from result_tables.tracker_sentences import SHOTS, behind, headline, own_headline, single_values
 
-__all__ = ["SHOTS", "TABLES", "headline"]
-
-#: The support size of the README's tables.
-SHOTS = 5
+__all__ = ["TABLES"]
 
 #: The baseline that is itself compared with no learning at all.
 _TUNED = "finetune"
 
-Run = Dict[str, Any]
-
-
-def headline(results: Sequence[Results]) -> str:
-    """What five dialogues bring, in a sentence."""
-    before, _, adapted = (f"{float(one):.0%}" for one in _gain(results))
-    return (
-        f"**After 5 dialogues the whole state is right at {adapted} of turns, instead of "
-        f"{before}** (joint\ngoal accuracy on services that it never met; "
-        "[all figures](#figures))."
-    )
-
-
-def behind(results: Sequence[Results]) -> str:
-    """On which services adapting to five dialogues is behind which other method, by how much."""
-    runs, told = _runs(results), []
-    for method in (method for method in _methods(runs) if method != MAIN):
-        gaps = []
-        for service in sorted(_all(runs, "service")):
-            other, ours = (
-                _jga([r for r in _of(runs, each, SHOTS) if r["service"] == service])
-                for each in (method, MAIN)
-            )
-            if other - ours >= 0.0005:
-                gaps.append(f"{service} ({other - ours:.3f})")
-        told.append(f"{_name(method)} on {', '.join(gaps) or 'none'}")
-    return (
-        "By service ([all of them](docs/results.md#by-service-5-dialogues)), adapting to "
-        f"{SHOTS} dialogues is behind\n" + ";\n".join(told) + "."
-    )
-
-
-def single_values(results: Sequence[Results]) -> str:
-    """What adapting to five dialogues gets right of values and intents, in a sentence."""
-    found = _of([row for one in results for row in one["summary"]], MAIN, SHOTS)
-    turns = sum(row["turns"] for row in found)
-    goals, intents = (
-        sum(row[key] * row["turns"] for row in found) / turns
-        for key in ("average_goal_accuracy", "intent_accuracy")
-    )
-    return (
-        f"Of single values the adapted tracker gets {goals:.0%} right (average goal accuracy), of\n"
-        f"intents {intents:.0%}: a value missed early keeps every later state of its dialogue "
-        "wrong."
-    )
-
-
-def own_headline(results: Sequence[Results]) -> str:
-    """What five dialogues bring on our own domains, in a sentence."""
-    before, tuned, adapted = _gain(results)
-    return (
-        f"On our own four domains, whose users talk as people do: {before} → {adapted} ({tuned} by "
-        "plain\nfine-tuning)."
-    )
-
 
 def five(results: Sequence[Results]) -> Grid:
     """A row a method on five dialogues, then what adapting has over each other method."""
-    runs, rows = _runs(results), []
-    for method in _methods(runs):
-        found = _of(runs, method, SHOTS)
-        sets = [_jga([r for r in found if r["seed"] == s]) for s in sorted(_all(found, "seed"))]
-        services = sorted(_all(found, "service"))
-        each = [_jga([r for r in found if r["service"] == s]) for s in services]
+    runs, rows = runs_of(results), []
+    for method in methods_of(runs):
+        found = of(runs, method, SHOTS)
+        sets = [
+            jga_of([r for r in found if r["seed"] == s]) for s in sorted(values_of(found, "seed"))
+        ]
+        services = sorted(values_of(found, "service"))
+        each = [jga_of([r for r in found if r["service"] == s]) for s in services]
         mean = statistics.fmean([jga for jga in each if not math.isnan(jga)] or [math.nan])
         spread = statistics.stdev(sets) if len(sets) > 1 else 0.0
         learns = "" if method == "zero-shot" else f" on {SHOTS} dialogues"
         seconds = statistics.fmean(r["seconds"] for r in found)
         rows.append(
             (
-                _name(method) + learns,
-                f"{_jga(found):.3f} ± {spread:.3f}",
+                name_of(method) + learns,
+                f"{jga_of(found):.3f} ± {spread:.3f}",
                 f"{mean:.3f}",
                 f"{seconds:.1f}",
             )
@@ -116,16 +61,16 @@ def by_size(results: Sequence[Results]) -> Grid:
     """A column a support size: JGA of each method, then what adapting has over each other one, and
     fine-tuning over none.
     """
-    runs, splits, own = _runs(results), _splits(results), _own_split(results)
-    sizes, drawn = sorted(_all(runs, "shots")), _drawn(results)
+    runs, splits, own = runs_of(results), _splits(results), _own_split(results)
+    sizes, drawn = sorted(values_of(runs, "shots")), _drawn(results)
     shown = "{:.3f} [{:.3f}, {:.3f}]" if drawn else "{:.3f}"
     found = {
         (row["method"], row["shots"]): shown.format(*row["jga"])
         for row in estimates(runs, splits, own_split=own)
     }
     rows = [
-        (_name(method), *(found.get((method, size), "") for size in sizes))
-        for method in _methods(runs)
+        (name_of(method), *(found.get((method, size), "") for size in sizes))
+        for method in methods_of(runs)
     ]
     tested = drawn and _can_be_told(runs, own)
     untaught = [run for run in runs if run["method"] in (_TUNED, "zero-shot")]
@@ -138,16 +83,16 @@ def by_size(results: Sequence[Results]) -> Grid:
     for name in dict.fromkeys(name for name, _ in gains):
         rows.append((name, *(gains.get((name, size), "") for size in sizes)))
     p = " p is of a paired permutation test of this one difference." if tested else ""
-    return Grid(("JGA", *map(_dialogues, sizes)), tuple(rows), _about_intervals(drawn) + p)
+    return Grid(("JGA", *map(dialogues, sizes)), tuple(rows), _about_intervals(drawn) + p)
 
 
 def costs(results: Sequence[Results]) -> Grid:
     """A column a support size: seconds and gradient steps of learning, the mean over runs."""
-    runs = _runs(results)
-    sizes = [size for size in sorted(_all(runs, "shots")) if size]
+    runs = runs_of(results)
+    sizes = [size for size in sorted(values_of(runs, "shots")) if size]
 
     def cell(method: str, size: int) -> str:
-        chosen = _of(runs, method, size)
+        chosen = of(runs, method, size)
         if not chosen:
             return ""
         seconds = f"{statistics.fmean(r['seconds'] for r in chosen):.1f} s"
@@ -155,28 +100,28 @@ def costs(results: Sequence[Results]) -> Grid:
             return seconds
         return f"{seconds}, {statistics.fmean(r['steps'] for r in chosen):.0f} steps"
 
-    learners = [method for method in _methods(runs) if method != "zero-shot"]
-    rows = [(_name(m), *(cell(m, size) for size in sizes)) for m in learners]
-    return Grid(("learning", *map(_dialogues, sizes)), tuple(rows))
+    learners = [method for method in methods_of(runs) if method != "zero-shot"]
+    rows = [(name_of(m), *(cell(m, size) for size in sizes)) for m in learners]
+    return Grid(("learning", *map(dialogues, sizes)), tuple(rows))
 
 
 def by_service(results: Sequence[Results]) -> Grid:
     """A row a service, a column a method on five dialogues: JGA, the mean over turns."""
-    runs = _runs(results)
-    methods = _methods(runs)
+    runs = runs_of(results)
+    methods = methods_of(runs)
     rows = []
-    for service in sorted(_all(runs, "service")):
-        found = [_of(runs, method, SHOTS) for method in methods]
+    for service in sorted(values_of(runs, "service")):
+        found = [of(runs, method, SHOTS) for method in methods]
         own = [[r for r in chosen if r["service"] == service] for chosen in found]
-        cells = ["" if math.isnan(jga) else f"{jga:.3f}" for jga in map(_jga, own)]
+        cells = ["" if math.isnan(jga) else f"{jga:.3f}" for jga in map(jga_of, own)]
         rows.append((service, *cells))
-    return Grid(("JGA", *(_name(m) for m in methods)), tuple(rows))
+    return Grid(("JGA", *(name_of(m) for m in methods)), tuple(rows))
 
 
 def curve(results: Sequence[Results], file: BinaryIO, *, title: str) -> None:
     """JGA against support size."""
     own = _own_split(results)
-    few_shot_curve(estimates(_runs(results), _splits(results), own_split=own), file, title)
+    few_shot_curve(estimates(runs_of(results), _splits(results), own_split=own), file, title)
 
 
 _CURVE = "Few-shot curve, SGD dev, services unseen in training"
@@ -189,8 +134,8 @@ TABLES: Tuple[Table, ...] = (
         "turns, with its 95% interval; differences are paired.",
         ("few_shot_sgd_dev.json",),
         """\
-rasa-onramp evaluate --data $SGD/dev --services unseen --shots 0,1,2,5,10 --seeds 10 --limit 6 \\
-  --method zero-shot,adapted,finetune,finetune-steps,finetune-time --jobs 2 --threads 1 \\
+rasa-onramp evaluate --data $SGD/dev --services unseen --shots 0,1,2,5,10 --seeds 5 --limit 6 \\
+  --method zero-shot,adapted,finetune --jobs 2 --threads 1 \\
   --json bench/results/few_shot_sgd_dev.json --resume""",
         by_size,
         partial(curve, title=_CURVE),
@@ -201,6 +146,20 @@ rasa-onramp evaluate --data $SGD/dev --services unseen --shots 0,1,2,5,10 --seed
             Part("headline", "In a sentence", headline, quoted=True),
             Part("few-shot-behind", "Where adapting is behind", behind, quoted=True),
         ),
+    ),
+    Table(
+        "few-shot-budgets",
+        "Plain fine-tuning at adapting's steps and time",
+        "The same services: plain fine-tuning for as many gradient steps as adapting takes, of one "
+        "dialogue each where adapting reads two, and for as long as it took on the same dialogues, "
+        "in the same process.",
+        ("few_shot_budgets_sgd_dev.json",),
+        """\
+rasa-onramp evaluate --data $SGD/dev --services unseen --shots 1,5 --seeds 5 --limit 6 \\
+  --method adapted,finetune-steps,finetune-time --jobs 2 --threads 1 \\
+  --json bench/results/few_shot_budgets_sgd_dev.json --resume""",
+        by_size,
+        parts=(Part("few-shot-budgets-costs", "What that takes", costs),),
     ),
     Table(
         "own",
@@ -223,31 +182,6 @@ rasa-onramp evaluate --data dialogue_data --services all --own-split --offers --
 )
 
 
-def _gain(results: Sequence[Results]) -> List[str]:
-    """JGA without learning, by plain fine-tuning, and by adapting."""
-    runs = _runs(results)
-    return [f"{_jga(_of(runs, name, SHOTS)):.2f}" for name in ("zero-shot", "finetune", MAIN)]
-
-
-def _runs(results: Sequence[Results]) -> List[Run]:
-    runs = [run for one in results for run in one["runs"]]
-    names = [tuple(run[k] for k in ("service", "seed", "shots", "method")) for run in runs]
-    for name, times in Counter(names).items():
-        if times > 1:
-            raise ConfigError(
-                f"{times} runs of {name[0]}, seed {name[1]}, {name[2]} dialogues, {name[3]} in the "
-                "files of one table; take one of them out of bench/results"
-            )
-    methods = {(shots, method) for _, _, shots, method in names}
-    wanted = {(*name[:2], *column) for name in names for column in methods if name[2] == column[0]}
-    for service, seed, shots, method in sorted(wanted - set(names)):
-        raise ConfigError(
-            f"{method} has no run of {service}, seed {seed}, {shots} dialogues, which another "
-            "method of the table has; measure it, or leave the service or the method out"
-        )
-    return runs
-
-
 def _splits(results: Sequence[Results]) -> List[Dict[str, Any]]:
     return [split for one in results for split in one.get("splits", [])]
 
@@ -259,7 +193,7 @@ def _own_split(results: Sequence[Results]) -> bool:
 def _drawn(results: Sequence[Results]) -> str:
     """What intervals are drawn over; empty where there can be none."""
     named = {(split["service"], split["seed"]) for split in _splits(results)}
-    told = {(run["service"], run["seed"]) in named for run in _runs(results)}
+    told = {(run["service"], run["seed"]) in named for run in runs_of(results)}
     if _own_split(results):
         return "held-out dialogues" if told == {True} else ""
     sets = Counter(service for service, _ in named)
@@ -279,40 +213,8 @@ def _about_intervals(drawn: str) -> str:
     return f"Intervals are 95%, by bootstrap over {drawn}, services as they are."
 
 
-def _of(runs: Sequence[Run], method: str, shots: int) -> List[Run]:
-    return [r for r in runs if (r["method"], r["shots"]) == (method, shots)]
-
-
-def _all(runs: Sequence[Run], key: str) -> set:
-    return {run[key] for run in runs}
-
-
-def _methods(runs: Sequence[Run]) -> List[str]:
-    """Those that were measured, the one that all are compared with last."""
-    measured = _all(runs, "method")
-    known = [*METHOD_NAMES, *sorted(measured - METHOD_NAMES.keys())]
-    others = [method for method in known if method in measured and method != MAIN]
-    return [*others, *({MAIN} & measured)]
-
-
-def _name(method: str) -> str:
-    return METHOD_NAMES.get(method, method)
-
-
-def _jga(runs: Sequence[Run]) -> float:
-    """The mean over turns; a service without slots has none."""
-    found = [run for run in runs if run["jga"] is not None]
-    if not found:
-        return math.nan
-    return sum(r["jga"] * r["turns"] for r in found) / sum(r["turns"] for r in found)
-
-
-def _dialogues(size: int) -> str:
-    return f"{size} dialogue" if size == 1 else f"{size} dialogues"
-
-
 def _minus(method: str, main: str = MAIN) -> str:
-    return f"{_name(main)} minus {_name(method).split(' (')[0]}"
+    return f"{name_of(main)} minus {name_of(method).split(' (')[0]}"
 
 
 def _difference(jga: Sequence[float], drawn: str) -> str:
