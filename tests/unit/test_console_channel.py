@@ -323,7 +323,7 @@ def test_a_job_whose_process_died_is_begun_anew_when_it_is_asked_for(
     jobs.release(lease)
     assert jobs.claim("a process that died", seconds=0) is not None
     found = console.adapt({"domain": NAME})["job"]
-    assert (found["state"], found["lapsed"]) == ("running", True)
+    assert (found["state"], found["lapsed"]) == ("queued", False)
     wait_for(lambda: not helper.busy(name))
     assert begun == [1]
     world.store.jobs.cancel(NAME)
