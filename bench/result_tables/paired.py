@@ -9,7 +9,7 @@ from rasa_onramp.evaluation.bootstrap import Path, compare_means, mean_estimate
 from rasa_onramp.evaluation.intervals import jga_units
 from result_tables.table import Results, difference
 
-__all__ = ["NOTE", "Units", "apart", "dialogues", "interval", "minus", "units"]
+__all__ = ["NOTE", "Units", "dialogues", "interval", "minus", "units"]
 
 #: Of each held-out dialogue of each support set, its JGA's sum and its turns.
 Units = Dict[Path, Sum]
@@ -38,15 +38,8 @@ def interval(measured: Mapping[Path, Sum]) -> str:
     return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
 
 
-def minus(first: Mapping[Path, Sum], second: Mapping[Path, Sum]) -> str:
-    """The first minus the second."""
+def minus(first: Mapping[Path, Sum], second: Mapping[Path, Sum], *, tested: bool = True) -> str:
+    """The first minus the second; not `tested` where trainings differ, of which there are few."""
     found = compare_means(first, second)
-    return f"{difference(found.value, found.low, found.high)}, p {found.p:.3f}"
-
-
-def apart(first: Mapping[Path, Sum], second: Mapping[Path, Sum]) -> str:
-    """The first minus the second, of which nothing is tested: where trainings differ, of which
-    there are too few.
-    """
-    found = compare_means(first, second)
-    return f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
+    told = difference(found.value, found.low, found.high)
+    return f"{told}, p {found.p:.3f}" if tested else told.strip("*")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import List, Optional, Sequence
 
 from rasa_onramp.evaluation.bootstrap import mean_estimate
-from result_tables.paired import NOTE, Units, apart, dialogues, interval, minus, units
+from result_tables.paired import NOTE, Units, dialogues, interval, minus, units
 from result_tables.table import Grid, Part, Results, Table
 
 __all__ = ["LESSER", "TABLE", "WHOLE", "rank_name"]
@@ -44,22 +44,21 @@ def ranks(results: Sequence[Results]) -> Optional[Grid]:
         for size, measured in zip(shots, own):
             shipped = _units(results, base, "adapted", size)
             both = {path: shipped[path] for path in measured if path in shipped}
-            cells.append(apart(measured, both) if both and name != base else "")
+            compared = both and name != base
+            cells.append(minus(measured, both, tested=False) if compared else "")
         rows.append((name, *cells, _took(results, name, "adapted")))
     header = (
         *("", "trainings", "kB an adapter", "no dialogue", *map(dialogues, shots)),
         *(f"{dialogues(size)}: minus {base}" for size in shots),
         f"seconds to adapt to {dialogues(shots[-1])}",
     )
-    several = [f"{n}: {_apart(results, n)}" for n in names if len(_with(results, n)) > 1]
-    told = ""
-    if several:
-        told = f" By training, without and with {dialogues(shots[-1])}: {'; '.join(several)}."
     note = (
         "JGA with its 95% interval, by bootstrap over support sets, those of trainings of other "
         "seeds among them, and dialogues. Trainings are too few to tell ranks apart by a test."
-        + told
     )
+    apart = [f"{name}: {_apart(results, name)}" for name in names if len(_with(results, name)) > 1]
+    if apart:
+        note += f" By training, without and with {dialogues(shots[-1])}: {'; '.join(apart)}."
     return Grid(header, tuple(rows), note)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from command_line import invoke, spawn
 from rasa_onramp.actions.calls import Call
-from rasa_onramp.actions.written_rows import parse_row, parse_rows
+from rasa_onramp.actions.written_rows import parse_rows
 from rasa_onramp.cli.chat_calls import answerer
 from rasa_onramp.cli.chat_view import call_line, rows_line, state_lines, understanding_lines
 from rasa_onramp.dialogue import State
@@ -135,7 +135,7 @@ def test_calls_and_rows_as_text() -> None:
     ],
 )
 def test_rows_as_typed(line: str, row: dict) -> None:
-    assert parse_row(line, ("status", "expected_day")) == row
+    assert parse_rows(line, ("status", "expected_day")) == ([row] if row else [])
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_rows_as_typed(line: str, row: dict) -> None:
 )
 def test_rows_that_are_none(line: str, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
-        parse_row(line, ("status", "expected_day"))
+        parse_rows(line, ("status", "expected_day"))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Sequence
 from rasa_onramp.actions.calls import ActionFailed, as_rows
 from rasa_onramp.formats.wording import UNSTORABLE
 
-__all__ = ["parse_row", "parse_rows"]
+__all__ = ["parse_rows"]
 
 #: What a row or an answer in JSON begins with.
 _JSON = ("[", "{")
@@ -17,8 +17,8 @@ _PAIR = re.compile(r"(?:^|,)\s*([\w-]+)\s*=")
 
 
 def parse_rows(text: str, allowed: Sequence[str]) -> List[Dict[str, str]]:
-    """Result rows, one a line as `parse_row` reads it, or an API's whole answer in JSON. Rows that
-    say nothing are left out.
+    """Result rows, one a line as `slot=value, slot=value` (a value may hold commas) or in JSON, or
+    an API's whole answer in JSON. Rows that say nothing are left out.
 
     Raises ValueError with a line for the user.
     """
@@ -33,16 +33,6 @@ def parse_rows(text: str, allowed: Sequence[str]) -> List[Dict[str, str]]:
             where = f"line {number}: " if len(lines) > 1 else ""
             raise ValueError(f"{where}{error}") from None
     return rows
-
-
-def parse_row(text: str, allowed: Sequence[str]) -> Dict[str, str]:
-    """A result row from `slot=value, slot=value` (a value may hold commas) or a JSON object; an
-    empty one where it says nothing.
-
-    Raises ValueError with a line for the user.
-    """
-    rows = _rows(text.strip(), allowed)
-    return rows[0] if rows else {}
 
 
 def _rows(text: str, allowed: Sequence[str]) -> List[Dict[str, str]]:

@@ -10,9 +10,7 @@ from rasa.shared.core.constants import DEFAULT_ACTION_NAMES
 from rasa.shared.core.domain import Domain
 from rasa.shared.core.slots import AnySlot, BooleanSlot, FloatSlot, ListSlot, Slot
 
-from rasa_onramp.components.events import (
-    REPLY,
-)
+from rasa_onramp.components.events import REPLY
 from rasa_onramp.components.payload import INTENT, KEY, RESULTS
 from rasa_onramp.dialogue import DONTCARE
 from rasa_onramp.generator.quantities import NUMBER_WORDS

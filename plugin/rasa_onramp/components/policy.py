@@ -41,9 +41,7 @@ from rasa_onramp.components.payload import (
     payload_of,
     states_of,
 )
-from rasa_onramp.components.sessions import (
-    session_before_message,
-)
+from rasa_onramp.components.sessions import session_before_message
 from rasa_onramp.components.settings import check_keys, refuse
 from rasa_onramp.dialogue import State
 from rasa_onramp.logs import logger_for

@@ -36,16 +36,11 @@ from rasa_onramp.components.bot_examples import (
     save_examples,
 )
 from rasa_onramp.components.domain_needs import form_slots
-from rasa_onramp.components.events import (
-    form_runs,
-    readable,
-)
+from rasa_onramp.components.events import form_runs, readable
 from rasa_onramp.components.host import OnrampRuntime, current_runtime, keep_current
 from rasa_onramp.components.payload import INTENT as OURS
 from rasa_onramp.components.payload import KEY, UNAVAILABLE, abstention, payload_of
-from rasa_onramp.components.sessions import (
-    session_of,
-)
+from rasa_onramp.components.sessions import session_of
 from rasa_onramp.components.settings import check_keys, refuse
 from rasa_onramp.components.turn_log import note_turn
 from rasa_onramp.logs import logger_for

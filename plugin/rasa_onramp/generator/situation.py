@@ -84,11 +84,11 @@ def situate(
         {slot: str(value) for slot, value in row.items() if value is not None} for row in results
     )
     said = [turn for turn in earlier if not turn.is_user]
-    last = next((turn for turn in reversed(said) if turn.action), None)
+    since = max((place for place, turn in enumerate(said, 1) if turn.action), default=0)
+    last = said[since - 1] if since else None  # that executed an action
     if action is None and last is not None:
         rows = rows or tuple(last.results)
     rows = _telling(schema, rows, action or (last.action if last is not None else None))
-    since = next((i + 1 for i in range(len(said) - 1, -1, -1) if said[i].action), 0)
     shown = [turn.text for turn in said[max(since - 1, 0) :]] if action is None else []
     return Situation(
         user=turns[-1].text,

@@ -173,7 +173,8 @@ def adapt(
             )
         except Switched:
             continue  # somebody switched or pinned while it was measured: decide anew
-        return replace(report, version=version, warning=_warning(store, domain, in_use.version))
+        warning = _warning(store, domain, in_use.version) if kept is None else None
+        return replace(report, version=version, warning=warning)
 
 
 def _warning(store: Store, domain: str, before: Optional[int]) -> Optional[str]:
