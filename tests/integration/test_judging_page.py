@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -60,6 +61,20 @@ def opened(browser: Browser, path: Path, page: str) -> None:
     browser.open(path.as_uri())
 
 
+def reloaded(browser: Browser, count: str) -> bool:
+    """Whether the page, opened anew, comes to show a count.
+
+    Chromium hands what a page kept to its next process by two ways that don't wait for each
+    other: on a busy machine a page that is opened in the same instant has once missed it.
+    """
+    for _ in range(3):
+        browser.reload()
+        if browser.script(SHOWN)["count"] == count:
+            return True
+        time.sleep(1)
+    return False
+
+
 def test_a_person_picks_saves_and_goes_on_after_closing_the_page(
     browser: Browser, tmp_path: Path
 ) -> None:
@@ -76,8 +91,7 @@ def test_a_person_picks_saves_and_goes_on_after_closing_the_page(
     assert browser.script(SHOWN)["pressed"] == ["right"]
     browser.press("0")
     browser.type("#judge", "Ann Ö")
-    browser.reload()
-    assert browser.script(SHOWN)["count"] == "pair 3 of 3, 2 judged"
+    assert reloaded(browser, "pair 3 of 3, 2 judged")
     browser.press("x")  # means nothing
     assert browser.script(SHOWN)["count"] == "pair 3 of 3, 2 judged"
     browser.click("[data-pick=left]")
