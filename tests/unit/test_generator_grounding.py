@@ -32,6 +32,7 @@ GROUNDING = Grounding(
         ("It is RX9999.", ("RX9999",)),
         ("It costs $45.", ("$45",)),
         ("It costs 45 dollars.", ("45 dollars",)),
+        ("It costs 45 USD, or 1 pound.", ("45 USD", "1 pound")),
         ("It comes at 5 pm.", ("5 pm",)),
         ("It comes on the 8th of March", ("8th of March",)),
         ("It comes on March 8", ("March 8",)),

@@ -32,6 +32,7 @@ PARCEL = "Your parcel {number} should arrive on {date}."
         ("We open at 9 a.m. on sunday.", "On Sunday, opening is at 9 am."),
         ("It takes 3 hours, or one day.", "That'll be 3 hours, or a day."),
         ("It costs $5.", "That'll be 5 dollars."),
+        ("It costs 5 EUR.", "That'll be 5 euros."),
         ("Have a nice day!", "All the best to you!"),
         ("Write to help@shop.example, please.", "Please write to help@shop.example."),
         ("What's your name?", "Can you tell me your name?"),

@@ -478,7 +478,7 @@ def test_a_number_of_people_is_no_price():
     assert generator.ungrounded("That's 2 beds.", now) == ()
 
 
-@pytest.mark.parametrize("told", ["It's ${}.", "It's £ {}.", "It's {} euros.", "{}€, it is."])
+@pytest.mark.parametrize("told", ["It's ${}.", "It's £ {}.", "It's {} euros.", "{}€, it is.", "USD {}."])
 def test_a_price_may_be_marked_without_its_currency(told):
     given = {"town": "Leith", "beds": "3"}
     text = told.format(3)

@@ -28,6 +28,7 @@ from typing import (
 from rasa_onramp.dialogue import Schema
 from rasa_onramp.generator.forms import VERBATIM, WEAK_FORMS, form_of
 from rasa_onramp.generator.openers import OPENERS
+from rasa_onramp.generator.quantities import CURRENCIES, MONEY
 from rasa_onramp.generator.spotting import (
     Region,
     Source,
@@ -42,7 +43,7 @@ from rasa_onramp.generator.spotting import (
     tokens,
     words_near,
 )
-from rasa_onramp.generator.times import DAY_WORDS
+from rasa_onramp.generator.times import DAY_WORDS, MONTHS
 
 __all__ = ["Grounding"]
 
@@ -237,7 +238,6 @@ _AFTER_NO_NAME = {
 }
 #: What stands between numbers that are offered side by side, other numbers included.
 _OFFERING = re.compile(r".*\bor\b.*|(?:[\s,/]|\b(?:and|to|\w*\d)\b)*", re.I | re.S)
-_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 
 
 def _quantities(text: str) -> List[Region]:
@@ -272,16 +272,17 @@ def _matcher(vocabulary: Any) -> Any:
 
     number: Dict[str, Any] = {"TEXT": {"REGEX": r"^\d[\d,.:]*$"}}
     day: Dict[str, Any] = {"LOWER": {"REGEX": r"^\d{1,2}(st|nd|rd|th)?$"}}
-    month: Dict[str, Any] = {"LOWER": {"REGEX": rf"^({'|'.join(_MONTHS)})[a-z]*\.?$"}}
+    starts = "|".join(month[:3].lower() for month in MONTHS)
+    month: Dict[str, Any] = {"LOWER": {"REGEX": rf"^({starts})[a-z]*\.?$"}}
     matcher = Matcher(vocabulary)
     spelt: Dict[str, Any] = {"LIKE_NUM": True}
     word: Dict[str, Any] = {"LIKE_NUM": True, "IS_ALPHA": True}
     hours = {"LOWER": {"IN": ["am", "pm", "a.m.", "p.m.", "o'clock"]}}
-    units = {"LOWER": {"IN": ["dollar", "dollars", "pounds", "euro", "euros", "€", "percent"]}}
+    units = {"LOWER": {"REGEX": rf"^(?:{MONEY}|percent)$"}}
     long = {"LOWER": {"IN": ["hour", "day", "week", "month", "year"]}}
     matcher.add("number", [[word, {"ORTH": "-"}, word], [{"LOWER": "one"}, long]])
     matcher.add("time", [[number, hours], [spelt, hours]])
-    matcher.add("money", [[{"TEXT": {"IN": ["$", "£", "€"]}}, number]])
+    matcher.add("money", [[{"TEXT": {"IN": list(CURRENCIES)}}, number]])
     matcher.add("money", [[number, units], [spelt, units]])
     matcher.add("date", [[month, day], [day, month], [day, {"LOWER": "of"}, month]])
     matcher.add("date", [[month, {"LOWER": "the"}, day]])

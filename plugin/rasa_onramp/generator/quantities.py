@@ -19,7 +19,7 @@ from rasa_onramp.generator.times import (
     weekday,
 )
 
-__all__ = ["NUMBER_WORDS", "ORDINAL_WORDS", "WRITERS"]
+__all__ = ["CURRENCIES", "MONEY", "NUMBER_WORDS", "WRITERS"]
 
 NUMBER_WORDS = [
     "zero",
@@ -44,7 +44,7 @@ NUMBER_WORDS = [
     "nineteen",
     "twenty",
 ]
-ORDINAL_WORDS = [
+_ORDINAL_WORDS = [
     "zeroth",
     "first",
     "second",
@@ -59,7 +59,13 @@ ORDINAL_WORDS = [
     "eleventh",
     "twelfth",
 ]
-_CURRENCIES = {"$": "dollars", "£": "pounds", "€": "euros"}
+#: How a currency is written, by its sign: the word in the singular, and the code.
+CURRENCIES = {"$": ("dollar", "usd"), "£": ("pound", "gbp"), "€": ("euro", "eur")}
+_SIGN = f"[{''.join(CURRENCIES)}]"
+_UNIT = "|".join(f"{word}s?|{code}" for word, code in CURRENCIES.values())
+#: A currency, as a regular expression for any case.
+MONEY = rf"{_SIGN}|(?<![a-z])(?:{_UNIT})(?![a-z])"
+_SIGNS = {name: sign for sign, names in CURRENCIES.items() for name in names}
 
 
 @dataclass(frozen=True)
@@ -69,11 +75,10 @@ class _Amount:
 
 
 _AMOUNT = re.compile(
-    r"(?P<sign>[$£€])?\s?(?P<n>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
-    r"(?:\s?(?P<unit>[$£€]|dollars?|pounds?|euros?|usd|gbp|eur))?",
+    rf"(?P<sign>{_SIGN})?\s?(?P<n>\d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?|\d+(?:\.\d+)?)"
+    rf"(?:\s?(?P<unit>{_SIGN}|{_UNIT}))?",
     re.IGNORECASE,
 )
-_UNITS = {"usd": "$", "gbp": "£", "eur": "€", "dollar": "$", "pound": "£", "euro": "€"}
 
 
 def _amount(value: str) -> Optional[_Amount]:
@@ -81,8 +86,8 @@ def _amount(value: str) -> Optional[_Amount]:
     if not match or (match["sign"] and match["unit"]):
         return None
     unit = match["sign"] or match["unit"]
-    if unit and unit not in _CURRENCIES:
-        unit = _UNITS[unit.lower().rstrip("s")]
+    if unit and unit not in CURRENCIES:
+        unit = _SIGNS[unit.lower().rstrip("s")]
     return _Amount(match["n"].replace(",", ""), unit)
 
 
@@ -105,8 +110,8 @@ def _money(pattern: str, currency: str, *, cents: bool = False) -> Writer:
         has_cents = cents or bool(fraction.strip("0"))
         number = f"{int(whole):,}" + (f".{fraction:0<2}" if has_cents else "")
         sign = amount.currency or currency
-        unit = _CURRENCIES[sign]
-        return pattern.format(number=number, sign=sign, unit=unit[:-1] if number == "1" else unit)
+        unit, _ = CURRENCIES[sign]
+        return pattern.format(number=number, sign=sign, unit=unit if number == "1" else f"{unit}s")
 
     return write
 
@@ -122,8 +127,8 @@ def _ordinal_to(style: Callable[[int], Optional[str]]) -> Writer:
     def write(value: str, clock24: bool) -> Optional[str]:
         lowered = value.lower().strip()
         lowered = lowered[4:] if lowered.startswith("the ") else lowered
-        if lowered in ORDINAL_WORDS:
-            return style(ORDINAL_WORDS.index(lowered))
+        if lowered in _ORDINAL_WORDS:
+            return style(_ORDINAL_WORDS.index(lowered))
         match = re.fullmatch(r"(\d+)(st|nd|rd|th)", lowered)
         return style(int(match.group(1))) if match else None
 
@@ -183,7 +188,7 @@ WRITERS: Mapping[str, Writer] = {
     "ordinal.2nd": _ordinal_to(ordinal),
     "ordinal.the 2nd": _ordinal_to(lambda number: f"the {ordinal(number)}"),
     "ordinal.second": _ordinal_to(
-        lambda number: ORDINAL_WORDS[number] if number < len(ORDINAL_WORDS) else None
+        lambda number: _ORDINAL_WORDS[number] if number < len(_ORDINAL_WORDS) else None
     ),
     "number.2nd": _number(lambda digits: ordinal(int(digits)) if digits.isdigit() else None),
 }

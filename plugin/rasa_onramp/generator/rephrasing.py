@@ -21,6 +21,7 @@ from rasa_onramp.generator.packing import Packed, ReplyTokens, pack
 from rasa_onramp.generator.placeholders import in_words, placeholder_names, replaced
 from rasa_onramp.generator.pool import Embed, rows_of
 from rasa_onramp.generator.prompt import Exchange, one_line
+from rasa_onramp.generator.quantities import CURRENCIES
 from rasa_onramp.generator.spotting import names, tokens
 from rasa_onramp.generator.times import DAY_WORDS
 
@@ -39,12 +40,10 @@ _PRONOUNS = {
     "bot": {"i", "me", "my", "mine", "we", "us", "our", "ours"},
     "user": {"you", "your", "yours"},
 }
+_SIGNS = {"%": "percent", **{sign: word for sign, (word, _) in CURRENCIES.items()}}
+_CODES = {code: word for word, code in CURRENCIES.values()}
 #: What a number may be of, but for the plural and dots.
-_UNITS = {
-    *("am", "pm", "minute", "hour", "day", "week", "month", "year"),
-    *("percent", "dollar", "pound", "euro"),
-}
-_SIGNS = {"%": "percent", "$": "dollar", "£": "pound", "€": "euro"}
+_UNITS = {"am", "pm", "minute", "hour", "day", "week", "month", "year", *_SIGNS.values()}
 #: A placeholder and what stands before it: "from {a}", "to the town of {b}".
 _DIRECTED = re.compile(r"\b(from|to)\s+(?:(?!from\b|to\b)\w+\s+){0,3}\{([^{}]*)\}", re.IGNORECASE)
 _LINKS = re.compile(r"\S+://\S+|www\.\S+|\S+@\S+")
@@ -156,11 +155,13 @@ def _claims(text: str) -> Counter[str]:
     for token in tokens(linkless):
         word = token.lower_
         number = _is_number(token) and word != "one"
-        if number or token.i in named or word in DAY_WORDS or word == "today":
-            found[word] += 1
-        unit = _SIGNS.get(word) or word.replace(".", "").rstrip("s")
-        if unit in _UNITS and _of_number(token):
+        unit = _SIGNS.get(word) or _CODES.get(word) or word.replace(".", "").rstrip("s")
+        of_number = unit in _UNITS and _of_number(token)
+        if of_number:
             found[unit] += 1
+        named_here = token.i in named and not (of_number and word in _CODES)  # "45 USD"
+        if number or named_here or word in DAY_WORDS or word == "today":
+            found[word] += 1
     return found
 
 

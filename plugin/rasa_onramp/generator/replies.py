@@ -9,15 +9,16 @@ from typing import Dict, FrozenSet, Iterator, List, Sequence, Set, Tuple
 from rasa_onramp.dialogue import DONTCARE, Dialogue, Schema, State
 from rasa_onramp.generator.asking import asked_slots, worded_slots
 from rasa_onramp.generator.delexicalise import delexicalise
+from rasa_onramp.generator.quantities import MONEY
 from rasa_onramp.generator.situation import Situation, situate
 from rasa_onramp.generator.spotting import yes_or_no
 from rasa_onramp.generator.templates import Placeholder, Template
 
 __all__ = ["SupportReply", "constants_of", "data_of", "plain_slots_of", "support_replies"]
 
-_MONEY = re.compile(r"[$£€]|\b(?:dollar|pound|euro)", re.IGNORECASE)
-_MONEY_BEFORE = re.compile(r"[$£€]\s*$")
-_MONEY_AFTER = re.compile(rf"\s*(?:{_MONEY.pattern})", re.IGNORECASE)
+_MONEY = re.compile(MONEY, re.IGNORECASE)
+_MONEY_BEFORE = re.compile(rf"(?:{MONEY})\s*$", re.IGNORECASE)
+_MONEY_AFTER = re.compile(rf"\s*(?:{MONEY})", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

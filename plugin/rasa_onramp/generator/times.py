@@ -13,6 +13,7 @@ from typing import Callable, Optional
 
 __all__ = [
     "DAY_WORDS",
+    "MONTHS",
     "Writer",
     "date_writer",
     "ordinal",
@@ -25,7 +26,7 @@ __all__ = [
 #: (value, whether a bare clock time is known to be on the 24-hour clock) -> text, or None.
 Writer = Callable[[str, bool], Optional[str]]
 
-_MONTHS = [
+MONTHS = [
     "January",
     "February",
     "March",
@@ -140,7 +141,7 @@ class _Date:
     year: Optional[int]
 
 
-_MONTH = "|".join(f"{month[:3]}(?:{month[3:]})?" for month in _MONTHS)
+_MONTH = "|".join(f"{month[:3]}(?:{month[3:]})?" for month in MONTHS)
 _DATES = (
     re.compile(r"(?P<y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})"),
     re.compile(
@@ -172,7 +173,7 @@ def _date(value: str) -> Optional[_Date]:
 
 
 def _month_number(name: str) -> int:
-    return [month[:3].lower() for month in _MONTHS].index(name[:3].lower()) + 1
+    return [month[:3].lower() for month in MONTHS].index(name[:3].lower()) + 1
 
 
 def ordinal(number: int) -> str:
@@ -190,7 +191,7 @@ def date_writer(pattern: str) -> Writer:
         date = _date(value)
         if date is None or (date.year is None and re.search(r"\{[wyn]", pattern)):
             return None
-        month = _MONTHS[date.month - 1]
+        month = MONTHS[date.month - 1]
         weekday = (
             _WEEKDAYS[datetime.date(date.year, date.month, date.day).weekday()] if date.year else ""
         )
