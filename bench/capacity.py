@@ -24,6 +24,7 @@ from typing import Any, Dict, List, Sequence
 import numpy
 from tqdm import tqdm
 
+from rasa_onramp.cli.figures_file import write_figures
 from rasa_onramp.memory import MEGABYTE, LastUsed
 
 __all__ = ["Costs", "hit_rate", "main", "plan", "zipf"]
@@ -126,7 +127,7 @@ def main() -> None:
     found = plan(Costs.read(), options)
     print(json.dumps(found, indent=1))
     if options.json is not None:
-        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        write_figures(str(options.json), found)
 
 
 def plan(costs: Costs, options: argparse.Namespace) -> Figures:

@@ -30,6 +30,7 @@ from tqdm import tqdm
 from cost_domains import Domain, many_domains
 from cost_measures import Counting, Figures, ceiling, peak_mb, seconds_of
 from cost_sizes import meta_training, sizes
+from rasa_onramp.cli.figures_file import write_figures
 from rasa_onramp.formats import read
 from rasa_onramp.generator.checkpoint import available_replies
 from rasa_onramp.generator.model import ReplyModel
@@ -213,8 +214,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
 def join(path: Path, found: Figures) -> None:
     """Put figures into a file, beside those of other tables."""
     known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    text = json.dumps({**known, **found}, indent=1)
-    path.write_text(text + "\n", encoding="utf-8")
+    write_figures(str(path), {**known, **found})
 
 
 def machine_of(tracker: StateTracker) -> Figures:

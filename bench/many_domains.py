@@ -43,6 +43,7 @@ from cost import Counting  # noqa: E402
 from cost_domains import seconds_of  # noqa: E402
 from many_stores import Domain, Figures, base_domains, filled, variants  # noqa: E402
 from postgres import PostgresServer, binaries  # noqa: E402
+from rasa_onramp.cli.figures_file import write_figures  # noqa: E402
 from rasa_onramp.dialogue import Corpus  # noqa: E402
 from rasa_onramp.memory import MEGABYTE  # noqa: E402
 from rasa_onramp.metalearning.lora import adapter_to_bytes  # noqa: E402
@@ -93,7 +94,7 @@ def main() -> None:
     found = {"settings": settings, **found}
     print(json.dumps(found, indent=1))
     if options.json is not None:
-        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        write_figures(str(options.json), found)
 
 
 def measure(

@@ -10,6 +10,7 @@ with the same number of threads:
     rasa              DIET + TED + ResponseSelector by `rasa train`, from data made of the support
                       dialogues (peer/rasa_data.py says how), with the settings of `rasa init`
     rasa-crf          Rasa's CRFEntityExtractor in their place; entities and slots only
+    entities          no method: what Rasa's slots would hold if every entity were found
     probe             LogisticRegression on MiniLM's embedding of a message; intents only
     in-context        the same small language model as it was published, with similar replies in its
                       prompt; replies only

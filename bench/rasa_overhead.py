@@ -33,6 +33,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from language_model import lend_language_model  # noqa: E402
 from load_parts.scripts import Draw, own_talks  # noqa: E402
 from measuring import as_command  # noqa: E402
+from rasa_onramp.cli.figures_file import write_figures  # noqa: E402
 from rasa_onramp.errors import ConfigError  # noqa: E402
 from rasa_onramp.formats import read  # noqa: E402
 from rasa_onramp.generator.checkpoint import load_replies  # noqa: E402
@@ -58,10 +59,9 @@ def main() -> None:
         settings = {name: getattr(options, name) for name in ("turns", "threads", "written")}
         checkpoint = {"checkpoint": load_tracker().digest}
         found = {"settings": {**settings, **checkpoint}, **measure(Path(folder), **settings)}
-    text = json.dumps(found, indent=2)
-    print(text)
+    print(json.dumps(found, indent=2))
     if options.json is not None:
-        options.json.write_text(text + "\n", encoding="utf-8")
+        write_figures(str(options.json), found)
 
 
 def measure(folder: Path, turns: int, threads: int, written: bool) -> Dict[str, object]:

@@ -26,6 +26,7 @@ import numpy
 import torch
 from tqdm import tqdm
 
+from rasa_onramp.cli.figures_file import write_figures
 from rasa_onramp.formats import read
 from rasa_onramp.generator.checkpoint import load_replies
 from rasa_onramp.generator.model import ReplyModel
@@ -50,10 +51,10 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     sizes = [int(size) for size in options.together.split(",") if size]
     settings = {name: getattr(options, name) for name in ("dialogues", "threads", "together")}
-    text = json.dumps({"settings": settings, **measure(options.dialogues, sizes)}, indent=2)
-    print(text)
+    found = {"settings": settings, **measure(options.dialogues, sizes)}
+    print(json.dumps(found, indent=2))
     if options.json is not None:
-        options.json.write_text(text + "\n", encoding="utf-8")
+        write_figures(str(options.json), found)
 
 
 def measure(dialogues: int, sizes: List[int]) -> Dict[str, Any]:

@@ -22,7 +22,6 @@ seeds; the draws of many domains overlap, so theirs are rather too narrow.
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import statistics
 import time
@@ -36,6 +35,7 @@ from tqdm import tqdm
 
 from learned_spaces import PLAIN, cards, load_metrics
 from measuring import as_command
+from rasa_onramp.cli.figures_file import write_figures
 from rasa_onramp.dialogue import Dialogue, Schema
 from rasa_onramp.evaluation.bootstrap import paired_difference
 from rasa_onramp.formats import read
@@ -128,7 +128,7 @@ def main() -> None:
     }
     print(printed(MANY, [found]))
     if options.json is not None:
-        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        write_figures(str(options.json), found)
 
 
 def services(sgd: Optional[Path], trained: Collection[str]) -> List[Service]:

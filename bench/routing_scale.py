@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from cost_measures import seconds_of
 from many_stores import Domain, base_domains
+from rasa_onramp.cli.figures_file import write_figures
 from rasa_onramp.runtime.background import Background, load_background
 from rasa_onramp.runtime.domain_index import COMPARED, Crowd, DomainIndex
 from rasa_onramp.runtime.embedding import CachedEmbed, Embed
@@ -67,7 +68,7 @@ def main() -> None:
     }
     print(json.dumps(found, indent=1))
     if options.json is not None:
-        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        write_figures(str(options.json), found)
 
 
 def first_messages(domains: Sequence[Domain]) -> List[str]:

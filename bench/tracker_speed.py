@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 
+from rasa_onramp.cli.figures_file import write_figures
 from rasa_onramp.dialogue import State
 from rasa_onramp.formats import read
 from rasa_onramp.metalearning.adaptation import Adaptation, adapt_to_support, inner_batches
@@ -90,7 +91,7 @@ def main() -> None:
     }
     print(json.dumps(figures, indent=1))
     if options.json:
-        Path(options.json).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        write_figures(options.json, figures)
 
 
 if __name__ == "__main__":

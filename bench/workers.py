@@ -26,6 +26,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
 
 from tqdm import tqdm
 
+from rasa_onramp.cli.figures_file import write_figures
 from rasa_onramp.dialogue import Corpus
 from rasa_onramp.formats import read
 from rasa_onramp.store import Job, Store, open_store
@@ -188,7 +189,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     }
     print(json.dumps(figures, indent=1))
     if options.json:
-        Path(options.json).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        write_figures(options.json, figures)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,12 @@ def _crf(job: Job) -> Outcome:
     return run_rasa(job, CRF)
 
 
+def _entities(job: Job) -> Outcome:
+    from peer.rasa_labels import all_entities
+
+    return all_entities(job)
+
+
 def _probe(job: Job) -> Outcome:
     from peer.parts import probe
 
@@ -65,6 +71,7 @@ def _onboarded(adapt: bool, written: bool) -> Callable[[Job], Outcome]:
 _RUN: Dict[str, Callable[[Job], Outcome]] = {
     "rasa": _rasa,
     "rasa-crf": _crf,
+    "entities": _entities,
     "probe": _probe,
     "in-context": _in_context,
     "initialisation": _initialisation,
@@ -79,7 +86,7 @@ _RUN: Dict[str, Callable[[Job], Outcome]] = {
 def main() -> None:
     """Run it."""
     job = read_job(Path(sys.argv[2]))
-    if job.threads and sys.argv[1] not in ("rasa", "rasa-crf"):
+    if job.threads and sys.argv[1] not in ("rasa", "rasa-crf", "entities"):
         import torch
 
         torch.set_num_threads(job.threads)

@@ -4,28 +4,34 @@ from __future__ import annotations
 
 from typing import Any, Dict, Mapping, Optional, Sequence, Set, Tuple
 
-from peer.scores import F1_COUNTS, f1
+import numpy
+
+from peer.scores import F1_COUNTS, REPLY_FIGURES, f1
+from rasa_onramp.evaluation.reply_metrics import figures_of
 from rasa_onramp.evaluation.tables import table
 
 __all__ = [
-    *("COLUMNS", "METHODS", "SELECTOR", "best_of", "measured_by_all", "report", "summaries"),
-    "wins",
+    *("COLUMNS", "ENTITIES", "METHODS", "SELECTOR", "best_of", "measured_by_all", "report"),
+    *("summaries", "wins"),
 ]
 
 Row = Dict[str, Any]
 
 #: All methods, in the table's order.
 METHODS = (
-    *("rasa", "rasa-crf", "probe", "in-context", "initialisation", "finetune"),
+    *("rasa", "rasa-crf", "entities", "probe", "in-context", "initialisation", "finetune"),
     *("finetune-replies", "imported", "adapted", "adapted-written"),
 )
+
+#: No method but a ceiling: what Rasa's slots hold if every entity is found. It wins and costs
+#: nothing.
+ENTITIES = "entities"
 
 #: Those that understand and answer; the others are parts of a bot.
 BOTS = ("rasa", "finetune", "imported", "adapted", "adapted-written")
 
 #: What the same Rasa bot's ResponseSelector answers, instead of the reply action that TED chooses.
 SELECTOR = "rasa, ResponseSelector"
-_SELECTED = ("bleu", "bleu_delexicalised", "slot_error_rate")
 
 #: Columns of the table: figure, heading, digits, and whether more or less is better; 0 for neither.
 COLUMNS: Tuple[Tuple[str, str, int, int], ...] = (
@@ -44,20 +50,18 @@ COLUMNS: Tuple[Tuple[str, str, int, int], ...] = (
     ("turn_ms_p50", "turn ms", 0, -1),
 )
 
+_DIGITS = {name: digits for name, _, digits, _ in COLUMNS}
+
 #: The figures that say what a bot costs.
 COSTS = ("ready_seconds", "learning_seconds", "turn_ms_p50")
 
 #: What a row's figures are weighted by; the others count alike.
-_WEIGHTS = {
-    **dict.fromkeys(("jga", "intent_accuracy"), "turns"),
-    "action_accuracy": "actions",
-    **dict.fromkeys(("bleu", "bleu_delexicalised", "slot_error_rate"), "replies"),
-}
+_WEIGHTS = {"jga": "turns", "intent_accuracy": "turns", "action_accuracy": "actions"}
 
 
 def report(rows: Sequence[Row]) -> str:
-    """A line a method, over all services and seeds; `*` marks the best of a column. What a bot
-    costs is compared among whole bots only.
+    """A line a method, over all services and seeds; `*` marks the best of a column, and what
+    reads the same. What a bot costs is compared among whole bots only.
     """
     lines = summaries(rows)
     best = best_of(lines)
@@ -74,23 +78,26 @@ def report(rows: Sequence[Row]) -> str:
 
 
 def best_of(lines: Mapping[str, Row]) -> Dict[str, Optional[float]]:
-    """The best of each column, with its sign turned where less is better."""
+    """The best of each column, as it is shown, with its sign turned where less is better."""
     best: Dict[str, Optional[float]] = {}
-    for name, _, _, better in COLUMNS:
-        compared = BOTS if name in COSTS else tuple(lines)
-        values = [lines[m][name] for m in compared if lines.get(m, {}).get(name) is not None]
-        best[name] = max((better * value for value in values), default=None)
+    for name, _, digits, better in COLUMNS:
+        values = [line[name] for m, line in lines.items() if _compared(m, name, line)]
+        best[name] = max((better * round(value, digits) for value in values), default=None)
     return best
 
 
 def wins(
     method: str, name: str, better: int, line: Row, best: Mapping[str, Optional[float]]
 ) -> bool:
-    """Whether the method has the best of a column."""
-    value = line.get(name)
-    if not better or value is None or (name in COSTS and method not in BOTS):
+    """Whether the method has the best of a column, to the digits that are shown."""
+    if not better or not _compared(method, name, line):
         return False
-    return better * value == best[name]
+    return better * round(line[name], _DIGITS[name]) == best[name]
+
+
+def _compared(method: str, name: str, line: Row) -> bool:
+    among = method in BOTS if name in COSTS else method != ENTITIES
+    return among and line.get(name) is not None
 
 
 def measured_by_all(rows: Sequence[Row]) -> Sequence[Row]:
@@ -109,26 +116,27 @@ def summaries(rows: Sequence[Row]) -> Dict[str, Row]:
         line = summary(rows, method)
         if line:
             found[method] = line
-        if any("bleu_selected" in row for row in rows if row["method"] == method):
-            renamed = [
-                {
-                    **{name: row[f"{name}_selected"] for name in _SELECTED},
-                    **{key: row[key] for key in ("method", "replies")},
-                }
-                for row in rows
-                if row["method"] == method
-            ]
+        own = [row for row in rows if row["method"] == method and "reply_sums_selected" in row]
+        if own:
+            renamed = [{"method": method, "reply_sums": row["reply_sums_selected"]} for row in own]
             found[SELECTOR] = summary(renamed, method)
     return found
 
 
 def summary(rows: Sequence[Row], method: str) -> Row:
-    """JGA and the like are means over turns, F1s of all counts, BLEU means over replies, the rest
+    """JGA and the like are means over turns, F1s and figures of replies of all counts, the rest
     means over support sets. Empty without rows.
     """
     chosen = [row for row in rows if row["method"] == method]
+    sums = [row["reply_sums"] for row in chosen if "reply_sums" in row]
+    replies = figures_of(numpy.sum(sums, axis=0)) if sums else {}
     found: Row = {}
     for name, _, _, _ in COLUMNS:
+        if name in REPLY_FIGURES:
+            found.update({name: replies[name]} if replies else {})
+            continue
+        if method == ENTITIES and name in (*COSTS, "memory_mb"):
+            continue
         stem = name[: -len("_f1")]
         weight = _WEIGHTS.get(name)
         pairs = [

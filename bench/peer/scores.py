@@ -20,10 +20,10 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, 
 from peer.work import Heard, Outcome, Said
 from rasa_onramp.dialogue import Dialogue, Schema, State
 from rasa_onramp.evaluation.metrics import aggregate, score_dialogue, score_turn
-from rasa_onramp.evaluation.reply_metrics import ScoredReply, aggregate_replies
+from rasa_onramp.evaluation.reply_metrics import ScoredReply, figures_of, reply_sums
 from rasa_onramp.generator.replies import support_replies
 
-__all__ = ["F1_COUNTS", "f1", "figures"]
+__all__ = ["F1_COUNTS", "REPLY_FIGURES", "f1", "figures"]
 
 Row = Dict[str, Any]
 
@@ -31,6 +31,9 @@ Row = Dict[str, Any]
 F1_COUNTS = {
     name: (f"{name}_right", f"{name}_given", f"{name}_wanted") for name in ("span", "value", "call")
 }
+
+#: Figures of replies; over several support sets they are of all replies together (`reply_sums`).
+REPLY_FIGURES = ("bleu", "bleu_delexicalised", "slot_error_rate")
 
 
 def figures(schema: Schema, held_out: Sequence[Dialogue], outcome: Outcome) -> Row:
@@ -49,15 +52,9 @@ def figures(schema: Schema, held_out: Sequence[Dialogue], outcome: Outcome) -> R
         row.update(_actions(held_out, heard))
     for said, suffix in ((outcome.said, ""), (outcome.selected, "_selected")):
         if said:
-            found = aggregate_replies(_replies(schema, held_out, said))
-            row.update(
-                {
-                    f"bleu{suffix}": found.bleu,
-                    f"bleu_delexicalised{suffix}": found.bleu_delexicalised,
-                    f"slot_error_rate{suffix}": found.slot_error_rate,
-                    "replies": found.replies,
-                }
-            )
+            sums = reply_sums(_replies(schema, held_out, said))
+            row.update({f"{name}{suffix}": figures_of(sums)[name] for name in REPLY_FIGURES})
+            row[f"reply_sums{suffix}"] = sums.tolist()
     return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()}
 
 

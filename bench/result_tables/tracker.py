@@ -20,7 +20,7 @@ from rasa_onramp.evaluation.plots import few_shot_curve
 from result_tables.paired import dialogues
 from result_tables.table import Grid, Part, Results, Table
 from result_tables.tracker_runs import Run, jga_of, methods_of, name_of, of, runs_of, values_of
-from result_tables.tracker_sentences import SHOTS, behind, headline, own_headline, single_values
+from result_tables.tracker_sentences import SHOTS, behind, headline, kinds, own_headline, single_values
 
 __all__ = ["TABLES"]
 
@@ -144,6 +144,7 @@ rasa-onramp evaluate --data $SGD/dev --services unseen --shots 0,1,2,5,10 --seed
             Part("few-shot-five", f"{SHOTS} dialogues", five),
             Part("few-shot-services", f"By service, {SHOTS} dialogues", by_service),
             Part("headline", "In a sentence", headline, quoted=True),
+            Part("few-shot-kinds", "Kinds of service", kinds, quoted=True),
             Part("few-shot-behind", "Where adapting is behind", behind, quoted=True),
         ),
     ),

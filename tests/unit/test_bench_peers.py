@@ -7,7 +7,7 @@ import sys
 from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, List, Tuple
 
 import pytest
 
@@ -15,6 +15,7 @@ from rasa_onramp.dialogue import Dialogue, State
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.protocol import Split
 from rasa_onramp.evaluation.reply_few_shot import ReplyResult
+from rasa_onramp.evaluation.reply_metrics import ScoredReply, aggregate_replies, reply_sums
 from rasa_onramp.formats.yaml import write_yaml
 from tiny_tracker import CAFE, booking, bookings, system, user
 
@@ -25,7 +26,7 @@ from peer import parts
 from peer.__main__ import _RUN
 from peer.rasa_data import CRF, DIET_TED, LABELS, write_project
 from peer.rasa_labels import FOUND, entities, intent_name, reply_name
-from peer.report import SELECTOR, measured_by_all, report, summaries
+from peer.report import SELECTOR, best_of, measured_by_all, report, summaries, wins
 from peer.scores import figures
 from peer.work import Heard, Job, Outcome, Said, prepare, read_job
 from rasa_onramp.generator.replies import support_replies
@@ -248,7 +249,7 @@ def test_a_reply_that_was_not_given_counts_as_empty() -> None:
     number, text = 3, dialogue.turns[3].text
     outcome = Outcome(said=[Said(dialogue.id, number, text, text, ())])
     row = figures(CAFE, [dialogue], outcome)
-    assert row["replies"] == 3 and row["bleu"] < 60
+    assert row["reply_sums"][0] == 3 and row["bleu"] < 60
     assert "jga" not in row
 
 
@@ -278,22 +279,66 @@ def test_what_is_prompted_is_the_language_model_or_our_initialisation(
 def test_rows_are_joined_by_their_counts() -> None:
     cost = {"ready_seconds": 10.0, "memory_mb": 900, "turn_ms_p50": 8.0}
     first = {"method": "rasa", "turns": 10, "jga": 0.0, "span_f1": 1.0, **cost}
-    first.update(span_right=1, span_given=1, span_wanted=1, replies=3)
-    first.update(bleu=4.0, bleu_delexicalised=3.0, slot_error_rate=1.0)
-    first.update(bleu_selected=8.0, bleu_delexicalised_selected=2.0, slot_error_rate_selected=0.5)
+    first.update(span_right=1, span_given=1, span_wanted=1)
+    short, long = "see you on monday then", "we have a table on the terrace for you on monday"
+    first.update(reply_sums=sums(short, short), reply_sums_selected=sums(short, "no"))
     second = {**first, "turns": 30, "jga": 1.0, "span_f1": 0.0, "ready_seconds": 20.0}
-    second.update(span_right=0, span_given=1, span_wanted=3)
+    second.update(span_right=0, span_given=1, span_wanted=3, reply_sums=sums(long, "no"))
     ours = {"method": "adapted", "turns": 40, "jga": 0.5, **cost}
     probe = {"method": "probe", "turns": 40, "intent_accuracy": 0.9, "ready_seconds": 1.0}
     lines = summaries([first, second, ours, probe])
     assert lines["rasa"]["jga"] == 0.75 and lines["rasa"]["ready_seconds"] == 15.0
     assert lines["rasa"]["span_f1"] == pytest.approx(2 / 6)  # 1 right of 2 given and 4 wanted
-    assert lines[SELECTOR]["bleu"] == 8.0 and "jga" not in lines[SELECTOR]
+    together = [ScoredReply(short, short, short, short), ScoredReply(long, "no", long, "no")]
+    assert lines["rasa"]["bleu"] == pytest.approx(aggregate_replies(together).bleu)
+    assert (
+        0 < lines["rasa"]["bleu"] < 50
+    )  # no mean of the sets' 100 and 0: the long one counts more
+    assert lines[SELECTOR]["bleu"] < 1 and "jga" not in lines[SELECTOR]
     assert "span_f1" not in lines["adapted"]
     table = report([first, second, ours, probe]).splitlines()
     assert [line.split("  ")[0] for line in table[2:]] == ["rasa", SELECTOR, "probe", "adapted"]
     assert "0.750*" in table[2]  # a peer that wins is marked
     assert "10.0*" in table[5] and "1.0*" not in table[4]  # a part of a bot wins no cost
+
+
+def sums(reference: str, text: str) -> List[float]:
+    """What a row keeps of a support set's one reply."""
+    return reply_sums([ScoredReply(reference, text, reference, text)]).tolist()
+
+
+def test_what_reads_the_same_wins_together_and_a_ceiling_never() -> None:
+    rows: List[Dict[str, Any]] = [
+        {"method": "rasa", "turns": 10, "jga": 0.8001, "ready_seconds": 9.0},
+        {"method": "adapted", "turns": 10, "jga": 0.8004, "ready_seconds": 8.0},
+        {"method": "imported", "turns": 10, "jga": 0.79, "ready_seconds": 7.0},
+        {"method": "entities", "turns": 10, "jga": 0.9, "ready_seconds": 1.0},
+    ]
+    lines = summaries(rows)
+    best = best_of(lines)
+    won = {m for m, line in lines.items() if wins(m, "jga", 1, line, best)}
+    assert won == {"rasa", "adapted"}
+    assert "ready_seconds" not in lines["entities"]
+
+
+def test_the_ceiling_has_what_stands_in_messages_and_no_more(tmp_path: Path) -> None:
+    taken = Dialogue(
+        "taken",
+        CAFE.name,
+        (
+            user("on monday", {"visit_day": "monday"}),
+            system("inside?"),
+            user("yes", {"visit_day": "monday", "seating": "inside"}),
+            system("your name?"),
+            user("anna", {"visit_day": "monday", "seating": "inside", "guest_name": "anna"}),
+        ),
+    )
+    job = Job(tmp_path, CAFE, SUPPORT, (booking(0), taken), 0, 1, False)
+    outcome = _RUN["entities"](job)
+    assert figures(CAFE, [booking(0)], outcome)["jga"] == 1.0
+    states = [one.values for one in outcome.heard if one.dialogue == "taken"]
+    assert states[1] == {"visit_day": ["monday"]}
+    assert states[2] == {"visit_day": ["monday"], "guest_name": ["anna"]}
 
 
 def test_methods_are_compared_on_what_all_were_measured_on() -> None:

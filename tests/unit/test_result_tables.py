@@ -66,8 +66,22 @@ def test_five_dialogues_by_hand(results: Dict[str, Any]) -> None:
     assert found[6] == "| adapted minus plain fine-tuning | +0.200 [+0.200, +0.200] | | |"
     told = tracker_sentences.headline([results])
     assert "40% with the schema alone, **70% after 5 dialogues**" in told
-    assert "50% by plain fine-tuning" in told
+    assert "(50%\nby plain fine-tuning" in told
     assert "40% and 70% (50% by plain" in tracker_sentences.own_headline([results])
+
+
+def test_services_of_a_new_kind_are_told_apart(
+    results: Dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for row in results["runs"]:
+        row["service"] = {"a": "Hotels_4", "b": "Alarm_1"}[row["service"]]
+    told = tracker_sentences.kinds([results])
+    assert told.startswith("1 of these 2 services have a sibling")
+    alone = [row for row in results["runs"] if row["service"] == "Alarm_1" and row["shots"] == 5]
+    adapted = next(row["jga"] for row in alone if row["method"] == "adapted")
+    assert f"Alarm_1, which has none, {alone[0]['jga']:.3f} and {adapted:.3f}; the others" in told
+    monkeypatch.setattr(tracker_sentences, "_trained_services", lambda: ["Alarm_9", "Hotels_1"])
+    assert tracker_sentences.kinds([results]).startswith("Each of these services has a sibling")
 
 
 def test_where_adapting_is_behind_is_told_service_by_service(results: Dict[str, Any]) -> None:

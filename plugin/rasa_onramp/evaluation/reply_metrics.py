@@ -38,6 +38,8 @@ __all__ = [
     "ScoredReply",
     "aggregate_replies",
     "compare_replies",
+    "figures_of",
+    "reply_sums",
     "rouge_l",
     "slot_errors",
 ]
@@ -102,12 +104,12 @@ class ReplyFigures:
 def aggregate_replies(replies: Iterable[ScoredReply]) -> ReplyFigures:
     """The figures of the replies. Raises ConfigError where sacrebleu isn't installed."""
     replies = tuple(replies)
-    sums = _sums(replies)
+    sums = reply_sums(replies)
     words = [_words(reply.text) for reply in replies]
     total = sum(map(len, words))
     return ReplyFigures(
         replies=len(replies),
-        **{name: figure(sums) for name, figure in _FIGURES.items()},
+        **figures_of(sums),
         missing=int(sums[_MISSING]),
         spurious=int(sums[_SPURIOUS]),
         reference_slots=int(sums[_REFERENCE_SLOTS]),
@@ -176,7 +178,7 @@ def compare_replies(
     if first.keys() != second.keys():
         raise ValueError("both methods must have replies to the same dialogues")
     paths = list(first)
-    sums = numpy.array([_sums(method[path]) for method in (first, second) for path in paths])
+    sums = numpy.array([reply_sums(method[path]) for method in (first, second) for path in paths])
     ours = {path: row for row, path in enumerate(paths)}
     theirs = {path: row + len(paths) for path, row in ours.items()}
 
@@ -189,8 +191,15 @@ def compare_replies(
     return {name: compare(name) for name in figures}
 
 
-def _sums(replies: Sequence[ScoredReply]) -> numpy.ndarray:
-    """The sums over the replies, (26,)."""
+def figures_of(sums: numpy.ndarray) -> Dict[str, float]:
+    """The figures in COMPARED from sums over replies, (26,); those of several sets of replies
+    together from their sums added up. Raises ConfigError where sacrebleu isn't installed.
+    """
+    return {name: figure(sums) for name, figure in _FIGURES.items()}
+
+
+def reply_sums(replies: Sequence[ScoredReply]) -> numpy.ndarray:
+    """What `figures_of` takes, (26,). Raises ConfigError where sacrebleu isn't installed."""
     rows = [
         (
             1,
