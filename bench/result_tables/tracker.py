@@ -20,7 +20,14 @@ from rasa_onramp.evaluation.plots import few_shot_curve
 from result_tables.paired import dialogues
 from result_tables.table import Grid, Part, Results, Table
 from result_tables.tracker_runs import Run, jga_of, methods_of, name_of, of, runs_of, values_of
-from result_tables.tracker_sentences import SHOTS, behind, headline, kinds, own_headline, single_values
+from result_tables.tracker_sentences import (
+    SHOTS,
+    behind,
+    headline,
+    kinds,
+    own_headline,
+    single_values,
+)
 
 __all__ = ["TABLES"]
 

@@ -6,8 +6,8 @@ import json
 from typing import List, Sequence
 
 from rasa_onramp.evaluation.intervals import MAIN
-from result_tables.table import Results
 from rasa_onramp.tracker.checkpoint import SHIPPED
+from result_tables.table import Results
 from result_tables.tracker_runs import Run, jga_of, methods_of, name_of, of, runs_of, values_of
 
 __all__ = ["SHOTS", "behind", "headline", "kinds", "own_headline", "single_values"]

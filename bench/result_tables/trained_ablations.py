@@ -122,7 +122,7 @@ TABLE = Table(
 python bench/trained_ablations.py --start runs/start/multitask --train $SGD/train \\
   --paraphrases $SGD/sgd_x/data/v?/train --runs runs/ablations --data $SGD/dev \\
   --shots 1,5 --seeds 2 --limit 4 --meta-steps 32 --threads 1 --jobs 2 \\
-  --json bench/results/trained_ablations_sgd_dev.json
+  --encoders half untrained --json bench/results/trained_ablations_sgd_dev.json
 python bench/trained_ablations.py --start runs/start/multitask --train $SGD/train \\
   --paraphrases $SGD/sgd_x/data/v?/train --runs runs/ablations-1 --data $SGD/dev \\
   --shots 1,5 --seeds 2 --limit 4 --meta-steps 32 --threads 1 --jobs 2 --seed 1 --ranks 2 8 \\

@@ -152,6 +152,7 @@ UNSAID = {
     "replies-own": {"threads"},
     "sgd-x": {"seeds"},
     "cost": {"threads"},
+    "trained-ablations": {"encoders"},
 }
 
 
