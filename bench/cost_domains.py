@@ -9,13 +9,13 @@ from typing import Any, Callable, Iterator, List, Sequence, Tuple
 
 from cost_measures import Figures, seconds_of
 from rasa_onramp.dialogue import Corpus, Dialogue, Schema
+from rasa_onramp.embedding import WHOLE_CORPUS, CachedEmbed, Embed
 from rasa_onramp.memory import MEGABYTE, bytes_of
 from rasa_onramp.metalearning.lora import adapter_to_bytes
 from rasa_onramp.runtime.adapter_cache import AdapterCache
 from rasa_onramp.runtime.background import load_background
 from rasa_onramp.runtime.conversation import EngineSettings
 from rasa_onramp.runtime.domain_index import Crowd, DomainIndex
-from rasa_onramp.runtime.embedding import CachedEmbed, Embed
 from rasa_onramp.runtime.reach import Reach
 from rasa_onramp.runtime.router import Router
 from rasa_onramp.store import open_store
@@ -42,7 +42,7 @@ def many_domains(
     tracker: StateTracker, embed: Embed, domains: Sequence[Domain], told: Callable[[], Any]
 ) -> List[Figures]:
     """Routing among so many domains, and the adapters that are kept of them."""
-    cached, background = CachedEmbed(embed, limit=2**31), load_background()
+    cached, background = CachedEmbed(embed, WHOLE_CORPUS), load_background()
     router = Router(cached, background)
     others = [d for _, dialogues in domains for d in dialogues[SUPPORT : SUPPORT + 3]]
     asked = [dialogue.turns[0].text for dialogue in others]

@@ -114,7 +114,7 @@ def meta_training(
             {
                 "algorithm": algorithm,
                 "order": order,
-                "inner_steps": learner.settings.inner_steps,
+                "inner_steps": learner.config.inner_steps,
                 "seconds": [round(s, 2) for s in taken],
                 "peak_mb": peak,
                 "gflop": round(counter.operations / 1e9, 1),

@@ -24,8 +24,7 @@ from rasa_onramp.evaluation.protocol import Protocol, splits
 from rasa_onramp.formats import read
 from rasa_onramp.generator import RetrievalGenerator
 from rasa_onramp.generator.replies import support_replies
-from rasa_onramp.runtime.embedding import CachedEmbed
-from rasa_onramp.tracker.sentences import SentenceEncoder
+from rasa_onramp.tracker.sentences import cached_sentences
 
 ROOT = Path(__file__).resolve().parent.parent
 SHOTS = 5
@@ -38,7 +37,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, action="append", help="folder of YAML; repeatable")
     options = parser.parse_args()
     files = [path for folder in options.data or default for path in sorted(folder.glob("*.yml"))]
-    embed = CachedEmbed(SentenceEncoder.load().embed, limit=2**30)
+    embed = cached_sentences()
     turns: Counts[bool] = Counter()
     goodbyes: Counts[Tuple[bool, bool]] = Counter()
     for path in tqdm(files, unit="domain", disable=None):

@@ -28,13 +28,13 @@ from measuring import as_command, finish, label, measure_pieces, refuse_others
 from rasa_onramp.cli.corpora import read_all
 from rasa_onramp.cli.figures_file import plain
 from rasa_onramp.cli.training_corpora import corpus_embed
+from rasa_onramp.embedding import Embed
 from rasa_onramp.evaluation.journal import Journal, Row
 from rasa_onramp.evaluation.metrics import aggregate, score_dialogue
 from rasa_onramp.evaluation.protocol import Protocol, Split, choose_services, splits
 from rasa_onramp.generator.checkpoint import load_replies
 from rasa_onramp.generator.model import ReplyModel, Weights
 from rasa_onramp.generator.packing import Packed
-from rasa_onramp.generator.pool import Embed
 from rasa_onramp.generator.replies import support_replies
 from rasa_onramp.metalearning.adaptation import Adaptation, adapt_to_support
 from rasa_onramp.metalearning.joint import JointConfig

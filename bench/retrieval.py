@@ -22,14 +22,14 @@ from learned_spaces import PLAIN, cards, load_metrics
 from measuring import as_command
 from rasa_onramp.cli.figures_file import plain, write_figures
 from rasa_onramp.dialogue import Corpus
+from rasa_onramp.embedding import Embed
 from rasa_onramp.evaluation.protocol import Protocol, splits
 from rasa_onramp.evaluation.reply_few_shot import measure_replies
 from rasa_onramp.evaluation.reply_metrics import ScoredReply, aggregate_replies, compare_replies
 from rasa_onramp.formats import read
 from rasa_onramp.metalearning.reply_finetuning import ReplyFineTuning
-from rasa_onramp.runtime.embedding import CachedEmbed, Embed, embedded_by
 from rasa_onramp.tracker.checkpoint import load_tracker
-from rasa_onramp.tracker.sentences import SentenceEncoder
+from rasa_onramp.tracker.sentences import cached_sentences
 from result_tables.replies import RETRIEVAL
 from result_tables.table import printed
 
@@ -53,9 +53,9 @@ def main() -> None:
     options = parser.parse_args()
     metrics = load_metrics(options.metric, "replies")
     trained = [name for metric in metrics.values() for name in metric.training_services]
-    embed = CachedEmbed(SentenceEncoder.load().embed, limit=2**31)
+    embed = cached_sentences()
     spaces: Dict[str, Embed] = {PLAIN: embed}
-    spaces.update({name: embedded_by(metric, embed) for name, metric in metrics.items()})
+    spaces.update({name: metric.after(embed) for name, metric in metrics.items()})
     protocol = Protocol((SHOTS,), options.seeds, ("retrieval",), limit=options.limit)
     rows: List[Dict[str, Any]] = []
     for source, corpora in corpora_of(options.sgd).items():

@@ -27,13 +27,13 @@ from measuring import label, tell_if_done
 from rasa_onramp.cli.corpora import read_all
 from rasa_onramp.cli.figures_file import write_figures
 from rasa_onramp.cli.training_corpora import training_tasks
+from rasa_onramp.embedding import CachedEmbed
 from rasa_onramp.errors import ConfigError, OnrampError
 from rasa_onramp.evaluation.journal import Journal
 from rasa_onramp.evaluation.methods import METHODS
 from rasa_onramp.evaluation.protocol import Protocol, choose_services
 from rasa_onramp.metalearning.adaptation import Adaptation
 from rasa_onramp.runtime.background import load_background
-from rasa_onramp.runtime.embedding import CachedEmbed
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.model import StateTracker
 from rasa_onramp.tracker.sentences import SentenceEncoder

@@ -22,14 +22,14 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from rasa_onramp.embedding import Embed
 from rasa_onramp.evaluation.tables import table
 from rasa_onramp.metalearning.corpus import Task
 from rasa_onramp.runtime import router
 from rasa_onramp.runtime.background import Background, load_background
 from rasa_onramp.runtime.domain_index import Crowd, DomainIndex
-from rasa_onramp.runtime.embedding import CachedEmbed, Embed
 from rasa_onramp.runtime.words import WordStack
-from rasa_onramp.tracker.sentences import SentenceEncoder
+from rasa_onramp.tracker.sentences import cached_sentences
 from router_background import own_domains
 
 SHOTS, ASKED = 5, 6
@@ -166,7 +166,7 @@ def main() -> None:
     parser.add_argument("--midpoints", type=float, nargs="+", default=[1.8, 2.0, 2.2, 2.4])
     options = parser.parse_args()
     tasks = [t for t in own_domains(options.sgd, options.spare) if len(t.alone) > SHOTS]
-    background, embed = load_background(), CachedEmbed(SentenceEncoder.load().embed, limit=2**31)
+    background, embed = load_background(), cached_sentences()
 
     def drawn(count: int, seed: str) -> Draw:
         return Draw.of(tasks, count, random.Random(seed), embed, background)

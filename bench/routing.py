@@ -23,12 +23,12 @@ from learned_spaces import PLAIN, cards, load_metrics
 from measuring import as_command
 from rasa_onramp.cli.figures_file import write_figures
 from rasa_onramp.dialogue import Corpus
+from rasa_onramp.embedding import Embed
 from rasa_onramp.formats import read
 from rasa_onramp.runtime.background import Background, load_background
 from rasa_onramp.runtime.domain_index import Crowd, DomainIndex
-from rasa_onramp.runtime.embedding import CachedEmbed
 from rasa_onramp.runtime.router import Router
-from rasa_onramp.tracker.sentences import SentenceEncoder
+from rasa_onramp.tracker.sentences import cached_sentences
 from result_tables.routing import OWN
 from result_tables.table import printed
 
@@ -62,7 +62,7 @@ def main() -> None:
     spaces.update({name: plain.seen_by(metric) for name, metric in metrics.items()})
     corpora = [read(path) for path in sorted(options.folder.glob("*.yml"))]
     asked = messages(corpora, options.sgd)
-    embed = CachedEmbed(SentenceEncoder.load().embed, limit=2**31)
+    embed = cached_sentences()
     results = {
         "settings": {"metrics": cards(metrics)},
         "summary": [
@@ -98,7 +98,7 @@ def messages(corpora: Sequence[Corpus], sgd: Optional[Path]) -> Messages:
 def figures(
     corpora: Sequence[Corpus],
     asked: Messages,
-    embed: CachedEmbed,
+    embed: Embed,
     space: Background,
     show_wrong: bool = False,
 ) -> Dict[str, Dict[str, Any]]:

@@ -37,16 +37,16 @@ from learned_spaces import PLAIN, cards, load_metrics
 from measuring import as_command
 from rasa_onramp.cli.figures_file import write_figures
 from rasa_onramp.dialogue import Dialogue, Schema
+from rasa_onramp.embedding import Embed
 from rasa_onramp.evaluation.bootstrap import paired_difference
 from rasa_onramp.formats import read
 from rasa_onramp.metalearning.corpus import tasks_of
 from rasa_onramp.metalearning.metric.kinds import opening
 from rasa_onramp.runtime.background import Background, load_background
 from rasa_onramp.runtime.domain_index import Crowd, DomainIndex
-from rasa_onramp.runtime.embedding import CachedEmbed
 from rasa_onramp.runtime.router import Router
 from rasa_onramp.tracker.checkpoint import load_tracker
-from rasa_onramp.tracker.sentences import SentenceEncoder
+from rasa_onramp.tracker.sentences import cached_sentences
 from result_tables.routing import MANY
 from result_tables.table import printed
 
@@ -97,7 +97,7 @@ def main() -> None:
     ways: Dict[str, Background] = {PLAIN: plain}
     ways.update({name: plain.seen_by(metric) for name, metric in metrics.items()})
     counts = [int(count) for count in options.domains.split(",")]
-    embed = CachedEmbed(SentenceEncoder.load().embed, limit=2**31)
+    embed = cached_sentences()
     rows: List[Dict[str, Any]] = []
     with tqdm(total=len(counts) * options.seeds * (len(ways) + 1), unit="run") as bar:
         for count in counts:
@@ -177,7 +177,7 @@ class Draw:
         return cls(tuple(support), tuple(asked))
 
 
-def route(draw: Draw, embed: CachedEmbed, background: Background) -> Tuple[List[Message], float]:
+def route(draw: Draw, embed: Embed, background: Background) -> Tuple[List[Message], float]:
     """Every message of a draw routed, and the seconds that one took, its embedding left out."""
     indexes = {
         s.name: DomainIndex.build(s, support, embed, background) for s, support in draw.support
@@ -193,7 +193,7 @@ def route(draw: Draw, embed: CachedEmbed, background: Background) -> Tuple[List[
     return messages, (time.perf_counter() - began) / len(messages)
 
 
-def probed(draw: Draw, embed: CachedEmbed) -> Tuple[List[Message], float]:
+def probed(draw: Draw, embed: Embed) -> Tuple[List[Message], float]:
     """As `route`, by the linear probe."""
     opened = [(s.name, text) for s, support in draw.support for d in support for text in opening(d)]
     model = LogisticRegression(max_iter=1000)

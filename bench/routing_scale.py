@@ -26,12 +26,12 @@ from tqdm import tqdm
 from cost_measures import seconds_of
 from many_stores import Domain, base_domains
 from rasa_onramp.cli.figures_file import write_figures
+from rasa_onramp.embedding import Embed
 from rasa_onramp.runtime.background import Background, load_background
 from rasa_onramp.runtime.domain_index import COMPARED, Crowd, DomainIndex
-from rasa_onramp.runtime.embedding import CachedEmbed, Embed
 from rasa_onramp.runtime.router import Router
 from rasa_onramp.runtime.shortlist import GROUPED_FROM, Shortlist
-from rasa_onramp.tracker.sentences import SentenceEncoder
+from rasa_onramp.tracker.sentences import cached_sentences
 
 __all__ = ["main", "missed", "mixtures", "speed"]
 
@@ -51,7 +51,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     background = load_background()
-    embed = CachedEmbed(SentenceEncoder.load().embed, limit=2**31)
+    embed = cached_sentences()
     domains = base_domains(options.of)
     indexes = {
         schema.name: DomainIndex.build(schema, dialogues[:SUPPORT], embed, background)

@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def bare_seconds(tracker, schema, support, how) -> float:
     """Seconds of the forward and backward passes alone, on the batches that adapting takes."""
-    runs = [inner_batches(tracker, schema, support, how, run=n) for n in range(how.runs)]
+    runs = [list(inner_batches(tracker, schema, support, how, run=n)) for n in range(how.runs)]
     weights = {k: v.clone().requires_grad_(True) for k, v in tracker.weights.items()}
     began = time.perf_counter()
     for run in runs:

@@ -69,7 +69,7 @@ def write_replies(job: Job, method: str, *, plain: bool = False) -> Outcome:
         split,
         len(job.support),
         (method,),
-        lambda texts: embed(list(texts)).numpy(),
+        embed,
         ReplyFineTuning(),
     )
     outcome.seconds["learn_replies"] = found.adapting_seconds

@@ -15,11 +15,11 @@ from tempfile import TemporaryDirectory
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from rasa_onramp.dialogue import Corpus, Dialogue, State
+from rasa_onramp.embedding import Embed
 from rasa_onramp.metalearning.lora import adapter_from_bytes
 from rasa_onramp.onboarding import adapt
 from rasa_onramp.runtime.background import Background
 from rasa_onramp.runtime.domain_index import Crowd, DomainIndex
-from rasa_onramp.runtime.embedding import Embed
 from rasa_onramp.runtime.router import Router
 from rasa_onramp.store import Store, open_store
 from rasa_onramp.tracker.decoding import track_dialogues

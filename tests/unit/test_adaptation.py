@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from typing import Dict, Set
+from typing import Any, Dict, List, Mapping, Optional, Set
 
 import pytest
 import torch
@@ -12,8 +12,15 @@ from torch import Tensor
 
 from rasa_onramp.dialogue import Dialogue
 from rasa_onramp.errors import CheckpointError, ConfigError
-from rasa_onramp.metalearning.adaptation import PARTS, Adaptation, adapt_to_support
-from rasa_onramp.metalearning.examples import Augmentation
+from rasa_onramp.metalearning.adaptation import (
+    PARTS,
+    Adaptation,
+    adapt_to_support,
+    inner_batches,
+)
+from rasa_onramp.metalearning.examples import Augmentation, Group, group_of
+from rasa_onramp.metalearning.inner_loop import InnerLoop, adapt, stretched
+from rasa_onramp.metalearning.objective import group_loss
 from rasa_onramp.tracker.decoding import track_dialogues
 from rasa_onramp.tracker.model import StateTracker
 from rasa_onramp.tracker.windows import MAX_POSITIONS, windows
@@ -145,6 +152,46 @@ def test_a_history_of_everything_changes_nothing(tracker: StateTracker) -> None:
     assert [[p and p.state for p in one] for one in plain] == [
         [p and p.state for p in one] for one in whole
     ]
+
+
+def test_steps_read_the_support_in_turn_and_as_if_it_were_read_before(
+    tracker: StateTracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory is for one step's reading, and progress is told from the first; nothing else differs
+    from all of them being read in advance.
+    """
+    how = Adaptation(steps=3, runs=2, noise=0.9, new_values=0.9, offers=True, seed=7)
+    adapting = {name: value for name, value in tracker.weights.items() if name in tracker.rates}
+    rates = {name: stretched(rate, how.steps) for name, rate in tracker.rates.items()}
+
+    def run(number: int) -> Dict[str, Tensor]:
+        steps = list(inner_batches(tracker, CAFE, SUPPORT, how, run=number))
+
+        def loss_of(weights: Mapping[str, Tensor], step: int) -> Tensor:
+            return group_loss(tracker, steps[step], {**tracker.weights, **weights})
+
+        return adapt(adapting, loss_of, rates, InnerLoop(how.steps))
+
+    runs = [run(number) for number in range(how.runs)]
+    order: List[str] = []
+
+    def read(*args: Any, **kwargs: Any) -> Optional[Group]:
+        order.append("read")
+        return group_of(*args, **kwargs)
+
+    monkeypatch.setattr("rasa_onramp.metalearning.episodes.group_of", read)
+    found = adapt_to_support(
+        tracker, CAFE, SUPPORT, how, after_step=lambda step, loss: order.append(str(step))
+    )
+    assert order == [each for step in range(6) for each in ("read", str(step))]
+    for name in adapting:
+        assert torch.equal(found[name], torch.stack([one[name] for one in runs]).mean(0)), name
+
+
+def test_a_support_without_a_user_turn_adapts_nothing(tracker: StateTracker) -> None:
+    silent = Dialogue("silent", CAFE.name, (system("hello"),))
+    found = adapt_to_support(tracker, CAFE, [silent], HOW)
+    assert all(found[name] is value for name, value in tracker.weights.items())
 
 
 def test_adapting_reads_the_history_it_is_told(tracker: StateTracker) -> None:

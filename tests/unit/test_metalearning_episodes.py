@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from dataclasses import replace
-from typing import Optional, Set, Tuple
+from typing import Any, List, Optional, Set, Tuple
 
 import pytest
 
@@ -17,6 +17,7 @@ from rasa_onramp.metalearning.episodes import (
     EpisodeConfig,
     draw_episode,
     inner_groups,
+    inner_readings,
     opaque,
 )
 from rasa_onramp.metalearning.examples import Augmentation, Group, group_of
@@ -202,3 +203,21 @@ def test_a_dialogue_without_a_user_turn_is_no_support() -> None:
     assert (
         inner_groups(shared_tokens(), CAFE, [empty], random.Random(0), PLAIN, steps=4, size=2) == []
     )
+
+
+def test_what_a_step_reads_is_made_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: List[int] = []
+
+    def counted(*args: Any, **how: Any) -> Optional[Group]:
+        made.append(1)
+        return group_of(*args, **how)
+
+    monkeypatch.setattr("rasa_onramp.metalearning.episodes.group_of", counted)
+    found = inner_readings(
+        shared_tokens(), CAFE, bookings(4), random.Random(0), SUPPORT, steps=6, size=2
+    )
+    assert not made
+    for number in range(1, 7):
+        assert words_of(next(found))
+        assert len(made) == number
+    assert next(found, None) is None

@@ -498,7 +498,7 @@ def test_fine_tuning_takes_a_group_a_dialogue(ready: StateTracker) -> None:
 
 def test_support_dialogues_are_varied_anew_at_every_step(ready: StateTracker) -> None:
     def texts(**how: float) -> List[str]:
-        steps = inner_batches(ready, CAFE, bookings(1), Adaptation(steps=12, **how))
+        steps = list(inner_batches(ready, CAFE, bookings(1), Adaptation(steps=12, **how)))
         assert [len(said) for group in steps for said, _ in group.parts] == [1] * 12
         said = [group.parts[0][0] for group in steps]
         return [str(batch.ids[batch.role == int(Role.TEXT)].tolist()) for batch in said]

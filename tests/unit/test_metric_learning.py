@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from command_line import invoke
 from rasa_onramp.dialogue import Turn
+from rasa_onramp.embedding import CachedEmbed
 from rasa_onramp.errors import CheckpointError, ConfigError
 from rasa_onramp.generator.situation import situate
 from rasa_onramp.metalearning.metric import matching, prototypical, siamese
@@ -38,7 +39,6 @@ from rasa_onramp.metalearning.metric.training import (
 from rasa_onramp.metalearning.runs import Run
 from rasa_onramp.runtime.background import load_background
 from rasa_onramp.runtime.conversation import Engine
-from rasa_onramp.runtime.embedding import CachedEmbed
 from rasa_onramp.runtime.session import Session
 from rasa_onramp.store import open_store
 from rasa_onramp.tracker.sentences import SentenceEncoder

@@ -23,7 +23,7 @@ from rasa_onramp.metalearning.algorithms import ALGORITHMS, algorithm
 from rasa_onramp.metalearning.inner_loop import InnerLoop
 from rasa_onramp.metalearning.lora import Adapter
 from rasa_onramp.metalearning.meta_gradient import Practice, meta_loss
-from rasa_onramp.metalearning.outer_loop import learned_rates, outer_loop
+from rasa_onramp.metalearning.outer_loop import MetaLearner, learned_rates, outer_loop
 from rasa_onramp.metalearning.runs import Run
 
 OUTER_STEPS = 8
@@ -152,7 +152,8 @@ def ours(
         {"parameters": body, "rate": BODY_RATE},
     ]
     run = kind(folder, tensorboard=False)
-    outer_loop(method, adapter, groups, log_rates, draw, config, {}, run, title="", progress=False)
+    learner = MetaLearner(method, adapter, groups, log_rates, config)
+    outer_loop(learner, draw, {}, run, title="", progress=False)
     return {
         name: value.detach().clone()
         for name, value in {
@@ -357,18 +358,10 @@ def pulled(folder: Path, losses: Optional[Sequence[Optional[float]]] = None, **c
     settings = {"inner_steps": 1, "episodes_a_step": 1, "clip": 1e9, "rates_outer_rate": 0.25}
     config = Config(**{**settings, **changes})
     theta = dict(zip(adapter.names, adapter.parameters()))
-    outer_loop(
-        algorithm("meta-sgd"),
-        adapter,
-        [{"parameters": theta, "rate": 0.125}],
-        log_rates,
-        practice,
-        config,
-        {"x": 1},
-        Run(folder, tensorboard=False),
-        title="t",
-        progress=False,
-    )
+    groups = [{"parameters": theta, "rate": 0.125}]
+    learner = MetaLearner(algorithm("meta-sgd"), adapter, groups, log_rates, config)
+    run = Run(folder, tensorboard=False)
+    outer_loop(learner, practice, {"x": 1}, run, title="t", progress=False)
     return named(theta, {}, log_rates)
 
 

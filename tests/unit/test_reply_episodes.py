@@ -8,6 +8,7 @@ from typing import List, Sequence
 
 import numpy
 import pytest
+import torch
 
 from rasa_onramp.dialogue import Dialogue
 from rasa_onramp.errors import FormatError
@@ -119,7 +120,7 @@ def test_dialogues_without_replies_are_left_out() -> None:
 def test_all_texts_are_embedded_at_once() -> None:
     calls: List[Sequence[str]] = []
 
-    def counted(texts: Sequence[str]) -> numpy.ndarray:
+    def counted(texts: Sequence[str]) -> torch.Tensor:
         calls.append(texts)
         return embed(texts)
 

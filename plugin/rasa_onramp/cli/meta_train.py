@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Dict, Optional, Tuple
+from typing import Optional, Tuple
 
 import click
 import torch
 
 from rasa_onramp.cli.meta_train_metric import PURPOSES, meta_train_metric
+from rasa_onramp.cli.meta_train_tracker import meta_train_tracker
 from rasa_onramp.cli.options import (
     chosen_device,
     device_option,
@@ -18,10 +19,8 @@ from rasa_onramp.cli.options import (
     shows_progress,
     threads_option,
 )
-from rasa_onramp.cli.training_corpora import tasks_in
 from rasa_onramp.cli.training_options import (
     data_option,
-    episodes_of_a_step,
     episodes_option,
     meta_minutes_option,
     minutes_option,
@@ -31,22 +30,10 @@ from rasa_onramp.cli.training_options import (
     stage_option,
 )
 from rasa_onramp.errors import ConfigError
-from rasa_onramp.memory import MEGABYTE
 from rasa_onramp.metalearning.algorithms import ALGORITHMS
-from rasa_onramp.metalearning.corpus import wordings_of
-from rasa_onramp.metalearning.examples import check_schemas
-from rasa_onramp.metalearning.lora import lora_rank
 from rasa_onramp.metalearning.metric.training import METHODS, MetricConfig
-from rasa_onramp.metalearning.multitask import MultitaskConfig, pretrain
-from rasa_onramp.metalearning.parallel import join_workers
-from rasa_onramp.metalearning.runs import Run, corpus_of
-from rasa_onramp.metalearning.training import MetaConfig, meta_train
-from rasa_onramp.tracker.checkpoint import load_tracker, save_tracker
-from rasa_onramp.tracker.encoder import Encoder
-from rasa_onramp.tracker.model import StateTracker, initial_heads
-from rasa_onramp.tracker.tokens import Tokens
-from rasa_onramp.weights import resolve_encoder
-from rasa_onramp.weights.files import sha256_of
+from rasa_onramp.metalearning.multitask import MultitaskConfig
+from rasa_onramp.metalearning.training import MetaConfig
 
 __all__ = ["command"]
 
@@ -60,9 +47,6 @@ _METRICS = ("purpose", "spare")
 #: Parameters of one stage alone.
 _MULTITASK = ("steps", "minutes", "tokens", "encoder_rate", "heads_rate")
 _META = ("algorithm", "meta_steps", "meta_minutes", "episodes_a_step", "rank")
-
-#: Training reads a corpus again and again: what its tokens may take in memory, SGD's and more.
-_TOKENS = 1024 * MEGABYTE
 
 
 @click.command("meta-train")
@@ -80,7 +64,7 @@ _TOKENS = 1024 * MEGABYTE
 @click.option(
     "--algorithm",
     type=click.Choice([*ALGORITHMS, *METHODS]),
-    default="meta-sgd",
+    default=MetaConfig.algorithm,
     show_default=True,
     help=f"How to meta-train; {', '.join(METHODS)}: a metric of sentence embeddings.",
 )
@@ -100,11 +84,19 @@ _TOKENS = 1024 * MEGABYTE
     help="Services, drawn by the seed, that a metric isn't trained on, so as to be measured on.",
 )
 @click.option(
-    "--steps", type=click.IntRange(1), default=4000, show_default=True, help="Multi-task steps."
+    "--steps",
+    type=click.IntRange(1),
+    default=MultitaskConfig.steps,
+    show_default=True,
+    help="Multi-task steps.",
 )
 @minutes_option
 @click.option(
-    "--meta-steps", type=click.IntRange(1), default=300, show_default=True, help="Outer steps."
+    "--meta-steps",
+    type=click.IntRange(1),
+    default=MetaConfig.steps,
+    show_default=True,
+    help="Outer steps.",
 )
 @meta_minutes_option
 @episodes_option
@@ -198,104 +190,25 @@ def command(
     refuse_options(*other_stages(stage, _MULTITASK, _META))
     if stage == "meta" and start is None:
         raise ConfigError("--stage meta needs --start, a folder that the multi-task stage wrote")
-    where = chosen_device(device)
-    workers = join_workers(torch.device(where))
-    tasks = tasks_in(folders, paraphrases)
-    names = [task.schema.name for task in tasks]
-    held = [name.strip() for name in hold_back.split(",") if name.strip()]
-    unknown = [name for name in held if name not in names]
-    if unknown:
-        raise ConfigError(
-            f"--hold-back: no service {unknown[0]!r}; the data has {', '.join(names)}"
-        )
-    if len(set(held)) == len(names) and stage != "meta":
-        raise ConfigError("--hold-back leaves no service to the multi-task stage; name fewer")
-    torch.manual_seed(seed)
-    tracker = _start(start, encoder, seed).to(where)
-    has = lora_rank(tracker.weights)
-    if has is not None and rank not in (None, has):
-        raise ConfigError(f"--rank {rank}: the updates of {start} have {has}; leave --rank out")
-    rank = has or rank or MetaConfig.rank
-    source = resolve_encoder(encoder) if start is None else Path(start)
-    tracker.tokens = Tokens.from_file(source / "tokenizer.json", most_bytes=_TOKENS)
-    check_schemas(tracker.tokens, tasks)
-    tokenizer = (source / "tokenizer.json").read_bytes()
-    origin = (tracker.digest or sha256_of(source / "model.safetensors"))[:12]
-    met = set(tracker.training_services)
-    root = Path(folder)
-    if stage in ("multitask", "both"):
-        config = MultitaskConfig(
+    meta_train_tracker(
+        folders,
+        paraphrases,
+        Path(folder),
+        stage=stage,
+        start=start,
+        encoder=encoder,
+        held=[name.strip() for name in hold_back.split(",") if name.strip()],
+        rank=rank,
+        episodes_a_step=episodes_a_step,
+        multitask=MultitaskConfig(
             steps=steps,
             minutes=minutes,
             tokens_a_batch=tokens,
             encoder_rate=encoder_rate,
             heads_rate=heads_rate,
             seed=seed,
-        )
-        first = [task for task in tasks if task.schema.name not in held]
-        learned = [task.schema.name for task in first]
-        identity: Dict[str, object] = {
-            "corpus": corpus_of(learned),
-            "number of wordings": wordings_of(first),
-            "seed": seed,
-            "start": origin,
-        }
-        pretrain(
-            tracker,
-            first,
-            config,
-            Run(root / "log-multitask", identity=identity, tensorboard=workers.first),
-            progress=shows_progress(progress),
-            workers=workers,
-        )
-        tracker.training_services = tuple(sorted(met.union(learned)))
-        if workers.first:
-            origin = save_tracker(tracker, root / "multitask", tokenizer)[:12]
-            click.echo(f"{root / 'multitask'}: {origin}")
-    if stage in ("meta", "both"):
-        log = root / "log-meta"
-        meta = MetaConfig(
-            algorithm=algorithm,
-            steps=meta_steps,
-            minutes=meta_minutes,
-            episodes_a_step=episodes_of_a_step(
-                episodes_a_step, log, MetaConfig.episodes_a_step, workers.count
-            ),
-            rank=rank,
-            seed=seed,
-            emphasis=dict.fromkeys(held, 4.0),
-        )
-        identity = {
-            "algorithm": algorithm,
-            "inner optimiser": meta.inner_optimiser,
-            "corpus": corpus_of(names),
-            "number of wordings": wordings_of(tasks),
-            "hold-back": ", ".join(sorted(held)) or "none",
-            "rank": rank,
-            "seed": seed,
-        }
-        if workers.first or stage == "meta":  # others don't know what stage one has saved
-            identity["start"] = origin
-        meta_train(
-            tracker,
-            tasks,
-            meta,
-            Run(log, identity=identity, tensorboard=workers.first),
-            progress=shows_progress(progress),
-            workers=workers,
-        )
-        if not workers.first:
-            return
-        tracker.training_services = tuple(sorted(met.union(names)))
-        tracker.card["adaptation"] = meta.adaptation
-        tracker.card["algorithm"] = algorithm
-        digest = save_tracker(tracker, root / "tracker", tokenizer)
-        click.echo(f"{root / 'tracker'}: {digest[:12]}")
-
-
-def _start(start: Optional[str], encoder: str, seed: int) -> StateTracker:
-    if start is not None:
-        return load_tracker(start)
-    body = Encoder.load(encoder)
-    heads = initial_heads(body.config.hidden_size, torch.Generator().manual_seed(seed))
-    return StateTracker(body, Tokens.from_file(resolve_encoder(encoder) / "tokenizer.json"), heads)
+        ),
+        meta=MetaConfig(algorithm=algorithm, steps=meta_steps, minutes=meta_minutes, seed=seed),
+        device=torch.device(chosen_device(device)),
+        progress=shows_progress(progress),
+    )

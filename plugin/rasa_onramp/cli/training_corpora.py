@@ -14,7 +14,7 @@ from rasa_onramp.formats.sgd_schema import read_sgd_schemas
 from rasa_onramp.metalearning.corpus import Task, tasks_of
 
 if TYPE_CHECKING:  # torch is imported by what computes, not by every command
-    from rasa_onramp.generator.pool import Embed
+    from rasa_onramp.embedding import Embed
 
 __all__ = ["corpus_embed", "tasks_in", "training_tasks"]
 
@@ -25,8 +25,8 @@ def corpus_embed() -> Embed:
     """
     import torch
 
+    from rasa_onramp.embedding import WHOLE_CORPUS, CachedEmbed
     from rasa_onramp.metalearning.precision import learning_precision
-    from rasa_onramp.runtime.embedding import CachedEmbed
     from rasa_onramp.tracker.sentences import SentenceEncoder
 
     encoder = SentenceEncoder.load("all-MiniLM-L6-v2")
@@ -35,7 +35,7 @@ def corpus_embed() -> Embed:
         with learning_precision(torch.device("cpu")):
             return encoder.embed(texts).float()
 
-    return CachedEmbed(embed, limit=2**31)
+    return CachedEmbed(embed, WHOLE_CORPUS)
 
 
 def tasks_in(folders: Sequence[str], paraphrases: Sequence[str] = ()) -> List[Task]:

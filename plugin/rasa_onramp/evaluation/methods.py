@@ -82,7 +82,7 @@ def learn(
             size = finetuning.dialogues_a_step
             steps = finetuning.epochs * -(-len(support) // size)
             read = replace(how, steps=steps, dialogues_a_step=size)
-            groups = inner_batches(tracker, schema, support, read)
+            groups = list(inner_batches(tracker, schema, support, read))
             finetuning = replace(finetuning, steps=steps, dialogues_a_step=1)
         else:
             groups = support_groups(

@@ -18,11 +18,10 @@ import time
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from typing import Any, Dict, Generator, Iterator, List, Optional, Sequence, Tuple
-
-import numpy
+from typing import Dict, Generator, Iterator, List, Optional, Sequence, Tuple
 
 from rasa_onramp.dialogue import Dialogue, Schema
+from rasa_onramp.embedding import Embed
 from rasa_onramp.evaluation.processes import in_processes
 from rasa_onramp.evaluation.protocol import Protocol, Split
 from rasa_onramp.evaluation.reply_metrics import ScoredReply
@@ -30,7 +29,7 @@ from rasa_onramp.generator.checkpoint import load_replies
 from rasa_onramp.generator.model import ReplyModel, Weights
 from rasa_onramp.generator.neural import SURE, WRITTEN, Asked, NeuralGenerator
 from rasa_onramp.generator.packing import pack, reply_places
-from rasa_onramp.generator.pool import Embed, ReplyPool
+from rasa_onramp.generator.pool import ReplyPool
 from rasa_onramp.generator.prompt import exchanges
 from rasa_onramp.generator.replies import SupportReply, support_replies
 from rasa_onramp.generator.retrieval import Reply, RetrievalGenerator
@@ -38,7 +37,7 @@ from rasa_onramp.generator.writing import Updates, Writer
 from rasa_onramp.metalearning.reply_episodes import packed_dialogues
 from rasa_onramp.metalearning.reply_finetuning import ReplyFineTuning, finetune_replies
 from rasa_onramp.metalearning.reply_training import adapt_replies
-from rasa_onramp.tracker.sentences import SentenceEncoder
+from rasa_onramp.tracker.sentences import cached_sentences
 
 __all__ = ["REPLY_METHODS", "ReplyResult", "measure_replies", "replies_in_processes"]
 
@@ -238,14 +237,5 @@ def _measured(
 
 @lru_cache(maxsize=1)
 def _embed() -> Embed:
-    """The embeddings of a process, each text's computed once."""
-    encoder = SentenceEncoder.load("all-MiniLM-L6-v2")
-    known: Dict[str, numpy.ndarray] = {}
-
-    def embed(texts: Sequence[str]) -> Any:
-        new = [text for text in dict.fromkeys(texts) if text not in known]
-        if new:
-            known.update(zip(new, encoder.embed(new).numpy()))
-        return numpy.stack([known[text] for text in texts])
-
-    return embed
+    """The embeddings of a process."""
+    return cached_sentences()

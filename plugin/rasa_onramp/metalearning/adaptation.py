@@ -6,14 +6,14 @@ import random
 import re
 from dataclasses import asdict, dataclass, replace
 from math import ceil, inf
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence
 
 import torch
 from torch import Tensor
 
 from rasa_onramp.dialogue import Dialogue, Schema
 from rasa_onramp.errors import CheckpointError, ConfigError
-from rasa_onramp.metalearning.episodes import inner_groups
+from rasa_onramp.metalearning.episodes import inner_readings, usable
 from rasa_onramp.metalearning.examples import Augmentation, Group
 from rasa_onramp.metalearning.inner_loop import InnerLoop, adapt, setting_flaw, stretched
 from rasa_onramp.metalearning.objective import group_loss
@@ -150,8 +150,10 @@ def inner_batches(
     how: Adaptation,
     *,
     run: int = 0,
-) -> List[Group]:
-    """What each step of a run is taken on; no steps if no support dialogue has a user turn."""
+) -> Iterator[Group]:
+    """What each step of a run is taken on, read when it is asked for; no steps if no support
+    dialogue has a user turn.
+    """
     vary = Augmentation(
         shuffle=True,
         offers=float(how.offers),
@@ -159,7 +161,7 @@ def inner_batches(
         new_values=how.new_values,
         history=how.history,
     )
-    return inner_groups(
+    return inner_readings(
         tracker.tokens,
         schema,
         support,
@@ -185,16 +187,17 @@ def adapt_to_support(
     adapt.
     """
     how = how.for_support(len(support))
-    readings = [inner_batches(tracker, schema, support, how, run=n) for n in range(how.runs)]
-    if not readings[0]:
+    if not usable(support):
         return dict(tracker.weights)
     adapting = _adapting(tracker, how)
     rates = _rates(tracker, how)
     loop = InnerLoop(steps=how.steps, order=1, optimiser=how.optimiser)
 
     def adapted_in(run: int) -> Dict[str, Tensor]:
+        readings = inner_batches(tracker, schema, support, how, run=run)
+
         def loss_of(weights: Mapping[str, Tensor], step: int) -> Tensor:
-            return group_loss(tracker, readings[run][step], {**tracker.weights, **weights})
+            return group_loss(tracker, next(readings), {**tracker.weights, **weights})
 
         def told(step: int, loss: float) -> None:
             if after_step is not None:

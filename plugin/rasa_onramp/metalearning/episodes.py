@@ -12,7 +12,16 @@ from rasa_onramp.metalearning.corpus import Task, draw
 from rasa_onramp.metalearning.examples import Augmentation, Group, group_of
 from rasa_onramp.tracker.tokens import Tokens
 
-__all__ = ["Episode", "EpisodeConfig", "draw_episode", "going_round", "inner_groups", "opaque"]
+__all__ = [
+    "Episode",
+    "EpisodeConfig",
+    "draw_episode",
+    "going_round",
+    "inner_groups",
+    "inner_readings",
+    "opaque",
+    "usable",
+]
 
 Item = TypeVar("Item")
 
@@ -80,19 +89,38 @@ def inner_groups(
     steps: int,
     size: int,
 ) -> List[Group]:
+    """What each inner step is taken on, all at once; see `inner_readings`."""
+    return list(inner_readings(tokens, schema, support, rng, how, steps=steps, size=size))
+
+
+def inner_readings(
+    tokens: Tokens,
+    schema: Schema,
+    support: Sequence[Dialogue],
+    rng: random.Random,
+    how: Augmentation,
+    *,
+    steps: int,
+    size: int,
+) -> Iterator[Group]:
     """What each inner step is taken on: `size` support dialogues, going round the shuffled set.
 
-    They are read anew at every step, varied as `how` says. Dialogues without a user turn are left
-    out; with none that has one there are no steps.
+    They are read anew at every step, when it is asked for, varied as `how` says. Dialogues without
+    a user turn are left out; with none that has one there are no steps.
     """
-    usable = [d for d in support if any(turn.is_user for turn in d.turns)]
-    batches = going_round(usable, size, rng)
-    found: List[Group] = []
-    while usable and len(found) < steps:
+    found = usable(support)
+    batches = going_round(found, size, rng)
+    taken = 0
+    while found and taken < steps:
         group = group_of(tokens, schema, next(batches), rng, how)
         if group is not None:
-            found.append(group)
-    return found
+            taken += 1
+            yield group
+
+
+def usable(support: Sequence[Dialogue]) -> List[Dialogue]:
+    """The dialogues that an inner step can be taken on: those with a user turn."""
+    return [dialogue for dialogue in support if any(turn.is_user for turn in dialogue.turns)]
 
 
 def going_round(items: Sequence[Item], size: int, rng: random.Random) -> Iterator[List[Item]]:
@@ -132,6 +160,7 @@ def opaque(schema: Schema, rng: random.Random, share: float = 0.5) -> Tuple[Sche
         replace(
             action,
             required_slots=tuple(names.get(s, s) for s in action.required_slots),
+            optional_slots=tuple(names.get(s, s) for s in action.optional_slots),
             result_slots=tuple(names.get(s, s) for s in action.result_slots),
         )
         for action in schema.actions

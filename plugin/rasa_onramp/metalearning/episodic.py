@@ -7,37 +7,30 @@ that take a share each (torchrun), go the very way of one that does it all.
 from __future__ import annotations
 
 import random
-import time
-from typing import Any, Callable, Dict, Iterable, Mapping, Optional, Protocol, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, Mapping, Protocol, Sequence, Tuple
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from rasa_onramp.errors import ConfigError
+from rasa_onramp.metalearning.course import Course, CourseConfig
 from rasa_onramp.metalearning.parallel import ALONE, Workers
 from rasa_onramp.metalearning.runs import Run
-from rasa_onramp.metalearning.schedule import cosine, share_done
+from rasa_onramp.metalearning.schedule import cosine
 from rasa_onramp.metalearning.stepping import Stepper
 
 __all__ = ["EpisodicConfig", "episodic_steps"]
 
 
-class EpisodicConfig(Protocol):
+class EpisodicConfig(CourseConfig, Protocol):
     """What the steps need to know of a configuration."""
 
-    @property
-    def steps(self) -> int: ...
-    @property
-    def minutes(self) -> Optional[float]: ...
     @property
     def episodes_a_step(self) -> int: ...
     @property
     def clip(self) -> float: ...
     @property
     def seed(self) -> int: ...
-    @property
-    def save_every(self) -> int: ...
 
 
 def episodic_steps(
@@ -81,42 +74,35 @@ def episodic_steps(
         [{"params": list(g["parameters"].values()), "lr": g["rate"]} for g in flat], fused=True
     )
     stepper = Stepper(optimiser, clipped, config.clip)
-    step = run.resume(everything, optimiser)
-    bar = tqdm(
-        total=config.steps,
-        initial=step,
-        disable=not progress or not workers.first,
-        desc=title,
-        unit="step",
+    course = Course(
+        everything,
+        optimiser,
+        config,
+        settings,
+        run,
+        title=title,
+        progress=progress,
+        workers=workers,
     )
-    began = time.monotonic()
-    done = 1.0 if run.ended(config.steps, config.minutes) else step / config.steps
-    while done < 1:
+    while course.done < 1:
         for group, peak in zip(optimiser.param_groups, peaks):
-            group["lr"] = peak * cosine(done, 0.1)
+            group["lr"] = peak * cosine(course.done, 0.1)
         optimiser.zero_grad(set_to_none=True)
         totals, counts = dict.fromkeys(told, 0.0), dict.fromkeys(told, 0)
         for number in range(workers.rank, config.episodes_a_step, workers.count):
-            rng = random.Random(f"{config.seed} {step} {number}")
-            for name, loss in losses_of(rng, done):
+            rng = random.Random(f"{config.seed} {course.step} {number}")
+            for name, loss in losses_of(rng, course.done):
                 # the mean over workers makes it the mean over all of the step's episodes
                 (loss * workers.count / config.episodes_a_step).backward()
                 totals[name] += loss.item()
                 counts[name] += 1
         workers.average_gradients(everything.values())
-        step += 1
-        stepper.take(step)
-        elapsed = time.monotonic() - began
-        done = workers.same(share_done(step, config.steps, elapsed, config.minutes))
+        stepper.take(course.step + 1)
+        course.advance()
         sums = workers.totals([*totals.values(), *counts.values()])
         met = zip(told, sums, sums[len(told) :])
         means = {name: total / max(1, count) for name, total, count in met}
-        bar.update()
-        if not workers.first:
-            continue
-        bar.set_postfix({name: f"{mean:.3f}" for name, mean in means.items()})
-        run.log(step, {**means, "minutes": elapsed / 60})
-        if step % config.save_every == 0 or done >= 1:
-            ended = (config.steps, config.minutes) if done >= 1 else None
-            run.save(step, everything, optimiser, settings, ended=ended)
-    bar.close()
+        figures = {**means, "minutes": course.elapsed / 60}
+        course.tell(figures, {name: f"{mean:.3f}" for name, mean in means.items()})
+        course.keep()
+    course.close()

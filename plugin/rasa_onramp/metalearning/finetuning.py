@@ -14,9 +14,14 @@ from torch import Tensor
 from rasa_onramp.dialogue import Dialogue, Schema
 from rasa_onramp.metalearning.examples import Augmentation, Group, group_of
 from rasa_onramp.metalearning.objective import group_loss
+from rasa_onramp.metalearning.schedule import risen_and_fallen
 from rasa_onramp.tracker.model import StateTracker
 
-__all__ = ["FineTuning", "finetune", "support_groups"]
+__all__ = ["CLIP", "WEIGHT_DECAY", "FineTuning", "finetune", "support_groups"]
+
+#: AdamW's weight decay, and the norm that its gradients have at most, here and for replies.
+WEIGHT_DECAY = 0.01
+CLIP = 1.0
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ def finetune(
     tuned.weights = {k: v.detach().clone().requires_grad_(True) for k, v in tracker.weights.items()}
     parameters: List[Tensor] = [p for p in tuned.encoder.parameters() if p.requires_grad]
     parameters += tuned.weights.values()
-    optimiser = torch.optim.AdamW(parameters, lr=how.rate, weight_decay=0.01, fused=True)
+    optimiser = torch.optim.AdamW(parameters, lr=how.rate, weight_decay=WEIGHT_DECAY, fused=True)
     total = float(how.steps or how.epochs * -(-len(support) // how.dialogues_a_step))
     for step, chosen in enumerate(_batches(support, how)):
         if how.seconds is not None and step:
@@ -94,16 +99,15 @@ def finetune(
         if step >= total:
             break
         turns = sum(group.turns for group in chosen)
-        rise = min(1.0, (step + 1) / max(1.0, how.warmup * total))
         for group in optimiser.param_groups:
-            group["lr"] = how.rate * rise * (1 - step / total)
+            group["lr"] = risen_and_fallen(how.rate, step, total, how.warmup)
         optimiser.zero_grad(set_to_none=True)
         losses = []
         for one in chosen:
             loss = group_loss(tuned, one) * (one.turns / turns)
             loss.backward()
             losses.append(loss.detach())
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        torch.nn.utils.clip_grad_norm_(parameters, CLIP)
         optimiser.step()
         if after_step is not None:
             after_step(step, float(torch.stack(losses).sum()))

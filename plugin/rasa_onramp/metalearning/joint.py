@@ -27,9 +27,9 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Seque
 from torch import Tensor
 
 from rasa_onramp.dialogue import Dialogue
+from rasa_onramp.embedding import Embed
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.generator.model import ReplyModel
-from rasa_onramp.generator.pool import Embed
 from rasa_onramp.metalearning.corpus import Task
 from rasa_onramp.metalearning.episodes import Episode
 from rasa_onramp.metalearning.episodic import episodic_steps

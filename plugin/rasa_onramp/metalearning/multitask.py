@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import random
-import time
 from dataclasses import asdict, dataclass
 from typing import Dict, Iterator, List, Optional, Sequence
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from rasa_onramp.metalearning.corpus import Task, draw, stream
 from rasa_onramp.metalearning.examples import Augmentation, Group, group_of
 from rasa_onramp.metalearning.objective import group_loss
 from rasa_onramp.metalearning.parallel import ALONE, Workers
+from rasa_onramp.metalearning.pretraining import Batch, pretraining_steps
 from rasa_onramp.metalearning.runs import Run
-from rasa_onramp.metalearning.schedule import share_done, warm_cosine
-from rasa_onramp.metalearning.stepping import Stepper
 from rasa_onramp.tracker.model import StateTracker
 
 __all__ = ["MultitaskConfig", "pretrain"]
@@ -79,56 +76,32 @@ def pretrain(
     body = [p for p in parameters.values() if not any(p is h for h in heads)]
     optimiser = torch.optim.AdamW(
         [
-            {"params": body, "lr": config.encoder_rate, "peak": config.encoder_rate},
-            {"params": heads, "lr": config.heads_rate, "peak": config.heads_rate},
+            {"params": body, "lr": config.encoder_rate},
+            {"params": heads, "lr": config.heads_rate},
         ],
         betas=(0.9, 0.98),
         weight_decay=config.weight_decay,
         fused=True,  # one pass over the parameters; a fifth of a step on a CPU otherwise
     )
-    stepper = Stepper(optimiser, [list(parameters.values())], config.clip)
-    step = run.resume(parameters, optimiser)
-    # a resumed run draws new dialogues, and each worker its own
-    rng = random.Random(f"{config.seed} {step} {workers.rank}")
-    feed = _batches(tracker, tasks, config, rng)
-    bar = tqdm(
-        total=config.steps,
-        initial=step,
-        disable=not progress or not workers.first,
-        desc="multi-task",
-        unit="step",
-    )
-    turns, began = 0, time.monotonic()
-    done = 1.0 if run.ended(config.steps, config.minutes) else step / config.steps
-    while done < 1:
-        groups = next(feed)
-        scale = warm_cosine(step, done, config.warmup)
-        for group in optimiser.param_groups:
-            group["lr"] = group["peak"] * scale
-        optimiser.zero_grad(set_to_none=True)
+
+    def batch_of(groups: Sequence[Group]) -> Batch:
         asked = sum(group.turns for group in groups)
-        mean = 0.0
-        for chosen in groups:  # one after the other: a group's activations fit the cache better
-            loss = group_loss(tracker, chosen) * (chosen.turns / asked)
-            loss.backward()
-            mean += loss.item()
-        workers.average_gradients(parameters.values())
-        step += 1
-        norm = stepper.take(step)
-        turns += asked * workers.count
-        elapsed = time.monotonic() - began
-        done = workers.same(share_done(step, config.steps, elapsed, config.minutes))
-        bar.update()
-        if not workers.first:
-            continue
-        if step % 10 == 0:
-            speed = turns / elapsed
-            bar.set_postfix(loss=f"{mean:.3f}", turns_s=f"{speed:.0f}")
-            run.log(step, {"loss": mean, "gradient norm": norm, "turns/s": speed})
-        if step % config.save_every == 0 or done >= 1:
-            ended = (config.steps, config.minutes) if done >= 1 else None
-            run.save(step, parameters, optimiser, asdict(config), ended=ended)
-    bar.close()
+        # one after the other: a group's activations fit the cache better
+        return Batch(asked, (group_loss(tracker, g) * (g.turns / asked) for g in groups))
+
+    pretraining_steps(
+        parameters,
+        optimiser,
+        lambda rng: map(batch_of, _batches(tracker, tasks, config, rng)),
+        config,
+        asdict(config),
+        run,
+        title="multi-task",
+        counted="turns",
+        log_every=10,
+        progress=progress,
+        workers=workers,
+    )
 
 
 def _trainable(tracker: StateTracker) -> Dict[str, Tensor]:

@@ -70,7 +70,8 @@ class MetaLearner:
 
     `method` is the algorithm, `adapter` what takes the inner steps. `groups` are Adam's:
     "parameters" (tensors by name, the adapter's among them) and their peak "rate". `log_rates` are
-    the inner rates; learned where they require gradients.
+    the inner rates; learned where they require gradients. `config` says how it adapts, and how long
+    it is trained.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class MetaLearner:
         self.adapter = adapter
         self.groups = groups
         self.log_rates = log_rates
-        self._config = config
+        self.config = config
         parameters = [p for group in groups for p in group["parameters"].values()]
         adapting = {id(parameter) for parameter in adapter.parameters()}
         self._body = [parameter for parameter in parameters if id(parameter) not in adapting]
@@ -97,7 +98,7 @@ class MetaLearner:
 
     def inner_loop(self, done: float) -> InnerLoop:
         """How it adapts when the share `done` of training is over."""
-        config = self._config
+        config = self.config
         return InnerLoop(config.inner_steps, self.method.order_at(done), config.inner_optimiser)
 
     def rates(self) -> Dict[str, Tensor]:
@@ -122,7 +123,7 @@ class MetaLearner:
         before the tensors' names.
         """
         learned = {f"rates/{n}": p for n, p in self.log_rates.items() if p.requires_grad}
-        rates: Dict[str, Any] = {"parameters": learned, "rate": self._config.rates_outer_rate}
+        rates: Dict[str, Any] = {"parameters": learned, "rate": self.config.rates_outer_rate}
         return [
             [
                 {**group, "parameters": {prefix + n: p for n, p in group["parameters"].items()}}
@@ -133,12 +134,8 @@ class MetaLearner:
 
 
 def outer_loop(
-    method: Algorithm,
-    adapter: Adapter,
-    groups: Sequence[Dict[str, Any]],
-    log_rates: Mapping[str, Tensor],
+    learner: MetaLearner,
     draw: Callable[[random.Random, int], Optional[Practice]],
-    config: OuterConfig,
     settings: Mapping[str, Any],
     run: Run,
     *,
@@ -146,20 +143,12 @@ def outer_loop(
     progress: bool = True,
     workers: Workers = ALONE,
 ) -> None:
-    """Step everything in place, resuming from `run`. Several `workers` share out the episodes of a
-    step, and average their meta-gradients.
+    """Step all that `learner` learns in place, as long as its configuration says, resuming from
+    `run`. Several `workers` share out the episodes of a step, and average their meta-gradients.
 
-    Args:
-        method: the algorithm.
-        adapter: what takes the inner steps.
-        groups: of Adam: "parameters" (tensors by name, the adapter's among them) and their peak
-            "rate".
-        log_rates: the inner rates; learned where they require gradients.
-        draw: draws an episode, given the order in force; None if there is nothing to learn from.
-        config: how long, how to adapt, and the rates' own outer rate.
-        settings: what is written down beside the run's state.
+    `draw` draws an episode, given the order in force; None if there is nothing to learn from.
+    `settings` are written down beside the run's state.
     """
-    learner = MetaLearner(method, adapter, groups, log_rates, config)
 
     def losses_of(rng: random.Random, done: float) -> Iterator[Tuple[str, Tensor]]:
         practice = draw(rng, learner.inner_loop(done).order)
@@ -169,7 +158,7 @@ def outer_loop(
     episodic_steps(
         learner.clipped(),
         losses_of,
-        config,
+        learner.config,
         settings,
         run,
         title=title,

@@ -11,10 +11,11 @@ import random
 from itertools import islice
 from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
+from rasa_onramp.embedding import Embed
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.generator.packing import ReplyTokens, pack
 from rasa_onramp.generator.placeholders import in_words, placeholder_names
-from rasa_onramp.generator.pool import Embed, rows_of
+from rasa_onramp.generator.pool import rows_of
 from rasa_onramp.generator.prompt import Exchange
 from rasa_onramp.generator.rephrasing import REPHRASING, keeps, said, saying
 from rasa_onramp.generator.replies import SupportReply, support_replies

@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Iterator, List, Mapping, Sequence, Tuple, Union
 
 import numpy
+import torch
 
 from rasa_onramp.dialogue import Dialogue, Schema
+from rasa_onramp.embedding import Embed
 from rasa_onramp.errors import ConfigError, FormatError
 from rasa_onramp.generator.packing import Packed, ReplyTokens, pack
-from rasa_onramp.generator.pool import Embed, ReplyPool
+from rasa_onramp.generator.pool import ReplyPool
 from rasa_onramp.generator.prompt import exchanges
 from rasa_onramp.generator.replies import SupportReply, support_replies
 from rasa_onramp.memory import MEGABYTE, LastUsed, bytes_of
@@ -28,7 +30,6 @@ from rasa_onramp.metalearning.corpus import Task, draw, stream
 __all__ = [
     "KnownReplies",
     "ReplyEpisode",
-    "ReplyEpisodes",
     "make_episodes",
     "packed_dialogues",
     "read_episodes",
@@ -52,9 +53,6 @@ class ReplyEpisode:
     service: str
     support: Tuple[Packed, ...]
     query: Tuple[Packed, ...]
-
-
-ReplyEpisodes = List[ReplyEpisode]
 
 
 class KnownReplies:
@@ -86,7 +84,7 @@ def support_and_queries(
     texts = list(dict.fromkeys(text for s in situations for text in (s.user, s.system)))
     rows = dict(zip(texts, embed(texts)))  # all at once: a text at a time is many times slower
     known = [reply for replies in support for reply in replies]
-    pool = ReplyPool(schema, known, lambda some: numpy.stack([rows[text] for text in some]))
+    pool = ReplyPool(schema, known, lambda some: torch.stack([rows[text] for text in some]))
 
     return ReplyEpisode(
         schema.name,
@@ -157,7 +155,7 @@ def write_episodes(
     os.replace(temporary, path)
 
 
-def read_episodes(path: Union[str, Path], vocabulary: str) -> ReplyEpisodes:
+def read_episodes(path: Union[str, Path], vocabulary: str) -> List[ReplyEpisode]:
     """Read what `write_episodes` wrote. Raises FormatError, also where it is of another
     `vocabulary`; files of earlier versions don't say.
     """

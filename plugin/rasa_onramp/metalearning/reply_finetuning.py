@@ -11,6 +11,8 @@ from torch import Tensor
 
 from rasa_onramp.generator.model import ReplyModel
 from rasa_onramp.generator.packing import Packed
+from rasa_onramp.metalearning.finetuning import CLIP, WEIGHT_DECAY
+from rasa_onramp.metalearning.schedule import risen_and_fallen
 
 __all__ = ["ReplyFineTuning", "finetune_replies"]
 
@@ -31,17 +33,16 @@ def finetune_replies(
     """The domain's updates, from the model's initial ones."""
     usable = [sequence for sequence in support if sequence.learned.any()]
     weights = {k: v.detach().clone().requires_grad_(True) for k, v in model.weights.items()}
-    optimiser = torch.optim.AdamW(list(weights.values()), lr=how.rate, weight_decay=0.01)
+    optimiser = torch.optim.AdamW(list(weights.values()), lr=how.rate, weight_decay=WEIGHT_DECAY)
     rng = random.Random(how.seed)
     total, step = how.epochs * len(usable), 0
     for _ in range(how.epochs):
         for sequence in rng.sample(usable, len(usable)):
-            rise = min(1.0, (step + 1) / max(1.0, how.warmup * total))
             for group in optimiser.param_groups:
-                group["lr"] = how.rate * rise * (1 - step / total)
+                group["lr"] = risen_and_fallen(how.rate, step, total, how.warmup)
             optimiser.zero_grad(set_to_none=True)
             model.loss([sequence], weights).backward()
-            torch.nn.utils.clip_grad_norm_(list(weights.values()), 1.0)
+            torch.nn.utils.clip_grad_norm_(list(weights.values()), CLIP)
             optimiser.step()
             step += 1
     return {name: value.detach() for name, value in weights.items()}

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import random
-import time
 from dataclasses import asdict, dataclass
 from typing import Iterator, List, Optional, Sequence
 
 import torch
-from tqdm import tqdm
 
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.generator.model import ReplyModel
 from rasa_onramp.generator.packing import Packed
 from rasa_onramp.metalearning.parallel import ALONE, Workers
+from rasa_onramp.metalearning.pretraining import Batch, pretraining_steps
 from rasa_onramp.metalearning.reply_episodes import ReplyEpisode
 from rasa_onramp.metalearning.runs import Run
-from rasa_onramp.metalearning.schedule import share_done, warm_cosine
-from rasa_onramp.metalearning.stepping import Stepper
 
 __all__ = ["ReplyMultitaskConfig", "pretrain_replies"]
 
@@ -66,48 +63,27 @@ def pretrain_replies(
     optimiser = torch.optim.AdamW(
         list(weights.values()), lr=config.rate, weight_decay=config.weight_decay, fused=True
     )
-    stepper = Stepper(optimiser, [list(weights.values())], config.clip)
-    step = run.resume(weights, optimiser)
-    # a resumed run goes through the sequences in another order, and each worker in its own
-    rng = random.Random(f"{config.seed} {step} {workers.rank}")
-    feed = _batches(sequences, config.learned_a_batch // workers.count, rng)
-    bar = tqdm(
-        total=config.steps,
-        initial=step,
-        disable=not progress or not workers.first,
-        desc="replies, multi-task",
-        unit="step",
+
+    def batch_of(some: Sequence[Packed]) -> Batch:
+        learned = [int(s.learned.sum()) for s in some]
+        whole = sum(learned)
+        # alone each, so without padding: faster on a CPU
+        losses = (model.loss([s], weights) * (count / whole) for s, count in zip(some, learned))
+        return Batch(sum(len(s.ids) for s in some), losses)
+
+    part = config.learned_a_batch // workers.count
+    pretraining_steps(
+        weights,
+        optimiser,
+        lambda rng: map(batch_of, _batches(sequences, part, rng)),
+        config,
+        asdict(config),
+        run,
+        title="replies, multi-task",
+        counted="tokens",
+        progress=progress,
+        workers=workers,
     )
-    began, tokens = time.monotonic(), 0
-    done = 1.0 if run.ended(config.steps, config.minutes) else step / config.steps
-    while done < 1:
-        batch = next(feed)
-        scale = warm_cosine(step, done, config.warmup)
-        for group in optimiser.param_groups:
-            group["lr"] = config.rate * scale
-        optimiser.zero_grad(set_to_none=True)
-        learned = sum(int(s.learned.sum()) for s in batch)
-        mean = 0.0
-        for sequence in batch:  # alone each, so without padding: faster on a CPU
-            loss = model.loss([sequence], weights) * (int(sequence.learned.sum()) / learned)
-            loss.backward()
-            mean += loss.item()
-        workers.average_gradients(weights.values())
-        step += 1
-        norm = stepper.take(step)
-        tokens += sum(len(s.ids) for s in batch) * workers.count
-        elapsed = time.monotonic() - began
-        done = workers.same(share_done(step, config.steps, elapsed, config.minutes))
-        bar.update()
-        if not workers.first:
-            continue
-        speed = tokens / elapsed
-        bar.set_postfix(loss=f"{mean:.3f}", tokens_s=f"{speed:.0f}")
-        run.log(step, {"loss": mean, "gradient norm": norm, "tokens/s": speed})
-        if step % config.save_every == 0 or done >= 1:
-            ended = (config.steps, config.minutes) if done >= 1 else None
-            run.save(step, weights, optimiser, asdict(config), ended=ended)
-    bar.close()
     model.weights = {name: value.detach() for name, value in weights.items()}
 
 

@@ -72,9 +72,10 @@ class ReplyMetaLearner(MetaLearner):
     that leaves low-rank updates alone (ANIL), because nothing else could adapt here.
     """
 
+    config: ReplyMetaConfig
+
     def __init__(self, model: ReplyModel, config: ReplyMetaConfig):
         self.model = model
-        self.settings = config
         if not model.weights:
             raise CheckpointError("nothing to meta-train; take the multi-task stage first")
         method = algorithm(config.algorithm)
@@ -96,7 +97,7 @@ class ReplyMetaLearner(MetaLearner):
         if not query:
             return None
         pooled = (*episode.support, *episode.query) if self.method.pooled else episode.support
-        how = self.settings
+        how = self.config
         steps = inner_batches(pooled, how.inner_steps, how.dialogues_a_step, rng)
 
         def support_loss(weights: Mapping[str, Tensor], step: int) -> Tensor:
@@ -106,7 +107,7 @@ class ReplyMetaLearner(MetaLearner):
 
     def finish(self) -> None:
         """Write what was learned back to the model."""
-        model, how = self.model, self.settings
+        model, how = self.model, self.config
         model.weights = {name: value.detach() for name, value in self.adapter().items()}
         model.rates = {name: value.detach() for name, value in self.rates().items()}
         model.card["adaptation"] = {
@@ -133,12 +134,8 @@ def meta_train_replies(
     """
     learner = ReplyMetaLearner(model, config)
     outer_loop(
-        learner.method,
-        learner.adapter,
-        learner.groups,
-        learner.log_rates,
+        learner,
         lambda rng, order: learner.practice(rng.choice(episodes), rng),
-        config,
         asdict(config),
         run,
         title="replies, meta",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Optional
 
-__all__ = ["cosine", "share_done", "warm_cosine"]
+__all__ = ["cosine", "risen_and_fallen", "share_done", "warm_cosine"]
 
 
 def share_done(step: int, steps: int, elapsed: float, minutes: Optional[float]) -> float:
@@ -25,3 +25,10 @@ def warm_cosine(step: int, done: float, warmup: int) -> float:
     cosine decay to a twentieth.
     """
     return min(1.0, max((step + 1) / warmup, done / 0.05)) * cosine(done, 0.05)
+
+
+def risen_and_fallen(rate: float, step: int, total: float, warmup: float) -> float:
+    """The peak `rate` after a linear rise over the share `warmup` of `total` steps and, from the
+    first step on, a linear fall to nothing.
+    """
+    return rate * min(1.0, (step + 1) / max(1.0, warmup * total)) * (1 - step / total)

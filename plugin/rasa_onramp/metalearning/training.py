@@ -93,9 +93,10 @@ class TrackerMetaLearner(MetaLearner):
     has written the result back.
     """
 
+    config: MetaConfig
+
     def __init__(self, tracker: StateTracker, config: MetaConfig):
         self.tracker = tracker
-        self.settings = config
         method = algorithm(config.algorithm)
         device = tracker.device
         if lora_rank(tracker.weights) is None:
@@ -165,8 +166,8 @@ class TrackerMetaLearner(MetaLearner):
             support,
             rng,
             replace(SUPPORT, offers=float(episode.offers)),
-            steps=self.settings.inner_steps,
-            size=self.settings.dialogues_a_step,
+            steps=self.config.inner_steps,
+            size=self.config.dialogues_a_step,
         )
 
         def loss(weights: Mapping[str, Tensor], step: int) -> Tensor:
@@ -203,12 +204,8 @@ def meta_train(
     learner = TrackerMetaLearner(tracker, config)
     draw = draws_of(tracker, tasks, config)
     outer_loop(
-        learner.method,
-        learner.adapter,
-        learner.groups,
-        learner.log_rates,
+        learner,
         lambda rng, order: learner.practice(draw(rng), order, rng),
-        config,
         asdict(config),
         run,
         title="meta",

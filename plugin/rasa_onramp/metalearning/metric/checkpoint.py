@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rasa_onramp.checkpoint_files import read_checkpoint, write_checkpoint
+from rasa_onramp.embedding import Embed
 from rasa_onramp.errors import CheckpointError
 
 __all__ = ["Metric", "load_metric", "save_metric"]
@@ -39,6 +40,10 @@ class Metric:
     def __call__(self, rows: Tensor) -> Tensor:
         """Embeddings (texts, dimensions) in the space, of length 1."""
         return F.normalize((rows - self.mean) @ self.projection.T, dim=-1)
+
+    def after(self, embed: Embed) -> Embed:
+        """`embed`, and then into the space."""
+        return lambda texts: self(embed(texts))
 
 
 def save_metric(metric: Metric, folder: Union[str, Path]) -> str:

@@ -19,16 +19,20 @@ from rasa_onramp.generator.replies import SupportReply, support_replies
 from rasa_onramp.metalearning.corpus import Task
 from rasa_onramp.metalearning.metric.episodes import Kind
 
-__all__ = ["Texts", "domain_texts", "kinds_of", "opening", "reply_texts", "topics"]
+__all__ = ["Texts", "domain_texts", "kinds_of", "opening", "reply_texts", "said", "topics"]
 
 #: A class's name, texts of its examples, and texts that are known without any.
 Texts = Tuple[str, Tuple[str, ...], Tuple[str, ...]]
 
 
+def said(dialogue: Dialogue) -> List[str]:
+    """The messages in which a dialogue's user says something to the domain."""
+    return [turn.text for turn in dialogue.turns if turn.is_user and turn.state is not None]
+
+
 def opening(dialogue: Dialogue) -> List[str]:
-    """The message that opens a dialogue, where its user says something to the domain."""
-    said = [turn.text for turn in dialogue.turns if turn.is_user and turn.state is not None]
-    return said[:1]
+    """The one that opens the dialogue; none where nothing is said to the domain."""
+    return said(dialogue)[:1]
 
 
 def topics(schema: Schema) -> List[str]:

@@ -1,4 +1,4 @@
-"""Sentence embeddings for the runtime: the same text is embedded once."""
+"""Sentence embeddings as all parts take them: texts in, rows out; a text is embedded once."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import torch
 from torch import Tensor
 
 from rasa_onramp.memory import MEGABYTE, LastUsed
-from rasa_onramp.metalearning.metric.checkpoint import Metric
 
-__all__ = ["CachedEmbed", "Embed", "embedded_by"]
+__all__ = ["WHOLE_CORPUS", "CachedEmbed", "Embed"]
 
 #: Texts → L2-normalised rows (texts, dimensions).
 Embed = Callable[[Sequence[str]], Tensor]
+
+#: A limit for `CachedEmbed` that holds each text of a corpus, SGD's and more.
+WHOLE_CORPUS = 2048 * MEGABYTE
 
 
 class CachedEmbed:
@@ -36,8 +38,3 @@ class CachedEmbed:
                 known[text] = row.clone()
                 self._rows.put(text, known[text], getsizeof(text) + row.nbytes)
         return torch.stack([known[text] for text in texts])
-
-
-def embedded_by(metric: Metric, embed: Embed) -> Embed:
-    """`embed`, and then into the space of a learned metric."""
-    return lambda texts: metric(embed(texts))
