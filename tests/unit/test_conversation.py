@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import shutil
@@ -31,6 +32,7 @@ from rasa_onramp.runtime.understanding import Understanding, with_call
 from rasa_onramp.store import Feedback, Store, open_store
 from rasa_onramp.store.serialise import state_to_json
 from rasa_onramp.tracker.answers import TurnPrediction
+from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.model import StateTracker
 from rasa_onramp.tracker.sentences import SentenceEncoder
 from small_bot import BIKES, TABLES, corpus_of, dialogues, small_tracker
@@ -99,6 +101,48 @@ def test_a_conversation_is_routed_tracked_called_and_answered(engine: Engine) ->
     assert third.understanding.action is None
     assert third.reply is not None
     assert third.reply.text == "You're welcome!"
+
+
+@pytest.fixture(scope="module")
+def shipped() -> StateTracker:
+    """The tracker that ships: it was trained to read past what is said in between."""
+    return load_tracker()
+
+
+def answered(session: Session, text: str, reply: str) -> None:
+    """A message that is the host bot's, and what that said."""
+    session.hear(text, None, None)
+    session.say(Turn("system", reply), None, elsewhere=True)
+
+
+def test_what_the_bot_answers_in_between_doesnt_end_a_domains_question(
+    store: Store, shipped: StateTracker, encoder: SentenceEncoder
+) -> None:
+    engine, session = Engine(store, shipped, encoder.embed), Session()
+    engine.turn(session, "can i book a table on friday")
+    answered(session, "when are you open?", "From noon.")
+    assert session.domain is None
+    found = engine.understand(session, "it is hana")
+    assert (found.domain, found.route.reason) == ("table_booking", "context")
+    assert found.state.values == {"visit_day": ("friday",), "guest_name": ("hana",)}
+    # what tells the domain nothing is the bot's, as before
+    assert engine.understand(session, "thanks, that is all").route.reason == "none"
+
+
+def test_a_domain_that_asks_nothing_any_more_is_not_gone_back_to(
+    store: Store, shipped: StateTracker, encoder: SentenceEncoder
+) -> None:
+    engine, began = Engine(store, shipped, encoder.embed), Session()
+    engine.turn(began, "can i book a table on friday")
+    asked, long_ago, done = (copy.deepcopy(began) for _ in range(3))
+    answered(asked, "the pizza was cold", "Sorry! Who may we call back?")
+    assert engine.understand(asked, "it is hana").domain is None  # an answer to the bot
+    for _ in range(2):
+        answered(long_ago, "when are you open?", "From noon.")
+    assert engine.understand(long_ago, "it is hana").domain is None
+    engine.turn(done, "it is hana")
+    answered(done, "when are you open?", "From noon.")
+    assert engine.understand(done, "it is emil").domain is None
 
 
 def test_of_a_long_message_no_more_is_kept_than_counts(engine: Engine) -> None:

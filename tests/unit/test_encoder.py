@@ -114,6 +114,13 @@ def test_one_text_alone_is_embedded_as_among_others(
     assert next(sentences.encoder.parameters()).dtype == torch.float32
 
 
+def test_a_word_with_an_emoji_attached_is_embedded(sentences: SentenceEncoder) -> None:
+    for text in ("where's my parcel📦", "where's my parcel❤️"):
+        plain = sentences.embed(["where's my parcel"])
+        torch.testing.assert_close(sentences.embed([text]), plain)
+        torch.testing.assert_close(sentences.embed([text, "hi"])[:1], plain, atol=0.01, rtol=0)
+
+
 def test_texts_beyond_the_limit_are_cut(sentences: SentenceEncoder) -> None:
     long = "parcel " * 600
     torch.testing.assert_close(sentences.embed([long]), sentences.embed(["parcel " * 126]))

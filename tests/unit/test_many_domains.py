@@ -13,20 +13,23 @@ from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 import pytest
 import sqlalchemy as sa
 import torch
+from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional as F
 
-from rasa_onramp.dialogue import Corpus
+from rasa_onramp.dialogue import Corpus, Slot
 from rasa_onramp.errors import StoreUnavailable
 from rasa_onramp.runtime.background import Background, Heard, load_background
 from rasa_onramp.runtime.domain_index import Crowd, DomainIndex
 from rasa_onramp.runtime.domains import Catalogue
 from rasa_onramp.runtime.generators import Generators
+from rasa_onramp.runtime.known_embeddings import KnownEmbeddings
 from rasa_onramp.runtime.reach import Reach
 from rasa_onramp.runtime.shortlist import Shortlist
 from rasa_onramp.store import Embeddings, Store, cells, open_store
 from servers import wait_for
 from small_bot import TABLES, dialogues
+from tiny_tracker import shared_tokens
 
 WIDTH = 48
 
@@ -240,6 +243,28 @@ def test_a_domain_that_cannot_be_read_is_left_out_alone(
     assert "domain tables_3 is left out: the schema of domain 'tables_3' isn't" in caplog.text
 
 
+def test_a_domain_whose_schema_is_too_long_is_left_out(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Rather than be routed to, and fail at each message."""
+    long = Slot("part", "Part", tuple(f"part {number}" for number in range(300)))
+    schema = dataclasses.replace(TABLES, name="tables_5", slots=(*TABLES.slots, long))
+    store.dialogues.import_corpus(Corpus({"tables_5": schema}, ()))
+    embed = CountedEmbed()
+    generators = Generators(embed, limit=2**20)
+    found = Catalogue(
+        Reach(store), embed, load_background(), generators, encoder="one", tokens=shared_tokens()
+    )
+    live = found.live()
+    assert sorted(live.domains) == [f"tables_{number}" for number in range(5)]
+    assert "tables_5" not in live.crowd
+    assert "domain tables_5 is left out: domain 'tables_5' takes" in caplog.text
+    assert "list fewer values or split the domain" in caplog.text
+    assert "Part" not in embed.asked
+    store.dialogues.import_corpus(domains(6))
+    assert "tables_5" in found.domains()
+
+
 def test_what_takes_long_to_be_read_holds_no_message_up(store: Store) -> None:
     embed = HeldEmbed()
     found = catalogue(store, embed, seconds=1.0)
@@ -326,6 +351,36 @@ def test_embeddings_that_are_damaged_are_computed_anew(store: Store) -> None:
     assert len(second.asked) == 3 * len(first.asked) / 5
     assert all(torch.equal(one[n].index.topic, two[n].index.topic) for n in one)
     assert store.embeddings.read(list(one)) == kept
+
+
+def test_embeddings_of_texts_with_symbols_are_computed_anew(tmp_path: Path) -> None:
+    """They were embedded otherwise once, each such word as unknown; those of other texts weren't,
+    and stay.
+    """
+    texts = ["Tables", "a table, please"]
+    rows = save({"rows": F.normalize(torch.ones(2, 8)).half()})
+    with open_store(f"sqlite:///{tmp_path / 'onramp.db'}") as store:
+        store.upgrade()
+        store.dialogues.import_corpus(domains(2))
+
+        def kept(*texts: str) -> bool:
+            digest = hashlib.sha256(b"one")
+            for text in texts:
+                digest.update(len(text).to_bytes(8, "big") + text.encode())
+            store.embeddings.keep({"tables_0": Embeddings(digest.hexdigest(), rows)})
+            embed = CountedEmbed()
+            known = KnownEmbeddings(Reach(store), embed, "one", ["tables_0"])
+            known.of("tables_0")(texts)
+            known.close()
+            again = KnownEmbeddings(Reach(store), embed, "one", ["tables_0"])
+            again.of("tables_0")(texts)
+            assert len(embed.asked) in (0, 2)  # at most once
+            return not embed.asked
+
+        assert kept(*texts)
+        assert kept("Café", "10 € — René’s")
+        assert not kept("Tables", "a table👍")
+        assert not kept("Tables", "a table\U0001faf6")
 
 
 @pytest.mark.parametrize("value", ["'x'", "1000000000000"])

@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import save_file
 
 from rasa_onramp.dialogue import Corpus, Intent, Schema
+from rasa_onramp.embedding import CachedEmbed
 from rasa_onramp.errors import CheckpointError, ConfigError
 from rasa_onramp.formats import read
 from rasa_onramp.runtime.background import Background, load_background
 from rasa_onramp.runtime.domain_index import Crowd, DomainIndex
-from rasa_onramp.runtime.embedding import CachedEmbed
 from rasa_onramp.runtime.router import BotView, Router
 from rasa_onramp.tracker.sentences import SentenceEncoder
 from small_bot import TABLES, dialogues

@@ -99,6 +99,26 @@ def test_a_value_keeps_the_accent_that_it_ends_in() -> None:
     assert found.spans == turn.spans
 
 
+def test_a_value_has_no_emoji() -> None:
+    turn = user("to Leeds🙂 on friday👍🏽tomorrow", {})
+    prompt = prompt_of([turn], 0)
+    found = answer(prompt, aimed(prompt, (0, *place(prompt, "Leeds", 0))), 0, State())
+    assert found.changes == {"guest_name": ("Leeds",)}
+    assert found.spans == (Span("guest_name", 3, 8),)
+    # nor is one read across an emoji, however likely both ends are
+    aims = (place(prompt, "friday", 0)[0], place(prompt, "tomorrow", 0)[1])
+    found = answer(prompt, aimed(prompt, (0, *aims)), 0, State())
+    assert found.changes["guest_name"][0] in ("friday", "tomorrow", "on friday")
+
+
+def test_an_emoji_alone_is_tracked(tracker: StateTracker) -> None:
+    for texts in (["👍"], ["a table on monday", "inside?", "👍"]):
+        turns = [system(t) if n % 2 else user(t, {}) for n, t in enumerate(texts)]
+        found = track(tracker, prepare(tracker, CAFE), turns, State())
+        makes_sense(CAFE, turns, State(), found)
+        assert not found.spans
+
+
 def test_a_span_of_the_bots_text_has_no_place_in_the_users() -> None:
     prompt = prompt_of(TURNS[:3], 2)
     aims = (0, *place(prompt, "inside, terrace", 1))

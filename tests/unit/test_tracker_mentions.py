@@ -29,6 +29,15 @@ def test_values_are_found_as_words_whatever_their_case(text, wanted):
     assert {n for n in range(1, 63) if bits >> n & 1} == wanted
 
 
+@pytest.mark.parametrize("values", [("yes", "no"), ("No", "YES"), ("True", "False")])
+def test_yes_and_no_are_of_no_slot(values):
+    """What "no, at 5 pm" denies is any slot that takes yes or no."""
+    assert mentioned(Slot("pets", values=values), "no, at 5 pm, yes, true or false") == 0
+    some = Slot("parking", values=(*values, "free", "No smoking"))
+    assert mentioned(some, "no, free please") == 1 << 3
+    assert mentioned(some, "no smoking") == 1 << 4
+
+
 def test_a_free_slot_mentions_nothing_and_a_long_list_is_read_as_far_as_bits_go():
     assert mentioned(Slot("name"), "name") == 0
     many = Slot("n", values=tuple(f"v{i}" for i in range(100)))

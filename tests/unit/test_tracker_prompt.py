@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from rasa_onramp.dialogue import DONTCARE, Action, Dialogue, Intent, Schema, Slot, Span, Turn
 from rasa_onramp.errors import ConfigError
+from rasa_onramp.tracker import schema_prompt
 from rasa_onramp.tracker.prompt import build_prompt
 from rasa_onramp.tracker.roles import Flag, Role
-from rasa_onramp.tracker.schema_prompt import build_schema
+from rasa_onramp.tracker.schema_prompt import build_schema, check_length
 from rasa_onramp.tracker.tokens import Special
 from rasa_onramp.tracker.windows import MAX_POSITIONS, windows
 from tiny_tracker import CAFE, booking, examples_of, prompt_of, shared_tokens
@@ -167,6 +168,30 @@ def test_a_schema_beyond_all_cutting_is_refused_by_name() -> None:
         build_schema(TOKENS, wide(30, 20, 3))
     message = str(caught.value)
     assert "'Wide'" in message and "split the domain" in message and "\n" not in message
+
+
+@pytest.mark.parametrize("slots", [1, 30, 60])
+@pytest.mark.parametrize("words", [0, 60])
+def test_a_schema_is_known_to_be_too_long_before_it_is_used(slots: int, words: int) -> None:
+    for values in (0, 1, 3, 4, 118, 122, 123, 124, 127, 130, 190, 200):
+        schema = wide(slots, values, words)
+        try:
+            build_schema(TOKENS, schema)
+        except ConfigError as error:
+            with pytest.raises(ConfigError, match=str(error)):
+                check_length(TOKENS, schema)
+        else:
+            check_length(TOKENS, schema)
+
+
+def test_a_schema_of_few_parts_is_not_tokenised_to_know_its_length(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(schema_prompt, "build_schema", None)
+    check_length(TOKENS, CAFE)
+    check_length(TOKENS, wide(31, 3, 60))
+    with pytest.raises(TypeError):
+        check_length(TOKENS, wide(32, 3, 60))
 
 
 LENGTHS = st.lists(st.integers(0, 160), min_size=1, max_size=60)

@@ -8,7 +8,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from rasa_onramp.memory import bytes_of
-from rasa_onramp.tracker.tokens import Special, Tokens, words_of
+from rasa_onramp.tracker.tokens import Special, Tokens, readable, words_of
 from rasa_onramp.weights import resolve_encoder
 from tiny_tracker import shared_tokens
 
@@ -58,6 +58,44 @@ def test_an_accent_that_is_a_character_of_its_own_is_its_letters(
 ) -> None:
     """macOS and some keyboards write it so; the tokenizer strips it."""
     assert [text[a:b] for a, b in shared_tokens().encode(text)[1]] == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("tomorrow👍", ["tomorrow"]),
+        ("Leeds🙂, please", ["Leeds", ",", "please"]),
+        ("where's my parcel📦", ["where", "'", "s", "my", "parcel"]),
+        ("👋hello👋🏽you", ["hello", "you"]),
+        ("Leeds👩‍👩‍👧", ["Leeds"]),
+        ("tomorrow❤️", ["tomorrow"]),
+        ("for 2️⃣ people", ["for", "2", "people"]),
+        ("from 🏴\U000e0067\U000e0062\U000e007fLeeds", ["from", "Leeds"]),
+        ("to 🇬🇧Leeds", ["to", "Leeds"]),
+        ("Leeds\U0001faf6", ["Leeds"]),  # newer than Python's Unicode
+        ("👍", []),
+    ],
+)
+def test_a_word_with_an_emoji_attached_is_read(text: str, found: List[str]) -> None:
+    """The tokenizer would make one unknown word of the two, and of all alike."""
+    tokens = shared_tokens()
+    ids, offsets = tokens.encode(text)
+    assert [text[a:b] for a, b in offsets] == found
+    assert list(ids) == [number for word in found for number in tokens.encode(word)[0]]
+
+
+def test_other_texts_are_read_as_they_stand() -> None:
+    tokenizer = Tokenizer.from_file(str(resolve_encoder() / "tokenizer.json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    texts = ["25°C", "№5 ★★★ | 50€", "René’s café — 3×4", "zoe\u0308 ❤", "a\u200db", "東京", "♥️"]
+    texts += [text.replace("❤", "\ufe0f") for text in texts]
+    for text in texts:
+        if "❤" not in text:
+            assert readable(text, tokenizer) is text
+            encoding = tokenizer.encode(text, add_special_tokens=False)
+            assert shared_tokens().encode(text)[0] == tuple(encoding.ids)
+    assert readable("zoe\u0308 ❤", tokenizer) == "zoe\u0308  "
 
 
 def test_a_long_text_is_cut_and_a_padding_tokenizer_is_not_believed() -> None:

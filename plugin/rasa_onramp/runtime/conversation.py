@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Callable, Dict, Mapping, Optional, Sequence, Tuple, Union
 
 from rasa_onramp.dialogue import Span, State, Turn
+from rasa_onramp.embedding import CachedEmbed, Embed
 from rasa_onramp.errors import NotFound
 from rasa_onramp.generator import Reply, RetrievalGenerator
 from rasa_onramp.generator.model import ReplyModel
@@ -19,11 +20,11 @@ from rasa_onramp.runtime.adapter_cache import AdapterCache
 from rasa_onramp.runtime.background import load_background
 from rasa_onramp.runtime.domain_writer import DomainWriter
 from rasa_onramp.runtime.domains import Catalogue
-from rasa_onramp.runtime.embedding import CachedEmbed, Embed, embedded_by
 from rasa_onramp.runtime.generators import Generators
 from rasa_onramp.runtime.reach import Reach
-from rasa_onramp.runtime.router import NO_BOT, BotView, Router
-from rasa_onramp.runtime.session import LONGEST, Session
+from rasa_onramp.runtime.resuming import routed
+from rasa_onramp.runtime.router import NO_BOT, BotView, Router, Routing
+from rasa_onramp.runtime.session import HISTORY, LONGEST, Session
 from rasa_onramp.runtime.telemetry import Stopwatch
 from rasa_onramp.runtime.turn_reader import TurnReader
 from rasa_onramp.runtime.understanding import Understanding, says_nothing, with_call
@@ -35,10 +36,8 @@ from rasa_onramp.tracker.together import AskedTurn
 
 __all__ = ["FAILED", "Caller", "Engine", "EngineSettings", "TurnOutcome"]
 
-#: Turns of history that the tracker gets at most; its window holds fewer.
-_HISTORY = 40
-#: Replies get up to so many more: their model reads on where it left off, so that its beginning may
-#: not move at every turn.
+#: Replies get up to so many turns more than HISTORY: their model reads on where it left off, so
+#: that its beginning may not move at every turn.
 _STEP = 20
 
 #: The reply after an API call that failed.
@@ -120,7 +119,7 @@ class Engine:
         self.background = load_background()
         if router_metric is not None:
             self.background = self.background.seen_by(router_metric)
-        alike = None if reply_metric is None else embedded_by(reply_metric, self.embed)
+        alike = None if reply_metric is None else reply_metric.after(self.embed)
         limit = settings.cache_mb * MEGABYTE
         self.reach = Reach(store, settings.store_seconds, settings.retry_after)
         self.catalogue = Catalogue(
@@ -129,6 +128,7 @@ class Engine:
             self.background,
             Generators(self.embed, alike, limit=limit),
             encoder=encoder,
+            tokens=tracker.tokens,
         )
         self.adapters = AdapterCache(self.reach, tracker, limit)
         self.reader = TurnReader(tracker)
@@ -142,7 +142,7 @@ class Engine:
                 sure=settings.reply_threshold,
                 limit=settings.reply_cache_mb * MEGABYTE,
             )
-        self.router = Router(
+        self.router: Routing = Router(
             self.embed,
             self.background,
             threshold=settings.threshold,
@@ -189,16 +189,18 @@ class Engine:
         """
         watch = Stopwatch()
         live = self.catalogue.live(patient=patient)
-        route = self.router.route(text, live.crowd, active=session.domain, bot=bot)
+        route, otherwise = routed(self.router, text, session, live, bot)
         watch.lap("routing")
         if route.domain is None:
             return Understanding(route)
         domain = live.domains[route.domain]
         before = session.states.get(domain.name, State())
-        turns = [*session.history(domain.name)[-_HISTORY:], Turn("user", text)]
+        turns = [*session.history(domain.name)[-HISTORY:], Turn("user", text)]
         ready = self.adapters.get(domain.schema, domain.content, domain.version, domain.digest)
         prediction = self.reader.read(AskedTurn(ready, turns, before, offers=True))
         watch.lap("tracking")
+        if otherwise is not None and not prediction.changes:
+            return Understanding(otherwise)
         understood = Understanding(
             route=route,
             state=prediction.state,
@@ -238,7 +240,7 @@ class Engine:
         if self.writer is not None and written:
             generator = self.writer.generator(domain)
         past = session.since_forgotten(domain.name)
-        past = past[max(0, len(past) - _HISTORY) // _STEP * _STEP :]
+        past = past[max(0, len(past) - HISTORY) // _STEP * _STEP :]
         return generator.reply([*past, said], state, rows, called)
 
     def turn(self, session: Session, text: str, call: Optional[Caller] = None) -> TurnOutcome:

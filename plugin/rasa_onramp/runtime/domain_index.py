@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rasa_onramp.dialogue import Dialogue, Schema, Slot
-from rasa_onramp.metalearning.metric.kinds import topics
+from rasa_onramp.embedding import Embed
+from rasa_onramp.metalearning.metric.kinds import opening, said, topics
 from rasa_onramp.runtime.background import Background, Heard
-from rasa_onramp.runtime.embedding import Embed
 from rasa_onramp.runtime.shortlist import Shortlist
 from rasa_onramp.runtime.words import WordIndex, Words, WordStack
 
@@ -82,11 +82,8 @@ class DomainIndex:
         """From a domain's schema and support dialogues (which may be none)."""
         about = topics(schema)
         slots = [text for slot in schema.slots for text in _told(slot)]
-        messages, openings = [], []
-        for dialogue in support:
-            said = [turn.text for turn in dialogue.turns if turn.is_user and turn.state is not None]
-            messages += said
-            openings += said[:1]
+        messages = [text for dialogue in support for text in said(dialogue)]
+        openings = [text for dialogue in support for text in opening(dialogue)]
         texts = (messages or about, openings or about, about, slots or about)
         words = written(schema)
         spoken = [turn.text for dialogue in support for turn in dialogue.turns]

@@ -7,11 +7,11 @@ from __future__ import annotations
 import logging
 from typing import Dict, Optional, Sequence, Tuple, Union
 
+from rasa_onramp.embedding import Embed
 from rasa_onramp.errors import OnrampError
 from rasa_onramp.generator import RetrievalGenerator
 from rasa_onramp.generator.model import ReplyModel
 from rasa_onramp.generator.neural import NeuralGenerator
-from rasa_onramp.generator.pool import Embed
 from rasa_onramp.generator.rephrasing import Rephraser
 from rasa_onramp.generator.writing import Updates, Writer
 from rasa_onramp.logs import logger_for

@@ -12,17 +12,20 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, field, replace
 from typing import Collection, Dict, FrozenSet, List, Mapping, Optional, Tuple
 
-from rasa_onramp.dialogue import Dialogue, Schema
+from rasa_onramp.dialogue import Schema
+from rasa_onramp.embedding import Embed
 from rasa_onramp.errors import OnrampError, StoreUnavailable
+from rasa_onramp.example_calls import taken_slots
 from rasa_onramp.generator import RetrievalGenerator
 from rasa_onramp.logs import logger_for, traceback_of
 from rasa_onramp.runtime.background import Background
 from rasa_onramp.runtime.domain_index import Crowd, DomainIndex
-from rasa_onramp.runtime.embedding import Embed
 from rasa_onramp.runtime.generators import Generators
 from rasa_onramp.runtime.known_embeddings import KnownEmbeddings
 from rasa_onramp.runtime.reach import Reach
 from rasa_onramp.store import DomainSummary, SupportSet, follows
+from rasa_onramp.tracker.schema_prompt import check_length
+from rasa_onramp.tracker.tokens import Tokens
 
 __all__ = ["Catalogue", "Live", "LiveDomain"]
 
@@ -93,7 +96,8 @@ class Catalogue:
     """All live domains. Thread-safe; one cheap query a call while nothing changes, and where
     something did, only the domains that changed are read again: by one thread, however many ask.
     `encoder` is the digest of what `embed` embeds with, by which the store keeps embeddings; None:
-    it keeps none.
+    it keeps none. `tokens` are the tracker's: a domain whose schema is too long for it isn't live;
+    None: any is.
     """
 
     def __init__(
@@ -104,12 +108,14 @@ class Catalogue:
         generators: Generators,
         *,
         encoder: Optional[str] = None,
+        tokens: Optional[Tokens] = None,
     ):
         self._reach = reach
         self._embed = embed
         self._background = background
         self._generators = generators
         self._encoder = encoder
+        self._tokens = tokens
         self._live = Live()
         self._reading: Optional[_Reading] = None
         self._lock = threading.Lock()
@@ -242,13 +248,15 @@ class Catalogue:
             lambda store: store.support(summary.name, held_out=False), much=True
         )
         schema, dialogues = support.schema, support.dialogues
+        if self._tokens is not None:
+            check_length(self._tokens, schema)  # or it would fail at each message
         version = summary.active_version
         logger.info("onramp.domain.live", domain=summary.name, version=version)
         return LiveDomain(
             support=support,
             index=DomainIndex.build(schema, dialogues, embed, self._background),
             generators=self._generators,
-            parameters=_parameters(schema, dialogues),
+            parameters=taken_slots(schema, dialogues),
             content=summary.support_digest,
             version=summary.active_version,
             digest=summary.active_digest,
@@ -264,20 +272,3 @@ def _switched(known: LiveDomain, summary: DomainSummary) -> LiveDomain:
         return known
     logger.info("onramp.domain.switched", domain=summary.name, version=version)
     return replace(known, version=version, digest=digest, reply_digest=reply)
-
-
-def _parameters(schema: Schema, support: Tuple[Dialogue, ...]) -> Dict[str, FrozenSet[str]]:
-    """The slots that each action was called with in support dialogues, its required ones, and those
-    that may be given for the intent of its name: in SGD's format one entry makes both.
-    """
-    seen: Dict[str, FrozenSet[str]] = {}
-    for dialogue in support:
-        for turn in dialogue.turns:
-            if turn.action is not None:
-                seen[turn.action] = seen.get(turn.action, frozenset()) | set(turn.parameters)
-    required = {action.name: action.required_slots for action in schema.actions}
-    optional = {intent.name: intent.optional_slots for intent in schema.intents}
-    return {
-        name: slots.union(required.get(name, ()), optional.get(name, ()))
-        for name, slots in seen.items()
-    }

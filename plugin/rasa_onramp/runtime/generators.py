@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Optional, Tuple
 
+from rasa_onramp.embedding import Embed
 from rasa_onramp.generator import RetrievalGenerator
 from rasa_onramp.memory import LastUsed, bytes_of
-from rasa_onramp.runtime.embedding import Embed
 from rasa_onramp.store import SupportSet
 
 __all__ = ["Generators"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.domain_index import Crowd
-from rasa_onramp.runtime.router import Route, Router
+from rasa_onramp.runtime.router import Route, Routing
 
 __all__ = ["for_one_domain"]
 
@@ -23,8 +23,8 @@ def for_one_domain(engine: Engine, domain: str) -> Engine:
     return one
 
 
-class _OneDomain(Router):
-    def __init__(self, router: Router, domain: str):
+class _OneDomain:
+    def __init__(self, router: Routing, domain: str):
         self._router = router
         self._domain = domain
 

@@ -47,6 +47,12 @@ class Reach:
         """Whether the store couldn't be reached, and isn't back yet."""
         return self._down is not None
 
+    def refuse_if_down(self) -> None:
+        """Raises StoreUnavailable while the store isn't back."""
+        down = self._down
+        if down is not None:
+            raise StoreUnavailable(down)  # raised again, the first one would keep every frame
+
     def ask(
         self, call: Callable[[Store], Answer], *, much: bool = False, vital: bool = True
     ) -> Answer:
@@ -54,9 +60,7 @@ class Reach:
         long; it goes on then, and nobody hears what comes of it. After one that isn't `vital` the
         store is down only if it doesn't tell its revision in time either.
         """
-        down = self._down
-        if down is not None:
-            raise StoreUnavailable(down)  # raised again, the first one would keep every frame
+        self.refuse_if_down()
         try:
             if not self._store.remote:
                 return call(self._store)

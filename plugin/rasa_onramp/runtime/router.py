@@ -13,17 +13,17 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Dict, List, Mapping, Optional
+from typing import Dict, List, Mapping, Optional, Protocol
 
 import torch
 from torch import Tensor
 
+from rasa_onramp.embedding import Embed
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.runtime.background import Background, Heard
 from rasa_onramp.runtime.domain_index import Crowd, DomainIndex, Likeness
-from rasa_onramp.runtime.embedding import Embed
 
-__all__ = ["NO_BOT", "BotView", "Route", "Router", "words_in"]
+__all__ = ["NO_BOT", "BotView", "Route", "Router", "Routing", "words_in"]
 
 #: p = logistic(_SLOPE · (deviations − _MIDPOINT)).
 _SLOPE, _MIDPOINT = 3.0, 2.2
@@ -35,9 +35,25 @@ _LEAD = 1.0
 #: it must be like that than like anything of ours; less where the bot's NLU is sure as well.
 _OWN_NEAREST, _OWN_LEAD, _OWN_LEAD_SURE = 0.5, 0.15, 0.05
 
+#: Deviations by which the bot's examples may be behind the best domain, and still get a message
+#: that the bot's NLU is sure of.
+_OWN_BEHIND_SURE = 0.5
+
 #: Deviations by which a first message is like a domain's openings: what is like its other messages
 #: only ("it is Hana") is an answer, and nobody has asked.
 _LEAST_OPENING = 1.5
+
+#: By how much likeness a first message must be nearer to a domain's than to what is said anywhere,
+#: _ANSWERS and _SMALL_TALK: "thanks" is a message in many support dialogues.
+_ANYWHERE_LEAD = 0.02
+
+#: Likeness to one of _ANSWERS from which on a message is one: it opens no other domain's
+#: conversation, however alike it is to what does.
+_ANSWER_NEAREST = 0.8
+
+#: Likeness below which nothing said in the active domain's dialogues, nor an answer, is like a
+#: message; the router is then in doubt whether it is the domain's.
+_LEAST_NEAR = 0.5
 
 _WORD = re.compile(r"(?<!\S)[^\W\d_]{2}[^\d\s]*(?!\S)")
 
@@ -102,6 +118,20 @@ class BotView:
 
 #: Where there is no host bot.
 NO_BOT = BotView()
+
+
+class Routing(Protocol):
+    """Says where messages belong."""
+
+    def route(
+        self,
+        text: str,
+        domains: Crowd,
+        *,
+        active: Optional[str] = None,
+        bot: BotView = NO_BOT,
+    ) -> Route:
+        """Where `text` belongs among `domains`. `active` is the domain that spoke last."""
 
 
 class Router:
@@ -173,14 +203,15 @@ class Router:
         if (
             score < self._threshold
             or found[best].opening < _LEAST_OPENING
-            or anywhere > found[best].nearest - 0.02
+            or anywhere > found[best].nearest - _ANYWHERE_LEAD
             or len(words_in(text)) < _FEWEST
         ):
             return Route(None, min(score, 1 - anywhere), scores, "none")
         own = bot.likeness(heard)
         if _nearly_said(own, found[best].nearest, lead):
             return Route(None, score, scores, "bot")
-        if own is not None and own.message >= found[best].message - (0.5 if sure else 0.0):
+        behind = _OWN_BEHIND_SURE if sure else 0.0
+        if own is not None and own.message >= found[best].message - behind:
             return Route(None, score, scores, "bot")
         return Route(best, score, scores, "match")
 
@@ -205,10 +236,10 @@ class Router:
             other = max(others, key=lambda name: found[name].opening)
             ahead = found[other].opening - max(here.message, here.opening)
             opens = _probability(found[other].opening)
-            opening = answer < 0.8 and len(words_in(text)) >= _FEWEST_TO_SWITCH
+            opening = answer < _ANSWER_NEAREST and len(words_in(text)) >= _FEWEST_TO_SWITCH
             if opening and opens >= self._switch_threshold and ahead >= _LEAD:
                 return Route(other, opens, scores, "match")
-        doubtful = scores[active] < self._threshold and near < 0.5
+        doubtful = scores[active] < self._threshold and near < _LEAST_NEAR
         return Route(active, max(scores[active], 1 - opens), scores, "context", doubtful)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 from rasa_onramp.dialogue import Span, State, Turn, joined
 
 __all__ = [
+    "HISTORY",
     "LONGEST",
     "Said",
     "Session",
@@ -19,6 +20,10 @@ __all__ = [
 #: Characters of a message that count. The tracker looks at its first 128 tokens anyway; what reads
 #: or remembers a message must not take the longer, nor keep the more, the longer users make it.
 LONGEST = 4000
+
+#: Turns before a message, or before a reply that somebody judges, that count: the last so many. The
+#: tracker's window holds fewer.
+HISTORY = 40
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,18 @@ class Session:
         """The active domain: the one that spoke last, if the bot's last turn was one of ours."""
         last = self.turns[-1] if self.turns else None
         return last.domain if last is not None and not last.turn.is_user else None
+
+    @property
+    def interrupted(self) -> Optional[str]:
+        """The domain that had spoken before the bot's last turn, if that was the bot's own answer
+        to something else, and asks nothing.
+        """
+        if len(self.turns) < 3:
+            return None
+        spoke, asked, answered = self.turns[-3:]
+        own = asked.domain is None and answered.domain is None and "?" not in answered.turn.text
+        in_turns = not spoke.turn.is_user and asked.turn.is_user and not answered.turn.is_user
+        return spoke.domain if own and in_turns else None
 
     def hear(self, text: str, domain: Optional[str], state: Optional[State]) -> None:
         """Append a message, which left `domain` in `state` (None: it said nothing to it)."""

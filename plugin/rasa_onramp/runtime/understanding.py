@@ -70,10 +70,12 @@ def with_call(
 
 
 def says_nothing(prediction: TurnPrediction, before: State) -> bool:
-    """Whether a message changed nothing, asked nothing and calls for nothing."""
+    """Whether a message changed nothing, asked nothing and calls for nothing. One of no intent,
+    which is how the tracker learns what is said to none of a domain's, doesn't change it.
+    """
     return (
         not prediction.changes
         and not prediction.state.requested_slots
         and prediction.action is None
-        and prediction.state.active_intent == before.active_intent
+        and prediction.state.active_intent in (None, before.active_intent)
     )

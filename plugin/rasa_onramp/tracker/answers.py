@@ -14,6 +14,7 @@ from rasa_onramp.dialogue import DONTCARE, Span, State
 from rasa_onramp.tracker.model import Scores
 from rasa_onramp.tracker.prompt import Prompt
 from rasa_onramp.tracker.roles import Role
+from rasa_onramp.tracker.tokens import symbols_in
 
 __all__ = ["MAX_SPAN", "TurnPrediction", "answer"]
 
@@ -179,8 +180,8 @@ def _best_name(
 def _best_spans(
     prompt: Prompt, start: Tensor, end: Tensor, text: List[int]
 ) -> List[Tuple[float, int, int]]:
-    """For each slot the best (score, first token, last token) within one utterance."""
-    utterance = torch.from_numpy(prompt.utterance)[text]
+    """For each slot the best (score, first token, last token) within one stretch."""
+    stretch = torch.tensor(_stretches(prompt, text))
     slots = len(prompt.schema.schema.slots)
     start, end = start[:slots, text], end[:slots, text]
     best: List[Tuple[float, int, int]] = [(-math.inf, 0, 0)] * slots
@@ -188,9 +189,25 @@ def _best_spans(
     for length in range(min(MAX_SPAN, len(text))):
         stop = len(text) - length
         score = start[:, :stop] + end[:, length:] - LENGTH_COST * length
-        score = score.masked_fill(utterance[:stop] != utterance[length:], lowest)
+        score = score.masked_fill(stretch[:stop] != stretch[length:], lowest)
         top, at = score.max(-1)
         for slot, (value, place) in enumerate(zip(top.tolist(), at.tolist())):
             if value > best[slot][0]:
                 best[slot] = (value, text[place], text[place + length])
     return best
+
+
+def _stretches(prompt: Prompt, text: List[int]) -> List[int]:
+    """For each of the tokens `text` a number, that of the stretch it is in: no value is read across
+    the end of an utterance, or across an emoji that the tokenizer reads as a blank.
+    """
+    utterance = prompt.utterance[text].tolist()
+    if not any(symbols_in(prompt.turns[where].text) for where in set(utterance)):
+        return utterance
+    start, end = prompt.start[text].tolist(), prompt.end[text].tolist()
+    found = [0] * len(text)
+    for n in range(1, len(text)):
+        here = utterance[n] == utterance[n - 1]
+        between = prompt.turns[utterance[n]].text[end[n - 1] : start[n]] if here else ""
+        found[n] = found[n - 1] + (not here or bool(symbols_in(between)))
+    return found

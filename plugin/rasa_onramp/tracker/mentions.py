@@ -14,12 +14,16 @@ __all__ = ["MOST_VALUES", "mentioned"]
 #: How many listed values of a slot are looked for: one a bit of a signed 64-bit integer.
 MOST_VALUES = 62
 
+#: Values that tell nothing about the slot that they are said for.
+_OF_NO_SLOT = ("true", "false", "yes", "no")
+
 
 def mentioned(slot: Slot, text: str) -> int:
     """The values of `slot` in `text`, whatever their case: bit n for the n-th one, from 1.
 
     Values that differ only in case are one, as at the marks in the prompt (schema_prompt.py).
-    In "extra large" there is no "large": of values that overlap, the longest counts.
+    In "extra large" there is no "large": of values that overlap, the longest counts. True, false,
+    yes and no are never there: several slots take them, and "no, at 5 pm" speaks of none.
     """
     if not slot.values or not text:
         return 0
@@ -41,7 +45,7 @@ def _pattern(values: Tuple[str, ...]) -> Tuple[Optional[Pattern[str]], dict]:
         if number > MOST_VALUES:
             break
         for spelling in (" ".join(value.lower().split()), words_of(value)):
-            if spelling and spelling not in ("true", "false"):
+            if spelling and spelling not in _OF_NO_SLOT:
                 numbers.setdefault(spelling, number)
     if not numbers:
         return None, numbers

@@ -12,7 +12,7 @@ from rasa_onramp.errors import ConfigError
 from rasa_onramp.tracker.roles import Role
 from rasa_onramp.tracker.tokens import Special, Tokens, words_of
 
-__all__ = ["SchemaPrompt", "build_schema"]
+__all__ = ["SchemaPrompt", "build_schema", "check_length"]
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,22 @@ class SchemaPrompt:
 #: What is tried in turn: tokens of a description, tokens of a name or listed value.
 _CUTS = ((40, 12), (16, 12), (8, 12), (4, 12), (0, 12), (0, 6), (0, 3), (0, 2))
 
+#: Tokens that a schema may have.
+_LIMIT = 400
 
-def build_schema(tokens: Tokens, schema: Schema, limit: int = 400) -> SchemaPrompt:
+
+def check_length(tokens: Tokens, schema: Schema, limit: int = _LIMIT) -> None:
+    """Raises ConfigError if `build_schema` does. A schema of few parts fits whatever their words
+    are, so it isn't tokenised for this.
+    """
+    parts = 1 + len(schema.slots) + sum(len(slot.values) for slot in schema.slots)
+    parts += len(schema.intents) + len(schema.actions)
+    # [CLS], three marks and [SEP], then at most a mark and the shortest name a part
+    if 5 + parts * (1 + _CUTS[-1][1]) > limit:
+        build_schema(tokens, schema, limit)
+
+
+def build_schema(tokens: Tokens, schema: Schema, limit: int = _LIMIT) -> SchemaPrompt:
     """The schema's part of the prompt.
 
     Descriptions, then names and listed values, are shortened step by step where the whole would

@@ -13,12 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rasa_onramp.embedding import WHOLE_CORPUS, CachedEmbed
 from rasa_onramp.errors import CheckpointError
 from rasa_onramp.tracker.encoder import Encoder
 from rasa_onramp.tracker.precision import matrix_type
+from rasa_onramp.tracker.tokens import readable
 from rasa_onramp.weights import resolve_encoder
 
-__all__ = ["SentenceEncoder"]
+__all__ = ["SentenceEncoder", "cached_sentences"]
 
 #: Tokens of a text that are read.
 _LONGEST = 128
@@ -57,6 +59,7 @@ class SentenceEncoder:
     @torch.no_grad()
     def embed(self, texts: Sequence[str], batch_size: int = 64) -> Tensor:
         """L2-normalised embeddings of `texts`, (texts, hidden), float32 on the CPU."""
+        texts = [readable(text, self.tokenizer) for text in texts]
         if len(texts) == 1:  # what a bot does at every message
             return self._one(torch.tensor(self.tokenizer.encode(texts[0]).ids))[None]
         rows = []
@@ -86,6 +89,13 @@ class SentenceEncoder:
             # it is to go, but what is to come in its place needs a C++ compiler
             warnings.simplefilter("ignore", DeprecationWarning)
             return torch.jit.freeze(torch.jit.trace(plain, torch.arange(9), check_trace=False))
+
+
+def cached_sentences() -> CachedEmbed:
+    """Embeddings of all-MiniLM-L6-v2, each text's of a corpus computed once. Raises
+    CheckpointError.
+    """
+    return CachedEmbed(SentenceEncoder.load().embed, WHOLE_CORPUS)
 
 
 class _OneSentence(nn.Module):

@@ -7,11 +7,11 @@ import unicodedata
 from enum import IntEnum
 from pathlib import Path
 from sys import getsizeof
-from typing import Any, Sequence, Tuple, Union
+from typing import Any, Sequence, Set, Tuple, Union
 
 from rasa_onramp.memory import MEGABYTE, LastUsed
 
-__all__ = ["MOST_TOKENS", "Special", "Tokens", "words_of"]
+__all__ = ["MOST_TOKENS", "Special", "Tokens", "readable", "symbols_in", "words_of"]
 
 #: Token ids of one text and the characters [start, end) each came from.
 Encoded = Tuple[Tuple[int, ...], Tuple[Tuple[int, int], ...]]
@@ -21,6 +21,13 @@ MOST_TOKENS = 128
 
 #: What a token takes that is remembered, about, and what a text does beside tokens and characters.
 _TOKEN_BYTES, _TEXT_BYTES = 120, 300
+
+#: Unicode's categories of symbols: emoji and the like, those that mathematics has, shades of skin,
+#: what encloses a character (a keycap), and what is newer than Python's Unicode.
+_SYMBOLS = frozenset(("So", "Sm", "Sk", "Me", "Cn"))
+
+#: What joins emoji, or says how they look, as the inside of a regular expression's brackets.
+_JOINERS = "\u200d\ufe0e\ufe0f\U000e0020-\U000e007f"
 
 
 class Special(IntEnum):
@@ -45,6 +52,25 @@ def words_of(identifier: str) -> str:
     """Split snake_case, kebab-case and CamelCase names: "FindBus" → "find bus"."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", identifier)
     return re.sub(r"[_\-\s]+", " ", spaced).strip().lower()
+
+
+def symbols_in(text: str) -> Set[str]:
+    """The symbols among the characters of `text`, emoji above all; none that ASCII has."""
+    if text.isascii():
+        return set()
+    return {c for c in set(text) if not c.isascii() and unicodedata.category(c) in _SYMBOLS}
+
+
+def readable(text: str, tokenizer: Any) -> str:
+    """`text`, as long as it is, with blanks for the symbols that a word-piece `tokenizer` lacks: it
+    doesn't split them from the word that they are attached to, and would know neither.
+    """
+    piece = tokenizer.token_to_id
+    lacking = {c for c in symbols_in(text) if None in (piece(c), piece(f"##{c}"))}
+    if not lacking:
+        return text
+    runs = re.compile(f"[{re.escape(''.join(lacking))}{_JOINERS}]+")
+    return runs.sub(lambda run: " " * len(run[0]) if lacking & set(run[0]) else run[0], text)
 
 
 class Tokens:
@@ -77,8 +103,9 @@ class Tokens:
         """Ids and character offsets of `text`, at most `limit` tokens and `MOST_TOKENS`."""
         found = self._split.get(text)
         if found is None:
-            encoding = self._tokenizer.encode(text, add_special_tokens=False)
-            offsets = _with_accents(text, encoding.offsets[:MOST_TOKENS])
+            read = readable(text, self._tokenizer)
+            encoding = self._tokenizer.encode(read, add_special_tokens=False)
+            offsets = _with_accents(read, encoding.offsets[:MOST_TOKENS])
             found = (tuple(encoding.ids[:MOST_TOKENS]), offsets)
             self._split.put(
                 text, found, getsizeof(text) + _TEXT_BYTES + _TOKEN_BYTES * len(found[0])
