@@ -64,7 +64,7 @@ class JobStoreContract:
         job, new = store.jobs.enqueue(NAME, asked_by="console", **wanted)
         assert not new
         assert {name: getattr(job, name) for name in wanted} == wanted
-        assert (job.asked_by, job.input_digest, job.attempts) == ("console", None, 0)
+        assert (job.asked_by, job.input_digest, job.attempts) == ("console", "one", 0)
         assert _claim(store).job.number == 1  # and the pause is over
 
     def test_what_failed_is_not_tried_again_until_something_changed(self, store: Store) -> None:
@@ -76,6 +76,23 @@ class JobStoreContract:
         store.jobs.cancel(NAME)
         assert not store.jobs.enqueue(NAME, asked_by="worker", input_digest="two")[1]
         assert store.jobs.enqueue(NAME, asked_by="person")[1]
+
+    def test_what_a_person_changed_and_cancelled_is_not_asked_for_again(self, store: Store) -> None:
+        for number, take_up in enumerate(("enqueue", "begin"), start=1):
+            digest = f"digest {number}"
+            store.jobs.enqueue(NAME, asked_by="worker", input_digest=digest)
+            if take_up == "enqueue":
+                store.jobs.enqueue(NAME, asked_by="person", force=True)
+            else:
+                store.jobs.begin(NAME, "me", asked_by="adapt")
+            store.jobs.cancel(NAME)
+            assert not store.jobs.enqueue(NAME, asked_by="worker", input_digest=digest)[1]
+
+    def test_what_failed_by_hand_is_left_to_the_workers(self, store: Store) -> None:
+        store.jobs.enqueue(NAME, asked_by="worker", input_digest="one")
+        lease = store.jobs.begin(NAME, "me", asked_by="adapt")
+        store.jobs.fail(lease, "interrupted", by_hand=True)
+        assert store.jobs.enqueue(NAME, asked_by="worker", input_digest="one")[1]
 
     def test_the_tables_themselves_refuse_a_second_unfinished_job(self, store: Store) -> None:
         store.jobs.enqueue(NAME, asked_by="worker")
@@ -195,7 +212,7 @@ class JobStoreContract:
         assert (job.asked_by, job.owner, job.step) == ("person", None, None)
         _assert_powerless(store, lost, "was taken over and waits to be done again")
         lease = _claim(store)
-        assert (lease.job.force, lease.job.attempts, lease.job.input_digest) == (True, 1, None)
+        assert (lease.job.force, lease.job.attempts, lease.job.input_digest) == (True, 1, "one")
 
     def test_a_job_whose_workers_all_die_fails_in_the_end(self, store: Store) -> None:
         store.jobs.enqueue(NAME, asked_by="worker")
@@ -253,7 +270,7 @@ class JobStoreContract:
         store.jobs.enqueue(NAME, asked_by="worker", input_digest="one")
         lease = store.jobs.begin(NAME, "me", asked_by="adapt", force=True)
         job = lease.job
-        assert (job.number, job.force, job.asked_by, job.input_digest) == (2, True, "adapt", None)
+        assert (job.number, job.force, job.asked_by, job.input_digest) == (2, True, "adapt", "one")
         assert len(store.jobs.of(NAME)) == 2
 
     def test_beginning_where_another_is_at_it_says_who(self, store: Store) -> None:

@@ -323,9 +323,31 @@ class StoreContract:
 
         report = store.dialogues.import_dialogues([PARCELS], stream(), progress=progress)
         assert report == ImportReport(("parcels",), added=450, replaced=0, unchanged=0)
-        # no more than a batch is taken from it at a time
-        assert seen == [(200, 200, None), (400, 400, None), (450, 450, None)]
+        # all are read before anything is written
+        assert seen == [(200, 450, None), (400, 450, None), (450, 450, None)]
         assert store.dialogues.dialogues("parcels") == many(450).dialogues
+
+    def test_other_writers_do_not_wait_for_a_stream(self, store: Store) -> None:
+        def stream() -> Iterator[Dialogue]:
+            yield dialogue("a")
+            store.dialogues.import_corpus(corpus(dialogue("b")))
+            yield dialogue("c")
+
+        store.dialogues.import_dialogues([PARCELS], stream())
+        found = store.dialogues.dialogues("parcels")
+        assert found == (dialogue("b"), dialogue("a"), dialogue("c"))
+        assert store.dialogues.ids("parcels") == {"a", "b", "c"}
+        assert store.dialogues.ids("none") == frozenset()
+
+    def test_a_stream_without_room_is_one_clear_error(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*_: Any, **__: Any) -> Any:
+            return Path("/dev/full").open("w", encoding="ascii")
+
+        monkeypatch.setattr("rasa_onramp.store.spool.TemporaryFile", full)
+        with pytest.raises(StoreError, match=r"temporary file .*No space left.*TMPDIR"):
+            store.dialogues.import_dialogues([PARCELS], iter([dialogue("a")]))
 
     def test_a_stream_that_breaks_leaves_the_store_as_it_was(self, store: Store) -> None:
         store.dialogues.import_corpus(many(2))
@@ -432,6 +454,8 @@ class StoreContract:
             (corpus(dialogue("a", "nul \0")), "dialogue 'a' .* NUL"),
             (corpus(dialogue("a", "nul \\\0")), "dialogue 'a' .* NUL"),
             (corpus(dialogue("a", "half \ud83d")), "dialogue 'a' .* surrogate"),
+            (corpus(dialogue("é" * 501)), "the dialogue id 'é{40}'… has 1002 bytes; shorten it"),
+            (corpus(schema=replace(PARCELS, name="x" * 1001)), "domain name 'x{40}'… has 1001"),
             (corpus(schema=replace(PARCELS, description="\0")), "schema .* 'parcels' .* NUL"),
         ],
     )

@@ -8,7 +8,7 @@ import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import Iterator, List, Optional, Tuple
 
 from .errors import ConfigError
 
@@ -16,12 +16,12 @@ __all__ = ["BotEdits", "FileEdit"]
 
 
 #: What of a bot's files (endpoints.yml has passwords) is nobody else's to read: the rest of a line
-#: behind such a key, and who logs in by a URL.
-_SECRET = re.compile(
-    r"""((?:^|[\s{,-])["']?[\w-]*(?:passw|token|secret|api_?key)[\w-]*["']?\s*:[ \t]*)\S.*$""",
-    re.IGNORECASE | re.MULTILINE,
-)
-_LOGIN = re.compile(r"(://)[^/\s@]*@")
+#: behind such a key and the lines that belong to it, and who logs in by a URL. A password in a URL
+#: may have "/" and "@" in it.
+_KEY = r"""["']?[\w-]*(?:passw|token|secret|api_?key)[\w-]*["']?\s*:"""
+_SECRET = re.compile(rf"((?:^|[\s{{,-]){_KEY}[ \t]*)\S.*$", re.IGNORECASE)
+_SECRET_KEY = re.compile(rf"([ -]*){_KEY}", re.IGNORECASE)
+_LOGIN = re.compile(r"(://)\S*@")
 
 
 @dataclass(frozen=True)
@@ -91,21 +91,63 @@ class BotEdits:
 
 
 def _masked(text: str) -> str:
-    return _LOGIN.sub(r"\1***@", _SECRET.sub(r"\1***", text))
+    return "".join(_masked_lines(text))
+
+
+def _masked_lines(text: str) -> Iterator[str]:
+    column: Optional[int] = None  # of the key whose value's lines these may be
+    for line in text.splitlines(keepends=True):
+        rest = line.lstrip(" ")
+        depth = len(line) - len(rest)
+        if column is not None and rest.strip():
+            # a list may stand right below its key
+            if depth > column or (depth == column and rest.startswith("- ")):
+                yield f"{' ' * depth}***\n"
+                continue
+            column = None
+        key = _SECRET_KEY.match(line) if column is None else None
+        if key is not None:
+            column = len(key.group(1))
+        yield _LOGIN.sub(r"\1***@", _SECRET.sub(r"\1***", line))
 
 
 def _write(path: Path, text: str) -> None:
+    """Write a file whole or not at all; one that is there keeps its mode, owner and group."""
     target = path.resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
-    mode = target.stat().st_mode & 0o777 if target.exists() else 0o644
-    if target.exists() and not os.access(target, os.W_OK):
+    there = target.stat() if target.exists() else None
+    if there is not None and not os.access(target, os.W_OK):
         raise PermissionError(13, "Permission denied", str(target))
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(text.encode("utf-8"))
-        os.chmod(temporary, mode)
-        os.replace(temporary, target)
+        if there is None or _given_to(temporary, there):
+            os.chmod(temporary, 0o644 if there is None else there.st_mode & 0o777)
+            os.replace(temporary, target)
+            return
+        _write_in_place(target, text.encode("utf-8"))
     except BaseException:
         os.unlink(temporary)
+        raise
+    os.unlink(temporary)
+
+
+def _given_to(file: str, there: os.stat_result) -> bool:
+    """Whether `file` now has the owner and group of the one that is `there`."""
+    made = os.stat(file)
+    if (made.st_uid, made.st_gid) != (there.st_uid, there.st_gid):
+        try:
+            os.chown(file, there.st_uid, there.st_gid)
+        except PermissionError:  # of somebody else's file that this user may write to
+            return False
+    return True
+
+
+def _write_in_place(target: Path, content: bytes) -> None:
+    before = target.read_bytes()
+    try:
+        target.write_bytes(content)
+    except OSError:
+        target.write_bytes(before)
         raise

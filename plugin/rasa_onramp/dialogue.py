@@ -63,8 +63,9 @@ class Intent:
 class Action:
     """An API call that a domain can make.
 
-    `required_slots` must be in the state before it is called; `result_slots` are what a result row
-    may hold; `url` is an HTTP endpoint that answers it, if there is one.
+    `required_slots` must be in the state before it is called; `optional_slots` are given with a
+    call where the state has them, be they in an example call or not; `result_slots` are what a
+    result row may hold; `url` is an HTTP endpoint that answers it, if there is one.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Action:
     required_slots: Tuple[str, ...] = ()
     result_slots: Tuple[str, ...] = ()
     url: Optional[str] = None
+    optional_slots: Tuple[str, ...] = ()
 
 
 _Named = TypeVar("_Named", Slot, Intent, Action)

@@ -135,12 +135,52 @@ def test_secrets_beside_an_edit_are_not_shown(tmp_path: Path) -> None:
         told = edits.diff()
         assert ": ***\n" in told and "hush" not in told and "username: ann" in told
         assert "url: http://localhost:5055/webhook" in told
+    for value in (
+        " |\n    hush\n\n    hush",
+        " >-\n    hush",
+        "\n    hush",
+        ' "hush\n    hush"',
+        "\n  - hush",
+    ):
+        endpoints = f"event_broker:\n  password:{value}\n  username: ann\n"
+        (folder / "endpoints.yml").write_text(endpoints, encoding="utf-8")
+        told = plan_edits(folder).diff()
+        assert "***\n" in told and "hush" not in told and "username: ann" in told
+    slashes = "event_broker:\n  url: amqp://ann:hu/hush@hush@host:5672\n"
+    (folder / "endpoints.yml").write_text(slashes, encoding="utf-8")
+    told = plan_edits(folder).diff()
+    assert "amqp://***@host:5672" in told and "hush" not in told
     login = "tracker_store:\n  url: postgresql://ann:hush@host/db\n"
     (folder / "endpoints.yml").write_text(login, encoding="utf-8")
     edits = plan_edits(folder)
     assert "postgresql://***@host/db" in edits.diff() and "hush" not in edits.diff()
     edits.apply()
     assert load(folder / "endpoints.yml")["tracker_store"]["url"] == login.split()[-1]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("may_give_away", [True, False])
+def test_files_stay_their_owners(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, may_give_away: bool
+) -> None:
+    folder = bot(tmp_path)
+    for file in folder.iterdir():
+        os.chown(file, 12345, 54321)
+        file.chmod(0o664)
+    plan = plan_edits(folder)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    if not may_give_away:
+        monkeypatch.setattr(os, "chown", refuse)
+    plan.apply()
+    assert "OnrampModel" in (folder / "config.yml").read_text(encoding="utf-8")
+    for name in ("config.yml", "domain.yml"):
+        found = (folder / name).stat()
+        assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (12345, 54321, 0o664)
+    assert [file.name for file in folder.iterdir() if file.name.startswith(".")] == []
+    assert not plan_edits(folder)
 
 
 def test_edits_name_what_was_lacking(tmp_path: Path) -> None:

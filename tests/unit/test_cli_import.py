@@ -74,6 +74,26 @@ def test_what_has_no_states_waits(store: Store, tmp_path: Path) -> None:
     assert again.out == f"{DOMAIN}: 0 dialogues added, 0 replaced, 2 unchanged\n"
 
 
+def test_what_no_call_will_have_is_said(store: Store, tmp_path: Path) -> None:
+    text = SCHEMA.replace("visit_day]}]", "visit_day], optional_slots: {seating: dontcare}}]")
+    text = text.replace(
+        "dialogues:", "  actions: [{name: book, required_slots: [visit_day]}]\ndialogues:"
+    )
+    text = text.replace(
+        "[{user: hello}]",
+        "[{user: '[monday](visit_day)', intent: BookTable}, "
+        "{system: ok, action: book, parameters: {visit_day: monday}}]",
+    )
+    path = tmp_path / "calls.yml"
+    path.write_text(text, encoding="utf-8")
+    told = invoke("import", str(path))
+    assert told.code == 0 and "no example call has seating, so calls leave that out" in told.err
+    path.write_text(
+        text.replace("required_slots: [visit_day]}]\nd", "optional_slots: [seating]}]\nd")
+    )
+    assert "no example call" not in invoke("import", str(path)).err
+
+
 def test_a_dry_run_says_what_would_be_done(store: Store, tmp_path: Path) -> None:
     arguments = ("import", "--schema", tmp_path / "schema.yml", tmp_path / "chats.jsonl")
     before = store.revision()

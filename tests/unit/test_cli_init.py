@@ -10,6 +10,7 @@ import pytest
 from command_line import dump, invoke
 
 CONFIG = "recipe: default.v1\nlanguage: en\npipeline:\n- name: WhitespaceTokenizer\npolicies:\n"
+_LOG = "rasa_onramp.store.database.Database._use_write_ahead_log"
 DOMAIN = 'version: "3.1"\nintents:\n- greet\nresponses:\n  utter_greet:\n  - text: hello\n'
 
 
@@ -30,6 +31,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def files(folder: Path) -> Dict[str, str]:
     return {p.name: p.read_text(encoding="utf-8") for p in sorted(folder.iterdir())}
+
+
+def test_a_file_that_takes_no_log_is_said(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on some network file systems."""
+    monkeypatch.setattr(_LOG, lambda database: None)
+    done = invoke("init")
+    assert done.code == 0
+    assert "onramp.db is ready" in done.out
+    assert "onramp.db takes no write-ahead log" in done.err
 
 
 def test_creates_the_store_and_says_where(home: Path) -> None:
@@ -112,6 +122,25 @@ def test_a_domain_elsewhere(bot: Path, home: Path) -> None:
     assert (done.code, done.err) == (0, "")
     assert sorted(files(bot / "domains")) == ["base.yml", "onramp.yml"]
     assert "--domain goes with --bot" in invoke("init", "--domain", bot / "domains").err
+
+
+def test_endpoints_elsewhere(bot: Path, home: Path) -> None:
+    prod = bot / "endpoints.prod.yml"
+    refused = invoke("init", "--bot", bot, "--endpoints", prod, "--yes")
+    assert (refused.code, refused.out) == (2, "")
+    assert "prod.yml is no file; name the one that `rasa run --endpoints` is" in refused.err
+    prod.write_text("tracker_store:\n  type: SQL\n", encoding="utf-8")
+    done = invoke("init", "--bot", bot, "--endpoints", prod, "--yes")
+    assert (done.code, done.err) == (0, "")
+    assert sorted(files(bot)) == ["config.yml", "domain.yml", "endpoints.prod.yml"]
+    assert "OnrampResponseGenerator" in files(bot)["endpoints.prod.yml"]
+    assert "is new" not in done.out
+    assert "--endpoints goes with --bot" in invoke("init", "--endpoints", prod).err
+
+
+def test_a_file_of_endpoints_that_is_made_may_be_the_wrong_one(bot: Path, home: Path) -> None:
+    done = invoke("init", "--bot", bot, "--yes")
+    assert "endpoints.yml is new. If the bot runs with another file, as by `rasa run" in done.out
 
 
 def test_a_store_that_cannot_be_made_leaves_the_bot_alone(

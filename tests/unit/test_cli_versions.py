@@ -11,7 +11,7 @@ import pytest
 
 from command_line import dump, invoke
 from rasa_onramp.dialogue import Corpus, Turn
-from rasa_onramp.store import Feedback, FeedbackStore, Intake, open_store
+from rasa_onramp.store import Embeddings, Feedback, FeedbackStore, Intake, open_store
 from small_bot import BIKES, TABLES, dialogues
 
 NAME = TABLES.name
@@ -156,6 +156,33 @@ def test_dialogues_that_wait_are_named_before_they_are_removed(store: Path) -> N
         opened.dialogues.import_corpus(Corpus({NAME: TABLES}, later), how=Intake(lambda _: True))
     done = invoke("remove", NAME, input="n\n")
     assert f"Delete {NAME} with 3 dialogues, 2 more that wait for labels, 3 adap" in done.out
+
+
+def test_dialogues_are_removed_one_by_one_if_one_agrees(store: Path) -> None:
+    with open_store() as opened:
+        first, second, third = (each.id for each in opened.dialogues.dialogues(NAME))
+        opened.embeddings.keep({NAME: Embeddings("1" * 64, b"rows")})
+        before = dump(store)
+        for wrong, saying in ((f"{first}x", f"did you mean '{first}'?"), ("!", "has all ids")):
+            done = invoke("remove", NAME, "--dialogue", first, "--dialogue", wrong)
+            assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+            assert saying in done.err
+        both = ("--dialogue", second, "--dialogue", first, "--dialogue", first)
+        done = invoke("remove", NAME, *both, input="n\n")
+        assert done.code == 1
+        assert f"Delete 2 dialogues of {NAME} ({first}, {second})? [y/N]" in done.out
+        assert dump(store) == before
+        revision = opened.revision()
+        done = invoke("remove", NAME, *both, "--yes")
+        assert done.out.splitlines() == [
+            f"Deleted 2 dialogues of {NAME} ({first}, {second}).",
+            f"{NAME} changed since its version was made; rasa-onramp adapt {NAME}",
+        ]
+        assert [each.id for each in opened.dialogues.dialogues(NAME)] == [third]
+        assert opened.dialogues.changed_since(revision) == (NAME,)
+        assert len(opened.adapters.versions(NAME)) == 3
+        assert opened.embeddings.read([NAME]) == {}
+    assert not any(f"'{first}'" in line for line in dump(store))
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from rasa_onramp.doctor.bot import (
     endpoint_findings,
     file_findings,
     pipeline_findings,
+    session_findings,
 )
 from rasa_onramp.doctor.findings import guarded
 from rasa_onramp.doctor.models import (
@@ -38,6 +39,7 @@ from rasa_onramp.doctor.models import (
     spacy_findings,
     tracker_findings,
 )
+from rasa_onramp.doctor.own_actions import action_findings
 from rasa_onramp.doctor.packages import package_findings
 from rasa_onramp.doctor.stored import store_findings
 from rasa_onramp.doctor.subject import Subject, subject_of
@@ -237,6 +239,20 @@ def test_a_store_in_order(url: str, subject: Subject, tracker_folder: Path) -> N
     assert [line.partition(":")[0] for line in lines] == [
         *("ok store", "ok store", "ok domains", "ok adapters")
     ]
+
+
+def test_a_file_that_others_may_read_or_that_has_no_log(
+    url: str, subject: Subject, tmp_path: Path
+) -> None:
+    with open_store(url) as store:
+        store.upgrade()
+    with sqlite3.connect(tmp_path / "onramp.db") as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+    connection.close()
+    (tmp_path / "onramp.db").chmod(0o644)
+    lines = [line for line in told(partial(store_findings, subject)) if "warning store" in line]
+    assert "written without a write-ahead log (delete)" in lines[0]
+    assert f"(644); chmod 600 {tmp_path}" in lines[1]
 
 
 def test_a_store_that_was_never_created(url: str, subject: Subject, tmp_path: Path) -> None:
@@ -464,6 +480,52 @@ def test_a_domain_elsewhere(bot: Path) -> None:
     assert "goes with --rasa-project" in invoke("doctor", "--domain", domain).err
 
 
+def test_calls_that_run_actions_of_the_bots_own(bot: Path, url: str) -> None:
+    check = partial(action_findings, subject_of(bot))
+    assert told(check) == []  # no store yet
+    with open_store(url) as store:
+        store.upgrade()
+        store.dialogues.import_corpus(corpus_of(TABLES))
+    assert told(check) == []
+    edit(bot / "domain.yml", "actions:", "actions:\n  - action_reserve_table")
+    assert only(check, "warning") == (
+        "warning actions: calls that actions of the bot's own make: reserve_table of "
+        f"{TABLES.name} runs action_reserve_table; rename one of the two, "
+        "unless you mean it so"
+    )
+
+
+def test_a_bot_that_carries_slots_over(bot: Path) -> None:
+    check = partial(session_findings, bot)
+    assert told(check) == []
+    edit(bot / "domain.yml", "carry_over_slots_to_new_session: false", "")
+    found = only(check, "warning")
+    assert found.startswith("warning sessions: Rasa copies") and found.endswith("to false")
+    (bot / "domain").mkdir()
+    (bot / "domain.yml").rename(bot / "domain" / "base.yml")
+    only(check, "warning")
+    ends = "session_config: {carry_over_slots_to_new_session: false}"
+    (bot / "domain" / "session.yml").write_text(ends, encoding="utf-8")
+    assert told(check) == []
+
+
+def test_endpoints_elsewhere(bot: Path) -> None:
+    plain = bot / "endpoints.prod.yml"
+    plain.write_text("action_endpoint:\n  url: http://actions/\n", encoding="utf-8")
+    (found,) = told(partial(file_findings, bot, None, plain))
+    assert found == (
+        "problem endpoints.prod.yml: it lacks nlg type rasa_onramp.components."
+        f"OnrampResponseGenerator; `rasa-onramp init --bot {bot} --endpoints {plain}` adds what is "
+        "missing"
+    )
+    edit(plain, "action", "nlu:\n  url: http://nlu/\naction")
+    nlu = only(partial(endpoint_findings, bot, plain), "problem")
+    assert "endpoints.prod.yml: an NLU server" in nlu
+    done = invoke("doctor", "--rasa-project", bot, "--endpoints", plain, "--json")
+    assert "endpoints.prod.yml" in [each["check"] for each in findings(done.out)["findings"]]
+    assert "goes with --rasa-project" in invoke("doctor", "--endpoints", plain).err
+
+
 @pytest.mark.parametrize("name", ["", "nowhere"])
 def test_a_folder_that_holds_no_bot(tmp_path: Path, name: str) -> None:
     assert "; give" in only(partial(file_findings, tmp_path / name), "problem")
@@ -488,7 +550,8 @@ def test_a_folder_that_holds_no_bot(tmp_path: Path, name: str) -> None:
             "- name: SpacyNLP\n  model: xx_no_such_model",
             "model xx_no_such_model isn't installed; python -m spacy download xx_no_such_model",
         ),
-        ("SHOP_STORE", "postgresql://shop:s3cret@host/shop", "database_url_env holds a URL; put"),
+        ("SHOP_STORE", "postgresql://shop:s3cret@host/shop", "database_url_env doesn't name an"),
+        ("SHOP_STORE", "host=db user=u password=s3cret", "database_url_env doesn't name an"),
     ],
 )
 def test_a_pipeline_out_of_order(bot: Path, old: str, new: str, saying: str) -> None:

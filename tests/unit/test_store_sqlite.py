@@ -7,6 +7,8 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import threading
+import time
 from pathlib import Path
 from typing import Any, Callable, List
 
@@ -21,10 +23,11 @@ pytest.register_assert_rewrite(
     "version_store_contract",
 )
 
+from changed_jobs import lapse  # noqa: E402
 from feedback_store_contract import FeedbackStoreContract  # noqa: E402
 from job_store_contract import JobStoreContract  # noqa: E402
-from rasa_onramp.errors import ConfigError, StoreError, StoreUnavailable  # noqa: E402
-from rasa_onramp.store import RasaEvents, open_store, open_store_from_env  # noqa: E402
+from rasa_onramp.errors import ConfigError, StoreBusy, StoreError, StoreUnavailable  # noqa: E402
+from rasa_onramp.store import RasaEvents, Store, open_store, open_store_from_env  # noqa: E402
 from reply_store_contract import ReplyStoreContract  # noqa: E402
 from store_contract import PARCELS, StoreContract, corpus, count, dialogue  # noqa: E402
 from version_store_contract import VersionStoreContract  # noqa: E402
@@ -69,6 +72,33 @@ class TestJobsOnSqliteFile(JobStoreContract):
     def url(self, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/store.db"
 
+    def test_who_waited_for_a_long_import_takes_no_job_over(
+        self, url: str, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its owner waited, too, and couldn't say that it lives."""
+        store.jobs.enqueue("parcels", asked_by="worker")
+        owned = store.jobs.claim("first")
+        assert owned is not None
+        lapse(store)
+        begun = threading.Event()
+
+        def write_for_long() -> None:
+            with open_store(url) as other, other._database.writing():
+                begun.set()
+                time.sleep(1.0)
+
+        importing = threading.Thread(target=write_for_long)
+        importing.start()
+        begun.wait()
+        assert store.jobs.claim("second") is None
+        assert store.jobs.claim("second") is None  # nor right after that
+        importing.join()
+        store.jobs.beat(owned)
+        lapse(store)
+        monkeypatch.setattr(store.jobs, "_spare_until", 0.0)  # as if that were long ago
+        taken = store.jobs.claim("second")
+        assert taken is not None and taken.job.attempts == 2
+
 
 def test_a_store_in_memory_serves_threads_and_ends_when_closed() -> None:
     with open_store("sqlite://") as store:
@@ -98,7 +128,51 @@ def test_the_file_is_in_wal_mode_with_foreign_keys_on(tmp_path: Path) -> None:
     connection.close()
     with store._database.reading() as ours:
         assert ours.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+        assert ours.exec_driver_sql("PRAGMA busy_timeout").scalar() == 3_000  # a bot waits with it
+        assert ours.exec_driver_sql("PRAGMA secure_delete").scalar() == 1
+    with store._database.writing() as ours:
         assert ours.exec_driver_sql("PRAGMA busy_timeout").scalar() == 60_000
+
+
+def test_a_reader_does_not_wait_long_for_a_locked_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rasa_onramp.store.connect.READ_MILLISECONDS", 100)
+    with open_store(f"sqlite:///{tmp_path}/s.db") as store:
+        store.upgrade()
+        assert store.journal() == "wal"
+        locker = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
+        assert locker.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",)
+        assert store.journal() == "delete"
+        locker.execute("BEGIN EXCLUSIVE")
+        began = time.monotonic()
+        for call in (store.revision, store.dialogues.domains):
+            with pytest.raises(StoreBusy, match="another process is writing to the store at"):
+                call()
+        assert time.monotonic() - began < 5
+        locker.close()
+    with open_store("sqlite://") as store:
+        store.upgrade()
+        assert store.journal() is None
+
+
+def test_a_link_to_a_file_is_that_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rasa_onramp.store.unchanged._UNSETTLED", 0.0)
+    (tmp_path / "there").mkdir()
+    file, link = tmp_path / "there" / "s.db", tmp_path / "link.db"
+    link.symlink_to(file)
+    with open_store(f"sqlite:///{link}") as store, open_store(f"sqlite:///{file}") as other:
+        before = os.umask(0o022)
+        try:
+            store.upgrade()  # of a link that led nowhere
+        finally:
+            os.umask(before)
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert count(store) == 0
+        with other._database.reading():  # so that the log stays
+            other.dialogues.import_corpus(corpus(dialogue("a")))
+            assert count(store) == 1
+        assert store.name == str(file)
 
 
 def test_a_store_follows_a_file_that_was_made_anew(tmp_path: Path) -> None:
@@ -280,6 +354,9 @@ def test_the_environment_variable_must_be_set(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("MY_STORE", "")
     with pytest.raises(ConfigError, match="variable MY_STORE isn't set; set it"):
         open_store_from_env("MY_STORE")
+    with pytest.raises(ConfigError) as caught:
+        open_store_from_env("host=db user=u password=s3cret")
+    assert "s3cret" not in str(caught.value)
     monkeypatch.setenv("MY_STORE", "sqlite://")
     with open_store_from_env("MY_STORE") as store:
         store.upgrade()

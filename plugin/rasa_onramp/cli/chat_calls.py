@@ -7,9 +7,10 @@ from typing import Callable, List, Mapping, Optional, Sequence
 import click
 
 from rasa_onramp.actions.answer import answer_now
-from rasa_onramp.actions.calls import ActionFailed, Call
+from rasa_onramp.actions.calls import Call
 from rasa_onramp.actions.support_rows import support_rows
 from rasa_onramp.actions.written_rows import parse_rows
+from rasa_onramp.errors import ActionFailed
 from rasa_onramp.store import Store
 
 __all__ = ["ANSWERERS", "Answerer", "answerer"]

@@ -10,7 +10,7 @@ from typing import List, Optional
 
 import click
 
-from rasa_onramp.cli.options import progress_option, shows_progress
+from rasa_onramp.cli.options import progress_option, refuse_options, shows_progress
 
 __all__ = ["command"]
 
@@ -32,10 +32,20 @@ _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
     default=None,
     help="File or folder of that bot's domain, where it isn't domain.yml or the folder domain.",
 )
+@click.option(
+    "--endpoints",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="The file that `rasa run --endpoints` is given, where it isn't that bot's endpoints.yml.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print all findings as one JSON object.")
 @progress_option
 def command(
-    project: Optional[Path], domain: Optional[Path], as_json: bool, progress: Optional[bool]
+    project: Optional[Path],
+    domain: Optional[Path],
+    endpoints: Optional[Path],
+    as_json: bool,
+    progress: Optional[bool],
 ) -> None:
     """Check that all that a bot needs is there and fits, and say what to do where it doesn't.
 
@@ -43,12 +53,13 @@ def command(
     with --rasa-project the bot too. Nothing is changed or downloaded. A warning is about what
     works, but not as well as it could. The exit code is 1 if there is a problem.
     """
-    if domain is not None and project is None:
-        raise click.UsageError("--domain goes with --rasa-project")
+    if project is None:
+        refuse_options(("domain", "endpoints"), "with --rasa-project")
     from rasa_onramp.doctor import PROBLEM, WARNING, Finding, examine
 
     found: List[Finding] = []
-    for finding in examine(project, domain=domain, progress=shows_progress(progress)):
+    seen = examine(project, domain=domain, endpoints=endpoints, progress=shows_progress(progress))
+    for finding in seen:
         found.append(finding)
         if not as_json:
             level = click.style(f"{finding.level:<8}", fg=_COLOURS[finding.level])

@@ -11,6 +11,7 @@ from rasa_onramp.cli.options import progress_bar, progress_option
 from rasa_onramp.cli.tracker_stores import FORMAT, import_tracker_stores, is_tracker_store
 from rasa_onramp.dialogue import Corpus, Dialogue
 from rasa_onramp.errors import ConfigError
+from rasa_onramp.example_calls import unshown_slots
 from rasa_onramp.formats import FORMATS
 from rasa_onramp.store import ImportReport, Intake, Store, open_store
 
@@ -120,6 +121,7 @@ def command(
 
             intake = Intake(waits, replace_labelled, dry_run, domain is not None)
             report = _import_corpus(store, corpus, intake, progress)
+            _warn_of_calls(corpus)
     _show(report)
     if dry_run:
         click.echo("nothing was imported: that is what it would do")
@@ -135,6 +137,18 @@ def _import_corpus(
             bar.update(done - bar.n)
 
         return store.dialogues.import_corpus(corpus, after_dialogues, how)
+
+
+def _warn_of_calls(corpus: Corpus) -> None:
+    """Say what users may ask for that no call will pass on."""
+    for name, schema in corpus.schemas.items():
+        support = [d for d in corpus.dialogues if d.domain == name and d.split != "held-out"]
+        if slots := unshown_slots(schema, support):
+            click.echo(
+                f"{name}: no example call has {', '.join(slots)}, so calls leave that out; show "
+                "one that has it, or list it among an action's optional_slots",
+                err=True,
+            )
 
 
 def _show(report: ImportReport) -> None:

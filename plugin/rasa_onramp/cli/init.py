@@ -10,8 +10,8 @@ from typing import Optional
 import click
 
 from rasa_onramp.botfiles import plan_edits
-from rasa_onramp.cli.options import agree
-from rasa_onramp.store import open_store
+from rasa_onramp.cli.options import agree, refuse_options
+from rasa_onramp.store import Store, open_store
 from rasa_onramp.store.connect import URL_VARIABLE
 
 __all__ = ["command"]
@@ -34,32 +34,47 @@ _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
     default=None,
     help="File or folder of that bot's domain, where it isn't domain.yml or the folder domain.",
 )
+@click.option(
+    "--endpoints",
+    type=click.Path(),
+    default=None,
+    help="The file that `rasa run --endpoints` is given, where it isn't that bot's endpoints.yml.",
+)
 @click.option("--yes", is_flag=True, help="Make the edits without asking.")
-def command(folder: Optional[str], domain: Optional[str], yes: bool) -> None:
+def command(
+    folder: Optional[str], domain: Optional[str], endpoints: Optional[str], yes: bool
+) -> None:
     """Create the store, or bring an older one up to date. Does nothing where it is up to date.
 
     If the edits to a bot are declined, nothing at all is changed and the exit code is 1.
     """
-    for option, given in (("--domain", domain is not None), ("--yes", yes)):
-        if given and folder is None:
-            raise click.UsageError(f"{option} goes with --bot")
+    if folder is None:
+        refuse_options(("domain", "endpoints", "yes"), "with --bot")
     with open_store() as store:
         if folder is None:
-            store.upgrade()
-            click.echo(f"The store at {store.name} is ready.")
+            _upgrade(store)
             return
-        edits = plan_edits(Path(folder), domain=None if domain is None else Path(domain))
+        edits = plan_edits(
+            Path(folder),
+            domain=None if domain is None else Path(domain),
+            endpoints=None if endpoints is None else Path(endpoints),
+        )
         if edits:
             for line in edits.diff().splitlines():
                 click.secho(line, fg=_COLOURS.get(line[:1]))
             if not yes:
                 agree("Make these edits?")
-        store.upgrade()
-        click.echo(f"The store at {store.name} is ready.")
+        _upgrade(store)
         if edits:
             edits.apply()
             names = ", ".join(str(edit.path) for edit in edits.files)
             click.echo(f"Wrote {names}. Train the bot once: rasa train")
+            made = {edit.path.name for edit in edits.files if edit.before is None}
+            if "endpoints.yml" in made:
+                click.echo(
+                    "endpoints.yml is new. If the bot runs with another file, as by `rasa run "
+                    "--endpoints FILE`, run this again with --endpoints FILE"
+                )
         else:
             click.echo(f"{folder} has us already; no edits to make.")
         if not os.environ.get(URL_VARIABLE):
@@ -68,3 +83,14 @@ def command(folder: Optional[str], domain: Optional[str], yes: bool) -> None:
                 f"rasa train and rasa run:\n  export {URL_VARIABLE}="
                 + shlex.quote(f"sqlite:///{store.name}")
             )
+
+
+def _upgrade(store: Store) -> None:
+    store.upgrade()
+    click.echo(f"The store at {store.name} is ready.")
+    if store.journal() not in (None, "wal"):
+        click.echo(
+            f"rasa-onramp: {store.name} takes no write-ahead log, so that messages wait for "
+            "whoever writes; move it to a local disk, and run this again",
+            err=True,
+        )

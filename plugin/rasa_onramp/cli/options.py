@@ -128,19 +128,13 @@ def load(checkpoint: Optional[str], device: str, threads: Optional[int] = None) 
     return load_tracker(checkpoint, device=chosen_device(device))
 
 
-def load_reply_model(
-    folder: Optional[str],
-    device: str = "cpu",
-    attention: Optional[Callable[[str], str]] = None,
-) -> Optional[ReplyModel]:
+def load_reply_model(folder: Optional[str]) -> Optional[ReplyModel]:
     """The replies' initialisation that `--reply-checkpoint` names. Without one the shipped one, or
-    None, after saying why, where that can't be had. `attention`: as in `replies_with_room`. Raises
-    CheckpointError.
+    None, after saying why, where that can't be had. Raises CheckpointError.
     """
-    from rasa_onramp.generator.checkpoint import available_replies, replies_with_room
+    from rasa_onramp.generator.checkpoint import chosen_replies
 
-    take = available_replies if folder is None else replies_with_room
-    return take(partial(click.echo, err=True), folder, device=device, attention=attention)
+    return chosen_replies(partial(click.echo, err=True), folder)
 
 
 def refuse_names_and_all(domains: Sequence[str], everything: bool) -> None:
@@ -186,8 +180,7 @@ def load_learner(wanted: bool, folder: Optional[str], device: str) -> Optional[R
         return None
     from rasa_onramp.onboarding import ReplyLearner
 
-    model = load_reply_model(folder, device, ReplyLearner.attention)
-    return None if model is None else ReplyLearner.of(model)
+    return ReplyLearner.load(partial(click.echo, err=True), folder, device)
 
 
 def chosen_device(device: str) -> str:

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Sequence, Tuple
+
 import click
 
 from rasa_onramp.cli.options import agree
-from rasa_onramp.store import open_store
+from rasa_onramp.formats.wording import visible
+from rasa_onramp.store import Store, open_store
 
 __all__ = ["command"]
 
 
 @click.command("remove")
 @click.argument("domain")
+@click.option(
+    "--dialogue",
+    "dialogues",
+    metavar="ID",
+    multiple=True,
+    help="Delete this dialogue alone, with its labels; repeatable.",
+)
 @click.option("--yes", is_flag=True, help="Delete without asking.")
-def command(domain: str, yes: bool) -> None:
+def command(domain: str, dialogues: Tuple[str, ...], yes: bool) -> None:
     """Delete DOMAIN with its dialogues, adapter versions and feedback, in one transaction.
 
-    A running bot doesn't know it any more at its next message. If it is declined, nothing is
-    changed and the exit code is 1.
+    A running bot doesn't know it any more at its next message. With --dialogue only these go: the
+    domain, its versions, which may have learned from them, and its feedback stay. If it is
+    declined, nothing is changed and the exit code is 1.
     """
     with open_store() as store:
+        if dialogues:
+            _remove_dialogues(store, domain, sorted(set(dialogues)), yes)
+            return
         versions = len(store.adapters.versions(domain))
         feedback = len(store.feedback.list(domain))
         found = store.dialogues.glance(domain)
@@ -31,3 +45,14 @@ def command(domain: str, yes: bool) -> None:
             agree(f"Delete {what}?")
         store.dialogues.delete_domain(domain)
     click.echo(f"Deleted {what}.")
+
+
+def _remove_dialogues(store: Store, domain: str, ids: Sequence[str], yes: bool) -> None:
+    store.dialogues.check_ids(domain, ids)  # before anybody is asked
+    what = f"{len(ids)} dialogues of {domain} ({', '.join(map(visible, ids))})"
+    if not yes:
+        agree(f"Delete {what}?")
+    store.dialogues.delete_dialogues(domain, ids)
+    click.echo(f"Deleted {what}.")
+    if store.dialogues.glance(domain).stale:
+        click.echo(f"{domain} changed since its version was made; rasa-onramp adapt {domain}")

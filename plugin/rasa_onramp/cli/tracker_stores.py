@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import closing
 from pathlib import Path
-from typing import Generator, List, Optional, Sequence
+from typing import Collection, Generator, List, Optional, Sequence
 
 import click
 from tqdm import tqdm
 
+from rasa_onramp.channel_token import is_variable
 from rasa_onramp.cli.options import progress_bar
 from rasa_onramp.dialogue import Dialogue, Schema
 from rasa_onramp.errors import ConfigError, FormatError
@@ -40,8 +42,8 @@ def import_tracker_stores(
     prefix: str = "",
 ) -> ImportReport:
     """Import the conversations of tracker stores as dialogues of `schema`'s domain, whose ids begin
-    with `prefix`, one after the other: all of them or none. Raises ConfigError, StoreUnavailable,
-    FormatError, StoreError.
+    with `prefix`, one after the other: all of them or none. Nothing is written while they are read.
+    Raises ConfigError, StoreUnavailable, FormatError, StoreError.
     """
     if schema is None:
         raise ConfigError(
@@ -56,9 +58,10 @@ def import_tracker_stores(
         if len(skipped) <= _SHOWN:
             bar.write(f"left out: {problem}", file=click.get_text_stream("stderr"))
 
+    known = store.dialogues.ids(schema.name)
     total = sum(events.count() for events in stores)
     with progress_bar(progress, total=total, desc="import", unit="conversation") as bar:
-        dialogues = _dialogues(stores, schema, bar, skip if skip_bad else None, prefix)
+        dialogues = _dialogues(stores, schema, bar, skip if skip_bad else None, prefix, known)
         with closing(dialogues):
             report = store.dialogues.import_dialogues([schema], dialogues, how)
     if skipped:
@@ -67,13 +70,18 @@ def import_tracker_stores(
 
 
 def _dialogues(
-    stores: Sequence[RasaEvents], schema: Schema, bar: tqdm, skip: Optional[Skip], prefix: str
+    stores: Sequence[RasaEvents],
+    schema: Schema,
+    bar: tqdm,
+    skip: Optional[Skip],
+    prefix: str,
+    known: Collection[str],
 ) -> Generator[Dialogue, None, None]:
     for events in stores:
         with closing(events):
             for sender in events.senders():
                 yield from read_conversation(
-                    sender, events.events(sender), schema, events.name, skip, prefix
+                    sender, events.events(sender), schema, events.name, skip, prefix, known
                 )
                 bar.update()
 
@@ -87,7 +95,10 @@ def _url(source: str) -> str:
         return named
     if Path(source).is_file():
         return sqlite_url(source)
+    # what may be a URL with a slip in it isn't repeated: it may hold a password
+    what = "PATH" if re.search("[:=@]", source) else repr(source)
+    name = source if is_variable(source) else "BOT_URL"
     raise ConfigError(
-        f"{source!r} is neither a database URL nor a file, and no environment variable of that "
-        f"name is set; set it, for example {source}=postgresql://user:password@host/rasa"
+        f"{what} is neither a database URL nor a file, and no environment variable of that name is "
+        f"set; set one and name it, for example {name}=postgresql://user:password@host/rasa"
     )

@@ -19,7 +19,7 @@ from rasa_onramp.cli.options import (
     reply_checkpoint_option,
     threads_option,
 )
-from rasa_onramp.store import LEASE_SECONDS, open_store
+from rasa_onramp.store import LEASE_SECONDS, POLL_SECONDS, open_store
 
 __all__ = ["command"]
 
@@ -41,7 +41,7 @@ def _names(ctx: Any, param: Any, value: Optional[str]) -> Optional[Tuple[str, ..
     "--poll",
     metavar="SECONDS",
     type=click.FloatRange(0.1),
-    default=10.0,
+    default=POLL_SECONDS,
     show_default=True,
     help="How often to look for what changed while there is nothing to do.",
 )

@@ -6,21 +6,30 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Iterator, List, Mapping, Optional
 
-from rasa_onramp.botfiles import MODEL, TRACKER, component_entries, plan_edits
+from rasa_onramp.botfiles import MODEL, TRACKER, carries_slots_over, component_entries, plan_edits
 from rasa_onramp.channel_token import is_variable, token_flaw
-from rasa_onramp.doctor.findings import Finding, ok, problem
+from rasa_onramp.doctor.findings import Finding, ok, problem, warning
 from rasa_onramp.doctor.subject import Subject, channel_settings
 from rasa_onramp.yaml_edit import YamlFile
 
-__all__ = ["credential_findings", "endpoint_findings", "file_findings", "pipeline_findings"]
+__all__ = [
+    "credential_findings",
+    "endpoint_findings",
+    "file_findings",
+    "pipeline_findings",
+    "session_findings",
+]
 
 
-def file_findings(project: Path, domain: Optional[Path] = None) -> Iterator[Finding]:
-    """What config.yml, the domain (at `domain` if it is given) and endpoints.yml lack. Raises
-    ConfigError, FormatError.
+def file_findings(
+    project: Path, domain: Optional[Path] = None, endpoints: Optional[Path] = None
+) -> Iterator[Finding]:
+    """What config.yml, the domain and endpoints.yml (at `domain` and `endpoints` if these are
+    given) lack. Raises ConfigError, FormatError.
     """
-    edits = plan_edits(project, domain=domain)
+    edits = plan_edits(project, domain=domain, endpoints=endpoints)
     more = "" if domain is None else f" --domain {domain}"
+    more += "" if endpoints is None else f" --endpoints {endpoints}"
     for edit in edits.files:
         lacks = ", ".join(edit.adds)
         yield problem(
@@ -28,7 +37,8 @@ def file_findings(project: Path, domain: Optional[Path] = None) -> Iterator[Find
             f"it lacks {lacks}; `rasa-onramp init --bot {project}{more}` adds what is missing",
         )
     if not edits:
-        yield ok("bot", f"{project}: config.yml, domain and endpoints.yml have us")
+        named = (endpoints or Path("endpoints.yml")).name
+        yield ok("bot", f"{project}: config.yml, domain and {named} have us")
 
 
 def pipeline_findings(subject: Subject) -> Iterator[Finding]:
@@ -44,14 +54,30 @@ def pipeline_findings(subject: Subject) -> Iterator[Finding]:
         yield ok("config.yml", "the pipeline is in order")
 
 
-def endpoint_findings(project: Path) -> Iterator[Finding]:
-    """What endpoints.yml has that we can't work with. Raises FormatError."""
-    path = project / "endpoints.yml"
+def endpoint_findings(project: Path, endpoints: Optional[Path] = None) -> Iterator[Finding]:
+    """What endpoints.yml, or the file `endpoints`, has that we can't work with. Raises
+    FormatError.
+    """
+    path = endpoints or project / "endpoints.yml"
     if path.is_file() and YamlFile.read(path).data.get("nlu"):
         yield problem(
-            "endpoints.yml",
+            path.name,
             "an NLU server (`nlu`) is sent no conversation, so that every message would be the "
             "first to us; take `nlu` out and run the whole model in one server",
+        )
+
+
+def session_findings(project: Path, domain: Optional[Path] = None) -> Iterator[Finding]:
+    """What a new session has of the one before; `domain` as of `file_findings`. Raises ConfigError,
+    FormatError.
+    """
+    if carries_slots_over(project, domain):
+        yield warning(
+            "sessions",
+            "Rasa copies all that slots were ever set to, ours too, into each new session, so that "
+            "a user's conversation grows with the square of their sessions; where your bot doesn't "
+            "need it, set carry_over_slots_to_new_session under session_config in the domain to "
+            "false",
         )
 
 
@@ -86,10 +112,10 @@ def _variable(subject: Subject) -> Iterator[str]:
     variable = subject.database_variable
     if variable is None:
         return
-    if "://" in variable:  # not repeated: it may hold a password
+    if not is_variable(variable):  # not repeated: it may hold a password
         yield (
-            "database_url_env holds a URL; put the URL in an environment variable and that "
-            "variable's name here"
+            "database_url_env doesn't name an environment variable that is set; put the store's "
+            "URL in one and the variable's name here"
         )
 
 

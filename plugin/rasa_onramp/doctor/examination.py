@@ -11,6 +11,7 @@ from rasa_onramp.doctor.bot import (
     endpoint_findings,
     file_findings,
     pipeline_findings,
+    session_findings,
 )
 from rasa_onramp.doctor.findings import Finding, guarded
 from rasa_onramp.doctor.models import (
@@ -22,6 +23,7 @@ from rasa_onramp.doctor.models import (
     spacy_findings,
     tracker_findings,
 )
+from rasa_onramp.doctor.own_actions import action_findings
 from rasa_onramp.doctor.packages import package_findings
 from rasa_onramp.doctor.stored import store_findings
 from rasa_onramp.doctor.subject import subject_of
@@ -33,11 +35,15 @@ _Check = Tuple[str, Callable[[], Iterable[Finding]]]
 
 
 def examine(
-    project: Optional[Path] = None, *, domain: Optional[Path] = None, progress: bool = False
+    project: Optional[Path] = None,
+    *,
+    domain: Optional[Path] = None,
+    endpoints: Optional[Path] = None,
+    progress: bool = False,
 ) -> Iterator[Finding]:
     """What is found, as it is found. `project` is the folder of a Rasa bot to look at too, `domain`
-    the file or folder of its domain where that has another name than Rasa's. Nothing is changed,
-    nothing is fetched, and no error is raised.
+    the file or folder of its domain, and `endpoints` its endpoints file, where these have other
+    names than Rasa's. Nothing is changed, nothing is fetched, and no error is raised.
     """
     subject = subject_of(project)
     checks: List[_Check] = [
@@ -53,10 +59,12 @@ def examine(
     ]
     if project is not None:
         checks += [
-            ("bot", partial(file_findings, project, domain)),
+            ("bot", partial(file_findings, project, domain, endpoints)),
+            ("sessions", partial(session_findings, project, domain)),
             ("config.yml", partial(pipeline_findings, subject)),
-            ("endpoints.yml", partial(endpoint_findings, project)),
+            ("endpoints.yml", partial(endpoint_findings, project, endpoints)),
             ("credentials.yml", partial(credential_findings, project)),
+            ("actions", partial(action_findings, subject, domain)),
             ("model", partial(model_findings, project)),
         ]
     for name, check in checks:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from typing import TYPE_CHECKING, Iterator, List, Optional, Tuple
 
 from tqdm import tqdm
 
+from rasa_onramp.channel_token import is_variable
 from rasa_onramp.doctor.findings import Finding, ok, problem, some, warning
 from rasa_onramp.doctor.subject import Subject
 from rasa_onramp.errors import CheckpointError, StoreError, StoreReadOnly, StoreUnavailable
@@ -13,20 +16,27 @@ from rasa_onramp.errors import CheckpointError, StoreError, StoreReadOnly, Store
 if TYPE_CHECKING:
     from rasa_onramp.store import DomainSummary, Store
 
-__all__ = ["store_findings"]
+__all__ = ["opened", "store_findings"]
+
+
+def opened(subject: Subject) -> Store:
+    """The store that the subject uses. Raises ConfigError."""
+    from rasa_onramp.store import open_store, open_store_from_env
+
+    variable = subject.database_variable
+    return open_store() if variable is None else open_store_from_env(variable)
 
 
 def store_findings(subject: Subject, progress: bool = False) -> Iterator[Finding]:
     """The database and what is in it. Raises ConfigError, StoreError, StoreUnavailable."""
-    from rasa_onramp.store import open_store, open_store_from_env
-
     variable = subject.database_variable
-    if variable is not None and "://" in variable:  # bot.py says so, without repeating it
+    if variable is not None and not is_variable(variable):  # bot.py says so, without repeating it
         return
-    with open_store() if variable is None else open_store_from_env(variable) as store:
+    with opened(subject) as store:
         store.revision()
         yield ok("store", f"{store.name} answers, and its tables are up to date")
         yield _writing(store, subject)
+        yield from _file(store)
         summaries = store.dialogues.summary()
         if not summaries:
             yield warning("domains", "there are none; `rasa-onramp import` adds some")
@@ -46,6 +56,29 @@ def _writing(store: Store, subject: Subject) -> Finding:
             return problem("store", said)
         return warning("store", f"{said}. A bot that only answers, as this one, does without")
     return ok("store", "it can be written to")
+
+
+def _file(store: Store) -> Iterator[Finding]:
+    """What is amiss with an SQLite file."""
+    journal = store.journal()
+    if journal is None:
+        return
+    if journal != "wal":
+        yield warning(
+            "store",
+            f"it is written without a write-ahead log ({journal}), so that messages wait for "
+            "whoever writes; keep it on a local disk, and run `rasa-onramp init`",
+        )
+    try:
+        mode = os.stat(store.name).st_mode & 0o777
+    except OSError:
+        return
+    if os.name == "posix" and mode & 0o066:
+        yield warning(
+            "store",
+            f"other users of this machine may read what people said ({mode:03o}); "
+            f"chmod 600 {shlex.quote(store.name)}",
+        )
 
 
 def _domains(store: Store, summaries: Tuple[DomainSummary, ...]) -> Iterator[Finding]:

@@ -7,11 +7,9 @@ import os
 from celery import Celery
 
 from rasa_onramp.fleet import EXPIRES_SECONDS
+from rasa_onramp.store import POLL_SECONDS
 
 __all__ = ["app"]
-
-#: Seconds between two looks for what changed.
-WATCH_SECONDS = 10.0
 
 app = Celery(
     "rasa_onramp",
@@ -23,7 +21,7 @@ app.conf.update(
     beat_schedule={
         "rasa-onramp": {
             "task": "rasa_onramp.watch",
-            "schedule": WATCH_SECONDS,
+            "schedule": POLL_SECONDS,
             "options": {"expires": EXPIRES_SECONDS},
         }
     },

@@ -20,7 +20,6 @@ from celery import shared_task
 
 from rasa_onramp.errors import ConfigError, LeaseError, StoreUnavailable
 from rasa_onramp.fleet import EXPIRES_SECONDS
-from rasa_onramp.generator.checkpoint import available_replies, replies_with_room
 from rasa_onramp.onboarding import ReplyLearner, Watch, attempt, this_process
 from rasa_onramp.store import Lease, Store, open_store
 from rasa_onramp.tracker.checkpoint import load_tracker
@@ -107,8 +106,4 @@ def _learner(device: str) -> Optional[ReplyLearner]:
     folder = os.environ.get("RASA_ONRAMP_REPLY_CHECKPOINT")
     if folder == "none":
         return None
-    # one that was named must be there; the one that ships needn't
-    take = available_replies if folder is None else replies_with_room
-    learns = ReplyLearner.attention
-    model = take(logger.warning, folder, device=device, attention=learns)
-    return None if model is None else ReplyLearner.of(model)
+    return ReplyLearner.load(logger.warning, folder, device)

@@ -10,19 +10,36 @@ policies learn from isn't followed: they were asked and answered.
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import (
+    Any,
+    Callable,
+    Collection,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Tuple,
+)
 
 from rasa_onramp.dialogue import Dialogue, Schema, Turn
 from rasa_onramp.errors import FormatError
 from rasa_onramp.formats.jsontext import parse_json
 from rasa_onramp.formats.rasa_parts import Button, Entity
-from rasa_onramp.formats.rasa_payload import KEY, replied_in, understood_in
+from rasa_onramp.formats.rasa_payload import replied_in, understood_in
 from rasa_onramp.formats.rasa_turns import RasaTurns
 from rasa_onramp.formats.shape import Misfit, get, optional, shape
+from rasa_onramp.rasa_names import KEY
 
 __all__ = ["Event", "Row", "Skip", "applied", "read_conversation"]
 
+#: Digits of a sender's digest in a dialogue's id. The id turns up in other people's conversations,
+#: as the source of a reply, and the sender's may be a telephone number: of so few digits, who tries
+#: all numbers finds hundreds. What tells dialogues apart is the row.
+_DIGITS = 6
 
 #: A row of the table `events`: its id, the event's type, and the event as JSON.
 Row = Tuple[int, str, Optional[str]]
@@ -51,13 +68,17 @@ def read_conversation(
     where: str,
     skip: Optional[Skip] = None,
     prefix: str = "",
+    known: Collection[str] = (),
 ) -> Iterator[Dialogue]:
     """The sessions of one conversation as dialogues of `schema`'s domain, in the rows' order.
 
-    A dialogue's id is `prefix`, the sender's id and the id of its first row. Sessions in which the
-    user says nothing are passed over. `where` names the store in errors. With `skip`, a session
-    that can't be read is left out and `skip` told why. Raises FormatError, which names the row.
+    A dialogue's id is `prefix`, a digest of the sender's id and the id of its first row. One that
+    is among the `known` ids by the sender's id itself, as it was before, keeps that. Sessions in
+    which the user says nothing are passed over. `where` names the store in errors. With `skip`, a
+    session that can't be read is left out and `skip` told why. Raises FormatError, which names the
+    row.
     """
+    digest = hashlib.sha256(sender.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
     for session in _sessions(_Row(*row) for row in rows):
         try:
             events = applied(_events_of(session))
@@ -70,7 +91,9 @@ def read_conversation(
             skip(problem)
             continue
         if turns:
-            yield Dialogue(f"{prefix}{sender}/{session[0].id}", schema.name, turns)
+            former = f"{prefix}{sender}/{session[0].id}"
+            name = former if former in known else f"{prefix}{digest}/{session[0].id}"
+            yield Dialogue(name, schema.name, turns)
 
 
 class _Unreadable(Exception):

@@ -9,10 +9,9 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from rasa_onramp.dialogue import Schema, Span
 from rasa_onramp.formats.shape import get, optional, shape
+from rasa_onramp.rasa_names import KEY
 
-__all__ = ["KEY", "Replied", "Understood", "replied_in", "understood_in"]
-
-KEY = "onramp"
+__all__ = ["Replied", "Understood", "replied_in", "understood_in"]
 
 #: Why our components let a message be, without a look at whether it is a domain's.
 _UNJUDGED = ("form", "command", "unavailable")

@@ -99,7 +99,7 @@ def _intent(node: Node, taken: Set[str], slots: Dict[str, Slot]) -> Intent:
 
 
 def _action(node: Node, taken: Set[str], slots: Dict[str, Slot]) -> Action:
-    keys = ("name", "description", "required_slots", "result_slots", "url")
+    keys = ("name", "description", "required_slots", "optional_slots", "result_slots", "url")
     action = fields(node, "an action", keys, required=("name",))
     name = name_of(action, "action", taken)
     url = None
@@ -109,5 +109,12 @@ def _action(node: Node, taken: Set[str], slots: Dict[str, Slot]) -> Action:
             message = f"{quote(url)} is no web address"
             raise Mistake(message, "start it with http:// or https://", action.lines["url"])
     required: Tuple[str, ...] = names(action, "required_slots", slots, "slot")
+    optional = names(action, "optional_slots", slots, "slot")
+    for slot in optional:
+        if slot in required:
+            mend = "leave it out of `optional_slots`"
+            raise Mistake(
+                f"{quote(slot)} is required already", mend, action.lines["optional_slots"]
+            )
     results = names(action, "result_slots", slots, "slot")
-    return Action(name, optional_text(action, "description"), required, results, url)
+    return Action(name, optional_text(action, "description"), required, results, url, optional)

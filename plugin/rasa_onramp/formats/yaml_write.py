@@ -58,6 +58,7 @@ def _schema(schema: Schema) -> Dict[str, Any]:
             name=action.name,
             description=action.description,
             required_slots=_flow_list(action.required_slots),
+            optional_slots=_flow_list(action.optional_slots),
             result_slots=_flow_list(action.result_slots),
             url=action.url,
         )

@@ -7,10 +7,9 @@ from .jobs import Attempt, adapt_at_once, attempt, this_process, up_to_date
 from .onboard import AdaptationReport, adapt
 from .replies import ReplyAdaptation, ReplyLearner
 from .watch import Watch
-from .worker import POLL_SECONDS, Worker
+from .worker import Worker
 
 __all__ = [
-    "POLL_SECONDS",
     "AdaptationReport",
     "Attempt",
     "ReplyAdaptation",

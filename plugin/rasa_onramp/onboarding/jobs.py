@@ -172,15 +172,16 @@ def perform(
         except StoreUnavailable as error:
             if by_hand:
                 with suppress(StoreError):
-                    store.jobs.fail(lease, str(error))
+                    store.jobs.fail(lease, str(error), by_hand=True)
             raise
         except Exception as error:
-            store.jobs.fail(lease, _line(error), again=_passes(error) and not by_hand)
+            again = _passes(error) and not by_hand
+            store.jobs.fail(lease, _line(error), again=again, by_hand=by_hand)
             raise
         except BaseException:
             with suppress(StoreError):  # then it waits until the lease has lapsed
                 if by_hand:
-                    store.jobs.fail(lease, "interrupted")
+                    store.jobs.fail(lease, "interrupted", by_hand=True)
                 else:
                     store.jobs.release(lease)
             raise

@@ -10,10 +10,11 @@ from typing import Any, Callable, Collection, Dict, List, Mapping, Optional, Seq
 import torch
 
 from rasa_onramp.dialogue import Dialogue, Schema
+from rasa_onramp.embedding import Embed
 from rasa_onramp.generator.blocking import Blocked, sayable
+from rasa_onramp.generator.checkpoint import chosen_replies
 from rasa_onramp.generator.model import ReplyModel, Weights
 from rasa_onramp.generator.packing import Packed
-from rasa_onramp.generator.pool import Embed
 from rasa_onramp.generator.replies import SupportReply, support_replies
 from rasa_onramp.metalearning.inner_loop import setting_flaw
 from rasa_onramp.metalearning.lora import adapter_from_bytes, adapter_to_bytes
@@ -41,6 +42,16 @@ class ReplyLearner:
     def of(cls, model: ReplyModel) -> ReplyLearner:
         """With the embeddings that a bot finds similar turns by. Raises CheckpointError."""
         return cls(model, SentenceEncoder.load("all-MiniLM-L6-v2").embed)
+
+    @classmethod
+    def load(
+        cls, tell: Callable[[str], None], folder: Optional[str], device: str
+    ) -> Optional[ReplyLearner]:
+        """With the initialisation in `folder`, or the shipped one (None); None, after telling why,
+        where that can't be had. Raises CheckpointError.
+        """
+        model = chosen_replies(tell, folder, device=device, attention=cls.attention)
+        return None if model is None else cls.of(model)
 
     @staticmethod
     def attention(device: str) -> str:

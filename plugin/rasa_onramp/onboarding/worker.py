@@ -11,13 +11,11 @@ from rasa_onramp.errors import LeaseError, StoreUnavailable
 from rasa_onramp.onboarding.jobs import Attempt, attempt, this_process
 from rasa_onramp.onboarding.replies import ReplyLearner
 from rasa_onramp.onboarding.watch import Watch
-from rasa_onramp.store import LEASE_SECONDS, Lease, Store
+from rasa_onramp.store import LEASE_SECONDS, POLL_SECONDS, Lease, Store
 from rasa_onramp.tracker.model import StateTracker
 
-__all__ = ["POLL_SECONDS", "Worker"]
+__all__ = ["Worker"]
 
-#: How often an idle worker looks whether something changed.
-POLL_SECONDS = 10.0
 #: How long a worker waits for a database that is away: at first, and at most.
 _PAUSES = (1.0, 30.0)
 #: How soon it finds out that it is to stop.

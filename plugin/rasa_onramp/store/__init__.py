@@ -14,28 +14,31 @@ import os
 from types import TracebackType
 from typing import Optional, Type
 
+from rasa_onramp.channel_token import is_variable
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.store.adapter_rows import AdapterInfo, AdapterVersion, ReplyAdapter
 from rasa_onramp.store.adapters import AdapterStore
 from rasa_onramp.store.connect import default_url
 from rasa_onramp.store.curves import Curve, CurveStore
 from rasa_onramp.store.database import Database
-from rasa_onramp.store.dialogues import DialogueStore, DomainSummary
+from rasa_onramp.store.dialogues import DialogueStore
 from rasa_onramp.store.digest import support_digest
 from rasa_onramp.store.embeddings import Embeddings, EmbeddingStore
 from rasa_onramp.store.feedback import THUMBS, Feedback, FeedbackStore
 from rasa_onramp.store.intake import ImportReport, Intake
 from rasa_onramp.store.job_rows import Job, Lease
-from rasa_onramp.store.jobs import ATTEMPTS, LEASE_SECONDS, JobStore
+from rasa_onramp.store.jobs import ATTEMPTS, LEASE_SECONDS, POLL_SECONDS, JobStore
 from rasa_onramp.store.judgements import JudgementStore, Pick, Tally
 from rasa_onramp.store.labels import Label, LabelStore
 from rasa_onramp.store.rasa_events import RasaEvents
 from rasa_onramp.store.revisions import follows
+from rasa_onramp.store.summaries import DomainSummary
 from rasa_onramp.store.support import SupportSet, read_support
 
 __all__ = [
     "ATTEMPTS",
     "LEASE_SECONDS",
+    "POLL_SECONDS",
     "THUMBS",
     "AdapterInfo",
     "AdapterStore",
@@ -112,6 +115,12 @@ class Store:
         """
         return self._database.revision()
 
+    def journal(self) -> Optional[str]:
+        """How an SQLite file is written: with `wal` readers and a writer don't wait for each other,
+        with anything else they do. None for other databases. Raises StoreUnavailable.
+        """
+        return self._database.journal()
+
     def try_writing(self) -> None:
         """Raises StoreUnavailable if nothing can be changed in the store; changes nothing."""
         self._database.try_writing()
@@ -145,11 +154,18 @@ def open_store(url: Optional[str] = None) -> Store:
 
 
 def open_store_from_env(variable: str) -> Store:
-    """The store whose URL the environment variable `variable` holds. Raises ConfigError."""
+    """The store whose URL the environment variable `variable` holds. Raises ConfigError, which
+    repeats the name only where it looks like one: it may be the URL itself.
+    """
     url = os.environ.get(variable)
-    if not url:
+    if url:
+        return Store(url)
+    if is_variable(variable):
         raise ConfigError(
             f"the environment variable {variable} isn't set; set it to the store's database URL, "
             f"for example {variable}=sqlite:////path/to/onramp.db"
         )
-    return Store(url)
+    raise ConfigError(
+        "no environment variable of the name that is given is set; set one to the store's database "
+        "URL, and give its name"
+    )

@@ -21,14 +21,17 @@ __all__ = [
 
 SPEAKERS = ("user", "system")
 
+#: Bytes of a name or id, at most: PostgreSQL's keys hold 2,704, and some are of a name and an id.
+_LONGEST = 1000
+
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 #: NUL as JSON writes it, unless its backslash is itself written with a backslash.
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def check_schemas(schemas: Iterable[Schema]) -> Tuple[Schema, ...]:
-    """`schemas`. Raises StoreError for what would not fit the tables: a name used twice, text that
-    databases can't hold.
+    """`schemas`. Raises StoreError for what would not fit the tables: a name used twice or too
+    long, text that databases can't hold.
     """
     given = tuple(schemas)
     names: Set[str] = set()
@@ -36,6 +39,7 @@ def check_schemas(schemas: Iterable[Schema]) -> Tuple[Schema, ...]:
         if schema.name in names:
             raise StoreError(f"two schemas are called {schema.name!r}; rename one of them")
         names.add(schema.name)
+        _check_length(schema.name, f"the domain name {schema.name[:40]!r}…")
         check_text(schema_to_json(schema), f"the schema of domain {schema.name!r}")
     return given
 
@@ -44,10 +48,12 @@ def check_dialogue(
     dialogue: Dialogue, domains: Collection[str], seen: Set[Tuple[str, str]]
 ) -> None:
     """Raise StoreError for what would not fit the tables: a dialogue of none of `domains`, an id
-    that its domain has `seen`, a split or speaker that there isn't, text that databases can't hold.
+    that is too long or that its domain has `seen`, a split or speaker that there isn't, text that
+    databases can't hold.
 
     That dialogues follow their schema is for formats/ to see to.
     """
+    _check_length(dialogue.id, f"the dialogue id {dialogue.id[:40]!r}…")
     where = f"dialogue {dialogue.id!r} of domain {dialogue.domain!r}"
     if dialogue.domain not in domains:
         raise StoreError(f"{where} comes without its schema; import them together")
@@ -163,6 +169,12 @@ def _used(turn: Any) -> Iterator[_Name]:
             yield "slot", slot, None
     if turn.action is not None:
         yield "action", turn.action, None
+
+
+def _check_length(name: str, what: str) -> None:
+    size = len(name.encode("utf-8", "surrogatepass"))
+    if size > _LONGEST:
+        raise StoreError(f"{what} has {size} bytes; shorten it to {_LONGEST}")
 
 
 def check_text(value: Any, where: str) -> None:

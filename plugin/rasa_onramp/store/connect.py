@@ -17,6 +17,7 @@ from rasa_onramp.errors import ConfigError
 from rasa_onramp.home import HOME_VARIABLE, user_directory
 
 __all__ = [
+    "BRIEF_MILLISECONDS",
     "HOME_VARIABLE",
     "URL_VARIABLE",
     "WAIT_SECONDS",
@@ -33,6 +34,11 @@ __all__ = [
 URL_VARIABLE = "RASA_ONRAMP_DATABASE_URL"
 #: How long a writer waits for another one to finish.
 WAIT_SECONDS = 60
+#: How long one waits whom somebody else waits for in turn.
+BRIEF_MILLISECONDS = 1500
+#: How long a reader of an SQLite file waits where it has to, as for a VACUUM: a bot's messages wait
+#: with it.
+READ_MILLISECONDS = 3000
 CONNECT_SECONDS = 10
 #: After so many seconds without a sign of life from its machine, a server counts as lost.
 LOST_SECONDS = 30
@@ -47,6 +53,16 @@ _PSYCOPG2 = {
     "keepalives_count": 4,
     "tcp_user_timeout": 1000 * LOST_SECONDS,
 }
+
+#: What the server is told of the other direction: by its own defaults, a machine that vanished in
+#: the middle of a change would keep the lock for two hours. Any role may set these.
+_SERVER = (
+    f"SET tcp_keepalives_idle = {LOST_SECONDS // 3}; "
+    f"SET tcp_keepalives_interval = {LOST_SECONDS // 6}; "
+    "SET tcp_keepalives_count = 4"
+)
+#: The same of an answer that nobody takes, which keepalives don't count for. From version 12 on.
+_SERVER_12 = f"{_SERVER}; SET tcp_user_timeout = {1000 * LOST_SECONDS}"
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 _EXAMPLE = "postgresql://user:password@host/name or sqlite:///path/to/file.db"
@@ -107,7 +123,10 @@ def parse_any_url(url: str) -> URL:
             raise ConfigError(
                 "SQLite's own URI options aren't supported; write sqlite:///path/to/file.db"
             )
-        parsed = parsed.set(database=str(Path(name).expanduser().absolute()))
+        try:  # of a link its file: SQLite's log is beside that
+            parsed = parsed.set(database=os.path.realpath(Path(name).expanduser()))
+        except ValueError as error:
+            raise ConfigError(f"the database's path is none ({error}); write another") from error
     return parsed
 
 
@@ -147,7 +166,8 @@ def make_engine(url: URL) -> Engine:
     """An engine for `url`; nothing is connected yet. Raises ConfigError if its driver is missing.
 
     Transactions of connections with the execution option `onramp_write` take SQLite's write lock
-    when they begin, so that none can fail half way for want of it.
+    when they begin, so that none can fail half way for want of it; `onramp_wait` says for how many
+    milliseconds they wait for it: none, or BRIEF_MILLISECONDS.
     """
     options = {
         "future": True,
@@ -174,6 +194,14 @@ def _postgresql(url: URL, options: Any) -> Engine:
         connect_args=arguments,
         **options,
     )
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: Any) -> None:
+        connection.autocommit = True  # or the next rollback would take it back
+        with connection.cursor() as cursor:
+            cursor.execute(_SERVER if connection.server_version < 120_000 else _SERVER_12)
+        connection.autocommit = False
+
     if hasattr(os, "register_at_fork"):
         # A forked worker must not speak on its parent's connections.
         alive = weakref.ref(engine)
@@ -208,12 +236,18 @@ def _sqlite(url: URL, options: Any) -> Engine:
     def set_up(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # we begin transactions, not Python's sqlite3
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")  # what people said is gone when it is
 
     @event.listens_for(engine, "begin")
     def begin(connection: sa.engine.Connection) -> None:
-        write = connection.get_execution_options().get("onramp_write", False)
-        if connection.get_execution_options().get("onramp_hurry", False):
+        options = connection.get_execution_options()
+        write, wait = options.get("onramp_write", False), options.get("onramp_wait")
+        if wait == 0:
             connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+        elif wait is not None:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {BRIEF_MILLISECONDS}")
+        elif not write:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {READ_MILLISECONDS}")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine

@@ -9,11 +9,18 @@ from pathlib import Path
 from typing import Hashable, Iterable, Iterator, Optional, Tuple
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection
 
 from rasa_onramp.errors import OnrampError, StoreUnavailable
 from rasa_onramp.store import tables
-from rasa_onramp.store.connect import WAIT_SECONDS, make_engine, parse_url, shown, sqlite_file
+from rasa_onramp.store.connect import (
+    BRIEF_MILLISECONDS,
+    WAIT_SECONDS,
+    make_engine,
+    parse_url,
+    shown,
+    sqlite_file,
+)
 from rasa_onramp.store.failures import is_there, not_initialised, translated
 from rasa_onramp.store.unchanged import Watch
 
@@ -52,18 +59,18 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that sees one moment of the store. Raises StoreUnavailable."""
-        with self._errors(), self._reader.connect() as connection:
+        with self._errors(waited=0.0), self._reader.connect() as connection:
             self._check(connection)
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self, *, brief: bool = False) -> Iterator[Connection]:
         """A transaction that changes the store: all of it, or nothing if an error leaves the block.
 
         Writers queue up: each takes the same lock first, so they can't deadlock, and one waits at
-        most WAIT_SECONDS for another. Raises StoreUnavailable.
+        most WAIT_SECONDS, or a `brief` moment, for another. Raises StoreUnavailable.
         """
-        with self.marking() as connection:
+        with self._changing(BRIEF_MILLISECONDS if brief else None) as connection:
             if self._postgresql:
                 connection.execute(sa.select(tables.revision.c.value).with_for_update())
             yield connection
@@ -74,7 +81,7 @@ class Database:
         what changes a row or two of a table whose other writers do the same. Raises
         StoreUnavailable.
         """
-        with self._changing(self._writer) as connection:
+        with self._changing() as connection:
             yield connection
 
     @contextmanager
@@ -83,17 +90,20 @@ class Database:
 
         Raises StoreUnavailable, where there is another writer too.
         """
-        hurried = self._writer.execution_options(onramp_hurry=True)
-        with self._changing(hurried, patient=False) as connection:
+        with self._changing(0) as connection:
             yield connection
 
     @contextmanager
-    def _changing(self, engine: Engine, patient: bool = True) -> Iterator[Connection]:
-        with self._errors(patient), engine.begin() as connection:
+    def _changing(self, wait: Optional[int] = None) -> Iterator[Connection]:
+        """`wait` is in milliseconds; see make_engine for which there are."""
+        writer = self._writer.execution_options(onramp_wait=wait)
+        waited = None if wait is None else wait / 1000
+        with self._errors(waited), writer.begin() as connection:
             self._check(connection)
             if self._postgresql:
-                wait = f"{WAIT_SECONDS}s" if patient else "10ms"
-                connection.execute(sa.select(sa.func.set_config("lock_timeout", wait, True)))
+                # 0 would be no limit
+                limit = f"{WAIT_SECONDS}s" if wait is None else f"{max(10, wait)}ms"
+                connection.execute(sa.select(sa.func.set_config("lock_timeout", limit, True)))
             yield connection
 
     def try_writing(self) -> None:
@@ -121,12 +131,19 @@ class Database:
         known = self._known  # once: another thread may forget it
         if seen is not None and known is not None and known[0] == seen:
             return known[1]
-        with self._errors(), self._probe.connect() as connection:
+        with self._errors(waited=0.0), self._probe.connect() as connection:
             self._check(connection)
             found = int(connection.execute(sa.select(tables.revision.c.value)).scalar_one())
         # looked at before it was read: a change in between is found the next time
         self._known = None if seen is None else (seen, found)
         return found
+
+    def journal(self) -> Optional[str]:
+        """What `Store.journal` says. Raises StoreUnavailable."""
+        if self._file is None:
+            return None
+        with self.reading() as connection:
+            return str(connection.exec_driver_sql("PRAGMA journal_mode").scalar())
 
     def upgrade(self) -> None:
         """Create the tables, or bring older ones up to date, in one transaction.
@@ -160,11 +177,11 @@ class Database:
         self._engine.dispose()
 
     @contextmanager
-    def _errors(self, patient: bool = True) -> Iterator[None]:
+    def _errors(self, waited: Optional[float] = None) -> Iterator[None]:
         if self._file is not None and not is_there(self._file):
             raise not_initialised(self.name)  # connecting would make an empty file
         try:
-            with translated(self.name, self._engine, patient):
+            with translated(self.name, self._engine, waited):
                 yield
         except OnrampError:
             self._checked = False
@@ -221,7 +238,9 @@ class Database:
         command.upgrade(config, "head")
 
     def _use_write_ahead_log(self) -> None:
-        """Readers and a writer at once; the file remembers it. Can't be done in a transaction."""
+        """Readers and a writer at once; the file remembers it. Can't be done in a transaction.
+        Where SQLite can't, as on some network file systems, all stays as it is: `journal` tells.
+        """
         deadline = time.monotonic() + WAIT_SECONDS
         while True:
             try:

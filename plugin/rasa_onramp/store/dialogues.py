@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Collection, Dict, Iterable, List, NamedTuple, Optional, Tuple
+from contextlib import nullcontext
+from typing import (
+    Any,
+    Collection,
+    ContextManager,
+    Dict,
+    FrozenSet,
+    Iterable,
+    Iterator,
+    List,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 import sqlalchemy as sa
 
@@ -12,52 +24,26 @@ from rasa_onramp.errors import ConfigError
 from rasa_onramp.store import tables
 from rasa_onramp.store.checks import check_schemas, conflict
 from rasa_onramp.store.database import Database
-from rasa_onramp.store.digest import support_digest_of
 from rasa_onramp.store.feedback import read_feedback
-from rasa_onramp.store.intake import ImportReport, Intake, Progress, take_in
+from rasa_onramp.store.intake import ImportReport, Intake, Progress, checked, take_in
 from rasa_onramp.store.rows import (
     NAMED,
+    delete_dialogues,
     domain_names,
     read_dialogues,
+    require_dialogues,
     require_domain,
     require_schemas,
     write_schemas,
 )
 from rasa_onramp.store.serialise import schema_from_json
+from rasa_onramp.store.spool import spooled
+from rasa_onramp.store.summaries import DomainSummary, Member, summary_of
 from rasa_onramp.store.support import corrected_dialogues
 
-__all__ = ["DialogueStore", "DomainSummary"]
+__all__ = ["DialogueStore"]
 
 _AS_THEY_ARE = Intake()
-
-
-@dataclass(frozen=True)
-class DomainSummary:
-    """A domain at a glance. `support_digest` is of its support set and feedback as they are now.
-    Dialogues that wait for labels are neither support nor held out.
-
-    `active_digest` and `active_reply_digest` are of the active version's two sets of weights: they
-    tell it from one of the same number that a domain made anew has.
-    """
-
-    name: str
-    description: str
-    n_dialogues: int
-    n_support: int
-    n_held_out: int
-    support_digest: str
-    active_version: Optional[int] = None
-    active_digest: Optional[str] = None
-    active_support_digest: Optional[str] = None
-    active_reply_digest: Optional[str] = None
-    n_waiting: int = 0
-
-    @property
-    def stale(self) -> bool:
-        """Whether schema, support set or feedback changed since the active version was made."""
-        return self.active_version is not None and (
-            self.active_support_digest != self.support_digest
-        )
 
 
 class DialogueStore:
@@ -92,15 +78,19 @@ class DialogueStore:
         progress: Optional[Progress] = None,
         total: Optional[int] = None,
     ) -> ImportReport:
-        """As `import_corpus`, of dialogues that needn't be in memory all at once. What they raise
-        while they are read leaves the store as it was.
+        """As `import_corpus`, of dialogues that needn't be in memory all at once. They are all read
+        before anything is written, so that nobody waits for where they come from; what they raise
+        leaves the store as it was.
         """
         given = {schema.name: schema for schema in check_schemas(schemas)}
-        with self._database.writing() as connection:
+        ready: ContextManager[Iterator[Dialogue]]
+        good = checked(dialogues, given)
+        ready = nullcontext(good) if isinstance(dialogues, Sequence) else spooled(good)
+        with ready as those, self._database.writing() as connection:
             if how.schemas_known:
                 require_schemas(connection, given)
             new, before = write_schemas(connection, given)
-            taken = take_in(connection, given, dialogues, how, progress, total)
+            taken = take_in(connection, given, those, how, progress, total)
             for old in before:
                 corrections = corrected_dialogues(read_feedback(connection, old.name))
                 held = read_dialogues(connection, old.name)
@@ -147,10 +137,10 @@ class DialogueStore:
             return query if names is None else query.where(column.in_(names))
 
         with self._database.reading() as connection:
-            members: Dict[str, List[_Member]] = {}
+            members: Dict[str, List[Member]] = {}
             query = sa.select(dialogues.domain, dialogues.split, dialogues.digest, dialogues.review)
             for domain, *member in connection.execute(among(query, dialogues.domain)):
-                members.setdefault(domain, []).append(_Member(*member))
+                members.setdefault(domain, []).append(Member(*member))
             said: Dict[str, List[str]] = {}
             query = sa.select(feedback.domain, feedback.digest).where(feedback.digest.isnot(None))
             for domain, digest in connection.execute(among(query, feedback.domain)):
@@ -165,12 +155,10 @@ class DialogueStore:
                 adapters.reply_digest,
             ).select_from(join)
             rows = connection.execute(among(query, domains.name)).all()
-        return tuple(
-            sorted(
-                (_summary(row, members.get(row.name, []), said.get(row.name, [])) for row in rows),
-                key=lambda summary: summary.name,
-            )
+        summaries = (
+            summary_of(row, members.get(row.name, []), said.get(row.name, [])) for row in rows
         )
+        return tuple(sorted(summaries, key=lambda summary: summary.name))
 
     def glance(self, domain: str) -> DomainSummary:
         """One domain at a glance. Raises NotFound, StoreError, StoreUnavailable."""
@@ -229,6 +217,30 @@ class DialogueStore:
                 require_domain(connection, domain)
             return found
 
+    def ids(self, domain: str) -> FrozenSet[str]:
+        """The ids of the dialogues of `domain`, of those that wait too; none where there is no such
+        domain. Raises StoreUnavailable.
+        """
+        columns = tables.dialogues.c
+        with self._database.reading() as connection:
+            query = sa.select(columns.id).where(columns.domain == domain)
+            return frozenset(connection.execute(query).scalars())
+
+    def check_ids(self, domain: str, ids: Iterable[str]) -> None:
+        """Raises NotFound unless `domain` has dialogues of all these ids, and StoreUnavailable."""
+        with self._database.reading() as connection:
+            require_dialogues(connection, domain, ids)
+
+    def delete_dialogues(self, domain: str, ids: Collection[str]) -> None:
+        """Delete dialogues of `domain` with their labels: all of them, or none. Its adapter
+        versions and feedback stay. Raises NotFound, StoreUnavailable.
+        """
+        with self._database.writing() as connection:
+            require_dialogues(connection, domain, ids)
+            if ids:
+                delete_dialogues(connection, domain, ids)
+                self._database.changed(connection, [domain])
+
     def delete_domain(self, domain: str) -> None:
         """Delete `domain` with its dialogues, adapter versions and feedback. Raises NotFound,
         StoreUnavailable.
@@ -247,30 +259,3 @@ class DialogueStore:
         with self._database.reading() as connection:
             query = sa.select(changes.domain).where(changes.revision > revision)
             return tuple(connection.execute(query).scalars())
-
-
-class _Member(NamedTuple):
-    split: Optional[str]
-    digest: str
-    review: Optional[str]
-
-
-def _summary(row: Any, members: List[_Member], feedback: List[str]) -> DomainSummary:
-    ready = [member for member in members if member.review != tables.WAITING]
-    # dialogues of no split are adapted on too
-    support = [member.digest for member in ready if member.split != "held-out"]
-    # a schema that can't be read is for who reads that domain to report: here it is one of many
-    description = row.schema.get("description") if isinstance(row.schema, dict) else None
-    return DomainSummary(
-        name=row.name,
-        description=description if isinstance(description, str) else "",
-        n_dialogues=len(members),
-        n_support=len(support),
-        n_held_out=len(ready) - len(support),
-        n_waiting=len(members) - len(ready),
-        support_digest=support_digest_of(row.digest, support, feedback),
-        active_version=row.version,
-        active_digest=row.adapter_digest,
-        active_support_digest=row.support_digest,
-        active_reply_digest=row.reply_digest,
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, Optional
 
 from sqlalchemy import exc
 from sqlalchemy.engine import Engine
@@ -29,16 +29,16 @@ def wrapped(engine: Engine) -> Iterator[None]:
 
 
 @contextmanager
-def translated(store: str, engine: Engine, patient: bool = True) -> Iterator[None]:
-    """Raise StoreError or StoreUnavailable for errors of the database; `store` names it, `patient`
-    says whether other writers were waited for.
+def translated(store: str, engine: Engine, waited: Optional[float] = None) -> Iterator[None]:
+    """Raise StoreError or StoreUnavailable for errors of the database; `store` names it, `waited`
+    says for how many seconds other writers were, by default WAIT_SECONDS.
     """
     try:
         with wrapped(engine):
             yield
     except exc.SQLAlchemyError as error:
         sqlite = engine.dialect.name == "sqlite"
-        raise _explain(error, store, patient, sqlite) from error
+        raise _explain(error, store, waited, sqlite) from error
     except (ValueError, OverflowError) as error:  # drivers raise these as they are
         if not isinstance(error, (UnicodeError, OverflowError)) and "NUL" not in str(error):
             raise
@@ -78,7 +78,7 @@ def first_line(error: exc.SQLAlchemyError) -> str:
 
 
 def _explain(
-    error: exc.SQLAlchemyError, store: str, patient: bool, store_is_file: bool
+    error: exc.SQLAlchemyError, store: str, waited: Optional[float], store_is_file: bool
 ) -> StoreError:
     original = getattr(error, "orig", None) or error
     said = first_line(error)
@@ -98,11 +98,22 @@ def _explain(
             f"the store at {store} names a PostgreSQL schema that isn't there ({said}); "
             "CREATE SCHEMA NAME AUTHORIZATION USER, then `rasa-onramp init`"
         )
+    if isinstance(error, exc.TimeoutError) and not store_is_file:
+        return StoreUnavailable(
+            f"all connections of this process to the store at {store} are in use ({said}); try "
+            "again, or see that the database answers"
+        )
     if code == "55P03" or "is locked" in low or isinstance(error, exc.TimeoutError):
-        writing = f"has been writing to the store at {store} for {WAIT_SECONDS} s"
-        if not patient:
+        waited = WAIT_SECONDS if waited is None else waited
+        writing = f"has been writing to the store at {store} for {waited:g} s"
+        if not waited:
             writing = f"is writing to the store at {store}"
         return StoreBusy(f"another process {writing}; try again when it is done")
+    if code == "42501" and _only_reads(error):
+        return StoreUnavailable(
+            f"the store at {store} can't be read ({said}); give this user the right to read its "
+            "tables, or name another store"
+        )
     if code in ("42501", "25006") or "readonly" in low:
         return StoreReadOnly(
             f"the store at {store} can't be written to ({said}); "
@@ -111,6 +122,11 @@ def _explain(
     if code.startswith("53") or "disk is full" in low:
         return StoreUnavailable(
             f"the database at {store} is out of room ({said}); free some and try again"
+        )
+    if code.startswith("54"):
+        return StoreError(
+            f"the database at {store} can't hold what it was given ({said}); nothing was changed: "
+            "shorten it"
         )
     if code == "XX001" or "malformed" in low or "not a database" in low:
         return StoreUnavailable(
@@ -128,3 +144,11 @@ def _explain(
         f"the database at {store} refused ({said}); "
         "nothing was changed: please report this with the command that caused it"
     )
+
+
+def _only_reads(error: exc.SQLAlchemyError) -> bool:
+    """Whether what was refused is a query that takes no lock, for which one has to be able to
+    write.
+    """
+    statement = (getattr(error, "statement", None) or "").upper()
+    return statement.startswith("SELECT") and "FOR UPDATE" not in statement

@@ -66,15 +66,16 @@ class FeedbackStore:
     def __init__(self, database: Database):
         self._database = database
 
-    def add(self, feedback: Feedback) -> str:
+    def add(self, feedback: Feedback, *, brief: bool = False) -> str:
         """Store feedback; the same person's or another's on the same reply before is replaced.
+        Other writers are waited for as `Database.writing` does.
 
         Returns its id. Raises StoreError for what says nothing, and for a correction that doesn't
         fit the domain's schema, or whose conversation doesn't; NotFound, StoreUnavailable.
         """
         row = _row(feedback)
         table = tables.feedback
-        with self._database.writing() as connection:
+        with self._database.writing(brief=brief) as connection:
             schema = read_schema(connection, feedback.domain)
             if feedback.corrected_state is not None:
                 where = f"the corrected state of the feedback on {feedback.domain!r}"

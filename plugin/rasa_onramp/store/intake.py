@@ -5,7 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from itertools import islice
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Set, Tuple
+from typing import (
+    Any,
+    Callable,
+    Collection,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Set,
+    Tuple,
+)
 
 from sqlalchemy.engine import Connection
 
@@ -15,7 +27,7 @@ from rasa_onramp.store.checks import check_dialogue
 from rasa_onramp.store.digest import dialogue_digest
 from rasa_onramp.store.rows import Known, known_dialogues, write_dialogues
 
-__all__ = ["ImportReport", "Intake", "Progress", "Taken", "take_in"]
+__all__ = ["ImportReport", "Intake", "Progress", "Taken", "checked", "take_in"]
 
 #: Called with how many dialogues are done, and of how many, where that is known.
 Progress = Callable[[int, Optional[int]], None]
@@ -75,6 +87,17 @@ class Taken:
         return self.added + self.replaced + self.unchanged + self.kept
 
 
+def checked(dialogues: Iterable[Dialogue], domains: Iterable[str]) -> Iterator[Dialogue]:
+    """`dialogues`, all of them of `domains`. Raises StoreError for one that doesn't fit the
+    tables, or whose id came before.
+    """
+    names: Collection[str] = tuple(domains)
+    seen: Set[Tuple[str, str]] = set()
+    for dialogue in dialogues:
+        check_dialogue(dialogue, names, seen)
+        yield dialogue
+
+
 def take_in(
     connection: Connection,
     domains: Iterable[str],
@@ -83,7 +106,7 @@ def take_in(
     progress: Optional[Progress] = None,
     total: Optional[int] = None,
 ) -> Taken:
-    """Write what is new or has changed of `dialogues`, all of them of `domains`. Raises StoreError.
+    """Write what is new or has changed of `dialogues`, all of them of `domains` and `checked`.
 
     Memory holds one batch of them, and ids and digests of those that there are.
     """
@@ -92,15 +115,12 @@ def take_in(
     position: Dict[str, int] = {}
     for (domain, _), there in known.items():
         position[domain] = max(position.get(domain, -1), there.position)
-    seen: Set[Tuple[str, str]] = set()
     taken = Taken()
     waiting = iter(dialogues)
     while True:
         batch = list(islice(waiting, _BATCH))
         if not batch:
             return taken
-        for dialogue in batch:
-            check_dialogue(dialogue, names, seen)
         added, replaced = _sorted_out(batch, known, position, how, taken)
         write_dialogues(connection, added, replaced)
         if progress is not None:

@@ -118,9 +118,15 @@ def due(now: datetime) -> Any:
 
 
 def due_job(
-    connection: Connection, now: datetime, domains: Optional[Collection[str]]
+    connection: Connection,
+    now: datetime,
+    domains: Optional[Collection[str]],
+    *,
+    lapsed: bool = True,
 ) -> Optional[Job]:
-    """The job that is due for longest and that no other process is changing."""
+    """The job that is due for longest and that no other process is changing; without `lapsed`, of
+    those only that wait.
+    """
     query = (
         sa.select(tables.jobs)
         .where(due(now))
@@ -130,5 +136,7 @@ def due_job(
     )
     if domains is not None:
         query = query.where(_COLUMNS.domain.in_(domains))
+    if not lapsed:
+        query = query.where(_COLUMNS.state == "queued")
     row = connection.execute(query).first()
     return None if row is None else job_of(row, now)

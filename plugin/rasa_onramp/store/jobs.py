@@ -7,6 +7,7 @@ unfinished job, which the table's index sees to.
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta
 from typing import Any, Collection, Mapping, Optional, Tuple
 
@@ -28,16 +29,21 @@ from rasa_onramp.store.leases import (
 )
 from rasa_onramp.store.rows import NAMED, require_domain
 
-__all__ = ["ATTEMPTS", "LEASE_SECONDS", "JobStore"]
+__all__ = ["ATTEMPTS", "LEASE_SECONDS", "POLL_SECONDS", "JobStore"]
 
 #: How often a job is begun before it counts as failed.
 ATTEMPTS = 3
 #: How long a job stays its owner's without a heartbeat.
 LEASE_SECONDS = 60.0
+#: How often who does jobs looks, while there are none, whether something changed.
+POLL_SECONDS = 10.0
 #: What is waited after the first failure; twice as long after each further one.
 PAUSE_SECONDS = 10.0
 #: Jobs of a domain that are kept, the newest.
 KEPT = 20
+#: Who waited longer than this for another writer takes no job over in the next seconds: owners
+#: waited, too, and each tries again within a second.
+_HELD_UP_SECONDS, _SPARED_SECONDS = 0.5, 5.0
 
 _COLUMNS = tables.jobs.c
 
@@ -47,6 +53,7 @@ class JobStore:
 
     def __init__(self, database: Database):
         self._database = database
+        self._spare_until = 0.0  # by this process's monotonic clock
 
     def enqueue(
         self,
@@ -62,7 +69,8 @@ class JobStore:
         unfinished already, it is that one.
 
         Without an `input_digest`, one that waits, or whose owner is heard of no more, is now wanted
-        as said here, and at once. With one (of what the domain is like), it stays as it is; and a
+        as said here, and at once; a digest that it has stays, so that it isn't asked for again
+        where it is cancelled. With one (of what the domain is like), it stays as it is; and a
         domain whose newest job failed with the same isn't tried again. Raises NotFound,
         StoreUnavailable.
         """
@@ -70,7 +78,6 @@ class JobStore:
             "inner_steps": inner_steps,
             "force": force,
             "switch_anyway": switch_anyway,
-            "input_digest": input_digest,
         }
         with self._database.writing() as connection:
             require_domain(connection, domain)
@@ -83,7 +90,8 @@ class JobStore:
             elif newest is None or not (
                 newest.unfinished or (input_digest is not None and newest.failed_with(input_digest))
             ):
-                _insert(connection, domain, newest, now, {**wanted, "asked_by": asked_by})
+                more = {"asked_by": asked_by, "input_digest": input_digest}
+                _insert(connection, domain, newest, now, {**wanted, **more})
                 return _there(connection, domain, now), True
             return _there(connection, domain, now), False
 
@@ -96,13 +104,19 @@ class JobStore:
     ) -> Optional[Lease]:
         """Take the job that is due for longest, of these domains only if given; None if none is.
 
-        A running one whose lease has lapsed is due, too; after ATTEMPTS of those it has failed.
-        Any number of processes may claim at once, and no two get the same. Raises StoreUnavailable.
+        A running one whose lease has lapsed is due, too, unless its owner had to wait as this did,
+        for another writer (SQLite has one at a time), and may be about to say that it lives; after
+        ATTEMPTS of those it has failed. Any number of processes may claim at once, and no two get
+        the same. Raises StoreUnavailable.
         """
+        asked = time.monotonic()
         with self._database.marking() as connection:
+            if not self._database.remote and time.monotonic() - asked > _HELD_UP_SECONDS:
+                self._spare_until = time.monotonic() + _SPARED_SECONDS
+            lapsed = time.monotonic() >= self._spare_until
             while True:
                 now = clock(connection)
-                job = due_job(connection, now, domains)
+                job = due_job(connection, now, domains, lapsed=lapsed)
                 if job is None:
                     return None
                 if not job.lapsed or job.attempts < ATTEMPTS:
@@ -130,7 +144,6 @@ class JobStore:
             "inner_steps": inner_steps,
             "force": force,
             "switch_anyway": switch_anyway,
-            "input_digest": None,
         }
         with self._database.writing() as connection:
             require_domain(connection, domain)
@@ -166,15 +179,16 @@ class JobStore:
         with self._database.marking() as connection:
             finish_job(connection, lease, version=None, outcome=outcome)
 
-    def fail(self, lease: Lease, error: str, *, again: bool = False) -> bool:
+    def fail(self, lease: Lease, error: str, *, again: bool = False, by_hand: bool = False) -> bool:
         """The attempt failed. With `again` the job is tried anew after a pause, but ATTEMPTS times
-        in all. Returns whether it is. Raises LeaseError, StoreUnavailable.
+        in all; one that was tried `by_hand` may be asked for again by a worker. Returns whether it
+        is tried anew. Raises LeaseError, StoreUnavailable.
         """
         attempts = lease.job.attempts
         again = again and attempts < ATTEMPTS
         with self._database.marking() as connection:
             now = clock(connection)
-            values = _failed(error, now)
+            values = {**_failed(error, now), **({"input_digest": None} if by_hand else {})}
             if again:
                 due = now + timedelta(seconds=PAUSE_SECONDS * 2 ** (attempts - 1))
                 values = {**NOBODY, "state": "queued", "error": error, "due_at": due}

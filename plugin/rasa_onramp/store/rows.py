@@ -23,10 +23,12 @@ from rasa_onramp.store.serialise import (
 __all__ = [
     "NAMED",
     "Known",
+    "delete_dialogues",
     "domain_names",
     "known_dialogues",
     "read_dialogues",
     "read_schema",
+    "require_dialogues",
     "require_domain",
     "require_schemas",
     "write_dialogues",
@@ -153,6 +155,28 @@ def write_dialogues(
     ]
     if lines:
         connection.execute(sa.insert(turns), lines)
+
+
+def require_dialogues(connection: Connection, domain: str, ids: Iterable[str]) -> None:
+    """Raise NotFound if there is no such domain, or it lacks one of these dialogues."""
+    require_domain(connection, domain)
+    column = tables.dialogues.c
+    there = set(connection.execute(sa.select(column.id).where(column.domain == domain)).scalars())
+    for name in ids:
+        if name not in there:
+            near = difflib.get_close_matches(name, there, n=1)
+            mend = f"did you mean {near[0]!r}?" if near else "the table `dialogues` has all ids"
+            raise NotFound(f"domain {domain!r} has no dialogue {name!r}; {mend}")
+
+
+def delete_dialogues(connection: Connection, domain: str, ids: Iterable[str]) -> None:
+    """Delete these dialogues of `domain`, with their labels, and what was kept of the embeddings of
+    what is said in it.
+    """
+    dialogues, embeddings = tables.dialogues, tables.embeddings
+    key = sa.and_(dialogues.c.domain == domain, dialogues.c.id == sa.bindparam("the_id"))
+    connection.execute(sa.delete(dialogues).where(key), [{"the_id": name} for name in ids])
+    connection.execute(sa.delete(embeddings).where(embeddings.c.domain == domain))
 
 
 def read_dialogues(

@@ -6,12 +6,13 @@ check its shape and raise StoreError naming the row, `where`.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from rasa_onramp.dialogue import Action, Dialogue, Intent, Schema, Slot, Span, State, Turn
 from rasa_onramp.errors import StoreError
 
 __all__ = [
+    "dialogue_from_json",
     "dialogue_to_json",
     "schema_from_json",
     "schema_to_json",
@@ -49,10 +50,16 @@ def schema_to_json(schema: Schema) -> Json:
                 "required_slots": list(action.required_slots),
                 "result_slots": list(action.result_slots),
                 "url": action.url,
+                # left out where there are none, so that older schemas keep their digests
+                **_some("optional_slots", action.optional_slots),
             }
             for action in schema.actions
         ],
     }
+
+
+def _some(key: str, values: Sequence[str]) -> Dict[str, List[str]]:
+    return {key: list(values)} if values else {}
 
 
 def schema_from_json(data: Any, where: str) -> Schema:
@@ -81,6 +88,7 @@ def schema_from_json(data: Any, where: str) -> Schema:
                 action.texts("required_slots"),
                 action.texts("result_slots"),
                 action.optional_text("url"),
+                action.texts("optional_slots") if "optional_slots" in action.data else (),
             )
             for action in row.rows("actions")
         ),
@@ -138,6 +146,17 @@ def turn_from_json(data: Any, where: str) -> Turn:
             Span(span.text("slot"), span.number("start"), span.number("end"))
             for span in row.rows("spans")
         ),
+    )
+
+
+def dialogue_from_json(data: Any, where: str) -> Dialogue:
+    """The dialogue that `dialogue_to_json` made JSON values of. Raises StoreError."""
+    row = _Row(data, where)
+    return Dialogue(
+        id=row.text("id"),
+        domain=row.text("domain"),
+        turns=tuple(turn_from_json(turn.data, where) for turn in row.rows("turns")),
+        split=row.optional_text("split"),
     )
 
 

@@ -38,6 +38,8 @@ TAXI = Schema(
     actions=(Action("send", "", ("place",), ("price",)),),
 )
 
+#: What stands for the sender "ann" in ids.
+ANN = "49915e"
 LISTEN = ("action", {"name": "action_listen"})
 
 
@@ -103,7 +105,7 @@ def test_a_conversation() -> None:
     )
     place = {"place": ("Leeds",)}
     assert found == Dialogue(
-        "ann/2",  # the row where its session starts
+        f"{ANN}/2",  # the row where its session starts
         "taxi",
         (
             Turn("user", "a taxi to Leeds", State(place, "book"), spans=(Span("place", 10, 15),)),
@@ -151,7 +153,7 @@ def test_sessions_and_restarts_begin_anew() -> None:
         ("restart", {}),
         user("hello", "book"),
     )
-    assert (first.id, second.id, third.id) == ("ann/1", "ann/6", "ann/13")
+    assert (first.id, second.id, third.id) == (f"{ANN}/1", f"{ANN}/6", f"{ANN}/13")
     assert first.turns[0].state == State({"place": ("Leeds",)}, "book")
     assert second.turns == (
         Turn("user", "another one", State({"size": ("small",)}, "book")),
@@ -460,7 +462,7 @@ def test_bad_sessions_can_be_left_out() -> None:
     )
     told: List[FormatError] = []
     kept = list(read_conversation("ann", found, TAXI, "rasa.db", told.append))
-    assert [dialogue.id for dialogue in kept] == ["ann/1", "ann/5"]
+    assert [dialogue.id for dialogue in kept] == [f"{ANN}/1", f"{ANN}/5"]
     assert [str(problem).split(";")[0] for problem in told] == [
         "rasa.db: row 4 of table events: the slot event's data isn't valid JSON"
     ]
@@ -469,7 +471,20 @@ def test_bad_sessions_can_be_left_out() -> None:
 def test_conversations_of_two_bots_go_by_their_prefixes() -> None:
     found = rows(("session_started", {}), user("a", "book"))
     ids = [d.id for d in read_conversation("ann", found, TAXI, "rasa.db", prefix="staging/")]
-    assert ids == ["staging/ann/1"]
+    assert ids == [f"staging/{ANN}/1"]
+
+
+def test_no_id_tells_the_senders() -> None:
+    """Ids go into other people's conversations, as the sources of replies."""
+    found = rows(("session_started", {}), user("a", "book"))
+    number = "+4915112345678"
+    (first,), (again,) = (list(read_conversation(number, found, TAXI, "rasa.db")) for _ in "ab")
+    assert first == again
+    assert "15112345678" not in first.id
+    assert len(first.id) == len("123456/1")
+    # one that was imported when ids did tell them isn't taken for another
+    (kept,) = read_conversation(number, found, TAXI, "rasa.db", known={f"{number}/1"})
+    assert kept.id == f"{number}/1"
 
 
 def test_one_session_at_a_time_is_read() -> None:
@@ -487,5 +502,5 @@ def test_one_session_at_a_time_is_read() -> None:
                 yield number, "user", '{"text": "hi"}'
 
     found = read_conversation("ann", stream(), TAXI, "rasa.db")
-    assert next(found).id == "ann/1"
+    assert next(found).id == f"{ANN}/1"
     assert len(read) == 11

@@ -147,6 +147,14 @@ def test_an_out_of_scope_turn_leaves_the_state_as_it_was() -> None:
     assert turns[4].state == turns[0].state == State({"place": ("Leeds",)})
 
 
+def test_an_actions_optional_slots_are_written_and_read_back(tmp_path: Path) -> None:
+    text = HEAD.replace("result_slots: [size]", "optional_slots: [size, quiet]")
+    schema = parse_yaml(text, "x.yml").schemas["taxi"]
+    assert schema.actions[0].optional_slots == ("size", "quiet")
+    write_yaml(tmp_path / "taxi.yml", schema, ())
+    assert read(tmp_path / "taxi.yml").schemas["taxi"] == schema
+
+
 def test_values_are_text_as_written() -> None:
     (state,) = states("{user: hi, set: {place: 0123, quiet: True}}")
     assert state.values == {"place": ("0123",), "quiet": ("True",)}
@@ -255,6 +263,7 @@ WRONG_SCHEMAS = [
     ("required_slots: [place]", "required_slots: [plaice]", 9, "did you mean 'place'?"),
     ("{size: dontcare}", "{size: Smal}", 9, "did you mean 'Small'?"),
     ("{size: dontcare}", "[size]", 9, "'optional_slots' must be a mapping"),
+    ("result_slots", "optional_slots: [place], result_slots", 12, "'place' is required already"),
     ("result_slots", "results_slots", 12, "did you mean 'result_slots'?"),
     ("name: send", "name: send, url: example.com", 12, "start it with http:// or https://"),
     ("name: taxi", "name: taxi\n  name: taxi", 4, "'name' is here twice (first on line 3)"),
