@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from rasa_onramp.dialogue import Corpus, Dialogue, State, Turn
-from rasa_onramp.errors import NotFound, StoreError
+from rasa_onramp.errors import NotFound, StoreBusy, StoreError
 from rasa_onramp.store import Feedback, Store, open_store, support_digest, tables
 from store_contract import PARCELS, corpus, dialogue
 
@@ -55,6 +55,15 @@ class FeedbackStoreContract:
         store.feedback.add(replace(DOWN, conversation="bo"))
         store.feedback.add(replace(DOWN, history=()))
         assert len(store.feedback.list("parcels")) == 3
+
+    def test_who_gives_feedback_in_a_hurry_waits_a_moment_for_others(
+        self, url: str, store: Store
+    ) -> None:
+        with store._database.writing(), open_store(url) as other, pytest.raises(
+            StoreBusy, match=r"has been writing to the store at .* for 1\.5 s; try again"
+        ):
+            other.feedback.add(DOWN, brief=True)
+        store.feedback.add(DOWN, brief=True)
 
     def test_the_revision_rises_where_what_is_learned_changes(self, store: Store) -> None:
         revisions = [store.revision()]

@@ -80,13 +80,13 @@ SCHEMA = Schema(
 )
 
 
-def embed(texts: Sequence[str]) -> numpy.ndarray:
+def embed(texts: Sequence[str]) -> Tensor:
     """Hashed bags of words: real, deterministic, L2-normalised (texts, 256)."""
     rows = numpy.full((len(texts), 256), 1e-6, dtype=numpy.float32)
     for row, text in zip(rows, texts):
         for word in text.lower().split():
             row[zlib.crc32(word.strip(".,?!'").encode()) % 256] += 1
-    return rows / numpy.linalg.norm(rows, axis=1, keepdims=True)
+    return torch.from_numpy(rows / numpy.linalg.norm(rows, axis=1, keepdims=True))
 
 
 def user(text: str, intent: Any = None, requested: Sequence[str] = (), **values: str) -> Turn:

@@ -12,10 +12,11 @@ stays, so that planning again after applying finds nothing to do.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
 
 from .bot_edits import BotEdits, FileEdit
 from .errors import ConfigError, FormatError
+from .rasa_names import DISPATCHER, INTENT, KEY, REPLY, RESULTS
 from .yaml_edit import YamlFile
 
 __all__ = [
@@ -24,7 +25,9 @@ __all__ = [
     "TRACKER",
     "BotEdits",
     "FileEdit",
+    "carries_slots_over",
     "component_entries",
+    "declared_actions",
     "plan_edits",
 ]
 
@@ -34,10 +37,7 @@ TRACKER = "rasa_onramp.components.OnrampStateTracker"
 POLICY = "rasa_onramp.components.OnrampPolicy"
 GENERATOR = "rasa_onramp.components.OnrampResponseGenerator"
 
-INTENT = "onramp"
-ACTION = "action_onramp_call"
-SLOTS = ("onramp", "onramp_results")
-RESPONSE = "utter_onramp"
+SLOTS = (KEY, RESULTS)
 APOLOGY = "Sorry, I can't help with that right now."
 ACTION_SERVER = "http://localhost:5055/webhook"
 
@@ -65,11 +65,13 @@ def plan_edits(
     folder: Path,
     *,
     domain: Optional[Path] = None,
+    endpoints: Optional[Path] = None,
     database_url_env: str = "RASA_ONRAMP_DATABASE_URL",
 ) -> BotEdits:
     """What has to change in the bot in `folder`.
 
-    `domain` is the file or folder of its domain, where that isn't domain.yml or the folder domain.
+    `domain` is the file or folder of its domain, where that isn't domain.yml or the folder domain,
+    `endpoints` the file that `rasa run --endpoints` is given, where that isn't endpoints.yml.
     `database_url_env` names the environment variable that will hold the store's URL. Raises
     ConfigError if `folder` is no Rasa bot, FormatError if one of its files can't be read.
     """
@@ -83,7 +85,7 @@ def plan_edits(
     files = [
         _config(YamlFile.read(folder / "config.yml"), database_url_env),
         _domain(_domain_of(folder, domain)),
-        _endpoints(YamlFile.read(folder / "endpoints.yml")),
+        _endpoints(YamlFile.read(_endpoints_of(folder, endpoints))),
     ]
     changed = ((f, adds) for f, adds in files if f.text != (f.before or ""))
     return BotEdits(
@@ -141,17 +143,16 @@ def _domain(place: Path) -> Tuple[YamlFile, List[str]]:
     if not place.is_dir():
         file, others = YamlFile.read(place), []
     else:
-        paths = sorted(p for p in place.rglob("*") if p.suffix in (".yml", ".yaml"))
         file = YamlFile.read(place / "onramp.yml")
-        others = [YamlFile.read(path) for path in paths if path != file.path]
+        others = [YamlFile.read(path) for path in _parts(place) if path != file.path]
     parts = [file, *others]
     known = {key: _known(parts, key) for key in ("intents", "slots", "actions", "responses")}
     _no_clash(parts)
     missing = {name: _slot() for name in SLOTS if name not in known["slots"]}
     adds = [f"intent {INTENT}"] if INTENT not in known["intents"] else []
     adds += [f"slot {name}" for name in missing]
-    adds += [f"action {ACTION}"] if ACTION not in known["actions"] else []
-    adds += [f"response {RESPONSE}"] if RESPONSE not in known["responses"] else []
+    adds += [f"action {DISPATCHER}"] if DISPATCHER not in known["actions"] else []
+    adds += [f"response {REPLY}"] if REPLY not in known["responses"] else []
     if not adds:
         return file, adds
     if file.before is None:
@@ -159,15 +160,49 @@ def _domain(place: Path) -> Tuple[YamlFile, List[str]]:
         file.begin(f'version: "{version}"\n')
     file.append("intents", [] if INTENT in known["intents"] else [INTENT])
     file.merge("slots", missing)
-    file.append("actions", [] if ACTION in known["actions"] else [ACTION])
-    file.merge(
-        "responses", {} if RESPONSE in known["responses"] else {RESPONSE: [{"text": APOLOGY}]}
-    )
+    file.append("actions", [] if DISPATCHER in known["actions"] else [DISPATCHER])
+    file.merge("responses", {} if REPLY in known["responses"] else {REPLY: [{"text": APOLOGY}]})
     return file, adds
+
+
+def _parts(place: Path) -> List[Path]:
+    """The files of a domain that is a folder."""
+    return sorted(path for path in place.rglob("*") if path.suffix in (".yml", ".yaml"))
+
+
+def declared_actions(folder: Path, domain: Optional[Path] = None) -> FrozenSet[str]:
+    """The actions that the domain of the bot in `folder` lists; `domain` as of `plan_edits`. Raises
+    ConfigError, FormatError.
+    """
+    place = _domain_of(folder, domain)
+    files = [YamlFile.read(path) for path in (_parts(place) if place.is_dir() else [place])]
+    return frozenset(_known(files, "actions"))
+
+
+def carries_slots_over(folder: Path, domain: Optional[Path] = None) -> bool:
+    """Whether a new session of the bot in `folder` begins with the slots of the one before, as it
+    does unless its domain says otherwise; `domain` as of `plan_edits`. Raises ConfigError,
+    FormatError.
+    """
+    place = _domain_of(folder, domain)
+    files = [YamlFile.read(path) for path in (_parts(place) if place.is_dir() else [place])]
+    sessions = [file.data.get("session_config") for file in files]
+    return not any(
+        isinstance(session, Mapping) and session.get("carry_over_slots_to_new_session") is False
+        for session in sessions
+    )
 
 
 def _slot() -> Dict[str, Any]:
     return {"type": "any", "mappings": [{"type": "custom"}]}
+
+
+def _endpoints_of(folder: Path, given: Optional[Path]) -> Path:
+    if given is None:
+        return folder / "endpoints.yml"
+    if not given.is_file():
+        raise ConfigError(f"{given} is no file; name the one that `rasa run --endpoints` is given")
+    return given
 
 
 def _endpoints(file: YamlFile) -> Tuple[YamlFile, List[str]]:

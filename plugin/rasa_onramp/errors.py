@@ -1,4 +1,4 @@
-"""Every error that rasa-onramp raises on purpose.
+"""Every error of our own that leaves the package; others of ours are caught within it.
 
     OnrampError
     ├── FormatError            a dialogue file that can't be read: file, line, mend
@@ -10,11 +10,13 @@
     │   ├── LeaseError         a domain's job is another process's, or over
     │   └── Switched           a domain runs on another version than it did
     ├── CheckpointError        weights missing, truncated, or not what their digest says
-    └── ConfigError            a setting, option or environment variable that can't be used
+    ├── ConfigError            a setting, option or environment variable that can't be used
+    └── ActionFailed           an API call that got no usable answer
 
 Each message is one line and ends with what to do about it. The command line prints it and exits
 with 2; Rasa components turn it into InvalidConfigException at training and into an abstention with
-a log line at run time.
+a log line at run time. That of an ActionFailed may only say what happened: it is for the action
+server's log and the slot `onramp_results`.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from pathlib import Path
 from typing import Optional, Union
 
 __all__ = [
+    "ActionFailed",
     "CheckpointError",
     "ConfigError",
     "FormatError",
@@ -93,3 +96,7 @@ class CheckpointError(OnrampError):
 
 class ConfigError(OnrampError):
     """A setting, option or environment variable that can't be used."""
+
+
+class ActionFailed(OnrampError):
+    """An API call that got no usable answer. One line, fit for a log; not meant for the user."""

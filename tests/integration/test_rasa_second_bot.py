@@ -87,15 +87,28 @@ def test_on_its_own_messages_it_does_what_it_did_before(
     assert behaviour(server, sender) == behaviour(servers.plain, sender)
 
 
-def test_it_does_so_after_a_domains_conversation_too(servers: Any, server: RasaServer) -> None:
-    for text in (TABLE, "it is hana"):
-        server.say("both", text)
-    start = len(behaviour(server, "both"))
-    for text in OWN[1]:
-        assert server.say("both", text) == servers.plain.say("pizza-only", text)
-    own = behaviour(servers.plain, "pizza-only")
+@pytest.mark.parametrize("number", [1, 5], ids=["rules and a form", "a story"])
+def test_it_does_so_after_a_domains_conversation_too(
+    servers: Any, server: RasaServer, number: int
+) -> None:
+    sender, plain = f"both{number}", f"pizza-only{number}"
+    for text in (TABLE, "it is hana", "thanks, that is all"):
+        server.say(sender, text)
+    assert "utter_onramp" in server.actions(sender)
+    start = len(behaviour(server, sender))
+    for text in OWN[number]:
+        assert server.say(sender, text) == servers.plain.say(plain, text)
+    own = behaviour(servers.plain, plain)
     first = next(i for i, event in enumerate(own) if event[0] == "user")
-    assert behaviour(server, "both")[start:] == own[first:]
+    assert behaviour(server, sender)[start:] == own[first:]
+
+
+def test_a_story_goes_on_after_a_domains_conversation_in_its_middle(server: RasaServer) -> None:
+    """Its question has buttons, say, which are pressed later."""
+    assert server.say("cold", OWN[5][0]) == ["I'm sorry. Shall the boss call you?"]
+    server.say("cold", TABLE)
+    assert server.understood("cold")["domain"] == "table_booking"
+    assert server.say("cold", "/affirm") == ["The boss will call you."]
 
 
 def test_an_action_that_the_domain_declares_is_called(bots: Any, server: RasaServer) -> None:

@@ -43,6 +43,10 @@ TAXI = Schema(
 LISTEN = ActionExecuted("action_listen")
 
 
+#: What stands for the senders "ann" and "bea" in ids.
+ANN, BEA = "49915e", "b6e155"
+
+
 def said(text: Any, intent: str, *entities: Any) -> UserUttered:
     return UserUttered(text, {"name": intent, "confidence": 0.9}, list(entities))
 
@@ -126,7 +130,7 @@ def test_on_sqlite(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         "4 wait for labels: rasa-onramp label taxi",
     ]
     assert [(d.id.split("/")[0], d.turns) for d in imported(store)] == [
-        (sender, turns) for sender in ("ann", "bea") for turns in BOOKED
+        (sender, turns) for sender in (ANN, BEA) for turns in BOOKED
     ]
     assert store.dialogues.dialogues("taxi") == ()  # nothing is learned from them yet
     assert path.read_bytes() == before
@@ -200,6 +204,7 @@ def test_sources_that_are_none(store: Store, tmp_path: Path) -> None:
         (["--schema", schema, f"sqlite:///{tmp_path}/none.db"], "there is no file"),
         (["--schema", schema, f"sqlite:///{tmp_path}/empty.db"], "no such table: events"),
         (["--schema", schema, "--format", "tracker-store", "NO_URL"], "NO_URL"),
+        (["--schema", schema, "--format", "tracker-store", "mysql:u:s3cret@h/db"], "PATH is"),
         (["--schema", schema, "nosuch://u:s3cret@host/db"], "no driver"),
         (["--schema", schema, "postgresql://u:s3@cret@host/db"], "an '@' too many"),
         ([f"sqlite:///{tmp_path}/empty.db"], "--schema FILE, or --domain"),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import re
+import secrets
 import shlex
 import subprocess
 import sys
 import time
 import traceback
+from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Iterator
@@ -32,7 +34,13 @@ from needed import lacking  # noqa: E402
 from postgres import PASSWORD, PostgresServer, binaries  # noqa: E402
 from rasa_onramp.doctor.stored import store_findings  # noqa: E402
 from rasa_onramp.doctor.subject import Subject  # noqa: E402
-from rasa_onramp.errors import LeaseError, StoreUnavailable  # noqa: E402
+from rasa_onramp.errors import (  # noqa: E402
+    LeaseError,
+    StoreBusy,
+    StoreError,
+    StoreReadOnly,
+    StoreUnavailable,
+)
 from rasa_onramp.runtime.reach import Reach  # noqa: E402
 from rasa_onramp.store import Embeddings, Store, open_store  # noqa: E402
 from reply_store_contract import ReplyStoreContract  # noqa: E402
@@ -136,6 +144,16 @@ def test_a_store_works_again_after_the_server_restarts(
     assert store.dialogues.dialogues("parcels") == (dialogue("a"),)
     store.dialogues.import_corpus(corpus(dialogue("b")))
     assert store.revision() == revision + 1
+
+
+def test_the_server_soon_gives_up_a_client_that_vanished(store: Store) -> None:
+    wanted = {"keepalives_idle": "10", "keepalives_interval": "5", "keepalives_count": "4"}
+    wanted["user_timeout"] = "30000"
+    for how in (store._database.writing, store._database.reading):  # of the same connection
+        with how() as connection:
+            for name, value in wanted.items():
+                assert connection.exec_driver_sql(f"SHOW tcp_{name}").scalar() == value
+            connection.rollback()
 
 
 def test_a_connection_cut_within_a_transaction_leaves_nothing(store: Store) -> None:
@@ -253,6 +271,40 @@ def test_a_user_who_may_only_read_is_told_so(
         assert "can't be written to" in found[1].says
 
 
+def test_a_user_who_may_not_even_read_is_told_so(store: Store, postgres_url: str) -> None:
+    role = f"nobody_{os.getpid()}_{time.monotonic_ns()}"
+    with store._database._engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'")
+    url = make_url(postgres_url).set(username=role).render_as_string(hide_password=False)
+    with open_store(url) as stranger:
+        with pytest.raises(StoreUnavailable, match=r"can't be read .*right to") as caught:
+            stranger.revision()
+        assert not isinstance(caught.value, StoreReadOnly)
+        _assert_one_line_without_password(caught.value)
+
+
+def test_a_full_pool_is_nobodys_long_import(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store._database._engine.pool, "_timeout", 0.1)
+    with ExitStack() as held:
+        for _ in range(15):
+            held.enter_context(store._database.reading())
+        with pytest.raises(StoreUnavailable, match="all connections of this process") as caught:
+            store.revision()
+        assert not isinstance(caught.value, StoreBusy)
+        _assert_one_line_without_password(caught.value)
+
+
+def test_what_no_key_holds_is_refused_as_such(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rasa_onramp.store.checks._LONGEST", 10**6)
+    long = secrets.token_hex(5000)  # of digits that can't be packed
+    with pytest.raises(StoreError, match="can't hold what it was given") as caught:
+        store.dialogues.import_corpus(corpus(dialogue(long)))
+    assert not isinstance(caught.value, StoreUnavailable)
+    _assert_one_line_without_password(caught.value)
+
+
 def test_a_store_may_live_in_a_postgresql_schema_of_its_own(postgres_url: str) -> None:
     engine = sa.create_engine(postgres_url, future=True)
     with engine.begin() as connection:
@@ -290,9 +342,20 @@ def test_a_backup_is_restored_as_the_docs_say_or_nothing_is_changed(
     def run(program: str, *more: str) -> int:
         """The docs' own line."""
         (line,) = re.findall(rf"^{program} [^#\n]*", page, re.MULTILINE)
-        words = shlex.split(line.replace("$RASA_ONRAMP_DATABASE_URL", url))
+        words = shlex.split(line)
         words[0] = str(folder / program)
-        return subprocess.run([*words, *more], cwd=tmp_path, check=False).returncode
+        where = make_url(url)
+        services, passwords = tmp_path / "pg_service.conf", tmp_path / "pgpass"
+        services.write_text(
+            f"[onramp]\nhost={where.host}\nport={where.port}\ndbname={where.database}\n"
+            f"user={where.username}\n"
+        )
+        passwords.touch(0o600)
+        passwords.write_text(f"*:*:*:*:{where.password}\n")
+        setting = {"PGSERVICEFILE": str(services), "PGPASSFILE": str(passwords)}
+        environment = {**os.environ, **setting}
+        done = subprocess.run([*words, *more], cwd=tmp_path, env=environment, check=False)
+        return done.returncode
 
     with open_store(url) as store:
         store.upgrade()

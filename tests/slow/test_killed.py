@@ -19,7 +19,7 @@ from killing import KINDS, Trial
 from rasa_onramp.store import open_store
 from rasa_programs import RasaServer
 from servers import wait_for
-from small_bot import BIKES, TABLES, corpus_of
+from small_bot import BIKES, corpus_of
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills processes as POSIX does")
 
@@ -78,7 +78,7 @@ def test_a_bot_that_is_killed_goes_on_where_it_was(pizzerias: Any) -> None:
                 "Your table is booked for friday under hana, the code is t77."
             ]
             slots = server.tracker(f"waiting{number}")["slots"]
-            assert slots["onramp"]["states"][TABLES.name]["values"] == {
+            assert slots["onramp"]["state"]["values"] == {
                 "visit_day": ["friday"],
                 "guest_name": ["hana"],
             }

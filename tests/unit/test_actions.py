@@ -117,6 +117,13 @@ def test_an_endpoint_gets_the_call_and_its_rows_become_text(api: str) -> None:
     assert post(call(f"{api}/nothing")) == post(call(f"{api}/empty")) == ()
 
 
+def test_an_endpoint_is_told_whose_call_it_is(api: str) -> None:
+    whose = {"conversation": "ann", "channel": "rest", "message_id": "m1"}
+    assert post(replace(call(f"{api}/rows"), **whose, metadata={"token": "secret"}))
+    assert {name: _Api.asked[-1].get(name) for name in whose} == whose
+    assert "metadata" not in _Api.asked[-1]  # it may hold what the channel's users log in with
+
+
 def test_a_user_and_password_in_the_url_are_given(api: str) -> None:
     with_user = f"{api}/rows".replace("http://", "http://me:p%40ss:w@")
     assert post(call(with_user))
@@ -294,13 +301,13 @@ def test_a_call_survives_the_slot_it_travels_in() -> None:
             Call.from_json(junk)
 
 
-def dispatch(slot: Any, heard: Any = None) -> Tuple[str, Any]:
+def dispatch(slot: Any, heard: Any = None, **more: Any) -> Tuple[str, Any]:
     sdk = pytest.importorskip("rasa_sdk")
     from rasa_sdk.executor import CollectingDispatcher
 
     from rasa_onramp.actions import ActionOnrampCall
 
-    message = {"text": "hello"} if heard is None else {"text": "hello", "onramp": heard}
+    message = {"text": "hello", **more, **({} if heard is None else {"onramp": heard})}
     tracker = sdk.Tracker("me", {"onramp": slot}, message, [], False, None, {}, None)
     (event,) = asyncio.run(ActionOnrampCall().run(CollectingDispatcher(), tracker, {}))
     return event["name"], event["value"]
@@ -322,6 +329,26 @@ def test_the_dispatcher_hands_on_rows_and_failures() -> None:
     for slots in (None, old):
         assert dispatch(slots, asked)[1]["rows"] == [{"status": "saw RX4821"}]
     assert "holds no API call" in dispatch(old, {"domain": None, "call": None})[1]["error"]
+
+
+def test_a_handler_is_told_whose_call_it_is() -> None:
+    seen: List[Call] = []
+
+    @handles("whose")
+    def whose(parameters: Dict[str, str], *, call: Call) -> None:
+        seen.append(call)
+
+    @handles("whose_later")
+    async def whose_later(parameters: Dict[str, str], call: Call) -> None:
+        seen.append(call)
+
+    message = {"message_id": "m1", "metadata": {"user": 7}}
+    for name in ("whose", "whose_later"):
+        assert dispatch({"call": call(name=name).to_json()}, **message)[1]["rows"] == []
+    for one in seen:
+        assert (one.conversation, one.message_id, one.metadata) == ("me", "m1", {"user": 7})
+        assert one.parameters == {"tracking_number": "RX4821"}
+    assert len(seen) == 2
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "soon", "inf", "nan"])

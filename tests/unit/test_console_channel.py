@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
-from typing import Any, Dict, Iterator, Optional, Tuple
+from typing import Any, Dict, Iterator, Optional, Tuple, Type
 
 import pytest
 
@@ -22,7 +22,13 @@ from rasa_onramp.console import Console, api
 from rasa_onramp.console.helper import Helper, Surroundings
 from rasa_onramp.console.uploads import MOST_BYTES as MOST_UPLOADED
 from rasa_onramp.dialogue import Corpus, State
-from rasa_onramp.errors import ConfigError
+from rasa_onramp.errors import (
+    CheckpointError,
+    ConfigError,
+    StoreBusy,
+    StoreError,
+    StoreReadOnly,
+)
 from rasa_onramp.formats.yaml_write import yaml_text
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.store import Store, open_store
@@ -552,7 +558,47 @@ def test_a_store_that_is_away_is_no_secret(world: World, monkeypatch: pytest.Mon
     with open_store("sqlite:////nowhere/s3cret.db") as away:
         monkeypatch.setattr(world.engine, "store", away)
         code, answer = world.get("domains")
-    assert (code, answer["error"]) == (503, "the store can't be reached; try again later")
+    assert code == 503
+    assert answer["error"] == (
+        "the store can't be reached or used; try again later, or see the bot's log"
+    )
+
+
+def test_while_the_store_is_down_nobody_asks_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world.engine.reach, "_down", "it was away a moment ago")
+    monkeypatch.setattr(world.store, "revision", lambda: pytest.fail("it was asked"))
+    code, answer = world.get("domains")
+    assert (code, answer["error"].startswith("the store can't be reached")) == (503, True)
+
+
+@pytest.mark.parametrize(
+    ("error", "saying"),
+    [
+        (StoreBusy, "another process is writing to the store; try again when it is done"),
+        (StoreReadOnly, "this bot may only read the store; see its log"),
+    ],
+)
+def test_what_is_wrong_with_a_store_that_cannot_be_written_to(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: Type[StoreError], saying: str
+) -> None:
+    def refuses(*_: Any, **__: Any) -> Any:
+        raise error("the store at sqlite:///s3cret.db refuses")
+
+    monkeypatch.setattr(world.store.jobs, "enqueue", refuses)
+    assert world.post("adapt", domain=NAME) == (503, {"error": saying})
+
+
+def test_what_the_bot_lacks_is_no_fault_of_the_request(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(*arguments: Any) -> Any:
+        raise CheckpointError("the adapter is damaged; adapt it anew")
+
+    monkeypatch.setattr(world.store, "revision", damaged)
+    code, answer = world.get("domains")
+    assert (code, answer) == (503, {"error": "the adapter is damaged; adapt it anew"})
 
 
 def test_an_error_that_nobody_thought_of_says_no_more(

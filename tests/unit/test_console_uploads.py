@@ -8,10 +8,10 @@ from typing import Any, Dict, List
 
 import pytest
 
-from rasa_onramp.console.problems import Problem
 from rasa_onramp.console.uploads import corpus_of
 from rasa_onramp.formats import read
 from rasa_onramp.formats.sgd_corpus import write_sgd
+from rasa_onramp.refusals import Refused
 
 YAML = """\
 onramp: "1.0"
@@ -55,7 +55,7 @@ def test_sgd_is_read_as_from_a_folder(repository: Path, tmp_path: Path) -> None:
 
 def test_a_malformed_file_is_named_with_its_line() -> None:
     text = YAML.replace("    turns: [{user: hello}]", "    turns: [{user: [no](colour)}]")
-    with pytest.raises(Problem, match=r"^mine\.yml:8: .*; ") as caught:
+    with pytest.raises(Refused, match=r"^mine\.yml:8: .*; ") as caught:
         corpus_of([file("mine.yml", text)])
     assert caught.value.line == 8
 
@@ -66,10 +66,10 @@ def test_a_malformed_sgd_file_is_named_without_a_folder(repository: Path, tmp_pa
     content = json.loads(dialogues["text"])
     del content[1]["turns"]
     dialogues["text"] = json.dumps(content, indent=1)
-    with pytest.raises(Problem, match=rf"^{dialogues['name']}:\d+: ") as caught:
+    with pytest.raises(Refused, match=rf"^{dialogues['name']}:\d+: ") as caught:
         corpus_of(files)
     assert caught.value.line is not None
-    with pytest.raises(Problem, match=r"^the upload: no schema\.json"):
+    with pytest.raises(Refused, match=r"^the upload: no schema\.json"):
         corpus_of([dialogues])
 
 
@@ -98,6 +98,6 @@ def test_a_malformed_sgd_file_is_named_without_a_folder(repository: Path, tmp_pa
     ],
 )
 def test_what_cannot_be_read_is_one_clear_line(files: Any, saying: str) -> None:
-    with pytest.raises(Problem, match=saying) as caught:
+    with pytest.raises(Refused, match=saying) as caught:
         corpus_of(files)
     assert "\n" not in str(caught.value)

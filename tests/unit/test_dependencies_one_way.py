@@ -21,17 +21,20 @@ PACKAGE = "rasa_onramp"
 #: Bottom to top. A part may import from the lines above its own, and from itself; parts of one
 #: line don't know each other. Evaluation stands in several lines: metrics know at most dialogues.
 LAYERS: Tuple[Tuple[str, ...], ...] = (
-    ("errors",),
+    ("errors", "rasa_names"),
     (
         *("channel_token", "dialogue", "home", "logs", "memory", "provenance"),
         *("evaluation.bleu", "evaluation.bootstrap"),
     ),
-    ("weights", "bot_edits", "yaml_edit", "evaluation.metrics", "evaluation.reply_metrics"),
+    (
+        *("weights", "embedding", "bot_edits", "example_calls", "yaml_edit"),
+        *("evaluation.metrics", "evaluation.reply_metrics"),
+    ),
     ("checkpoint_files",),
     ("formats", "store", "tracker", "generator", "botfiles"),
     ("metalearning",),
     ("onboarding",),
-    ("actions", "evaluation", "runtime"),
+    ("actions", "evaluation", "refusals", "runtime"),
     ("doctor", "console"),
     ("components", "cli", "fleet"),
 )

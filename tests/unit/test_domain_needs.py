@@ -11,8 +11,9 @@ pytest.importorskip("rasa")
 from rasa.shared.core.domain import Domain
 from rasa.shared.core.slots import AnySlot, BooleanSlot, FloatSlot, ListSlot, Slot, TextSlot
 
-from rasa_onramp.components.domain_needs import DISPATCHER, rasa_action_for, rasa_value
+from rasa_onramp.components.domain_needs import rasa_action_for, rasa_value
 from rasa_onramp.dialogue import DONTCARE
+from rasa_onramp.rasa_names import DISPATCHER
 
 SLOTS = (AnySlot, BooleanSlot, FloatSlot, ListSlot, TextSlot)
 

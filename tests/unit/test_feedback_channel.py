@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import sqlite3
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import pytest
@@ -17,12 +22,15 @@ from rasa.shared.exceptions import InvalidConfigException
 from channel_server import ChannelServer, runtime_on
 from rasa_onramp.components import host
 from rasa_onramp.components.feedback import MOST_BYTES, FeedbackInput
-from rasa_onramp.components.payload import KEY, payload_of, reply_metadata
+from rasa_onramp.components.payload import payload_of, reply_metadata
 from rasa_onramp.components.tokens import Token
 from rasa_onramp.dialogue import State
+from rasa_onramp.rasa_names import KEY
 from rasa_onramp.runtime.conversation import Engine
+from rasa_onramp.runtime.reach import Reach
 from rasa_onramp.runtime.session import Session
 from rasa_onramp.store import Feedback, open_store
+from servers import wait_for
 from small_bot import TABLES, corpus_of, small_tracker
 
 TOKEN = "a-token-of-16-characters-or-more"
@@ -250,9 +258,61 @@ def test_without_a_model_of_ours_it_says_so(world: World, monkeypatch: pytest.Mo
 def test_a_store_that_is_away_is_no_secret(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.talk("ann", FRIDAY)
     with open_store("sqlite:////nowhere/s3cret.db") as away:
-        monkeypatch.setattr(world.engine, "store", away)
+        monkeypatch.setattr(world.engine, "reach", Reach(away, retry_after=1000.0))
+        for _ in range(2):  # the second isn't even tried
+            code, answer = world.post({"conversation": "ann", "thumb": "up"})
+            assert (code, answer["error"].startswith("the store can't be reached")) == (503, True)
+            assert "s3cret" not in str(answer)
+
+
+def test_while_the_store_is_down_nobody_asks_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.talk("ann", FRIDAY)
+    monkeypatch.setattr(world.engine.reach, "_down", "it was away a moment ago")
+    assert world.post({"conversation": "ann", "thumb": "up"})[0] == 503
+    assert world.feedback() == ()
+
+
+def test_nobody_waits_long_for_another_process_that_writes(
+    world: World,
+) -> None:
+    world.talk("ann", FRIDAY)
+    with closing(sqlite3.connect(world.engine.store.name, isolation_level=None)) as importing:
+        importing.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
         code, answer = world.post({"conversation": "ann", "thumb": "up"})
-    assert (code, answer) == (503, {"error": "the store can't be reached; try again later"})
+        assert time.monotonic() - began < 20
+        importing.execute("ROLLBACK")
+    assert (code, answer) == (
+        503,
+        {"error": "another process is writing to the store; try again when it is done"},
+    )
+    assert not world.engine.reach.down  # messages go on
+    assert world.post({"conversation": "ann", "thumb": "up"})[0] == 200
+
+
+def test_a_store_that_hangs_holds_few_threads_and_none_of_the_messages(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.talk("ann", FRIDAY)
+    thawed, waiting = threading.Event(), []
+
+    def hangs(*_: Any, **__: Any) -> str:
+        waiting.append(threading.current_thread())
+        assert thawed.wait(60)
+        return "an id"
+
+    monkeypatch.setattr(world.engine.store.feedback, "add", hangs)
+    said = {"conversation": "ann", "thumb": "up"}
+    with ThreadPoolExecutor(30) as people:
+        posts = [people.submit(world.post, said) for _ in range(30)]
+        wait_for(lambda: sum(post.done() for post in posts) >= 30 - 2 - 16)
+        assert all(post.result()[0] == 503 for post in posts if post.done())
+        assert len(waiting) == 2 and all(thread.daemon for thread in waiting)
+        thawed.set()
+    codes = [post.result()[0] for post in posts]
+    assert (codes.count(200), codes.count(503)) == (18, 12)
 
 
 @pytest.mark.parametrize(

@@ -219,6 +219,114 @@ def test_a_value_that_several_rows_share_belongs_to_the_row_next_to_it():
     assert fill(template, {}, rows) == "It is Tesco, until 7 pm"
 
 
+SHARED = [{"shop": "Spar", "price": "£5"}, {"shop": "Co-op", "price": "£5"}]
+
+
+def test_a_shared_value_beside_no_row_is_of_the_one_that_the_talk_is_about():
+    text, spans = mark("It's [£5].", "price")
+    for given in ((), spans):
+        template = delexicalise(text, {}, SHARED, given, fresh=False, focus=1)
+        assert template.text == "It's {price_2}."
+        assert template.placeholders[0].shared == (0,)
+        for focus in (0, None):
+            first = delexicalise(text, {}, SHARED, given, fresh=False, focus=focus)
+            assert first.text == "It's {price}."
+    # a row that is named comes before the one that the talk is about
+    named = delexicalise("Spar is £5.", {}, SHARED, fresh=False, focus=1)
+    assert named.text == "{shop} is {price}."
+
+
+def test_a_marked_value_that_rows_share_belongs_to_the_row_next_to_it():
+    rows = [
+        {"shop": "Spar", "early": "7:30", "late": "9 pm"},
+        {"shop": "Co-op", "early": "8:30", "late": "9 pm"},
+    ]
+    for said, slots, found in (
+        ("[Co-op] is open until [9 pm]", ("shop", "late"), "{shop_2} is open until {late_2}"),
+        ("Until [9 pm], [Co-op]", ("late", "shop"), "Until {late_2}, {shop_2}"),
+        (
+            "[9 pm] at [Spar], [9 pm] at [Co-op]",
+            ("late", "shop") * 2,
+            "{late} at {shop}, {late_2} at {shop_2}",
+        ),
+        (
+            "[Co-op] until [9 pm], [Spar] until [9 pm]",
+            ("shop", "late") * 2,
+            "{shop_2} until {late_2}, {shop} until {late}",
+        ),
+        # of several rows in one clause, none is nearer than another
+        (
+            "[Spar] till [9 pm] and [Co-op] till [9 pm]",
+            ("shop", "late") * 2,
+            "{shop} till {late} and {shop_2} till {late_2}",
+        ),
+        (
+            "[Spar] or [Co-op], both until [9 pm]",
+            ("shop", "shop", "late"),
+            "{shop} or {shop_2}, both until {late}",
+        ),
+        (
+            "From [7:30] or [8:30] until [9 pm]",
+            ("early", "early", "late"),
+            "From {early} or {early_2} until {late}",
+        ),
+    ):
+        text, spans = mark(said, *slots)
+        for about in ({}, {"fresh": False}, {"fresh": False, "focus": 0}):
+            assert delexicalise(text, {}, rows, spans, **about).text == found
+
+
+def test_a_marked_value_is_of_the_next_row_once_one_has_been_named():
+    text, spans = mark("At [£5] or [£5]?", "price", "price")
+    assert delexicalise(text, {}, SHARED, spans).text == "At {price} or {price_2}?"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Booked. We hold the table for 2 hours.",
+        "Booked. We hold the table for two hours.",
+        "You'll hear from us in 2 working days.",
+        "You'll hear from us in 2-3 days.",
+        "You'll hear from us in 2 to three business days.",
+        "That's 2% off.",
+        "That's 2 % off, or 2 percent.",
+        "There are 2 hours left.",  # nor is it how many were found
+    ],
+)
+def test_a_length_of_time_or_a_percentage_is_no_number_of_people(text):
+    rows = [{"shop": "A"}, {"shop": "B"}]
+    for fresh in (False, True):
+        assert delexicalise(text, {"party_size": "2"}, rows, fresh=fresh).text == text
+
+
+@pytest.mark.parametrize(
+    ("text", "slot", "hint"),
+    [
+        ("That's 2 nights.", "nights", ""),
+        ("It takes 2 hours.", "duration", ""),
+        ("It takes two hours.", "flight_duration", ""),
+        ("It takes 2 hours.", "n", "How long it takes"),
+        ("It takes 2 hours.", "n", "Hours that it takes"),
+        ("For 2 days, then.", "number_of_days", ""),
+        ("It takes 2 working days.", "transfer_time", "Number of days that it takes"),
+        ("It is 2 years old.", "age", ""),
+        ("There's 2% off.", "discount", ""),
+        ("It'll be at 2 percent.", "humidity", "Percentage humidity"),
+        ("The layover is 2 hours.", "layover", ""),  # its name is near
+    ],
+)
+def test_a_slot_that_holds_such_a_number_is_found(text, slot, hint):
+    template = delexicalise(text, {slot: "2"}, hints={slot: hint})
+    assert template.text == text.replace("two", "2").replace("2", f"{{{slot}}}")
+    assert fill(template, {slot: "2"}) == text
+
+
+def test_a_mark_on_such_a_number_is_believed():
+    text, spans = mark("It lasts [2] hours.", "size")
+    assert delexicalise(text, {"size": "2"}, spans=spans).text == "It lasts {size} hours."
+
+
 def test_a_marked_value_of_the_state_names_no_row():
     said = "[Monday] is full. [Friday] in the [morning] or [Friday] in the [afternoon]?"
     text, spans = mark(said, "day", "day", "part", "day", "part")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from rasa_onramp.dialogue import Schema, Slot
-from rasa_onramp.generator import Grounding
+from rasa_onramp.generator import Grounding, spotting
 
 SCHEMA = Schema(
     "parcels",
@@ -84,10 +86,75 @@ def test_what_the_state_or_the_results_hold_may_be_said(text, values, results):
         ("I found 4 parcels.", {}, ("4",)),
         ("I found it. Shall it come the 3rd?", {}, ("3rd",)),
         ("Shall it come the 2nd?", {"parcels": "2"}, ("2nd",)),
+        ("It comes in 2 hours.", {"parcels": "2"}, ("2 hours",)),
+        ("It comes in two hours.", {"parcels": "2"}, ("two hours",)),
+        ("It comes in 2 working days.", {"parcels": "2"}, ("2 working days",)),
+        ("It comes in 2-4 days.", {"parcels": "2"}, ("2", "4 days")),
+        ("It comes in 2 or four days.", {"parcels": "2"}, ("2", "four days")),
+        ("It comes in twenty-two minutes.", {"parcels": "2"}, ("twenty-two minutes",)),
+        ("It comes in 3 days.", {"parcels": "2"}, ("3 days",)),  # there are three results
+        ("It has 2% off.", {"parcels": "2"}, ("2%",)),
+        ("It has 2 percent off.", {"parcels": "2"}, ("2 percent",)),
     ],
 )
 def test_a_number_with_another_unit_is_another_claim(text, values, claims):
     assert GROUNDING.ungrounded(text, values, [{}] * 3) == claims
+
+
+@pytest.mark.parametrize(
+    ("text", "slot", "description"),
+    [
+        ("For 2 nights.", "nights", ""),
+        ("For 2 days.", "number_of_days", ""),
+        ("In 2 working days.", "days", ""),
+        ("In two weeks.", "n", "How many weeks it takes"),
+        ("It takes 2 hours.", "duration", ""),
+        ("It takes 2 hours.", "n", "How long it takes"),
+        ("It takes 2 to 2 hours.", "n", "How long it takes"),
+        ("It's 2 years old.", "age", ""),
+        ("You get 2% off.", "discount", ""),
+        ("You get 2 percent.", "n", "Percentage that one gets"),
+    ],
+)
+def test_a_slot_that_holds_numbers_with_this_unit_is_a_reason_for_one(text, slot, description):
+    grounding = Grounding(Schema("stays", slots=(Slot(slot, description),)))
+    assert grounding.ungrounded(text, {slot: "2"}) == ()
+    assert grounding.ungrounded(text, {}, [{slot: "2"}]) == ()
+    assert grounding.ungrounded(text, {slot: "3"}) != ()
+
+
+def test_a_value_with_its_unit_is_a_reason_whatever_its_slot():
+    assert GROUNDING.ungrounded("It comes in 2 days.", {"n": "2 days"}) == ()
+    assert GROUNDING.ungrounded("It comes in 2 working days.", {"n": "2 days"}) != ()
+
+
+@pytest.mark.parametrize("claim", ["2 hours", "2%", "two weeks"])
+def test_how_long_something_takes_is_always_said_where_one_dialogue_says_it(claim):
+    """But where a datum is the same number: then it takes two, as it does for a time."""
+    text = f"It takes {claim}."
+    assert Grounding(SCHEMA, constants=["It takes 2."]).ungrounded(text, {}) == (claim,)
+    assert Grounding(SCHEMA, constants=[text]).ungrounded(text, {}) == ()
+    assert Grounding(SCHEMA, ["2"], [text]).ungrounded(text, {}) == (claim,)
+    assert Grounding(SCHEMA, ["2"], [text, text]).ungrounded(text, {}) == ()
+    assert Grounding(SCHEMA, [claim], [text, text]).ungrounded(text, {}) == (claim,)
+
+
+def test_the_forms_of_a_datum_are_looked_up_once_however_much_is_said(monkeypatch):
+    """Else a domain's first reply takes longer with the square of its dialogues."""
+    looked_up = Counter()
+
+    def phrases(value, clock24, real=spotting._patterns):
+        looked_up[value] += 1
+        return real(value, clock24)
+
+    monkeypatch.setattr(spotting, "_patterns", phrases)
+    data = [f"RX{number}" for number in range(30)]
+    texts = [f"It is {datum}, or 17 {number}." for number, datum in enumerate(data)]
+    grounding = Grounding(SCHEMA, data, texts)
+    for text in texts:
+        grounding.ungrounded(text, {"day": "friday"})
+    once = {*data, "morning", "afternoon", "evening"}
+    assert {value: looked_up[value] for value in once} == dict.fromkeys(once, 1)
 
 
 def test_a_datum_of_a_support_dialogue_is_no_constant_although_a_reply_says_it():

@@ -39,10 +39,10 @@ def one_exchange(*pairs: Sequence[str]) -> ReplyPool:
 ANGLES = {"here": 0, "near": 30, "far": 80, "opposite": 180}
 
 
-def angles(texts: Sequence[str]) -> numpy.ndarray:
+def angles(texts: Sequence[str]) -> torch.Tensor:
     """Two-dimensional embeddings whose cosines are known."""
     turned = numpy.radians([ANGLES.get(text, 0) for text in texts])
-    return numpy.stack([numpy.cos(turned), numpy.sin(turned)], 1)
+    return torch.from_numpy(numpy.stack([numpy.cos(turned), numpy.sin(turned)], 1))
 
 
 def texts(replies: Sequence[SupportReply]) -> List[str]:
@@ -108,12 +108,12 @@ def test_an_empty_pool_finds_nothing() -> None:
     assert [len(each) for each in pool.text_likeness(asked)] == [0, 0]
 
 
-def test_texts_are_embedded_once_and_may_come_as_tensors() -> None:
+def test_texts_are_embedded_once() -> None:
     calls: List[int] = []
 
     def counted(some: Sequence[str]) -> torch.Tensor:
         calls.append(len(some))
-        return torch.from_numpy(embed(some)).requires_grad_(True)
+        return embed(some).requires_grad_(True)
 
     pool = ReplyPool(SCHEMA, REPLIES, counted)
     assert calls == [len(REPLIES)] * 2

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import zlib
 from pathlib import Path
 
-import numpy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,18 +14,10 @@ from rasa_onramp.formats import read
 from rasa_onramp.generator import RetrievalGenerator, fill
 from rasa_onramp.generator.forms import surfaces
 from rasa_onramp.generator.replies import support_replies
+from tiny_replies import embed
 
 DATA = Path(__file__).resolve().parents[2] / "dialogue_data"
 DOMAINS = sorted(path.stem for path in DATA.glob("*.yml"))
-
-
-def embed(texts):
-    """Hashed bags of words: real, deterministic, L2-normalised (texts, 256)."""
-    rows = numpy.full((len(texts), 256), 1e-6, dtype=numpy.float32)
-    for row, text in zip(rows, texts):
-        for word in text.lower().split():
-            row[zlib.crc32(word.strip(".,?!'").encode()) % 256] += 1
-    return rows / numpy.linalg.norm(rows, axis=1, keepdims=True)
 
 
 def load(domain):

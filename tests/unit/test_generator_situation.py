@@ -92,6 +92,123 @@ def test_a_value_of_the_users_names_no_row(
     assert now(*turns).row == row
 
 
+DOCTORS = (
+    {"doctor": "Dr Osei", "time": "9:20", "by": "phone", "room": "4"},
+    {"doctor": "Dr Lindgren", "time": "11:40", "by": "video", "room": "6"},
+    {"doctor": "Dr Abe", "time": "14:00", "by": "video", "room": "2"},
+)
+OFFER = "I have 9:20 with Dr Osei and 11:40 with Dr Lindgren."
+
+
+def asking(text: str, *said: str, requested: Sequence[str] = (), **state: str) -> Optional[int]:
+    """The row in focus where the bot found the doctors and said this, and the user says `text`."""
+    known = {**LEITH, **state}
+    turns = [user("who is there", "collect", **known), system(said[0], "shops", *DOCTORS)]
+    for each in said[1:]:
+        turns += [user("go on", "collect", **known), system(each)]
+    return now(*turns, user(text, "collect", requested, **known)).row
+
+
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        ("is the first one by video?", 0),
+        ("is the first by video?", 0),
+        ("The first, please", 0),
+        ("what's the room of the 1st one", 0),
+        ("what about the second option?", 1),
+        ("The 2nd", 1),
+        ("i'd like the last one", 1),  # of those that were told
+        ("the former please", 0),
+        ("on the first one, is there a fee?", 0),
+        ("the first one is fine, the first one", 0),
+        # which is none of the rows that were told, or not one of them
+        ("the third one?", 1),
+        ("the first one or the second one?", 1),
+        ("not the first one", 1),
+        ("is it cheaper than the first one?", 1),
+        ("my first name is Ann", 1),
+        ("what was the first name?", 1),
+        ("the first of May", 1),
+        ("is it free on the first?", 1),
+        ("can it be moved to the 1st", 1),
+        ("is it on the first floor", 1),
+        ("for the first time", 1),
+        ("the first two", 1),
+        ("one moment, wait a second", 1),
+        ("first tell me where it is", 1),
+    ],
+)
+def test_the_user_may_say_which_of_the_rows_that_were_told_is_meant(text: str, row: int) -> None:
+    assert asking(text, OFFER) == row
+
+
+def test_which_one_is_meant_counts_where_several_were_told() -> None:
+    first = "is the first one by video?"
+    assert asking(first, "There is Dr Osei.", "There is also Dr Lindgren.") == 1
+    assert asking(first, "There are some.") is None
+    assert asking("the 1st", "Dr Osei has the 3rd of May, Dr Lindgren the 1st.") == 1  # a day
+    assert asking("the 1st one", "Dr Osei has the 3rd of May, Dr Lindgren the 1st.") == 0
+    # what agrees with the state
+    assert asking(first, "Dr Osei, Dr Lindgren or Dr Abe?", by="video") == 2
+    assert asking(first, "Dr Lindgren or Dr Abe?", by="video") == 1
+    # as the text has them, not as the call returned them
+    assert asking(first, "There is Dr Lindgren, and Dr Osei.") == 1
+    assert asking("the second one", "There is Dr Lindgren, and Dr Osei.") == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "row"),
+    [
+        ("is Dr Osei any good?", [OFFER], 0),
+        ("what's the room of the 9:20 one", [OFFER], 0),
+        ("dr osei or Dr Lindgren?", [OFFER], 1),  # both: the last one
+        ("is dr osei better than Dr Lindgren?", [OFFER], 0),
+        ("does Dr Abe have time", [OFFER], 2),  # not told, but it is known how they are told
+        ("is Dr Osei any good?", ["There is Dr Osei.", "There is also Dr Lindgren."], 0),
+        ("who is there other than Dr Osei?", [OFFER], 1),
+        ("I can't before 9:20", [OFFER], 1),
+        ("is it by phone?", [OFFER], 1),  # how it is was told of none
+        ("a slot for 4 of us", [OFFER], 1),
+        ("a slot for 4 of us", ["Dr Osei in 4, or Dr Lindgren in 6."], 1),
+        ("the one in room 4", ["Dr Osei in 4, or Dr Lindgren in 6."], 0),
+        ("the room for 2 hours?", ["Dr Osei in 4, or Dr Lindgren in 6."], 1),
+    ],
+)
+def test_the_user_may_name_a_row(text: str, said: Sequence[str], row: int) -> None:
+    assert asking(text, *said) == row
+
+
+def test_a_value_that_is_asked_about_names_no_row() -> None:
+    said = "Dr Osei by phone, or Dr Lindgren by video."
+    assert asking("is it by phone?", said, requested=["by"]) == 1
+    assert asking("by phone please", said) == 0
+    assert asking("is Dr Osei by video?", said, requested=["by"]) == 0
+
+
+@pytest.mark.parametrize("text", ["is the first one any good?", "is Dr Osei any good?"])
+def test_what_the_user_meant_stays_in_focus_until_another_is_told(text: str) -> None:
+    turns = [user("who is there", "collect", **LEITH), system(OFFER, "shops", *DOCTORS)]
+    turns += [user(text, "collect", **LEITH), system("Yes, very.")]
+    then = user("and where is it?", "collect", **LEITH)
+    assert now(*turns, then).row == 0
+    assert now(*turns, system("Excellent."), then).row == 0
+    assert now(*turns, user("Dr Lindgren, then", "collect", **LEITH), system("OK."), then).row == 1
+    assert now(*turns, user("another one?", "collect", **LEITH), system("Dr Abe."), then).row == 2
+
+
+def test_what_is_named_is_asked_of_a_call_before_not_of_a_new_one() -> None:
+    turns = [user("who is there", "collect", **LEITH), system(OFFER, "shops", *DOCTORS)]
+    asked = [*turns, user("is the first one by video?", "collect", **LEITH)]
+    assert now(*asked).row == 0
+    assert now(*asked, results=DOCTORS[::-1], action="shops").row is None
+
+
+def test_another_unit_tells_no_row() -> None:
+    assert now(*talk(FLOORS, "There is Ibis, 2 hours away.")).row == 0
+    assert now(*talk(FLOORS, "There is Ibis, at 2% off.")).row == 0
+
+
 def test_what_all_rows_share_chooses_none() -> None:
     """However the API spells it."""
     rows = ({"shop": "Spar", "day": "2026-03-16"}, {"shop": "Co-op", "day": "2026-03-16"})

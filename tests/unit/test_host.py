@@ -180,9 +180,10 @@ def test_a_loaded_model_has_made_what_the_first_message_needs(
         model = OnrampModel.load(settings, None, None, None)  # type: ignore[arg-type]
         assert model.provide().opened is engine
         assert [len(texts) for texts in asked] == [1, 1]  # twice, as PyTorch speeds traces up
-        tracker = OnrampStateTracker.load({}, Saved(), None, None)  # type: ignore[arg-type]
+        context, saved = ExecutionContext(GraphSchema({})), Saved()
+        tracker = OnrampStateTracker.load({}, saved, None, context)  # type: ignore[arg-type]
         assert tracker._index is not None and tracker._index[0] is engine
         # what can't be indexed is no reason to load no model
         (tmp_path / "bot_examples.safetensors").write_bytes(save({"rows": torch.ones(1, 3)}))
-        odd = OnrampStateTracker.load({}, Saved(), None, None)  # type: ignore[arg-type]
+        odd = OnrampStateTracker.load({}, saved, None, context)  # type: ignore[arg-type]
         assert odd._index is None

@@ -16,12 +16,12 @@ from rasa.shared.nlu.training_data.message import Message
 
 from rasa_onramp.components import OnrampStateTracker, host
 from rasa_onramp.components.host import OnrampRuntime
-from rasa_onramp.components.payload import KEY
 from rasa_onramp.components.sessions import (
     exchanged,
     session_of,
 )
 from rasa_onramp.components.settings import ModelSettings
+from rasa_onramp.rasa_names import KEY
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.session import LONGEST
 from rasa_onramp.store import open_store

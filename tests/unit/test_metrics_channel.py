@@ -26,12 +26,13 @@ from channel_server import ChannelServer, runtime_on
 from rasa_onramp import __version__
 from rasa_onramp.components import host
 from rasa_onramp.components.metrics import MetricsInput
-from rasa_onramp.components.payload import KEY, system_turn_of
+from rasa_onramp.components.payload import system_turn_of
 from rasa_onramp.components.response_generator import OnrampResponseGenerator
 from rasa_onramp.components.state_tracker import OnrampStateTracker
 from rasa_onramp.components.tokens import Token
 from rasa_onramp.dialogue import Turn
 from rasa_onramp.metalearning.lora import adapter_to_bytes
+from rasa_onramp.rasa_names import KEY
 from rasa_onramp.runtime import telemetry
 from rasa_onramp.runtime.reach import Reach
 from rasa_onramp.store import Store, open_store

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("rasa")
 
-from rasa.core.actions.action import Action, ActionBack, ActionDefaultFallback
+from rasa.core.actions.action import Action, ActionBack, ActionDefaultFallback, ActionSessionStart
 from rasa.core.actions.two_stage_fallback import TwoStageFallbackAction
 from rasa.core.channels.channel import CollectingOutputChannel
 from rasa.core.nlg.response import TemplatedNaturalLanguageGenerator
@@ -22,6 +22,7 @@ from rasa.shared.core.events import (
     ActionExecuted,
     ActiveLoop,
     AllSlotsReset,
+    BotUttered,
     Event,
     FollowupAction,
     SlotSet,
@@ -29,14 +30,10 @@ from rasa.shared.core.events import (
 )
 from rasa.shared.core.trackers import DialogueStateTracker
 
-from rasa_onramp.components import OnrampPolicy
-from rasa_onramp.components.events import (
-    REPLY,
-    form_runs,
-    last_message,
-)
-from rasa_onramp.components.payload import KEY, RESULTS, states_of
+from rasa_onramp.components import OnrampPolicy, own_actions, speaker
+from rasa_onramp.components.events import form_runs, last_message
 from rasa_onramp.dialogue import State
+from rasa_onramp.rasa_names import KEY, REPLY, RESULTS
 from rasa_onramp.store.serialise import state_to_json
 
 CUSTOM = {"mappings": [{"type": "custom"}]}
@@ -92,8 +89,8 @@ def hear(
     return predicted(tracker)
 
 
-def prediction(tracker: DialogueStateTracker) -> PolicyPrediction:
-    config = OnrampPolicy.get_default_config()
+def prediction(tracker: DialogueStateTracker, **settings: Any) -> PolicyPrediction:
+    config = {**OnrampPolicy.get_default_config(), **settings}
     context = ExecutionContext(GraphSchema({}))
     policy = OnrampPolicy(config, None, Resource("policy"), context)  # type: ignore[arg-type]
     return policy.predict_action_probabilities(tracker, Domain.from_dict(DOMAIN))
@@ -181,12 +178,12 @@ def test_who_rephrases_after_a_fallback_reaches_our_domain(tracker: DialogueStat
     assert message is not None and message.text == "hello" and tracker.active_loop_name is None
     predicted(tracker)
     assert tracker.get_slot("city") == "paris"
-    assert states_of(tracker.get_slot(KEY))["trips"].values == {"city": ("paris",)}
+    assert tracker.get_slot(KEY)["state"]["values"] == {"city": ["paris"]}
 
 
 def test_domains_that_share_a_slot_set_it_in_turns(tracker: DialogueStateTracker) -> None:
     assert hear(tracker, city="paris") == {"city": "paris"}
-    trips = states_of(tracker.get_slot(KEY))["trips"]
+    trips = State({"city": ("paris",)})
     assert hear(tracker, domain="hotels", also={"trips": trips}, city="rome") == {"city": "rome"}
     assert hear(tracker, city="paris") == {"city": "paris"}
 
@@ -196,14 +193,14 @@ def test_what_the_bot_made_of_a_value_outlasts_a_visit_to_another_domain(
 ) -> None:
     hear(tracker, city="paris")
     tracker.update(SlotSet("city", "Paris, FR"))
-    trips = states_of(tracker.get_slot(KEY))["trips"]
+    trips = State({"city": ("paris",)})
     assert hear(tracker, domain="hotels", also={"trips": trips}, people="4") == {"people": 4.0}
-    assert hear(tracker, city="paris") == {}
+    assert hear(tracker, city="paris") == {"people": None}
     assert tracker.get_slot("city") == "Paris, FR"
     # that its validation refused it, too
     hear(tracker, said={"city": "oslo"}, meanwhile=[SlotSet("city")], city="oslo")
     hear(tracker, domain="hotels", people="5")
-    assert hear(tracker, city="oslo") == {} and tracker.get_slot("city") is None
+    assert hear(tracker, city="oslo") == {"people": None} and tracker.get_slot("city") is None
 
 
 def test_a_value_that_was_never_set_is_set_after_a_visit_to_another_domain(
@@ -213,7 +210,53 @@ def test_a_value_that_was_never_set_is_set_after_a_visit_to_another_domain(
     hear(tracker, city="paris")
     rome = State({"city": ("rome",)})
     hear(tracker, domain="hotels", also={"trips": rome}, people="4")
-    assert hear(tracker, city="rome") == {"city": "rome"}
+    assert hear(tracker, city="rome") == {"city": "rome", "people": None}
+
+
+def test_what_another_domain_left_is_emptied_unless_the_bot_has_changed_it(
+    tracker: DialogueStateTracker,
+) -> None:
+    assert hear(tracker, city="paris", people="4") == {"city": "paris", "people": 4.0}
+    tracker.update(SlotSet("people", 6.0))
+    trips = State({"city": ("paris",), "people": ("4",)})
+    assert hear(tracker, domain="hotels", also={"trips": trips}) == {"city": None}
+    assert hear(tracker, domain="hotels", also={"trips": trips}, people="2") == {"people": 2.0}
+    assert hear(tracker, city="paris", people="4") == {"city": "paris", "people": 4.0}
+
+
+def test_what_a_session_before_left_is_emptied(tracker: DialogueStateTracker) -> None:
+    """As Rasa carries it over by default."""
+    hear(tracker, city="paris", people="4")
+    domain = Domain.from_dict(DOMAIN)
+    assert domain.session_config.carry_over_slots
+    for event in asyncio.run(ActionSessionStart().run(None, None, tracker, domain)):  # type: ignore[arg-type]
+        tracker.update(event)
+    assert (tracker.get_slot("city"), tracker.get_slot("people")) == ("paris", 4.0)
+    tracker.update(UserUttered("hi", {"name": "greet"}))  # nor is it the first message's to do
+    assert hear(tracker, city="paris") == {"people": None}
+    assert hear(tracker, city="paris") == {}
+    tracker.update(SlotSet("people", 4.0))
+    assert hear(tracker, city="paris") == {}  # the bot's own, in this session
+
+
+def test_the_slot_holds_what_actions_need_and_no_more(tracker: DialogueStateTracker) -> None:
+    """Rasa carries over into a session all that a slot was ever set to."""
+    hear(tracker, city="paris", call="book")
+    assert tracker.get_slot(KEY) == {
+        "domain": "trips",
+        "state": {"values": {"city": ["paris"]}, "active_intent": None},
+        "call": {"name": "book"},
+    }
+
+
+def test_slots_that_the_bot_keeps_are_neither_set_nor_emptied(
+    tracker: DialogueStateTracker,
+) -> None:
+    hear(tracker, city="paris", people="4")
+    payload = {"domain": "hotels", "confidence": 1.0, "reason": "match", "state": {"values": {}}}
+    tracker.update(UserUttered("hello", {"name": "onramp"}, parse_data={KEY: payload}))
+    events = prediction(tracker, keep_slots=["city"]).optional_events or []
+    assert [event.key for event in events if isinstance(event, SlotSet)] == [KEY, "people"]
 
 
 def test_what_an_action_resets_stays_so(tracker: DialogueStateTracker) -> None:
@@ -272,3 +315,25 @@ def test_a_call_that_began_a_form_is_not_made_again_after_it(tracker: DialogueSt
     assert next_action(tracker) == REPLY
     tracker.update(ActionExecuted(REPLY))
     assert next_action(tracker) == "action_listen"
+
+
+def test_an_action_of_the_bots_own_that_makes_a_call_is_told_of_once(
+    tracker: DialogueStateTracker, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_actions, "_told", set())
+    hear(tracker, call="cancel_order")
+    assert "cancel_order" not in caplog.text  # the dispatcher's
+    monkeypatch.setitem(DOMAIN, "actions", ["action_onramp_call", "action_cancel_order"])
+    for _ in range(2):
+        hear(tracker, call="cancel_order")
+        assert next_action(tracker) == "action_cancel_order"
+    assert caplog.text.count("cancel_order of the domain trips run the bot's own action_c") == 1
+
+
+def test_a_reply_that_none_of_ours_spoke_is_told_of(
+    tracker: DialogueStateTracker, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speaker, "_made", False)
+    monkeypatch.setattr(speaker, "_said_at", None)
+    hear(tracker, city="paris", meanwhile=[ActionExecuted(REPLY), BotUttered("Sorry.")])
+    assert "the endpoints file names no OnrampResponseGenerator" in caplog.text

@@ -8,7 +8,6 @@ from typing import Any, Optional
 import pytest
 import torch
 
-from rasa_onramp.cli.options import load_reply_model
 from rasa_onramp.errors import CheckpointError
 from rasa_onramp.generator import checkpoint
 from rasa_onramp.generator.model import ReplyModel
@@ -130,5 +129,6 @@ def test_a_gpu_without_room_for_the_model_leaves_it_to_the_cpu(
     assert checkpoint.available_replies(told.append, device="cuda", attention=learns) is model
     assert tried == [("cuda", "sdpa"), ("cpu", "eager")]
     assert told == ["replies are written on the CPU: cuda can't be used (CUDA out of memory)"]
-    assert load_reply_model("one of ones own", "cuda", learns) is model
+    own = checkpoint.chosen_replies(told.append, "our own", device="cuda", attention=learns)
+    assert own is model
     assert tried[2:] == tried[:2]

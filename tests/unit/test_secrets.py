@@ -10,9 +10,9 @@ from typing import Any, Callable, Iterator
 import pytest
 
 from command_line import spawn
-from rasa_onramp.actions.calls import ActionFailed, Call
+from rasa_onramp.actions.calls import Call
 from rasa_onramp.actions.http import post
-from rasa_onramp.errors import OnrampError
+from rasa_onramp.errors import ActionFailed, OnrampError
 from rasa_onramp.store import RasaEvents, Store, open_store
 from servers import free_port
 

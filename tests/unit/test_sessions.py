@@ -36,14 +36,9 @@ from rasa.shared.nlu.constants import TEXT
 from rasa.shared.nlu.training_data.message import Message
 
 from channel_server import runtime_on
-from rasa_onramp.components.events import (
-    REPLY,
-    applied,
-    call_results,
-    last_message,
-)
+from rasa_onramp.components.events import applied, call_results, last_message
 from rasa_onramp.components.host import current_runtime
-from rasa_onramp.components.payload import KEY, RESULTS, payload_of, results_of
+from rasa_onramp.components.payload import payload_of, results_of
 from rasa_onramp.components.response_generator import OnrampResponseGenerator
 from rasa_onramp.components.sessions import (
     exchanged,
@@ -56,6 +51,7 @@ from rasa_onramp.dialogue import Span, State, Turn
 from rasa_onramp.errors import StoreUnavailable
 from rasa_onramp.generator import Reply
 from rasa_onramp.generator.situation import situate
+from rasa_onramp.rasa_names import KEY, REPLY, RESULTS
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.router import Route
 from rasa_onramp.runtime.session import Session

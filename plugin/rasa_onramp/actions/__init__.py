@@ -16,7 +16,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .calls import ActionFailed, Call, as_rows
+from rasa_onramp.errors import ActionFailed
+
+from .calls import Call, as_rows
 from .registry import handles
 
 __all__ = ["ActionFailed", "ActionOnrampCall", "Call", "as_rows", "handles"]

@@ -9,9 +9,11 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Callable, Dict, Tuple
 
-from .calls import ActionFailed, Call, as_rows
+from rasa_onramp.errors import ActionFailed
+
+from .calls import Call, as_rows
 from .http import DEFAULT_TIMEOUT, post
-from .registry import find_handler
+from .registry import Handler, find_handler
 
 __all__ = ["answer", "answer_now"]
 
@@ -31,10 +33,9 @@ async def answer(call: Call, *, timeout: float = DEFAULT_TIMEOUT) -> Tuple[Dict[
     try:
         if handler is None:
             work: Any = _in_a_thread(partial(post, call, timeout=timeout))
-        elif inspect.iscoroutinefunction(handler):
-            work = handler(dict(call.parameters))
         else:
-            work = _in_a_thread(partial(handler, dict(call.parameters)))
+            asked = partial(handler, dict(call.parameters), **_whole(handler, call))
+            work = asked() if inspect.iscoroutinefunction(handler) else _in_a_thread(asked)
         return as_rows(await asyncio.wait_for(work, timeout))
     except ActionFailed as error:
         raise ActionFailed(f"{call.domain}.{call.name}: {error}") from None
@@ -48,6 +49,15 @@ async def answer(call: Call, *, timeout: float = DEFAULT_TIMEOUT) -> Tuple[Dict[
             f"{call.domain}.{call.name}: its handler failed with "
             f"{type(error).__name__}: {error}; see the traceback above"
         ) from error
+
+
+def _whole(handler: Handler, call: Call) -> Dict[str, Call]:
+    """The call, for a handler that wants it."""
+    try:
+        wanted = "call" in inspect.signature(handler).parameters
+    except ValueError:  # of some built-in functions
+        wanted = False
+    return {"call": call} if wanted else {}
 
 
 async def _in_a_thread(work: Callable[[], Any]) -> Any:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Dict, Mapping, Optional, Tuple
 
-__all__ = ["MAX_ROWS", "ActionFailed", "Call", "Row", "as_rows"]
+from rasa_onramp.errors import ActionFailed
+from rasa_onramp.rasa_names import KEY
+
+__all__ = ["MAX_ROWS", "Call", "Row", "as_rows"]
 
 #: One result: a result slot's name → its value.
 Row = Mapping[str, str]
@@ -14,24 +17,26 @@ Row = Mapping[str, str]
 MAX_ROWS = 50
 
 
-class ActionFailed(Exception):
-    """An API call that got no usable answer. One line, fit for a log; not meant for the user."""
-
-
 @dataclass(frozen=True)
 class Call:
     """An API call: action `name` of `domain` with `parameters` (slot → value).
 
-    `url` is the HTTP endpoint from the domain's schema that answers it, if it has one.
+    `url` is the HTTP endpoint from the domain's schema that answers it, if it has one. Whose call
+    it is: the `conversation` (Rasa's sender id), its `channel`, and the message that asked for it,
+    by Rasa's `message_id` and with the channel's `metadata`; None and empty outside Rasa.
     """
 
     domain: str
     name: str
     parameters: Mapping[str, str]
     url: Optional[str] = None
+    conversation: Optional[str] = None
+    channel: Optional[str] = None
+    message_id: Optional[str] = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> Dict[str, Any]:
-        """As it travels in the `onramp` slot."""
+        """As it travels in the `onramp` slot, which is the conversation's anyway."""
         return {
             "domain": self.domain,
             "name": self.name,
@@ -47,7 +52,7 @@ class Call:
             return cls(str(value["domain"]), str(value["name"]), parameters, value.get("url"))
         except (AttributeError, KeyError, TypeError):
             raise ActionFailed(
-                "the slot 'onramp' holds no API call; let OnrampPolicy predict this action"
+                f"the slot {KEY!r} holds no API call; let OnrampPolicy predict this action"
             ) from None
 
 

@@ -11,14 +11,18 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import replace
 from typing import Any, Dict, List
 
 from rasa_sdk import Action, Tracker
 from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
+from rasa_onramp.errors import ActionFailed
+from rasa_onramp.rasa_names import DISPATCHER, KEY, RESULTS
+
 from .answer import answer
-from .calls import ActionFailed, Call
+from .calls import Call
 from .http import DEFAULT_TIMEOUT
 
 __all__ = ["TIMEOUT_VARIABLE", "ActionOnrampCall"]
@@ -34,7 +38,7 @@ class ActionOnrampCall(Action):
 
     def name(self) -> str:
         """The name a Rasa domain declares."""
-        return "action_onramp_call"
+        return DISPATCHER
 
     async def run(
         self,
@@ -44,17 +48,28 @@ class ActionOnrampCall(Action):
     ) -> List[Dict[str, Any]]:
         """Answer the call; a failure is logged and handed on, never raised."""
         # where the action was chosen by hand (`rasa interactive`), only the message has the call
-        heard = (tracker.latest_message or {}).get("onramp")
-        asked = (heard or tracker.get_slot("onramp") or {}).get("call")
+        heard = (tracker.latest_message or {}).get(KEY)
+        asked = (heard or tracker.get_slot(KEY) or {}).get("call")
         name = asked.get("name") if isinstance(asked, dict) else None
         outcome: Dict[str, Any] = {"action": name}
         try:
-            rows = await answer(Call.from_json(asked), timeout=_timeout())
+            rows = await answer(_call(asked, tracker), timeout=_timeout())
             outcome["rows"] = list(rows)
         except ActionFailed as error:
             logger.error("%s", error, exc_info=error.__cause__)
             outcome["error"] = str(error)
-        return [SlotSet("onramp_results", outcome)]
+        return [SlotSet(RESULTS, outcome)]
+
+
+def _call(asked: Any, tracker: Tracker) -> Call:
+    message = tracker.latest_message or {}
+    return replace(
+        Call.from_json(asked),
+        conversation=tracker.sender_id,
+        channel=tracker.get_latest_input_channel(),
+        message_id=message.get("message_id"),
+        metadata=message.get("metadata") or {},
+    )
 
 
 def _timeout() -> float:

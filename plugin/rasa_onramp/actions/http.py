@@ -1,6 +1,7 @@
 """Calls an action's HTTP endpoint, the `url` of the domain's schema.
 
-    POST url   {"domain": …, "action": …, "parameters": {slot: value}}
+    POST url   {"domain": …, "action": …, "parameters": {slot: value},
+                "conversation": …, "channel": …, "message_id": …}     (the last three within Rasa)
     200        [{slot: value}, …]    or    {"results": [{slot: value}, …]}    or nothing
 
 Anything else is a failed call. The standard library does it, so that an action server needs
@@ -28,7 +29,9 @@ from urllib.request import (
     build_opener,
 )
 
-from .calls import ActionFailed, Call, as_rows
+from rasa_onramp.errors import ActionFailed
+
+from .calls import Call, as_rows
 
 __all__ = ["ALLOWED_HOSTS_VARIABLE", "DEFAULT_TIMEOUT", "MAX_BYTES", "post"]
 
@@ -135,9 +138,10 @@ def post(call: Call, *, timeout: float = DEFAULT_TIMEOUT) -> Tuple[Dict[str, str
     """
     url, authorization = _without_user(call.url or "")
     where = _checked(url)
-    body = json.dumps(
-        {"domain": call.domain, "action": call.name, "parameters": dict(call.parameters)}
-    ).encode()
+    told = {"domain": call.domain, "action": call.name, "parameters": dict(call.parameters)}
+    whose = {name: getattr(call, name) for name in ("conversation", "channel", "message_id")}
+    known = {name: value for name, value in whose.items() if value is not None}
+    body = json.dumps({**told, **known}).encode()
     headers = {"Content-Type": "application/json", "Accept": "application/json", **authorization}
     request = Request(url, data=body, headers=headers, method="POST")
     deadline = _Deadline(timeout)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Awaitable, Callable, Dict, Mapping, Optional, Tuple, TypeVar, Union
+from typing import Any, Awaitable, Callable, Dict, Optional, Tuple, TypeVar, Union
 
 __all__ = ["Handler", "find_handler", "handles"]
 
-#: Takes the parameters (slot → value), returns rows (see calls.as_rows); may be a coroutine.
-Handler = Callable[[Mapping[str, str]], Union[Any, Awaitable[Any]]]
+#: Takes the parameters (slot → value) and, where it has a parameter `call`, the Call; returns rows
+#: (see calls.as_rows); may be a coroutine.
+Handler = Callable[..., Union[Any, Awaitable[Any]]]
 
 _F = TypeVar("_F", bound=Handler)
 
@@ -21,6 +22,7 @@ def handles(action: str, *, domain: Optional[str] = None) -> Callable[[_F], _F]:
         def find_parcel(parameters):
             return [{"status": "in transit"}]
 
+    One with a parameter named `call` is given the whole Call by that name, which says whose it is.
     Registering the same name again replaces the handler (rasa-sdk reloads modules).
     """
 

@@ -6,7 +6,8 @@ import json
 import re
 from typing import Any, Dict, List, Sequence
 
-from rasa_onramp.actions.calls import ActionFailed, as_rows
+from rasa_onramp.actions.calls import as_rows
+from rasa_onramp.errors import ActionFailed
 from rasa_onramp.formats.wording import UNSTORABLE
 
 __all__ = ["parse_rows"]

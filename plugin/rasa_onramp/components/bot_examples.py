@@ -26,7 +26,7 @@ from rasa.shared.nlu.training_data.training_data import TrainingData
 from safetensors.torch import load_file
 from torch import Tensor
 
-from rasa_onramp.components.payload import INTENT as OURS
+from rasa_onramp.rasa_names import INTENT as OURS
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.domain_index import DomainIndex
 from rasa_onramp.runtime.router import words_in

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Awaitable, Callable, Coroutine, Dict, Mapping, Optional
@@ -23,13 +22,15 @@ from sanic.response import json as json_response
 
 import rasa_onramp.console
 from rasa_onramp.components.host import current_runtime
-from rasa_onramp.components.refusals import Refused, read_json
+from rasa_onramp.components.http import read_json, refusal_response
+from rasa_onramp.components.threads import Threads
 from rasa_onramp.components.tokens import Token
-from rasa_onramp.console import Console, Problem
+from rasa_onramp.console import Console
 from rasa_onramp.console.helper import Helper, Surroundings
 from rasa_onramp.console.uploads import MOST_BYTES as MOST_UPLOADED
-from rasa_onramp.errors import NotFound, OnrampError, StoreUnavailable
+from rasa_onramp.errors import OnrampError
 from rasa_onramp.logs import logger_for, traceback_of
+from rasa_onramp.refusals import Refused, refusal_of
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.store.connect import URL_VARIABLE
 
@@ -40,9 +41,9 @@ logger = logger_for(__name__)
 #: What a request's body may weigh, unless it uploads dialogues.
 MOST_BYTES = 64 * 1024
 
-#: Requests that are served at once. They may take seconds, and have threads of their own so that
-#: the bot's messages don't wait for one.
-_THREADS = 4
+#: Requests that are served at once, and that wait for their turn. They may take seconds, and have
+#: threads of their own so that the bot's messages don't wait for one.
+_THREADS, _WAITING = 4, 32
 
 _TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -83,7 +84,7 @@ class ConsoleInput(InputChannel):
         self._token = token
         self._helper = Helper(_surroundings) if adapt_here else None
         self._console = Console(_engine, self._helper)
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="onramp-console")
+        self._threads = Threads("onramp-console", _THREADS, _WAITING)
 
     @classmethod
     def name(cls) -> str:
@@ -169,21 +170,19 @@ class ConsoleInput(InputChannel):
             said: Any = dict(request.get_query_args(keep_blank_values=True))
             if most is not None:
                 said = await read_json(request, most, "send less at once")
-            loop = asyncio.get_running_loop()
-            answer = await loop.run_in_executor(self._threads, _served, serve, said)
+            answer = await self._threads.run(_served, serve, said)
             return json_response(answer, headers={"Cache-Control": "no-store"})
-        except Problem as problem:
-            answer = {"error": str(problem), "line": problem.line}
-            return json_response(answer, status=int(problem.status))
         except Refused as refusal:
-            return refusal.response()
+            return refusal_response(refusal)
 
 
 def _engine() -> Engine:
     runtime = current_runtime()
     if runtime is None:
-        raise Problem("no model with us is loaded; load one", HTTPStatus.SERVICE_UNAVAILABLE)
-    return runtime.engine()
+        raise Refused("no model with us is loaded; load one", HTTPStatus.SERVICE_UNAVAILABLE)
+    engine = runtime.engine()
+    engine.reach.refuse_if_down()
+    return engine
 
 
 def _surroundings() -> Surroundings:
@@ -205,25 +204,22 @@ def _surroundings() -> Surroundings:
 
 
 def _served(serve: Serve, said: Mapping[str, Any]) -> Dict[str, Any]:
-    """Serve, and say of every error what a person can do about it. Raises Problem."""
+    """Serve, and say of every error what a person can do about it. Raises Refused."""
     try:
         return serve(said)
-    except Problem:
+    except Refused:
         raise
-    except NotFound as error:
-        raise Problem(str(error), HTTPStatus.NOT_FOUND) from error
-    except StoreUnavailable as error:
-        why = f"the console can't reach the store: {error}"
-        logger.error("onramp.console.unavailable", event_info=why)
-        problem = "the store can't be reached; try again later"
-        raise Problem(problem, HTTPStatus.SERVICE_UNAVAILABLE) from error
     except OnrampError as error:
-        raise Problem(str(error)) from error
+        refusal = refusal_of(error)
+        if refusal.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            why = f"the console can't serve a request: {error}"
+            logger.error("onramp.console.unavailable", event_info=why)
+        raise refusal from error
     except Exception as error:
         why = f"the console failed at a request: {type(error).__name__}"
         logger.error("onramp.console.failed", event_info=why, traceback=traceback_of(error))
         problem = "that failed unexpectedly; see the bot's log"
-        raise Problem(problem, HTTPStatus.INTERNAL_SERVER_ERROR) from error
+        raise Refused(problem, HTTPStatus.INTERNAL_SERVER_ERROR) from error
 
 
 def _serving(name: str) -> Handler:

@@ -10,13 +10,11 @@ from rasa.shared.core.constants import DEFAULT_ACTION_NAMES
 from rasa.shared.core.domain import Domain
 from rasa.shared.core.slots import AnySlot, BooleanSlot, FloatSlot, ListSlot, Slot
 
-from rasa_onramp.components.events import REPLY
-from rasa_onramp.components.payload import INTENT, KEY, RESULTS
 from rasa_onramp.dialogue import DONTCARE
 from rasa_onramp.generator.quantities import NUMBER_WORDS
+from rasa_onramp.rasa_names import DISPATCHER, INTENT, KEY, REPLY, RESULTS, own_actions
 
 __all__ = [
-    "DISPATCHER",
     "form_slots",
     "problems_of_domain",
     "rasa_action_for",
@@ -25,9 +23,6 @@ __all__ = [
 ]
 
 _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
-
-#: The action for API calls that the Rasa domain doesn't declare.
-DISPATCHER = "action_onramp_call"
 
 
 def problems_of_domain(domain: Domain) -> List[str]:
@@ -61,7 +56,7 @@ def rasa_action_for(domain: Domain, name: str) -> Optional[str]:
 
 def rasa_actions(name: str) -> Tuple[str, ...]:
     """The Rasa actions that may make the API call `name`, the preferred one first."""
-    return (name, f"action_{name}", DISPATCHER)
+    return (*own_actions(name), DISPATCHER)
 
 
 def form_slots(domain: Domain) -> FrozenSet[str]:

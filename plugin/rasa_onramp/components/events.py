@@ -19,11 +19,11 @@ from rasa.shared.core.events import (
 )
 from rasa.shared.core.trackers import DialogueStateTracker
 
-from rasa_onramp.components.payload import KEY, RESULTS, result_text, results_of
+from rasa_onramp.components.payload import result_text, results_of
+from rasa_onramp.rasa_names import KEY, RESULTS
 from rasa_onramp.runtime.session import LONGEST
 
 __all__ = [
-    "REPLY",
     "applied",
     "call_results",
     "form_runs",
@@ -35,9 +35,6 @@ __all__ = [
     "was_executed",
     "was_said",
 ]
-
-#: The action that says what we have to say.
-REPLY = "utter_onramp"
 
 #: Texts that begin so are commands of Rasa's ("/restart"), not said by anyone.
 _COMMAND = "/"

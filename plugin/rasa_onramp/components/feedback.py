@@ -7,8 +7,6 @@ rasa_onramp.components.feedback.FeedbackInput:
 
 from __future__ import annotations
 
-import asyncio
-from functools import partial
 from http import HTTPStatus
 from typing import Any, Awaitable, Callable, Dict, Mapping, Optional
 
@@ -19,14 +17,15 @@ from sanic.request import Request
 from sanic.response import HTTPResponse
 from sanic.response import json as json_response
 
-from rasa_onramp.components.host import current_runtime
-from rasa_onramp.components.refusals import Refused, read_json
+from rasa_onramp.components.host import OnrampRuntime, current_runtime
+from rasa_onramp.components.http import read_json, refusal_response
 from rasa_onramp.components.sessions import reply_in
+from rasa_onramp.components.threads import Threads
 from rasa_onramp.components.tokens import Token
-from rasa_onramp.errors import NotFound, OnrampError, StoreError, StoreUnavailable
-from rasa_onramp.formats.wording import UNSTORABLE, quote
+from rasa_onramp.errors import OnrampError, StoreError, StoreUnavailable
+from rasa_onramp.formats.wording import quote
 from rasa_onramp.logs import logger_for
-from rasa_onramp.runtime.conversation import Engine
+from rasa_onramp.refusals import Refused, fields, refusal_of
 from rasa_onramp.runtime.correction import corrected, state_after
 from rasa_onramp.store import THUMBS, Feedback
 
@@ -37,7 +36,12 @@ logger = logger_for(__name__)
 #: What a request's body may weigh; a long reply with its state takes a few thousand.
 MOST_BYTES = 64 * 1024
 
-_KEYS = ("conversation", "reply", "thumb", "corrected_reply", "corrected_state")
+#: Feedback that is stored at once, and that waits for its turn; more is refused.
+_THREADS, _WAITING = 2, 16
+
+#: What says something of a reply. A state is looked at once it is known which reply it is of.
+_OPINIONS = {"thumb": str, "corrected_reply": str, "corrected_state": object}
+_KEYS = {"conversation": str, "reply": str, **_OPINIONS}
 
 
 class FeedbackInput(InputChannel):
@@ -48,6 +52,7 @@ class FeedbackInput(InputChannel):
 
     def __init__(self, token: Token):
         self._token = token
+        self._threads = Threads("onramp-feedback", _THREADS, _WAITING)
 
     @classmethod
     def name(cls) -> str:
@@ -69,77 +74,63 @@ class FeedbackInput(InputChannel):
             try:
                 self._token.authorise(request)
                 said = await read_json(request, MOST_BYTES, "send one reply's feedback")
-                return json_response(await _take(request, _checked(said)))
+                return json_response(await self._take(request, _checked(said)))
             except Refused as refusal:
-                return refusal.response()
+                return refusal_response(refusal)
 
         return routes
+
+    async def _take(self, request: Request, said: Mapping[str, Any]) -> Dict[str, str]:
+        """Find the reply, and store what is said of it."""
+        runtime, agent = current_runtime(), getattr(request.app.ctx, "agent", None)
+        if runtime is None or agent is None or agent.tracker_store is None:
+            raise Refused("no model with us is loaded; load one", HTTPStatus.SERVICE_UNAVAILABLE)
+        tracker = await agent.tracker_store.retrieve(said["conversation"])
+        try:
+            return await self._threads.run(_store, runtime, tracker, said)
+        except OnrampError as error:
+            refusal = refusal_of(error)
+            if isinstance(error, StoreUnavailable):
+                why = f"feedback can't be stored: {error}"
+                logger.error("onramp.feedback.not_stored", event_info=why)
+            elif not isinstance(error, StoreError):  # who gives feedback doesn't run the bot
+                why = f"feedback can't be taken: {error}"
+                logger.error("onramp.feedback.not_taken", event_info=why)
+                refusal = Refused("the bot isn't ready; see its log", refusal.status)
+            raise refusal from error
 
 
 def _checked(said: Any) -> Mapping[str, Any]:
     """What the body says, checked as far as it can be without the conversation."""
-    if not isinstance(said, dict):
-        raise _bad("the body isn't a JSON object; send one")
-    unknown = sorted(set(said) - set(_KEYS))
-    if unknown:
-        raise _bad(f"there is no key {quote(unknown[0])}; the keys are {', '.join(_KEYS)}")
-    for key in _KEYS[:4]:
-        if not isinstance(said.get(key), (str, type(None))):
-            raise _bad(f"{key!r} isn't text; make it one")
-        if UNSTORABLE.search(said.get(key) or ""):
-            raise _bad(f"{key!r} has a NUL or half of a surrogate pair in it; remove it")
-    if not said.get("conversation"):
-        raise _bad("'conversation' is missing; give the sender's id")
-    if said.get("thumb") not in (None, *THUMBS):
-        raise _bad(f"'thumb' is {quote(said['thumb'])}; make it one of {', '.join(THUMBS)}")
-    if all(said.get(key) is None for key in _KEYS[2:]):
-        raise _bad(f"it says nothing; give one of {', '.join(_KEYS[2:])}")
-    return said
-
-
-async def _take(request: Request, said: Mapping[str, Any]) -> Dict[str, str]:
-    """Find the reply, and store what is said of it."""
-    runtime, agent = current_runtime(), getattr(request.app.ctx, "agent", None)
-    if runtime is None or agent is None or agent.tracker_store is None:
-        raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "no model with us is loaded; load one")
-    tracker = await agent.tracker_store.retrieve(said["conversation"])
-    loop = asyncio.get_running_loop()
-    try:
-        engine = await loop.run_in_executor(None, runtime.engine)
-        return await loop.run_in_executor(None, partial(_store, engine, tracker, said))
-    except NotFound as error:
-        raise Refused(HTTPStatus.NOT_FOUND, str(error)) from error
-    except StoreUnavailable as error:
-        why = f"feedback can't be stored: {error}"
-        logger.error("onramp.feedback.not_stored", event_info=why)
-        problem = "the store can't be reached; try again later"
-        raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, problem) from error
-    except StoreError as error:
-        raise _bad(str(error)) from error
-    except OnrampError as error:
-        why = f"feedback can't be taken: {error}"
-        logger.error("onramp.feedback.not_taken", event_info=why)
-        problem = "the bot isn't ready; see its log"
-        raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, problem) from error
+    given = fields(said, {}, _KEYS)
+    if not given["conversation"]:
+        raise Refused("'conversation' is missing; give the sender's id")
+    if given["thumb"] not in (None, *THUMBS):
+        raise Refused(f"'thumb' is {quote(given['thumb'])}; make it one of {', '.join(THUMBS)}")
+    if all(given[key] is None for key in _OPINIONS):
+        raise Refused(f"it says nothing; give one of {', '.join(_OPINIONS)}")
+    return given
 
 
 def _store(
-    engine: Engine, tracker: Optional[DialogueStateTracker], said: Mapping[str, Any]
+    runtime: OnrampRuntime, tracker: Optional[DialogueStateTracker], said: Mapping[str, Any]
 ) -> Dict[str, str]:
+    engine = runtime.engine()
+    engine.reach.refuse_if_down()
     replied = None if tracker is None else reply_in(tracker, engine, said.get("reply"))
     if replied is None:
         which = "no such reply" if said.get("reply") else "no reply"
         raise Refused(
-            HTTPStatus.NOT_FOUND,
             f"the conversation has {which} of ours since its session began; give the sender's id "
             "and the reply's whole text",
+            HTTPStatus.NOT_FOUND,
         )
     state = None
     if said.get("corrected_state") is not None:
         try:
             state = corrected(state_after(replied.history), said["corrected_state"])
         except ValueError as error:
-            raise _bad(f"'corrected_state' {error}") from error
+            raise Refused(f"'corrected_state' {error}") from error
     feedback = Feedback(
         domain=replied.domain,
         conversation=said["conversation"],
@@ -150,8 +141,6 @@ def _store(
         corrected_reply=said.get("corrected_reply"),
         corrected_state=state,
     )
-    return {"id": engine.store.feedback.add(feedback), "domain": replied.domain}
-
-
-def _bad(problem: str) -> Refused:
-    return Refused(HTTPStatus.BAD_REQUEST, problem)
+    # feedback can be given again; a connection that waits is one that messages lack
+    id = engine.reach.ask(lambda store: store.feedback.add(feedback, brief=True), vital=False)
+    return {"id": id, "domain": replied.domain}

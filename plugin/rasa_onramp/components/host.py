@@ -19,7 +19,7 @@ from typing import Dict, List, Optional, Tuple
 import torch
 
 from rasa_onramp.components.settings import ModelSettings
-from rasa_onramp.errors import OnrampError
+from rasa_onramp.errors import OnrampError, StoreError
 from rasa_onramp.generator.checkpoint import available_replies, load_replies
 from rasa_onramp.generator.model import ReplyModel
 from rasa_onramp.logs import logger_for, traceback_of
@@ -140,9 +140,13 @@ class OnrampRuntime:
         variable = self.settings.database_url_env
         return open_store() if variable is None else open_store_from_env(variable)
 
-    def problems(self) -> List[str]:
-        """What keeps this configuration from working now, one line each: for `rasa train`."""
+    def problems(self) -> Tuple[List[str], List[str]]:
+        """What of this configuration can't be used, and what in the store can't, one line each: for
+        `rasa train`. A model takes nothing from the store, which the bot may reach where training
+        can't.
+        """
         found: List[str] = []
+        stored: List[str] = []
         digest = None
         try:
             digest = load_tracker(self.settings.checkpoint).digest
@@ -172,10 +176,12 @@ class OnrampRuntime:
                     try:
                         read_adapter(store, summary.name, summary.active_version, digest)
                     except OnrampError as error:
-                        found.append(f"OnrampModel: {error}")
+                        stored.append(str(error))
+        except StoreError as error:
+            stored.append(str(error))
         except OnrampError as error:
             found.append(f"OnrampModel: {error}")
-        return found
+        return found, stored
 
     def fingerprint(self) -> str:
         """Changes with our code and with the store's content, so that Rasa trains again."""

@@ -7,8 +7,6 @@ rasa_onramp.components.metrics.MetricsInput:
 
 from __future__ import annotations
 
-import asyncio
-from functools import partial
 from http import HTTPStatus
 from typing import Any, Awaitable, Callable, Dict, Iterator, Optional
 
@@ -19,12 +17,17 @@ from sanic.request import Request
 from sanic.response import HTTPResponse, raw
 
 from rasa_onramp.components.host import current_runtime
-from rasa_onramp.components.refusals import Refused
+from rasa_onramp.components.http import refusal_response
+from rasa_onramp.components.threads import Threads
 from rasa_onramp.components.tokens import Token
+from rasa_onramp.refusals import Refused
 from rasa_onramp.runtime.gauges import engine_gauges, job_gauges
 from rasa_onramp.runtime.telemetry import exposition, lacking
 
 __all__ = ["MetricsInput"]
+
+#: Scrapes that are answered at once, and that wait; each may wait for the store a moment.
+_THREADS, _WAITING = 2, 8
 
 
 class MetricsInput(InputChannel):
@@ -35,6 +38,7 @@ class MetricsInput(InputChannel):
 
     def __init__(self, token: Token):
         self._token = token
+        self._threads = Threads("onramp-metrics", _THREADS, _WAITING)
 
     @classmethod
     def name(cls) -> str:
@@ -63,22 +67,19 @@ class MetricsInput(InputChannel):
         async def metrics(request: Request) -> HTTPResponse:
             try:
                 self._token.authorise(request)
-                return await _told(request.headers.get("accept", ""))
+                return await self._told(request.headers.get("accept", ""))
             except Refused as refusal:
-                return refusal.response()
+                return refusal_response(refusal)
 
         return routes
 
-
-async def _told(accept: str) -> HTTPResponse:
-    loop = asyncio.get_running_loop()
-    try:
-        told = await loop.run_in_executor(None, partial(exposition, accept, _gauges))
-    except (OSError, ValueError) as error:  # the folder that several processes share is gone
-        problem = f"the metrics can't be read ({error}); see PROMETHEUS_MULTIPROC_DIR"
-        raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, problem) from error
-    body, content_type = told
-    return raw(body, content_type=content_type)
+    async def _told(self, accept: str) -> HTTPResponse:
+        try:
+            body, content_type = await self._threads.run(exposition, accept, _gauges)
+        except (OSError, ValueError) as error:  # the folder that several processes share is gone
+            problem = f"the metrics can't be read ({error}); see PROMETHEUS_MULTIPROC_DIR"
+            raise Refused(problem, HTTPStatus.SERVICE_UNAVAILABLE) from error
+        return raw(body, content_type=content_type)
 
 
 def _gauges() -> Iterator[Any]:

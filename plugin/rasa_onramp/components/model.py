@@ -11,9 +11,11 @@ from rasa.engine.storage.storage import ModelStorage
 
 from rasa_onramp.components.host import OnrampRuntime, runtime_for
 from rasa_onramp.components.settings import ModelSettings, refuse
-from rasa_onramp.logs import as_rasa_does
+from rasa_onramp.logs import as_rasa_does, logger_for
 
 __all__ = ["OnrampModel"]
+
+logger = logger_for(__name__)
 
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.MODEL_LOADER, is_trainable=False)
@@ -49,13 +51,19 @@ class OnrampModel(GraphComponent):
         resource: Resource,
         execution_context: ExecutionContext,
     ) -> OnrampModel:
-        """For training: refuses what wouldn't work. Raises InvalidConfigException.
+        """For training: refuses what wouldn't work, and warns of what in the store wouldn't. Raises
+        InvalidConfigException.
 
         Rasa may train in the process of a running bot, whose runtime stays what it is.
         """
         refuse(ModelSettings.problems_of(config))
         runtime = OnrampRuntime(ModelSettings.from_config(config))
-        refuse(runtime.problems())
+        problems, stored = runtime.problems()
+        as_rasa_does()
+        for what in stored:
+            said = f"a model takes nothing from the store, but the bot will abstain: {what}"
+            logger.warning("onramp.training.store", event_info=said)
+        refuse(problems)
         return cls(runtime)
 
     @classmethod

@@ -20,9 +20,6 @@ from rasa_onramp.runtime.understanding import Understanding
 from rasa_onramp.store.serialise import state_to_json
 
 __all__ = [
-    "INTENT",
-    "KEY",
-    "RESULTS",
     "UNAVAILABLE",
     "abstention",
     "domain_of",
@@ -36,13 +33,6 @@ __all__ = [
     "system_turn_of",
     "understanding_of",
 ]
-
-#: The message key and the slot that hold what was understood.
-KEY = "onramp"
-#: The slot that holds what an API call answered.
-RESULTS = "onramp_results"
-#: The intent of a message that is ours.
-INTENT = "onramp"
 
 #: The reason of a message that a failure kept us from reading.
 UNAVAILABLE = "unavailable"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence, Set, Tuple
+import json
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from rasa.core.constants import POLICY_PRIORITY, RULE_POLICY_PRIORITY
 from rasa.core.policies.policy import Policy, PolicyPrediction
@@ -12,19 +13,13 @@ from rasa.engine.storage.resource import Resource
 from rasa.engine.storage.storage import ModelStorage
 from rasa.shared.core.constants import ACTION_LISTEN_NAME
 from rasa.shared.core.domain import Domain
-from rasa.shared.core.events import AllSlotsReset, Event, SlotSet, UserUttered
+from rasa.shared.core.events import ActionExecuted, Event, SlotSet, UserUttered
 from rasa.shared.core.generator import TrackerWithCachedStates
 from rasa.shared.core.trackers import DialogueStateTracker
 
-from rasa_onramp.components.domain_needs import (
-    form_slots,
-    problems_of_domain,
-    rasa_action_for,
-    rasa_value,
-)
+from rasa_onramp.components.bot_slots import filled, set_by_bot
+from rasa_onramp.components.domain_needs import problems_of_domain, rasa_action_for
 from rasa_onramp.components.events import (
-    REPLY,
-    applied,
     form_runs,
     last_message,
     payload_in,
@@ -33,26 +28,31 @@ from rasa_onramp.components.events import (
     was_executed,
 )
 from rasa_onramp.components.host import current_runtime
-from rasa_onramp.components.payload import (
-    INTENT,
-    KEY,
-    RESULTS,
-    domain_of,
-    payload_of,
-    states_of,
-)
+from rasa_onramp.components.own_actions import tell_own_action
+from rasa_onramp.components.payload import domain_of, payload_of
 from rasa_onramp.components.sessions import session_before_message
 from rasa_onramp.components.settings import check_keys, refuse
-from rasa_onramp.dialogue import State
+from rasa_onramp.components.speaker import tell_if_unspoken
 from rasa_onramp.logs import logger_for
 from rasa_onramp.provenance import code_digest
+from rasa_onramp.rasa_names import INTENT, KEY, REPLY, RESULTS
 
 __all__ = ["OnrampPolicy"]
 
 logger = logger_for(__name__)
 
-#: Above memoised stories, below rules.
+#: Below rules, and as memoised stories: of two policies as sure, Rasa takes the first in the list.
 _PRIORITY = RULE_POLICY_PRIORITY - 1
+
+#: Within a turn of ours that is hidden, which no policy but rules sees anything of.
+_WITHIN = RULE_POLICY_PRIORITY - 0.5
+
+#: What training leaves in the model.
+_FILE = "onramp_policy.json"
+
+#: What of a payload the slot `onramp` holds. Each message sets it, and Rasa carries over into the
+#: next session all that was ever set.
+_TOLD = ("domain", "in_scope", "state", "call")
 
 
 @DefaultV1Recipe.register(
@@ -61,12 +61,22 @@ _PRIORITY = RULE_POLICY_PRIORITY - 1
 class OnrampPolicy(Policy):
     """Predicts an API action, `utter_onramp` and `action_listen` on a message that
     OnrampStateTracker found to be ours; abstains on any other, and while a form is running.
+
+    To the bot's own stories these turns are hidden, as Rasa hides those of rules that stand in no
+    story, so that they go on as if nothing had been said in between; unless they name our intent.
     """
+
+    _hides = False  # set by `load`
 
     @staticmethod
     def get_default_config() -> Dict[str, Any]:
         """The default configuration (see parent class)."""
-        return {POLICY_PRIORITY: _PRIORITY, "fill_slots": True, "calibrated": False}
+        return {
+            POLICY_PRIORITY: _PRIORITY,
+            "fill_slots": True,
+            "keep_slots": [],
+            "calibrated": False,
+        }
 
     @classmethod
     def fingerprint_addon(cls, config: Dict[str, Any]) -> Optional[str]:
@@ -87,16 +97,53 @@ class OnrampPolicy(Policy):
         checks = {
             POLICY_PRIORITY: (_is_priority, f"a whole number from 1 to {_PRIORITY}, below rules"),
             "fill_slots": boolean,
+            "keep_slots": (_are_names, "a list of names of slots"),
             "calibrated": boolean,
         }
         refuse(check_keys("OnrampPolicy", config, checks))
         return cls(config, model_storage, resource, execution_context)
 
+    @classmethod
+    def load(
+        cls,
+        config: Dict[str, Any],
+        model_storage: ModelStorage,
+        resource: Resource,
+        execution_context: ExecutionContext,
+        **kwargs: Any,
+    ) -> OnrampPolicy:
+        """For running, with what training left."""
+        policy = cls(config, model_storage, resource, execution_context)
+        try:
+            with model_storage.read_from(resource) as folder:
+                policy._hides = json.loads((folder / _FILE).read_text("utf-8"))["hides_turns"]
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            said = f"the bot's stories see our turns ({error}); run `rasa train`"
+            logger.error("onramp.policy.unreadable", event_info=said)
+        return policy
+
     def train(
         self, training_trackers: List[TrackerWithCachedStates], domain: Domain, **kwargs: Any
     ) -> Resource:
-        """Learns nothing. Raises InvalidConfigException if the domain lacks what we need."""
-        refuse(problems_of_domain(domain))
+        """Learns whether a story names our intent. Raises InvalidConfigException if the domain
+        lacks what we need.
+        """
+        slots = {slot.name for slot in domain.slots}
+        unknown = [name for name in self.config["keep_slots"] if name not in slots]
+        problems = problems_of_domain(domain)
+        if unknown:
+            listed = ", ".join(map(repr, unknown))
+            said = "no slots of the domain's; name slots that it has"
+            problems.append(f"OnrampPolicy: keep_slots has {listed}, {said}")
+        refuse(problems)
+        named = any(
+            isinstance(event, UserUttered) and event.intent_name == INTENT
+            for tracker in training_trackers
+            if not tracker.is_rule_tracker
+            for event in tracker.events
+        )
+        with self._model_storage.write_to(self._resource) as folder:
+            (folder / _FILE).write_text(json.dumps({"hides_turns": not named}), "utf-8")
         return self._resource
 
     def predict_action_probabilities(
@@ -125,6 +172,7 @@ class OnrampPolicy(Policy):
         done = since_message(tracker, message)
         events: List[Event] = []
         if was_executed(done, REPLY):
+            tell_if_unspoken(done)
             action = ACTION_LISTEN_NAME
         else:
             call = payload.get("call")
@@ -133,16 +181,23 @@ class OnrampPolicy(Policy):
                 said = f"the domain declares no action for the API call {call['name']}"
                 logger.error("onramp.call.undeclared", event_info=said, call=call["name"])
             calling = wanted is not None and not was_executed(done, wanted)
+            if call and calling and wanted is not None:
+                tell_own_action(domain_of(payload), call["name"], wanted)
             action = wanted if calling and wanted is not None else REPLY
             events = self._events(tracker, domain, payload, calling, message, done)
         probabilities = self._default_predictions(domain)
-        sure = float(payload["confidence"]) if self.config["calibrated"] else 1.0
+        begun = any(isinstance(event, ActionExecuted) and event.hide_rule_turn for event in done)
+        sure = float(payload["confidence"]) if self.config["calibrated"] and not begun else 1.0
         probabilities[domain.index_for_action(action)] = sure
-        return self._prediction(
+        prediction = self._prediction(
             probabilities,
             optional_events=events,
             action_metadata={KEY: {k: payload[k] for k in ("domain", "confidence", "reason")}},
         )
+        prediction.hide_rule_turn = self._hides
+        if begun:
+            prediction.policy_priority = _WITHIN
+        return prediction
 
     def _events(
         self,
@@ -155,101 +210,19 @@ class OnrampPolicy(Policy):
     ) -> List[Event]:
         """The slots to set, should this prediction win. `done`: what happened since the message."""
         events: List[Event] = []
+        told = {key: payload[key] for key in _TOLD if key in payload}
         # once a message: an action of the bot's may have reset what it set
-        if not any(isinstance(e, SlotSet) and (e.key, e.value) == (KEY, payload) for e in done):
-            events.append(SlotSet(KEY, payload))
+        if not any(isinstance(e, SlotSet) and (e.key, e.value) == (KEY, told) for e in done):
+            events.append(SlotSet(KEY, told))
             if self.config["fill_slots"]:
-                mended = _set_by_bot(done, message)
-                events += self._filled(tracker, domain, payload, mended)
+                theirs = {*self.config["keep_slots"], *set_by_bot(done, message)}
+                events += filled(tracker, domain, payload, theirs)
         if calling and tracker.get_slot(RESULTS) is not None:
             events.append(SlotSet(RESULTS, None))  # the last call's
         return events
 
-    @staticmethod
-    def _filled(
-        tracker: DialogueStateTracker,
-        domain: Domain,
-        payload: Mapping[str, Any],
-        mended: Collection[str],
-    ) -> List[Event]:
-        """The bot's slots of the same names as ours, but for those that its forms ask for and those
-        that its validation has `mended`: what changed since we last set them, and what they lack.
-        So a value that the bot made of ours, or of its own, stays.
-        """
-        values = (payload.get("state") or {}).get("values", {})
-        cleared = {slot: () for slot, texts in payload.get("changes", {}).items() if not texts}
-        known = _known(applied(tracker), domain_of(payload))
-        theirs = {*form_slots(domain), *mended, KEY, RESULTS}
-        events: List[Event] = []
-        refused: Optional[Set[str]] = None  # looked for at most once
-        for name, texts in {**values, **cleared}.items():
-            slot = tracker.slots.get(name)
-            stays = texts and slot is not None and known.get(name) == tuple(texts)
-            if slot is None or name in theirs:
-                continue
-            if stays and slot.value is not None:
-                continue
-            if stays:
-                refused = _refused(applied(tracker)) if refused is None else refused
-                if name in refused:
-                    continue
-            value = rasa_value(slot, tuple(texts))
-            if value != slot.value:
-                events.append(SlotSet(name, value))
-        return events
-
     def _abstain(self, domain: Domain) -> PolicyPrediction:
         return self._prediction(self._default_predictions(domain))
-
-
-def _known(events: Sequence[Event], domain: Optional[str]) -> Dict[str, Tuple[str, ...]]:
-    """The values of `domain` that the bot's slots were last set by, but for those that another
-    domain, which was talked about since, has too.
-    """
-    others: Set[str] = set()
-    for event in reversed(events):
-        if isinstance(event, AllSlotsReset):
-            break
-        if not isinstance(event, SlotSet) or event.key != KEY:
-            continue
-        name = domain_of(event.value)
-        if name is None:
-            break
-        values = states_of(event.value).get(name, State()).values
-        if name == domain:
-            return {slot: texts for slot, texts in values.items() if slot not in others}
-        others.update(values)
-    return {}
-
-
-def _set_by_bot(done: Sequence[Event], message: UserUttered) -> Set[str]:
-    """Slots that were set since the message to something else than an entity of it: what Rasa
-    extracts by itself before any policy predicts are our own entities, as they were said.
-    """
-    said = [entity.get("value") for entity in message.entities]
-    found: Set[str] = set()
-    for event in done:
-        if isinstance(event, SlotSet):
-            values = event.value if isinstance(event.value, list) else [event.value]
-            found.discard(event.key)  # the last one counts
-            if not all(value in said for value in values):
-                found.add(event.key)
-    return found
-
-
-def _refused(events: Sequence[Event]) -> Set[str]:
-    """Slots that the bot's validation has emptied, before we had set any for the message."""
-    found: Set[str] = set()
-    validating = False
-    for event in events:
-        if isinstance(event, UserUttered):
-            validating = True
-        elif isinstance(event, SlotSet):
-            validating = validating and event.key != KEY
-            found.discard(event.key)
-            if validating and event.value is None:
-                found.add(event.key)
-    return found
 
 
 def _payload(tracker: DialogueStateTracker, message: UserUttered) -> Optional[Mapping[str, Any]]:
@@ -271,3 +244,7 @@ def _payload(tracker: DialogueStateTracker, message: UserUttered) -> Optional[Ma
 
 def _is_priority(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _PRIORITY
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)

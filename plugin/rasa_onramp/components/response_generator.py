@@ -23,7 +23,6 @@ from rasa.utils.endpoints import EndpointConfig
 
 from rasa_onramp.components.domain_needs import rasa_actions
 from rasa_onramp.components.events import (
-    REPLY,
     call_results,
     last_message,
     payload_in,
@@ -32,17 +31,19 @@ from rasa_onramp.components.events import (
     was_executed,
 )
 from rasa_onramp.components.host import current_runtime
-from rasa_onramp.components.payload import KEY, domain_of, reply_metadata, understanding_of
+from rasa_onramp.components.payload import domain_of, reply_metadata, understanding_of
 from rasa_onramp.components.sessions import (
     exchanged,
     session_before_message,
 )
+from rasa_onramp.components.speaker import note_speaker
 from rasa_onramp.components.turn_log import REPHRASED, note_rephrasing, note_reply
 from rasa_onramp.dialogue import Turn
 from rasa_onramp.errors import OnrampError
 from rasa_onramp.generator import Reply
 from rasa_onramp.generator.neural import WRITTEN
 from rasa_onramp.logs import logger_for, traceback_of
+from rasa_onramp.rasa_names import KEY, REPLY
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.session import Session
 from rasa_onramp.runtime.telemetry import Stopwatch
@@ -65,8 +66,9 @@ class OnrampResponseGenerator(TemplatedNaturalLanguageGenerator):
 
     After an API call that failed, and whenever it can't answer, the bot's own response for
     `utter_onramp` is said. `delegate` in endpoints.yml names the class that speaks for the bot;
-    `url` an NLG server that does. It is a templated generator because Rasa hands the domain's
-    responses to those only, once the model is loaded.
+    `url` an NLG server that does; where that one has no such response, the Rasa domain's is said.
+    It is a templated generator because Rasa hands the domain's responses to those only, once the
+    model is loaded.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class OnrampResponseGenerator(TemplatedNaturalLanguageGenerator):
             **kwargs,
         )
         super().__init__((domain or Domain.empty()).responses)
+        note_speaker()
         self._bot: Optional[NaturalLanguageGenerator] = None
         if kind != "response":
             self._bot = NaturalLanguageGenerator.create(theirs, domain)
@@ -117,10 +120,29 @@ class OnrampResponseGenerator(TemplatedNaturalLanguageGenerator):
         note_reply(tracker.sender_id, metadata, watch.lap("reply"))
         if text:
             return {"text": text, KEY: metadata}
-        response = await self._bots(utter_action, tracker, output_channel, **kwargs)
+        response = await self._apology(tracker, output_channel, **kwargs)
         if response is not None and metadata is not None:
-            response[KEY] = metadata
+            response = {**response, KEY: metadata}
         return response
+
+    async def _apology(
+        self, tracker: DialogueStateTracker, output_channel: str, **kwargs: Any
+    ) -> Optional[Dict[str, Any]]:
+        """The bot's own response for `utter_onramp`. An NLG server or a class of the bot's may not
+        know that name: then the Rasa domain's, so that neither the user hears nothing nor what we
+        have to remember is lost.
+        """
+        if self._bot is not None:
+            why = "nothing"
+            try:
+                response = await self._bots(REPLY, tracker, output_channel, **kwargs)
+                if response and any(response[part] for part in response if part != "id"):
+                    return response
+            except Exception as error:
+                why = type(error).__name__
+            said = f"what speaks for the bot had no response {REPLY} ({why}); the domain's is said"
+            logger.warning("onramp.reply.not_delegated", event_info=said)
+        return await self._from_domain(REPLY, tracker, output_channel, **kwargs)
 
     async def _bots(
         self, utter_action: str, tracker: DialogueStateTracker, output_channel: str, **kwargs: Any
@@ -237,10 +259,7 @@ def _results(
     done: List[Event], name: str, domain: str, engine: Engine
 ) -> Optional[Tuple[Mapping[str, str], ...]]:
     live = engine.catalogue.known(domain)
-    slots: Tuple[str, ...] = ()
-    for action in live.schema.actions if live is not None else ():
-        if action.name == name:
-            slots = action.result_slots
+    slots = live.schema.results_of(name) if live is not None else ()
     for candidate in rasa_actions(name):
         if was_executed(done, candidate):
             return call_results(done, candidate, slots)

@@ -16,7 +16,6 @@ from rasa.shared.core.events import (
 from rasa.shared.core.trackers import DialogueStateTracker
 
 from rasa_onramp.components.events import (
-    REPLY,
     applied,
     payload_in,
     readable,
@@ -24,8 +23,6 @@ from rasa_onramp.components.events import (
     was_said,
 )
 from rasa_onramp.components.payload import (
-    INTENT,
-    KEY,
     domain_of,
     failed_call_of,
     is_unavailable,
@@ -34,8 +31,9 @@ from rasa_onramp.components.payload import (
     understanding_of,
 )
 from rasa_onramp.dialogue import Turn
+from rasa_onramp.rasa_names import INTENT, KEY, REPLY
 from rasa_onramp.runtime.conversation import Engine
-from rasa_onramp.runtime.session import Session
+from rasa_onramp.runtime.session import HISTORY, Session
 from rasa_onramp.runtime.understanding import Understanding
 
 __all__ = [
@@ -45,9 +43,6 @@ __all__ = [
     "session_before_message",
     "session_of",
 ]
-
-#: Turns before a reply that count, at most.
-_HISTORY = 40
 
 
 @dataclass(frozen=True)
@@ -101,7 +96,7 @@ def reply_in(
             continue
         heard = [n for n in range(place) if isinstance(events[n], UserUttered)]
         session = _session(events[: heard[-1] + 1] if heard else [], engine)
-        history = session.since_forgotten(domain)[-_HISTORY:]
+        history = session.since_forgotten(domain)[-HISTORY:]
         if not history or not history[-1].is_user:
             return None
         return Replied(domain, history, turn, str(metadata.get("template") or ""))

@@ -8,16 +8,10 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from rasa.shared.exceptions import InvalidConfigException
 
+from rasa_onramp.channel_token import is_variable
 from rasa_onramp.runtime.conversation import EngineSettings
 
-__all__ = [
-    "ModelSettings",
-    "check_keys",
-    "is_number",
-    "is_probability",
-    "is_text",
-    "refuse",
-]
+__all__ = ["ModelSettings", "check_keys", "refuse"]
 
 
 @dataclass(frozen=True)
@@ -77,33 +71,34 @@ class ModelSettings:
         """What is wrong with a configuration, one line each."""
         checks: Dict[str, Check] = {
             "database_url_env": (_is_variable, "the name of an environment variable"),
-            "checkpoint": (is_text, "a folder"),
-            "encoder": (is_text, "a model's name or folder"),
+            "checkpoint": (_is_text, "a folder"),
+            "encoder": (_is_text, "a model's name or folder"),
             "replies": (_is_flag, "true or false"),
-            "reply_checkpoint": (is_text, "a folder"),
-            "router_metric": (is_text, "a folder"),
-            "reply_metric": (is_text, "a folder"),
-            "threshold": (is_probability, "a number from 0 to 1"),
-            "switch_threshold": (is_probability, "a number from 0 to 1"),
-            "bot_confidence": (is_probability, "a number from 0 to 1"),
-            "action_threshold": (is_probability, "a number from 0 to 1"),
+            "reply_checkpoint": (_is_text, "a folder"),
+            "router_metric": (_is_text, "a folder"),
+            "reply_metric": (_is_text, "a folder"),
+            "threshold": (_is_probability, "a number from 0 to 1"),
+            "switch_threshold": (_is_probability, "a number from 0 to 1"),
+            "bot_confidence": (_is_probability, "a number from 0 to 1"),
+            "action_threshold": (_is_probability, "a number from 0 to 1"),
             "cache_mb": (_is_count, "a whole number of megabytes from 1 up"),
             "reply_cache_mb": (_is_count, "a whole number of megabytes from 1 up"),
             "store_seconds": (_is_time, "a number of seconds from 0.1 up"),
             "retry_after": (_is_time, "a number of seconds from 0.1 up"),
-            "reply_seconds": (is_number, "a number of seconds"),
-            "reply_threshold": (is_probability, "a number from 0 to 1"),
+            "reply_seconds": (_is_number, "a number of seconds"),
+            "reply_threshold": (_is_probability, "a number from 0 to 1"),
         }
         metrics = ("router_metric", "reply_metric")
         optional = ("database_url_env", "checkpoint", "reply_checkpoint", *metrics)
         problems = check_keys("OnrampModel", config, checks, optional)
         variable = config.get("database_url_env")
-        if isinstance(variable, str) and "://" in variable:
+        if isinstance(variable, str) and not is_variable(variable):
             # don't repeat it: it may hold a password
             problems = [p for p in problems if "database_url_env" not in p]
             problems.append(
-                "OnrampModel: database_url_env holds a URL; put the URL in an environment "
-                "variable and that variable's name here, because Rasa copies this file into models"
+                "OnrampModel: database_url_env doesn't name an environment variable that is set; "
+                "put the store's URL in one and the variable's name here, because Rasa copies this "
+                "file into models"
             )
         elif _is_variable(variable) and not os.environ.get(str(variable)):
             problems.append(
@@ -144,23 +139,23 @@ def refuse(problems: List[str]) -> None:
         raise InvalidConfigException("\n".join(problems))
 
 
-def is_text(value: Any) -> bool:
+def _is_text(value: Any) -> bool:
     """Whether `value` is a text that isn't empty."""
     return isinstance(value, str) and bool(value.strip())
 
 
-def is_number(value: Any) -> bool:
+def _is_number(value: Any) -> bool:
     """Whether `value` is a number from 0 up."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e9
 
 
 def _is_time(value: Any) -> bool:
-    return is_number(value) and value >= 0.1
+    return _is_number(value) and value >= 0.1
 
 
-def is_probability(value: Any) -> bool:
+def _is_probability(value: Any) -> bool:
     """Whether `value` is a number from 0 to 1."""
-    return is_number(value) and value <= 1
+    return _is_number(value) and value <= 1
 
 
 def _is_flag(value: Any) -> bool:

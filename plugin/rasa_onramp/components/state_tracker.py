@@ -38,13 +38,15 @@ from rasa_onramp.components.bot_examples import (
 from rasa_onramp.components.domain_needs import form_slots
 from rasa_onramp.components.events import form_runs, readable
 from rasa_onramp.components.host import OnrampRuntime, current_runtime, keep_current
-from rasa_onramp.components.payload import INTENT as OURS
-from rasa_onramp.components.payload import KEY, UNAVAILABLE, abstention, payload_of
+from rasa_onramp.components.payload import UNAVAILABLE, abstention, payload_of
+from rasa_onramp.components.policy import OnrampPolicy
 from rasa_onramp.components.sessions import session_of
 from rasa_onramp.components.settings import check_keys, refuse
 from rasa_onramp.components.turn_log import note_turn
 from rasa_onramp.logs import logger_for
 from rasa_onramp.provenance import STAMP, code_digest
+from rasa_onramp.rasa_names import INTENT as OURS
+from rasa_onramp.rasa_names import KEY
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.domain_index import DomainIndex
 from rasa_onramp.runtime.router import BotView
@@ -58,7 +60,7 @@ logger = logger_for(__name__)
 
 
 class Forms(NamedTuple):
-    """The bot's forms by name, and the entities that fill slots which they ask for."""
+    """The bot's forms by name, and the entities that fill slots which aren't ours to fill."""
 
     names: FrozenSet[str]
     entities: FrozenSet[str]
@@ -121,7 +123,8 @@ class OnrampStateTracker(GraphComponent, EntityExtractorMixin):
             said = f"the bot's own examples can't be read ({error}); run `rasa train`"
             logger.error("onramp.bot_examples.unreadable", event_info=said)
             examples = None
-        component = cls(model_storage, resource, examples, _forms(model_storage))
+        forms = _forms(model_storage, _policy_settings(execution_context))
+        component = cls(model_storage, resource, examples, forms)
         component._warm()
         return component
 
@@ -235,8 +238,15 @@ def _plain(entities: List[Mapping[str, Any]]) -> List[Dict[str, Any]]:
     ]
 
 
-def _forms(model_storage: ModelStorage) -> Optional[Forms]:
-    """The forms of the bot that the trained model is of.
+def _policy_settings(context: ExecutionContext) -> Mapping[str, Any]:
+    """What config.yml sets of OnrampPolicy: the trained model's graph holds it."""
+    nodes = context.graph_schema.nodes.values()
+    return next((node.config for node in nodes if node.uses is OnrampPolicy), {})
+
+
+def _forms(model_storage: ModelStorage, policy: Mapping[str, Any]) -> Optional[Forms]:
+    """The forms of the bot that the trained model is of, and what they, or the settings of the
+    `policy`, keep of its slots: Rasa fills slots from entities by itself.
 
     The model holds the domain, but hands it to no component of the pipeline. One without dialogue
     part has none: None.
@@ -246,10 +256,11 @@ def _forms(model_storage: ModelStorage) -> Optional[Forms]:
             domain = Domain.from_path(folder)
     except Exception:
         return None
+    kept = {*form_slots(domain), *policy.get("keep_slots", ())}
     entities = frozenset(
         mapping["entity"]
         for slot in domain.slots
-        if slot.name in form_slots(domain)
+        if slot.name in kept or not policy.get("fill_slots", True)
         for mapping in slot.mappings
         if mapping.get("entity")
     )

@@ -11,7 +11,7 @@ from rasa.shared.exceptions import InvalidConfigException
 from sanic.request import Request
 
 from rasa_onramp.channel_token import is_variable, token_flaw
-from rasa_onramp.components.refusals import Refused
+from rasa_onramp.refusals import Refused
 
 __all__ = ["Token"]
 
@@ -50,5 +50,5 @@ class Token:
         same = hmac.compare_digest(given.encode("utf-8", "replace"), self._bytes)
         if not same or kind.lower() != "bearer":
             raise Refused(
-                HTTPStatus.UNAUTHORIZED, "wrong or no token; send `Authorization: Bearer TOKEN`"
+                "wrong or no token; send `Authorization: Bearer TOKEN`", HTTPStatus.UNAUTHORIZED
             )

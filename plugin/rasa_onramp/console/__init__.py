@@ -4,6 +4,5 @@ components/console.py serves both in a running bot; docs/console.md describes th
 """
 
 from rasa_onramp.console.api import Console
-from rasa_onramp.console.problems import Problem
 
-__all__ = ["Console", "Problem"]
+__all__ = ["Console"]

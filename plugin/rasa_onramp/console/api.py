@@ -1,6 +1,6 @@
 """What the page can ask for: each method takes what a request says, and returns plain JSON.
 
-They raise Problem, and OnrampError as the store and the engine do.
+They raise Refused, and OnrampError as the store and the engine do.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from rasa_onramp.actions.written_rows import parse_rows
 from rasa_onramp.console.chats import Asked, Chats, Turned
 from rasa_onramp.console.helper import Helper
 from rasa_onramp.console.overview import Overview
-from rasa_onramp.console.problems import Problem, fields
 from rasa_onramp.console.uploads import MOST_BYTES, corpus_of
 from rasa_onramp.console.views import (
     curve_view,
@@ -27,6 +26,7 @@ from rasa_onramp.console.views import (
     turn_view,
     version_view,
 )
+from rasa_onramp.refusals import Refused, fields
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.store import Intake, Store
 
@@ -107,7 +107,7 @@ class Console:
         given = fields(said, {"files": list}, {"dry_run": bool})
         if not self._importing.acquire(blocking=False):
             problem = "another import is under way; try again in a moment"
-            raise Problem(problem, HTTPStatus.CONFLICT)
+            raise Refused(problem, HTTPStatus.CONFLICT)
         try:
             corpus = corpus_of(given["files"])
             dry_run = bool(given["dry_run"])
@@ -146,9 +146,9 @@ class Console:
         command = f"rasa-onramp curve {name}"
         if self._helper is None:
             problem = f"this bot measures nothing; on another machine, run: {command}"
-            raise Problem(problem, HTTPStatus.CONFLICT)
+            raise Refused(problem, HTTPStatus.CONFLICT)
         if not found.held_out:
-            raise Problem(
+            raise Refused(
                 f"domain {name!r} has no held-out dialogues to measure on; import some with "
                 "`split: held-out`",
                 HTTPStatus.CONFLICT,
@@ -167,9 +167,9 @@ class Console:
             "unpin": lambda: adapters.unpin(domain, version),
         }
         if given["do"] not in does:
-            raise Problem(f"'do' is {given['do']!r}; make it one of {', '.join(does)}")
+            raise Refused(f"'do' is {given['do']!r}; make it one of {', '.join(does)}")
         if version is None and given["do"] in ("pin", "unpin"):
-            raise Problem("'version' is missing; give a whole number")
+            raise Refused("'version' is missing; give a whole number")
         before = adapters.in_use(domain).version
         does[given["do"]]()
         return {
@@ -198,25 +198,25 @@ class Console:
         engine, chat, how = self._engine(), self._chats.get(given["chat"]), given["how"]
         call = chat.call
         if call is None:
-            raise Problem("no API call waits for an answer", HTTPStatus.CONFLICT)
+            raise Refused("no API call waits for an answer", HTTPStatus.CONFLICT)
         rows: Optional[Sequence[Mapping[str, str]]] = None
         if how == "rows":
             try:
                 action = engine.store.dialogues.schema(call.domain).action(call.name)
             except KeyError:
                 problem = f"the domain has no {call.name} any more; say the last message again"
-                raise Problem(problem, HTTPStatus.CONFLICT) from None
+                raise Refused(problem, HTTPStatus.CONFLICT) from None
             try:
                 rows = parse_rows(given["rows"] or "", action.result_slots)
             except ValueError as error:
-                raise Problem(str(error)) from error
+                raise Refused(str(error)) from error
         elif how == "sample":
             rows = support_rows(engine.store, call)
             if rows is None:
                 problem = f"no support dialogue calls {call.name}; write what it answers"
-                raise Problem(problem, HTTPStatus.NOT_FOUND)
+                raise Refused(problem, HTTPStatus.NOT_FOUND)
         elif how != "failed":
-            raise Problem(f"'how' is {how!r}; make it one of rows, sample, failed")
+            raise Refused(f"'how' is {how!r}; make it one of rows, sample, failed")
         return self._turned(engine, chat.answer(engine, rows))
 
     def judge(self, said: Said) -> Answer:

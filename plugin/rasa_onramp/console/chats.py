@@ -9,20 +9,20 @@ from http import HTTPStatus
 from typing import Any, List, Mapping, Optional, Sequence, Union
 
 from rasa_onramp.actions.calls import Call, Row
-from rasa_onramp.console.problems import Problem
 from rasa_onramp.memory import LastUsed
+from rasa_onramp.refusals import Refused
 from rasa_onramp.runtime.conversation import Engine, TurnOutcome
 from rasa_onramp.runtime.correction import corrected, state_after
 from rasa_onramp.runtime.one_domain import for_one_domain
-from rasa_onramp.runtime.session import Session
+from rasa_onramp.runtime.session import HISTORY, Session
 from rasa_onramp.store import Feedback
 
 __all__ = ["Asked", "Chat", "Chats", "Heard", "Turned"]
 
 #: Conversations that are kept; the one longest unused goes first.
 _MOST_CHATS = 100
-#: Turns of one conversation, and of them what feedback keeps.
-_MOST_TURNS, _HISTORY = 400, 40
+#: Turns of one conversation.
+_MOST_TURNS = 400
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,12 @@ class Chat:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def say(self, engine: Engine, text: str) -> Turned:
-        """The user says `text`; a message that still waited is dropped. Raises Problem and as
+        """The user says `text`; a message that still waited is dropped. Raises Refused and as
         Engine.turn does.
         """
         with self.lock:
             if len(self.session.turns) >= _MOST_TURNS:
-                raise Problem("this chat is too long; begin a new one", HTTPStatus.CONFLICT)
+                raise Refused("this chat is too long; begin a new one", HTTPStatus.CONFLICT)
             self.waiting = self.call = None
             return self._turn(engine, text)
 
@@ -81,19 +81,19 @@ class Chat:
         with self.lock:
             text = self.waiting
             if text is None:
-                raise Problem("no API call waits for an answer", HTTPStatus.CONFLICT)
+                raise Refused("no API call waits for an answer", HTTPStatus.CONFLICT)
             return self._turn(engine, text, True, rows)
 
     def judge(self, number: int, thumb: Any, reply: Any, state: Any) -> Feedback:
-        """Feedback on one of the replies. Raises Problem."""
+        """Feedback on one of the replies. Raises Refused."""
         with self.lock:
             if not 0 <= number < len(self.replies):
-                raise Problem(f"this chat has no reply {number}", HTTPStatus.NOT_FOUND)
+                raise Refused(f"this chat has no reply {number}", HTTPStatus.NOT_FOUND)
             about = self.replies[number]
         try:
             changed = None if state is None else corrected(state_after(about.history), state)
         except ValueError as error:
-            raise Problem(f"'corrected_state' {error}") from error
+            raise Refused(f"'corrected_state' {error}") from error
         return replace(about, thumb=thumb, corrected_reply=reply, corrected_state=changed)
 
     def _turn(
@@ -130,7 +130,7 @@ class Chat:
         about = Feedback(
             domain=domain,
             conversation=f"console-{self.id}",
-            history=history[:-1][-_HISTORY:],
+            history=history[:-1][-HISTORY:],
             reply=history[-1],
             template=reply.template,
         )
@@ -151,10 +151,10 @@ class Chats:
         return chat
 
     def get(self, id: str) -> Chat:
-        """The conversation of this id. Raises Problem."""
+        """The conversation of this id. Raises Refused."""
         chat = self._chats.get(id)
         if chat is None:
-            raise Problem(
+            raise Refused(
                 "this chat isn't kept any more: the bot was started anew, or there were many "
                 "others since; begin a new one",
                 HTTPStatus.NOT_FOUND,

@@ -12,13 +12,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Dict, List, Tuple
 
-from rasa_onramp.console.problems import Problem, fields
 from rasa_onramp.dialogue import Corpus
 from rasa_onramp.errors import FormatError, OnrampError
 from rasa_onramp.formats.merging import merged
 from rasa_onramp.formats.sgd import read_sgd
 from rasa_onramp.formats.wording import UNSTORABLE, quote
 from rasa_onramp.formats.yaml import parse_yaml
+from rasa_onramp.refusals import Refused, fields
 
 __all__ = ["MOST_BYTES", "corpus_of"]
 
@@ -36,7 +36,7 @@ def corpus_of(files: Any) -> Corpus:
     """What uploaded files, objects of `name` and `text`, hold together.
 
     A name that ends in .yml or .yaml is a file in our format. Those called schema.json and
-    dialogues_*.json are a folder in SGD's. Raises Problem, with the line where there is one.
+    dialogues_*.json are a folder in SGD's. Raises Refused, with the line where there is one.
     """
     yaml, sgd = _sorted_out(files)
     try:
@@ -45,38 +45,38 @@ def corpus_of(files: Any) -> Corpus:
             parts.append((Path(_SCHEMA), _sgd(sgd)))
         return merged(parts)
     except FormatError as error:
-        raise Problem(str(error), line=error.line) from error
+        raise Refused(str(error), line=error.line) from error
     except OnrampError as error:
-        raise Problem(str(error)) from error
+        raise Refused(str(error)) from error
 
 
 def _sorted_out(files: Any) -> Tuple[List[Tuple[str, str]], Dict[str, str]]:
     """YAML files, and SGD's by name."""
     if not isinstance(files, list) or not files:
-        raise Problem("there is no file; choose one or paste its text")
+        raise Refused("there is no file; choose one or paste its text")
     if len(files) > _MOST_FILES:
-        raise Problem(f"there are more than {_MOST_FILES} files; import them a few at a time")
+        raise Refused(f"there are more than {_MOST_FILES} files; import them a few at a time")
     yaml: List[Tuple[str, str]] = []
     sgd: Dict[str, str] = {}
     for file in files:
         given = fields(file, {"name": str, "text": str}, storable=False)
         name, text = given["name"], given["text"]
         if not _NAME.fullmatch(name):
-            raise Problem(f"{quote(name)} is no file name; use letters, digits, - and _")
+            raise Refused(f"{quote(name)} is no file name; use letters, digits, - and _")
         bad = UNSTORABLE.search(text)
         if bad is not None:
             line = text.count("\n", 0, bad.start()) + 1
             problem = f"{name}:{line}: a character that can't be stored; remove it"
-            raise Problem(problem, line=line)
+            raise Refused(problem, line=line)
         if name.lower().endswith((".yml", ".yaml")):
             yaml.append((name, text))
         elif name != _SCHEMA and not _DIALOGUES.fullmatch(name):
-            raise Problem(
+            raise Refused(
                 f"{name}: its name doesn't tell its format; call a file of ours NAME.yml, "
                 "and SGD's files schema.json and dialogues_001.json"
             )
         elif name in sgd:
-            raise Problem(f"{name} is there twice; leave one of them out")
+            raise Refused(f"{name} is there twice; leave one of them out")
         else:
             sgd[name] = text
     return yaml, sgd
@@ -90,4 +90,4 @@ def _sgd(files: Dict[str, str]) -> Corpus:
             return read_sgd(folder)
         except FormatError as error:
             text = str(error).replace(f"{folder}{os.sep}", "").replace(folder, "the upload")
-            raise Problem(text, line=error.line) from error
+            raise Refused(text, line=error.line) from error

@@ -1,0 +1,56 @@
+"""Whether what a bot says for us comes from our response generator: without it in the endpoints
+file every reply of ours is the bot's own `utter_onramp`.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Optional, Sequence
+
+from rasa.shared.core.events import ActionExecuted, BotUttered, Event
+
+from rasa_onramp.logs import logger_for
+from rasa_onramp.rasa_names import KEY, REPLY
+
+__all__ = ["note_speaker", "tell_if_unspoken"]
+
+logger = logger_for(__name__)
+
+#: Seconds until it is logged again.
+_SAY_AGAIN = 60.0
+
+_made = False
+_said_at: Optional[float] = None
+
+
+def note_speaker() -> None:
+    """This process has a response generator of ours."""
+    global _made
+    _made = True
+
+
+def tell_if_unspoken(done: Sequence[Event]) -> None:
+    """Log, at most once a minute, that a reply in `done`, what happened since a message, was none
+    of our generator's, where this process has none.
+    """
+    global _said_at
+    if _made or not _by_another(done):
+        return
+    now = time.monotonic()
+    if _said_at is None or now - _said_at >= _SAY_AGAIN:
+        _said_at = now
+        said = (
+            "the endpoints file names no OnrampResponseGenerator, so that all of our replies are "
+            "the bot's utter_onramp; `rasa-onramp init --bot DIR --endpoints FILE` adds it"
+        )
+        logger.error("onramp.replies.not_ours", event_info=said)
+
+
+def _by_another(done: Sequence[Event]) -> bool:
+    replying = False
+    for event in done:
+        if isinstance(event, ActionExecuted):
+            replying = event.action_name == REPLY
+        elif replying and isinstance(event, BotUttered) and KEY not in event.metadata:
+            return True
+    return False
