@@ -18,6 +18,7 @@ from rasa_onramp.weights import LANGUAGE_MODEL, resolve_language_model
 __all__ = [
     "SHIPPED_REPLIES",
     "available_replies",
+    "chosen_replies",
     "load_replies",
     "new_replies",
     "replies_digest",
@@ -103,6 +104,21 @@ def available_replies(
     except CheckpointError as error:
         tell(f"replies stay those of the support dialogues: {error}")
         return None
+
+
+def chosen_replies(
+    tell: Callable[[str], None],
+    folder: Optional[Union[str, Path]],
+    *,
+    device: str = "cpu",
+    attention: Optional[Callable[[str], str]] = None,
+) -> Optional[ReplyModel]:
+    """The initialisation that was chosen: one in a `folder`, which must be there, as
+    `replies_with_room` gives it; or the shipped one (None), which needn't, as `available_replies`
+    does.
+    """
+    take = available_replies if folder is None else replies_with_room
+    return take(tell, folder, device=device, attention=attention)
 
 
 def replies_with_room(

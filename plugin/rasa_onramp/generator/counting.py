@@ -6,6 +6,7 @@ from typing import Collection, Dict, Optional
 
 from rasa_onramp.generator.forms import VERBATIM, form_of
 from rasa_onramp.generator.spotting import Region, stem, tokens, words_near
+from rasa_onramp.generator.units import unit_of
 
 __all__ = ["count_form", "counted", "speaks_of_counts"]
 
@@ -20,7 +21,7 @@ def counted(text: str, rows: int) -> Dict[Region, str]:
     for token in tokens(text):
         region = (token.idx, token.idx + len(token))
         form = count_form(token.text, rows)
-        if form and speaks_of_counts(words_near(text, region)):
+        if form and speaks_of_counts(words_near(text, region)) and not unit_of(text, region):
             found[region] = form
     return found
 

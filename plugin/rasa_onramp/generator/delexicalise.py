@@ -27,6 +27,7 @@ from rasa_onramp.generator.spotting import (
     words_near,
 )
 from rasa_onramp.generator.templates import COUNT, Placeholder, Template
+from rasa_onramp.generator.units import holds, unit_of
 
 __all__ = ["delexicalise"]
 
@@ -42,18 +43,21 @@ def delexicalise(
     hints: Optional[Mapping[str, str]] = None,
     *,
     fresh: bool = True,
+    focus: Optional[int] = None,
 ) -> Template:
     """Replace the values that stand in `text` by placeholders.
 
     `values` maps slots to a value or to equivalent values, `results` are the rows that an API call
     returned, `spans` the marks on the text, which come first. Of two values that overlap the longer
     counts; of two slots with one value, the one with a word of its name, or of its description in
-    `hints`, nearby. `fresh` says that the results have just come in, so that they count before the
-    state where both hold a value.
+    `hints`, nearby; of rows that share one, the row named nearby, else `focus`, which the talk is
+    about, or the first. `fresh` says that the results have just come in, so that they count before
+    the state where both hold a value.
     """
     sources = sources_of(values, results)
-    found = _marked(text, sources, spans, fresh)
-    found.update(_unmarked(text, sources, len(results), found, hints or {}, fresh))
+    row = focus or 0
+    found = _marked(text, sources, spans, fresh, row)
+    found.update(_unmarked(text, sources, len(results), found, hints or {}, fresh, row))
     for region, form in counted(text, len(results)).items():
         if not overlaps(region, found):
             found[region] = Placeholder(COUNT, form, "count")
@@ -70,22 +74,37 @@ def delexicalise(
 
 
 def _marked(
-    text: str, sources: Sequence[Source], spans: Sequence[Span], fresh: bool
+    text: str, sources: Sequence[Source], spans: Sequence[Span], fresh: bool, focus: int
 ) -> Dict[Region, Placeholder]:
-    found: Dict[Region, Placeholder] = {}
+    slots: Dict[Region, str] = {}
+    by_region: Dict[Region, List[Source]] = {}
     for span in sorted(spans, key=lambda span: (span.start, -span.end)):
         region = (span.start, span.end)
-        if not 0 <= span.start < span.end <= len(text) or overlaps(region, found):
+        if not 0 <= span.start < span.end <= len(text) or overlaps(region, slots):
             continue
         surface = text[span.start : span.end]
         of_slot = [source for source in sources if source.slot == span.slot]
         holders = [each for each in of_slot if form_of(surface, each.value, each.clock24)]
-        holders = holders or [each for each in of_slot if _nearly(surface, each.value)]
+        slots[region] = span.slot
+        by_region[region] = holders or [each for each in of_slot if _nearly(surface, each.value)]
+    found: Dict[Region, Placeholder] = {}
+    for region in _one_row_first(by_region):
         # A row that has been named already is not named again by the same slot.
         told = (each for each in found.values() if each.origin in ("results", "either"))
-        named = {each.row for each in told if each.slot == span.slot}
-        holders.sort(key=lambda source: (source.row is None, source.row in named, source.row or 0))
-        own = Placeholder(span.slot, VERBATIM, "own")
+        named = {each.row for each in told if each.slot == slots[region]}
+        row = _only_row(text, region, found)
+        about = focus if row is None else row
+        holders = sorted(
+            by_region[region],
+            key=lambda source: (
+                source.row is None,
+                source.row in named,
+                source.row != about,
+                source.row or 0,
+            ),
+        )
+        own = Placeholder(slots[region], VERBATIM, "own")
+        surface = text[slice(*region)]
         found[region] = _placeholder(surface, holders, fresh) if holders else own
     return found
 
@@ -97,27 +116,34 @@ def _unmarked(
     marked: Mapping[Region, Placeholder],
     hints: Mapping[str, str],
     fresh: bool,
+    focus: int,
 ) -> Dict[Region, Placeholder]:
     by_region: Dict[Region, List[Source]] = {}
     for region, source in find_sources(text, sources):
         by_region.setdefault(region, []).append(source)
     regions = [region for region in longest(by_region) if not overlaps(region, marked)]
     found: Dict[Region, Placeholder] = {}
-    # Values of one row only come first: they tell which row is meant where several share a value.
-    for region in sorted(regions, key=lambda each: (_in_several_rows(by_region[each]), each)):
+    for region in _one_row_first({region: by_region[region] for region in regions}):
         surface = text[region[0] : region[1]]
         near = words_near(text, region)
+        unit = unit_of(text, region)
         # Long after the call, and in "for 2", it is rather what the user gave.
         count = fresh and count_form(surface, rows) is not None and speaks_of_counts(near)
-        count = count and not _GIVEN.search(text[: region[0]])
+        count = count and unit is None and not _GIVEN.search(text[: region[0]])
         shared = {
             source: sum(near.get(each, 0) for each in _name_stems(source.slot, hints))
             for source in by_region[region]
         }
-        holders = [source for source in shared if _believable(surface, source, shared[source])]
+        holders = [
+            source
+            for source in shared
+            if _believable(surface, source, shared[source])
+            # "2 hours" are no table for 2
+            and (unit is None or shared[source] or holds(source.slot, hints, unit[0]))
+        ]
         if not holders or (count and not any(shared.values())):
             continue
-        row = _row_nearby(text, region, {**marked, **found})
+        row = _row_nearby(text, region, {**marked, **found}, focus)
         holders.sort(
             key=lambda source: (
                 -shared[source],
@@ -130,19 +156,44 @@ def _unmarked(
     return found
 
 
-def _in_several_rows(sources: Sequence[Source]) -> bool:
-    return len({source.row for source in sources} - {None}) > 1
+def _one_row_first(by_region: Mapping[Region, Sequence[Source]]) -> List[Region]:
+    """The regions, those whose value only one row holds first: they tell which row is meant where
+    several share a value.
+    """
+
+    def shared(region: Region) -> bool:
+        return len({source.row for source in by_region[region]} - {None}) > 1
+
+    return sorted(by_region, key=lambda region: (shared(region), region))
 
 
-def _row_nearby(text: str, region: Region, found: Mapping[Region, Placeholder]) -> int:
-    """The row that the nearest placeholder is from, in the same clause if there is one; or 0."""
+def _only_row(text: str, region: Region, found: Mapping[Region, Placeholder]) -> Optional[int]:
+    """The row that all placeholders are from, in the same clause if there are any; None if they are
+    from several: "Spar and Co-op, both until 9 pm".
+    """
+    rows = {(apart, row) for apart, _, _, row in _distances(text, region, found)}
+    near = {row for apart, row in rows if not apart} or {row for _, row in rows}
+    return min(near) if len(near) == 1 else None
+
+
+def _row_nearby(text: str, region: Region, found: Mapping[Region, Placeholder], focus: int) -> int:
+    """The row that the nearest placeholder is from, in the same clause if there is one, else
+    `focus`.
+    """
+    return min(_distances(text, region, found), default=(False, 0, 0, focus))[3]
+
+
+def _distances(
+    text: str, region: Region, found: Mapping[Region, Placeholder]
+) -> List[Tuple[bool, int, int, int]]:
+    """Of each placeholder from a row: if it is in another clause, how far, where it is, its row."""
     distances = []
     for (start, end), placeholder in found.items():
         if placeholder.origin in ("results", "either"):
             between = text[min(end, region[1]) : max(start, region[0])]
-            apart = bool(re.search(r"[,.;:?!]", between))
+            apart = bool(re.search(r"[;?!]|[,.:](?!\d)", between))  # not the colon of "9:20"
             distances.append((apart, len(between), start, placeholder.row))
-    return min(distances)[3] if distances else 0
+    return distances
 
 
 def _placeholder(surface: str, holders: Sequence[Source], fresh: bool) -> Placeholder:

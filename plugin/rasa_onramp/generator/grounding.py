@@ -1,17 +1,16 @@
 """Whether a reply states only what the bot knows.
 
-A claim is a number, in digits or in words, a time, date or amount of money, a listed value, or a
-value that the support dialogues' API results hold. A claim is grounded where it stands in the state
-or in the results, in any form, or where the domain's own replies always say it ("open 24 hours"):
-in literal text, not as the datum of some support dialogue, and, if it is a time, a date or an
-amount, in more than one dialogue. Listed values offered side by side are no claims.
+A claim is a number, in digits or in words and with its unit, a time, date or amount of money, a
+listed value, or a value that the support dialogues' API results hold. A claim is grounded where it
+stands in the state or in the results, in any form, or where the domain's own replies always say it
+("open 24 hours"): in literal text, not as the datum of some support dialogue, and, if it is a time,
+a date or an amount, in more than one dialogue. Listed values offered side by side are no claims.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from functools import lru_cache
 from typing import (
     AbstractSet,
     Any,
@@ -20,30 +19,31 @@ from typing import (
     Iterable,
     List,
     Mapping,
+    Optional,
     Sequence,
     Set,
     Tuple,
 )
 
 from rasa_onramp.dialogue import Schema
+from rasa_onramp.generator.claims import looks_like_data, quantities
 from rasa_onramp.generator.forms import VERBATIM, WEAK_FORMS, form_of
 from rasa_onramp.generator.openers import OPENERS
-from rasa_onramp.generator.quantities import CURRENCIES, MONEY
 from rasa_onramp.generator.spotting import (
+    Finder,
     Region,
     Source,
     Values,
     find_sources,
     first_words,
     longest,
+    named_near,
     names,
     overlaps,
     sources_of,
-    stem,
     tokens,
-    words_near,
 )
-from rasa_onramp.generator.times import DAY_WORDS, MONTHS
+from rasa_onramp.generator.units import holds, is_measure, unit_of
 
 __all__ = ["Grounding"]
 
@@ -64,25 +64,33 @@ class Grounding:
         plain: AbstractSet[str] = frozenset(),
     ):
         self._plain = plain
-        self._data = tuple(Source("", value, value, 0) for value in sorted(set(data)))
-        self._listed = tuple(
+        self._hints = {slot.name: slot.description for slot in schema.slots}
+        self._data = Finder(Source("", value, value, 0) for value in sorted(set(data)))
+        self._listed = Finder(
             Source(slot.name, value, value)
             for slot in schema.slots
             for value in slot.values
             if value not in ("True", "False")
         )
         said: Counter[str] = Counter()
+        alike: Set[str] = set()  # numbers with a unit, of which a datum is the number
         self._words = _words_of(schema)
         for text in constants:
             self._words |= {token.lower_ for token in tokens(text)}
-            told = {
-                text[start:end].lower()
-                for start, end in self._claims(text)
-                if not self._stand(text, self._data, (start, end))
-            }
+            standing = [region for region, _ in self._data.find(text)]
+            told = set()
+            for region in self._claims(text):
+                claim = text[slice(*region)].lower()
+                if not overlaps(region, standing):
+                    told.add(claim)
+                elif is_measure(claim) and region not in standing:
+                    told.add(claim)
+                    alike.add(claim)
             said.update(told)
         self._constants: FrozenSet[str] = frozenset(
-            claim for claim, times in said.items() if times > 1 or not _looks_like_data(claim)
+            claim
+            for claim, times in said.items()
+            if times > 1 or not (claim in alike or looks_like_data(claim))
         )
 
     def ungrounded(
@@ -96,9 +104,10 @@ class Grounding:
         if len(results) > 1:
             sources += (Source("", str(len(results)), str(len(results))),)
         known = [
-            region
+            grounds
             for region, source in find_sources(text, sources)
-            if _vouches(source, text, region, self._plain)
+            for grounds in [self._grounds(source, text, region)]
+            if grounds is not None
         ]
         listed = self._listed_in(text)
         settled = {source.slot for source in sources}
@@ -141,23 +150,31 @@ class Grounding:
         return surface.lower() in self._constants
 
     def _claims(self, text: str) -> List[Region]:
-        regions = _quantities(text)
+        regions = quantities(text)
         regions += [
             region
-            for region, source in find_sources(text, self._data + self._listed)
+            for finder in (self._data, self._listed)
+            for region, source in finder.find(text)
             if _telling(text[region[0] : region[1]], source)
         ]
         return longest(regions)
 
     def _listed_in(self, text: str) -> Dict[Region, Set[str]]:
         found: Dict[Region, Set[str]] = {}
-        for region, source in find_sources(text, self._listed):
+        for region, source in self._listed.find(text):
             found.setdefault(region, set()).add(source.slot)
         return {region: found[region] for region in longest(found)}
 
-    @staticmethod
-    def _stand(text: str, sources: Sequence[Source], region: Region) -> bool:
-        return any(overlaps(region, [other]) for other, _ in find_sources(text, sources))
+    def _grounds(self, source: Source, text: str, region: Region) -> Optional[Region]:
+        """What of a text a known value grounds where it stands: two people are no reason to say "2
+        hours", two days are one for "2 days", unit included.
+        """
+        unit = unit_of(text, region)
+        if not _vouches(source, text, region, self._plain):
+            return None
+        if unit is None:
+            return region
+        return (region[0], unit[1]) if holds(source.slot, self._hints, unit[0]) else None
 
 
 def _offered(
@@ -198,14 +215,6 @@ def _ordinary(token: Any) -> bool:
     return token.is_stop or token.lower_ in OPENERS or following in _AFTER_NO_NAME
 
 
-def _looks_like_data(claim: str) -> bool:
-    """Whether a claim is a clock time, a date or an amount, rather than a bare number or a word."""
-    if _has_digit(claim):
-        return not re.fullmatch(r"\d+", claim)
-    words = tokens(claim)
-    return any(word.lower_ in DAY_WORDS for word in words) or (len(words) > 1 and words[0].like_num)
-
-
 def _vouches(source: Source, text: str, region: Region, plain: AbstractSet[str]) -> bool:
     """Whether a known value grounds what looks like it: two results are no reason to say "the 2nd"
     or "$2", a floor that is 2 is one for "the 2nd floor", but not for "$2".
@@ -217,8 +226,7 @@ def _vouches(source: Source, text: str, region: Region, plain: AbstractSet[str])
         return False
     if form not in WEAK_FORMS:
         return True
-    near = words_near(text, region)
-    return any(stem(word) in near for word in source.slot.lower().split("_"))
+    return named_near(source.slot, text, region)
 
 
 def _form(surface: str, source: Source) -> str:
@@ -238,52 +246,3 @@ _AFTER_NO_NAME = {
 }
 #: What stands between numbers that are offered side by side, other numbers included.
 _OFFERING = re.compile(r".*\bor\b.*|(?:[\s,/]|\b(?:and|to|\w*\d)\b)*", re.I | re.S)
-
-
-def _quantities(text: str) -> List[Region]:
-    """Where numbers stand in a text, with the unit that makes them a time, date or amount."""
-    doc = tokens(text)
-    regions = [
-        (token.idx, token.idx + len(token))
-        for token in doc
-        if _has_digit(token.text) or token.like_url or token.like_email or _in_words(token)
-    ]
-    for _, start, end in _matcher(doc.vocab)(doc):
-        span = doc[start:end]
-        regions.append((span.start_char, span.end_char))
-    return longest(regions)
-
-
-def _in_words(token: Any) -> bool:
-    """Whether a token is a number, a day or a time of day in words."""
-    word = token.lower_
-    if word in ("one", "zero", "first", "second"):  # "one moment", "your first name"
-        return False
-    return token.like_num or word in DAY_WORDS or word in ("today", "dozen", "half")
-
-
-def _has_digit(text: str) -> bool:
-    return any(character.isdigit() for character in text)
-
-
-@lru_cache(maxsize=1)
-def _matcher(vocabulary: Any) -> Any:
-    from spacy.matcher import Matcher
-
-    number: Dict[str, Any] = {"TEXT": {"REGEX": r"^\d[\d,.:]*$"}}
-    day: Dict[str, Any] = {"LOWER": {"REGEX": r"^\d{1,2}(st|nd|rd|th)?$"}}
-    starts = "|".join(month[:3].lower() for month in MONTHS)
-    month: Dict[str, Any] = {"LOWER": {"REGEX": rf"^({starts})[a-z]*\.?$"}}
-    matcher = Matcher(vocabulary)
-    spelt: Dict[str, Any] = {"LIKE_NUM": True}
-    word: Dict[str, Any] = {"LIKE_NUM": True, "IS_ALPHA": True}
-    hours = {"LOWER": {"IN": ["am", "pm", "a.m.", "p.m.", "o'clock"]}}
-    units = {"LOWER": {"REGEX": rf"^(?:{MONEY}|percent)$"}}
-    long = {"LOWER": {"IN": ["hour", "day", "week", "month", "year"]}}
-    matcher.add("number", [[word, {"ORTH": "-"}, word], [{"LOWER": "one"}, long]])
-    matcher.add("time", [[number, hours], [spelt, hours]])
-    matcher.add("money", [[{"TEXT": {"IN": list(CURRENCIES)}}, number]])
-    matcher.add("money", [[number, units], [spelt, units]])
-    matcher.add("date", [[month, day], [day, month], [day, {"LOWER": "of"}, month]])
-    matcher.add("date", [[month, {"LOWER": "the"}, day]])
-    return matcher

@@ -7,16 +7,19 @@ false where the call that should make it found nothing, or was never made.
 from __future__ import annotations
 
 import re
-from typing import Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Optional, Sequence, Tuple
 
 import numpy
 
 from rasa_onramp.dialogue import Schema
 from rasa_onramp.generator.placeholders import in_words, replaced
-from rasa_onramp.generator.pool import Embed, rows_of
+from rasa_onramp.generator.pool import rows_of
 from rasa_onramp.generator.replies import SupportReply
 from rasa_onramp.generator.situation import Situation
 from rasa_onramp.generator.spotting import tokens
+
+if TYPE_CHECKING:  # torch is imported by what computes
+    from rasa_onramp.embedding import Embed
 
 __all__ = ["Outcomes", "denies"]
 

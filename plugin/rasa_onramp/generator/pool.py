@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Collection, List, Sequence, Tuple
+from typing import TYPE_CHECKING, Collection, List, Sequence, Tuple
 
 import numpy
 
@@ -11,11 +11,10 @@ from rasa_onramp.generator.likeness import fits, likeness, weighed
 from rasa_onramp.generator.replies import SupportReply
 from rasa_onramp.generator.situation import Situation
 
-__all__ = ["Embed", "ReplyPool", "rows_of"]
+if TYPE_CHECKING:  # torch is imported by what computes
+    from rasa_onramp.embedding import Embed
 
-#: Texts -> one L2-normalised row a text, as a torch tensor or a numpy array (texts, dimensions).
-Embed = Callable[[Sequence[str]], Any]
-
+__all__ = ["ReplyPool", "rows_of"]
 
 #: A turn is taken for an end if no other is more alike than the likest that ended a dialogue by
 #: this much (a sum of two cosines). Chosen by bench/farewells.py.
@@ -84,7 +83,4 @@ def rows_of(embed: Embed, texts: Sequence[str]) -> numpy.ndarray:
     """The embedded texts, (texts, dimensions)."""
     if not texts:
         return numpy.zeros((0, 1), dtype=numpy.float32)
-    rows = embed(texts)
-    if hasattr(rows, "detach"):
-        rows = rows.detach().cpu().float().numpy()
-    return numpy.asarray(rows, dtype=numpy.float32)
+    return embed(texts).detach().cpu().float().numpy()

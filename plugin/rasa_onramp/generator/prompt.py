@@ -114,7 +114,7 @@ def facts(schema: Schema, now: Situation) -> str:
 
 
 def _call(schema: Schema, action: str, now: Situation) -> str:
-    if not now.rows and not any(a.result_slots for a in schema.actions if a.name == action):
+    if not now.rows and not schema.results_of(action):
         return f"{action} done"
     if not now.rows:
         return f"{action} found nothing"

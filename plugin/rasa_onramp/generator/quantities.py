@@ -19,7 +19,7 @@ from rasa_onramp.generator.times import (
     weekday,
 )
 
-__all__ = ["CURRENCIES", "MONEY", "NUMBER_WORDS", "WRITERS"]
+__all__ = ["CURRENCIES", "MONEY", "NUMBER_WORDS", "ORDINAL_WORDS", "WRITERS"]
 
 NUMBER_WORDS = [
     "zero",
@@ -44,7 +44,7 @@ NUMBER_WORDS = [
     "nineteen",
     "twenty",
 ]
-_ORDINAL_WORDS = [
+ORDINAL_WORDS = [
     "zeroth",
     "first",
     "second",
@@ -127,8 +127,8 @@ def _ordinal_to(style: Callable[[int], Optional[str]]) -> Writer:
     def write(value: str, clock24: bool) -> Optional[str]:
         lowered = value.lower().strip()
         lowered = lowered[4:] if lowered.startswith("the ") else lowered
-        if lowered in _ORDINAL_WORDS:
-            return style(_ORDINAL_WORDS.index(lowered))
+        if lowered in ORDINAL_WORDS:
+            return style(ORDINAL_WORDS.index(lowered))
         match = re.fullmatch(r"(\d+)(st|nd|rd|th)", lowered)
         return style(int(match.group(1))) if match else None
 
@@ -188,7 +188,7 @@ WRITERS: Mapping[str, Writer] = {
     "ordinal.2nd": _ordinal_to(ordinal),
     "ordinal.the 2nd": _ordinal_to(lambda number: f"the {ordinal(number)}"),
     "ordinal.second": _ordinal_to(
-        lambda number: _ORDINAL_WORDS[number] if number < len(_ORDINAL_WORDS) else None
+        lambda number: ORDINAL_WORDS[number] if number < len(ORDINAL_WORDS) else None
     ),
     "number.2nd": _number(lambda digits: ordinal(int(digits)) if digits.isdigit() else None),
 }

@@ -13,17 +13,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 from rasa_onramp.dialogue import Schema
 from rasa_onramp.generator.outcomes import denies
 from rasa_onramp.generator.packing import Packed, ReplyTokens, pack
 from rasa_onramp.generator.placeholders import in_words, placeholder_names, replaced
-from rasa_onramp.generator.pool import Embed, rows_of
+from rasa_onramp.generator.pool import rows_of
 from rasa_onramp.generator.prompt import Exchange, one_line
 from rasa_onramp.generator.quantities import CURRENCIES
 from rasa_onramp.generator.spotting import names, tokens
 from rasa_onramp.generator.times import DAY_WORDS
+
+if TYPE_CHECKING:  # torch is imported by what computes
+    from rasa_onramp.embedding import Embed
 
 __all__ = ["REPHRASING", "Rephraser", "keeps", "said", "saying"]
 

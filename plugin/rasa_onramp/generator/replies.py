@@ -60,11 +60,14 @@ class SupportReply:
     def row_now(self, now: Situation) -> int:
         """The row of `now`'s that it would speak of; there need not be one.
 
-        A reply about the row in focus, or about the next one, is again about that.
+        A reply about the row in focus, or about the next one, is again about that; the only row is
+        in focus.
         """
+        focus = self.situation.row
+        if len(now.rows) < 2 and self.first_row == focus:
+            return 0
         if now.row is None or len(now.rows) < 2:
             return self.first_row if _stated_rows(self.template) else now.row or 0
-        focus = self.situation.row
         return now.row + (self.first_row - focus if focus is not None else 0)
 
 
@@ -88,6 +91,7 @@ def support_replies(schema: Schema, dialogues: Sequence[Dialogue]) -> Tuple[Supp
                 turn.spans,
                 hints,
                 fresh=turn.action is not None,
+                focus=situation.row,
             )
             template = _with_offers_spelt_out(schema, template)
             after = turns[number + 1].state if number + 1 < len(turns) else None

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Collection, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Collection, List, Mapping, Optional, Sequence, Tuple
 
 from rasa_onramp.dialogue import Dialogue, Schema, State, Turn
 from rasa_onramp.generator.blocking import Blocked, sayable
 from rasa_onramp.generator.grounding import Grounding
 from rasa_onramp.generator.likeness import fits, likeness, weighed
 from rasa_onramp.generator.outcomes import Outcomes
-from rasa_onramp.generator.pool import Embed, ReplyPool
+from rasa_onramp.generator.pool import ReplyPool
 from rasa_onramp.generator.replies import (
     SupportReply,
     constants_of,
@@ -23,6 +23,9 @@ from rasa_onramp.generator.situation import Situation, situate
 from rasa_onramp.generator.templates import COUNT, Template, fill, value_of
 from rasa_onramp.generator.trimming import without
 from rasa_onramp.generator.wording import compose
+
+if TYPE_CHECKING:  # torch is imported by what computes
+    from rasa_onramp.embedding import Embed
 
 __all__ = ["Reply", "RetrievalGenerator"]
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tuple
+from dataclasses import dataclass, replace
+from typing import AbstractSet, Any, Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tuple
 
 from rasa_onramp.dialogue import Schema, State, Turn
 from rasa_onramp.generator.counting import counted
 from rasa_onramp.generator.forms import WEAK_FORMS, form_of
+from rasa_onramp.generator.pointing import pointed_at, rules_out
 from rasa_onramp.generator.spotting import (
+    Finder,
     Region,
     Source,
     find_sources,
     longest,
     may_be_a_word,
+    named_near,
     overlaps,
     plain_values,
     sources_of,
+    tokens,
 )
+from rasa_onramp.generator.units import holds, unit_of
 
 __all__ = ["Situation", "missing_slots", "relevant_slots", "situate"]
 
@@ -89,7 +94,9 @@ def situate(
     if action is None and last is not None:
         rows = rows or tuple(last.results)
     rows = _telling(schema, rows, action or (last.action if last is not None else None))
-    shown = [turn.text for turn in said[max(since - 1, 0) :]] if action is None else []
+    after = (*turns[1:-1], replace(turns[-1], state=state))
+    pairs = [(turn, then) for turn, then in zip(earlier, after) if not turn.is_user]
+    shown = pairs[max(since - 1, 0) :] if action is None else []
     return Situation(
         user=turns[-1].text,
         system=said[-1].text if said else "",
@@ -160,9 +167,11 @@ def _newly_set(state: State, states: Sequence[State], turns: Sequence[Turn]) -> 
 
 
 def _row_in_focus(
-    rows: Sequence[Mapping[str, str]], state: State, shown: Sequence[str]
+    rows: Sequence[Mapping[str, str]], state: State, shown: Sequence[Tuple[Turn, Turn]]
 ) -> Optional[int]:
-    """The row that the user chose, else the last one that was shown; None if neither is clear."""
+    """The row that the user chose, else the last one that the user pointed at or named or that was
+    shown; None if none is clear. `shown` are the bot's turns, each with the one after it.
+    """
     if len(rows) < 2:
         return 0 if rows and shown else None
     # what all rows share chooses none, and need not be spelt as in the state
@@ -174,11 +183,36 @@ def _row_in_focus(
     ]
     if len(chosen) == 1:
         return chosen[0]
-    for text in reversed(shown):
-        told = _told(text, rows, state).intersection(chosen or range(len(rows)))
-        if told:
-            return max(told)
+    candidates = set(chosen or range(len(rows)))
+    finder = Finder(sources_of(state.values, rows))
+    told = [_mentions(turn.text, finder, len(rows)) for turn, _ in shown]
+    told_by = {slot for mentions in told for each in mentions for slot in each.slots}
+    for (turn, then), mentions in zip(reversed(shown), reversed(told)):
+        if then.is_user:
+            in_order = list(dict.fromkeys(each.row for each in mentions))
+            pointed = candidates & {pointed_at(then.text, in_order, turn.text)}
+            meant = pointed or candidates & _named(then, rows, told_by)
+            if len(meant) == 1:
+                return min(meant)
+        seen = {each.row for each in mentions} & candidates
+        if seen:
+            return max(seen)
     return chosen[0] if 0 < len(chosen) < len(rows) else None
+
+
+def _named(turn: Turn, rows: Sequence[Mapping[str, str]], slots: AbstractSet[str]) -> Set[int]:
+    """The rows that a user names by a value of `slots` that isn't asked about. A bare number names
+    one only beside its slot's name: "4" may be of people, too.
+    """
+    text, asked = turn.text, turn.state.requested_slots if turn.state is not None else ()
+    return {
+        each.row
+        for each in _mentions(text, Finder(sources_of({}, rows)), len(rows))
+        for slot in (each.slots & slots).difference(asked)
+        if not all(token.like_num for token in tokens(text[slice(*each.region)]))
+        or named_near(slot, text, each.region)
+        if not rules_out(text[: each.region[0]])
+    }
 
 
 def _agrees(row: Mapping[str, str], state: State) -> bool:
@@ -194,20 +228,32 @@ def _agrees(row: Mapping[str, str], state: State) -> bool:
     return True
 
 
-def _told(text: str, rows: Sequence[Mapping[str, str]], state: State) -> Set[int]:
-    """The rows of which a text states what no other row says, nor the state of another slot."""
-    counts = counted(text, len(rows))
+@dataclass(frozen=True)
+class _Mention:
+    """Where a text states what one row only says, in these slots."""
+
+    region: Region
+    row: int
+    slots: FrozenSet[str]
+
+
+def _mentions(text: str, sources: Finder, rows: int) -> List[_Mention]:
+    """Where a text states what no other row says, nor the state of another slot."""
+    counts = counted(text, rows)
     found: Dict[Region, List[Source]] = {}
-    for region, source in find_sources(text, sources_of(state.values, rows)):
+    for region, source in sources.find(text):
         surface = text[slice(*region)]
+        unit = unit_of(text, region)
+        if unit is not None and not holds(source.slot, {}, unit[0]):
+            continue
         form = (form_of(surface, source.value, source.clock24) or "").partition("|")[0]
         if form not in WEAK_FORMS and not may_be_a_word(surface, source.value):
             found.setdefault(region, []).append(source)
-    told: Set[int] = set()
+    mentions = []
     for region in longest(found):
-        of_rows = [(each.row, each.slot) for each in found[region] if each.row is not None]
+        of_rows = {each.row for each in found[region] if each.row is not None}
+        slots = frozenset(each.slot for each in found[region] if each.row is not None)
         given = {each.slot for each in found[region] if each.row is None}
-        numbers = {row for row, _ in of_rows}
-        if len(numbers) == 1 and given <= {slot for _, slot in of_rows}:
-            told |= set() if overlaps(region, counts) else numbers
-    return told
+        if len(of_rows) == 1 and given <= slots and not overlaps(region, counts):
+            mentions.append(_Mention(region, min(of_rows), slots))
+    return mentions

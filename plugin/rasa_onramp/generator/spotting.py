@@ -1,7 +1,7 @@
 """Finding where known values stand in a text, in any of their forms, with spaCy.
 
-The English tokeniser keeps "2" from being found in "RX4821"; the PhraseMatcher looks for all forms
-of all values at once, whatever their case. Neither needs a trained pipeline.
+The English tokeniser keeps "2" from being found in "RX4821", and needs no trained pipeline. All
+forms of all values are looked for at once, whatever their case.
 """
 
 from __future__ import annotations
@@ -13,12 +13,25 @@ import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import (
+    Any,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+    Union,
+)
 
 from rasa_onramp.dialogue import DONTCARE
 from rasa_onramp.generator.forms import surfaces
 
 __all__ = [
+    "Finder",
     "Region",
     "Source",
     "Values",
@@ -26,6 +39,7 @@ __all__ = [
     "first_words",
     "longest",
     "may_be_a_word",
+    "named_near",
     "names",
     "overlaps",
     "plain_values",
@@ -80,20 +94,38 @@ def sources_of(values: Values, results: Sequence[Mapping[str, Any]]) -> Tuple[So
     return tuple(sources)
 
 
+class Finder:
+    """Finds the same sources in one text after another: their forms are looked up once.
+
+    It holds nothing of spaCy's, whose PhraseMatcher would keep an old vocabulary alive.
+    """
+
+    def __init__(self, sources: Iterable[Source]):
+        self._sources: Dict[Tuple[str, ...], List[Source]] = {}  # by the words of a form
+        self._lengths: Dict[str, Set[int]] = {}  # of the forms, by their first word
+        for source in sources:
+            for words in _patterns(source.value, source.clock24):
+                self._sources.setdefault(words, []).append(source)
+                self._lengths.setdefault(words[0], set()).add(len(words))
+
+    def find(self, text: str) -> List[Tuple[Region, Source]]:
+        """Each source with each place in `text` where a form of its value stands, overlaps
+        included.
+        """
+        doc = tokens(text)
+        words = tuple(token.lower_ for token in doc)
+        found = []
+        for start, word in enumerate(words):
+            for end in (start + length for length in self._lengths.get(word, ())):
+                if end <= len(words):
+                    region = (doc[start].idx, doc[end - 1].idx + len(doc[end - 1]))
+                    found += [(region, each) for each in self._sources.get(words[start:end], ())]
+        return found
+
+
 def find_sources(text: str, sources: Sequence[Source]) -> List[Tuple[Region, Source]]:
     """Each source with each place in `text` where a form of its value stands, overlaps included."""
-    doc = tokens(text)
-    from spacy.matcher import PhraseMatcher
-
-    matcher = PhraseMatcher(doc.vocab, attr="LOWER")
-    for number, source in enumerate(sources):
-        matcher.add(str(number), list(_patterns(source.value, source.clock24)))
-    found = []
-    for key, start, end in matcher(doc):
-        span = doc[start:end]
-        source = sources[int(doc.vocab.strings[key])]
-        found.append(((span.start_char, span.end_char), source))
-    return found
+    return Finder(sources).find(text)
 
 
 @lru_cache(maxsize=4096)
@@ -156,14 +188,23 @@ def words_near(text: str, region: Region, window: int = 4) -> Dict[str, float]:
     return near
 
 
+def named_near(slot: str, text: str, region: Region) -> bool:
+    """Whether a word of a slot's name stands within 4 tokens of a region."""
+    near = words_near(text, region)
+    return any(stem(word) in near for word in slot.lower().split("_"))
+
+
 def stem(word: str) -> str:
     """A word without its commonest endings: enough to match "tickets" with "ticket"."""
     return re.sub(r"(?:ing|ies|es|s|y|e)$", "", word.lower())
 
 
 @lru_cache(maxsize=8192)
-def _patterns(value: str, clock24: bool) -> Tuple[Any, ...]:
-    return tuple(_make_doc(text) for text, _ in surfaces(value, clock24))
+def _patterns(value: str, clock24: bool) -> Tuple[Tuple[str, ...], ...]:
+    """The words of a value's forms, in lower case, each once."""
+    forms = (_make_doc(text) for text, _ in surfaces(value, clock24))
+    words = (tuple(token.lower_ for token in form) for form in forms)
+    return tuple(dict.fromkeys(each for each in words if each))
 
 
 #: How many strings a vocabulary of spaCy's holds at most. It never forgets one, and there are
@@ -177,7 +218,7 @@ def _make_doc(text: str) -> Any:
         with _renewing:
             # what other threads hold of the old one still fits: a string has the same hash in all
             if len(_english().vocab.strings) > _MOST_STRINGS:
-                for kept in (_english, tokens, _patterns):
+                for kept in (_english, tokens):
                     kept.cache_clear()
     return _english().make_doc(text)
 
