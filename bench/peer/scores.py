@@ -53,7 +53,8 @@ def figures(schema: Schema, held_out: Sequence[Dialogue], outcome: Outcome) -> R
     for said, suffix in ((outcome.said, ""), (outcome.selected, "_selected")):
         if said:
             sums = reply_sums(_replies(schema, held_out, said))
-            row.update({f"{name}{suffix}": figures_of(sums)[name] for name in REPLY_FIGURES})
+            found = figures_of(sums)
+            row.update({f"{name}{suffix}": found[name] for name in REPLY_FIGURES})
             row[f"reply_sums{suffix}"] = sums.tolist()
     return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()}
 

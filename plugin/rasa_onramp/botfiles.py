@@ -170,13 +170,16 @@ def _parts(place: Path) -> List[Path]:
     return sorted(path for path in place.rglob("*") if path.suffix in (".yml", ".yaml"))
 
 
+def _domain_files(folder: Path, domain: Optional[Path]) -> List[YamlFile]:
+    place = _domain_of(folder, domain)
+    return [YamlFile.read(path) for path in (_parts(place) if place.is_dir() else [place])]
+
+
 def declared_actions(folder: Path, domain: Optional[Path] = None) -> FrozenSet[str]:
     """The actions that the domain of the bot in `folder` lists; `domain` as of `plan_edits`. Raises
     ConfigError, FormatError.
     """
-    place = _domain_of(folder, domain)
-    files = [YamlFile.read(path) for path in (_parts(place) if place.is_dir() else [place])]
-    return frozenset(_known(files, "actions"))
+    return frozenset(_known(_domain_files(folder, domain), "actions"))
 
 
 def carries_slots_over(folder: Path, domain: Optional[Path] = None) -> bool:
@@ -184,8 +187,7 @@ def carries_slots_over(folder: Path, domain: Optional[Path] = None) -> bool:
     does unless its domain says otherwise; `domain` as of `plan_edits`. Raises ConfigError,
     FormatError.
     """
-    place = _domain_of(folder, domain)
-    files = [YamlFile.read(path) for path in (_parts(place) if place.is_dir() else [place])]
+    files = _domain_files(folder, domain)
     sessions = [file.data.get("session_config") for file in files]
     return not any(
         isinstance(session, Mapping) and session.get("carry_over_slots_to_new_session") is False

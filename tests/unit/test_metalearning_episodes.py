@@ -17,7 +17,6 @@ from rasa_onramp.metalearning.episodes import (
     EpisodeConfig,
     draw_episode,
     inner_groups,
-    inner_readings,
     opaque,
 )
 from rasa_onramp.metalearning.examples import Augmentation, Group, group_of
@@ -158,14 +157,16 @@ def test_opaque_hides_a_share() -> None:
 
 @pytest.mark.parametrize(("size", "available"), [(1, 5), (2, 5), (2, 3), (3, 3), (5, 2), (2, 1)])
 def test_inner_batches_go_round_the_support(size: int, available: int) -> None:
-    found = inner_groups(
-        shared_tokens(),
-        CAFE,
-        bookings(available),
-        random.Random(0),
-        PLAIN,
-        steps=20,
-        size=size,
+    found = list(
+        inner_groups(
+            shared_tokens(),
+            CAFE,
+            bookings(available),
+            random.Random(0),
+            PLAIN,
+            steps=20,
+            size=size,
+        )
     )
     assert len(found) == 20
     read = [words_of(group) for group in found]
@@ -176,16 +177,16 @@ def test_inner_batches_go_round_the_support(size: int, available: int) -> None:
 
 
 def test_the_first_round_uses_every_dialogue() -> None:
-    found = inner_groups(
-        shared_tokens(), CAFE, bookings(6), random.Random(1), PLAIN, steps=3, size=2
+    found = list(
+        inner_groups(shared_tokens(), CAFE, bookings(6), random.Random(1), PLAIN, steps=3, size=2)
     )
     assert len(set().union(*map(words_of, found))) == 6
 
 
 def test_the_support_is_read_anew_at_every_step() -> None:
     def read(how: Augmentation) -> Set[Tuple[int, ...]]:
-        found = inner_groups(
-            shared_tokens(), CAFE, bookings(1), random.Random(0), how, steps=8, size=1
+        found = list(
+            inner_groups(shared_tokens(), CAFE, bookings(1), random.Random(0), how, steps=8, size=1)
         )
         return set().union(*map(words_of, found))
 
@@ -196,12 +197,15 @@ def test_the_support_is_read_anew_at_every_step() -> None:
 
 def test_a_dialogue_without_a_user_turn_is_no_support() -> None:
     empty = Dialogue("empty", CAFE.name, ())
-    found = inner_groups(
-        shared_tokens(), CAFE, [*bookings(2), empty], random.Random(0), PLAIN, steps=4, size=3
+    found = list(
+        inner_groups(
+            shared_tokens(), CAFE, [*bookings(2), empty], random.Random(0), PLAIN, steps=4, size=3
+        )
     )
     assert [len(words_of(group)) for group in found] == [2] * 4
     assert (
-        inner_groups(shared_tokens(), CAFE, [empty], random.Random(0), PLAIN, steps=4, size=2) == []
+        list(inner_groups(shared_tokens(), CAFE, [empty], random.Random(0), PLAIN, steps=4, size=2))
+        == []
     )
 
 
@@ -213,7 +217,7 @@ def test_what_a_step_reads_is_made_when_it_is_asked_for(monkeypatch: pytest.Monk
         return group_of(*args, **how)
 
     monkeypatch.setattr("rasa_onramp.metalearning.episodes.group_of", counted)
-    found = inner_readings(
+    found = inner_groups(
         shared_tokens(), CAFE, bookings(4), random.Random(0), SUPPORT, steps=6, size=2
     )
     assert not made

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from rasa_onramp.actions.calls import MAX_ROWS
-from rasa_onramp.dialogue import State, Turn
+from rasa_onramp.dialogue import Turn
 from rasa_onramp.generator import Reply
 from rasa_onramp.runtime.router import Route
 from rasa_onramp.runtime.session import (
@@ -29,7 +29,6 @@ __all__ = [
     "reply_metadata",
     "result_text",
     "results_of",
-    "states_of",
     "system_turn_of",
     "understanding_of",
 ]
@@ -118,18 +117,6 @@ def understanding_of(payload: Mapping[str, Any]) -> Understanding:
         parameters=dict(call.get("parameters") or {}),
         url=call.get("url"),
     )
-
-
-def states_of(payload: Any) -> Dict[str, State]:
-    """The states of all domains; what can't be read is left out."""
-    states: Dict[str, State] = {}
-    found = payload.get("states") if isinstance(payload, Mapping) else None
-    for name, value in found.items() if isinstance(found, Mapping) else ():
-        try:
-            states[str(name)] = state_from_json(value)
-        except ValueError:
-            continue
-    return states
 
 
 def results_of(value: Any) -> Optional[Tuple[Dict[str, str], ...]]:

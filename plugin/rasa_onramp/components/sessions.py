@@ -26,7 +26,6 @@ from rasa_onramp.components.payload import (
     domain_of,
     failed_call_of,
     is_unavailable,
-    states_of,
     system_turn_of,
     understanding_of,
 )
@@ -146,12 +145,10 @@ def _session(events: Sequence[Event], engine: Engine) -> Session:
             # `rasa test` neither keeps payloads nor lets actions speak: do both anew
             _speak(engine, session, *waiting)
             waiting = None
-        elif isinstance(event, SlotSet) and event.key == KEY and heard:
-            # before any message it is what Rasa carries over from the session before
-            if event.value is None:
-                session.forget()
-            session.states.update(states_of(event.value))
         elif isinstance(event, AllSlotsReset):
+            session.forget()
+        elif isinstance(event, SlotSet) and event.key == KEY and event.value is None and heard:
+            # before any message it is what Rasa carries over from the session before
             session.forget()
     return session
 

@@ -24,6 +24,7 @@ from rasa_onramp.generator.prompt import Exchange, one_line
 from rasa_onramp.generator.quantities import CURRENCIES
 from rasa_onramp.generator.spotting import names, tokens
 from rasa_onramp.generator.times import DAY_WORDS
+from rasa_onramp.generator.units import TIMES
 
 if TYPE_CHECKING:  # torch is imported by what computes
     from rasa_onramp.embedding import Embed
@@ -46,7 +47,7 @@ _PRONOUNS = {
 _SIGNS = {"%": "percent", **{sign: word for sign, (word, _) in CURRENCIES.items()}}
 _CODES = {code: word for word, code in CURRENCIES.values()}
 #: What a number may be of, but for the plural and dots.
-_UNITS = {"am", "pm", "minute", "hour", "day", "week", "month", "year", *_SIGNS.values()}
+_UNITS = {"am", "pm", *TIMES, *_SIGNS.values()}
 #: A placeholder and what stands before it: "from {a}", "to the town of {b}".
 _DIRECTED = re.compile(r"\b(from|to)\s+(?:(?!from\b|to\b)\w+\s+){0,3}\{([^{}]*)\}", re.IGNORECASE)
 _LINKS = re.compile(r"\S+://\S+|www\.\S+|\S+@\S+")

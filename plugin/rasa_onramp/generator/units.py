@@ -8,7 +8,7 @@ from typing import List, Mapping, Optional, Tuple
 from rasa_onramp.generator.quantities import NUMBER_WORDS
 from rasa_onramp.generator.spotting import Region
 
-__all__ = ["holds", "is_measure", "measures", "unit_of"]
+__all__ = ["TIMES", "holds", "is_measure", "measures", "unit_of"]
 
 _WORDS = "|".join(
     [
@@ -18,10 +18,11 @@ _WORDS = "|".join(
     ]
 )
 _NUMBER = rf"(?:\d[\d,.]*(?<=\d)|(?:{_WORDS})(?:[ -](?:{_WORDS}))*(?![a-z]))"
-_TIMES = ("minute", "hour", "day", "week", "month", "year")
+#: Lengths of time, in the singular.
+TIMES = ("minute", "hour", "day", "week", "month", "year")
 _UNIT = (
     r"(?:\s*%|\s+per\s?cent(?![a-z])"
-    rf"|[\s-]+(?:(?:working|business|calendar)\s+)?(?:{'|'.join(_TIMES)})s?(?![a-z]))"
+    rf"|[\s-]+(?:(?:working|business|calendar)\s+)?(?:{'|'.join(TIMES)})s?(?![a-z]))"
 )
 #: "One minute, please" isn't said of a minute.
 _MEASURE = re.compile(rf"(?<![\w.,:])(?!one\s+minute(?![a-z])){_NUMBER}{_UNIT}", re.IGNORECASE)
@@ -67,4 +68,4 @@ def holds(slot: str, hints: Mapping[str, str], unit: str) -> bool:
 
 
 def _name(unit: str) -> str:
-    return next((each for each in _TIMES if each in unit.lower()), "percent")
+    return next((each for each in TIMES if each in unit.lower()), "percent")

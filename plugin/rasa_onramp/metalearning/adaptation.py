@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rasa_onramp.dialogue import Dialogue, Schema
 from rasa_onramp.errors import CheckpointError, ConfigError
-from rasa_onramp.metalearning.episodes import inner_readings, usable
+from rasa_onramp.metalearning.episodes import inner_groups, usable
 from rasa_onramp.metalearning.examples import Augmentation, Group
 from rasa_onramp.metalearning.inner_loop import InnerLoop, adapt, setting_flaw, stretched
 from rasa_onramp.metalearning.objective import group_loss
@@ -161,7 +161,7 @@ def inner_batches(
         new_values=how.new_values,
         history=how.history,
     )
-    return inner_readings(
+    return inner_groups(
         tracker.tokens,
         schema,
         support,

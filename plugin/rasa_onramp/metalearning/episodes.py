@@ -18,7 +18,6 @@ __all__ = [
     "draw_episode",
     "going_round",
     "inner_groups",
-    "inner_readings",
     "opaque",
     "usable",
 ]
@@ -80,20 +79,6 @@ def draw_episode(
 
 
 def inner_groups(
-    tokens: Tokens,
-    schema: Schema,
-    support: Sequence[Dialogue],
-    rng: random.Random,
-    how: Augmentation,
-    *,
-    steps: int,
-    size: int,
-) -> List[Group]:
-    """What each inner step is taken on, all at once; see `inner_readings`."""
-    return list(inner_readings(tokens, schema, support, rng, how, steps=steps, size=size))
-
-
-def inner_readings(
     tokens: Tokens,
     schema: Schema,
     support: Sequence[Dialogue],

@@ -160,14 +160,16 @@ class TrackerMetaLearner(MetaLearner):
     def _support_loss(
         self, episode: Episode, support: Sequence[Dialogue], order: int, rng: random.Random
     ) -> Optional[SupportLoss]:
-        steps = inner_groups(
-            self.tracker.tokens,
-            episode.schema,
-            support,
-            rng,
-            replace(SUPPORT, offers=float(episode.offers)),
-            steps=self.config.inner_steps,
-            size=self.config.dialogues_a_step,
+        steps = list(
+            inner_groups(
+                self.tracker.tokens,
+                episode.schema,
+                support,
+                rng,
+                replace(SUPPORT, offers=float(episode.offers)),
+                steps=self.config.inner_steps,
+                size=self.config.dialogues_a_step,
+            )
         )
 
         def loss(weights: Mapping[str, Tensor], step: int) -> Tensor:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager, suppress
 from tempfile import TemporaryFile
-from typing import IO, Iterable, Iterator
+from typing import Iterable, Iterator
 
 from rasa_onramp.dialogue import Dialogue
 from rasa_onramp.errors import StoreError
@@ -22,11 +22,15 @@ def spooled(dialogues: Iterable[Dialogue]) -> Iterator[Iterator[Dialogue]]:
     name, so that no other process reads it and none is left. Raises StoreError where there is no
     room for it, and what `dialogues` raise.
     """
-    file = _file()
+    with _explained():
+        file = TemporaryFile("w+", encoding="ascii", prefix="onramp-")  # noqa: SIM115 - closed below
     try:
         for dialogue in dialogues:
-            _write(file, f"{json.dumps(dialogue_to_json(dialogue))}\n")  # ASCII, whatever is in it
-        _write(file, "")
+            line = json.dumps(dialogue_to_json(dialogue))  # ASCII, whatever is in it
+            with _explained():
+                file.write(f"{line}\n")
+        with _explained():
+            file.flush()
         file.seek(0)
         yield (dialogue_from_json(json.loads(line), "the temporary file") for line in file)
     finally:
@@ -34,26 +38,12 @@ def spooled(dialogues: Iterable[Dialogue]) -> Iterator[Iterator[Dialogue]]:
             file.close()
 
 
-def _file() -> IO[str]:
+@contextmanager
+def _explained() -> Iterator[None]:
     try:
-        return TemporaryFile("w+", encoding="ascii", prefix="onramp-")
+        yield
     except OSError as error:
-        raise _refused(error) from error
-
-
-def _write(file: IO[str], line: str) -> None:
-    """Write a line; none: what isn't on the disk yet."""
-    try:
-        if line:
-            file.write(line)
-        else:
-            file.flush()
-    except OSError as error:
-        raise _refused(error) from error
-
-
-def _refused(error: OSError) -> StoreError:
-    return StoreError(
-        f"no temporary file can be written ({error.strerror}); free some room, or name another "
-        "folder for it in TMPDIR"
-    )
+        raise StoreError(
+            f"no temporary file can be written ({error.strerror}); free some room, or name another "
+            "folder for it in TMPDIR"
+        ) from error
