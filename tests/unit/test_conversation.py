@@ -28,6 +28,7 @@ from rasa_onramp.runtime.session import (
     span_to_json,
     state_from_json,
 )
+from rasa_onramp.runtime.stated import system_turn
 from rasa_onramp.runtime.understanding import Understanding, with_call
 from rasa_onramp.store import Feedback, Store, open_store
 from rasa_onramp.store.serialise import state_to_json
@@ -261,7 +262,7 @@ def test_a_failed_call_is_set_beside_the_last_one_whatever_came_between() -> Non
 
 def test_a_value_of_the_state_is_marked_before_that_of_an_earlier_call() -> None:
     understood = Understanding(Route("d"), State({"guests": ("4",)}))
-    turn = Engine.system_turn(
+    turn = system_turn(
         Reply("For 4, at T17?", "", "a", 1.0), understood, known=({"rating": "4", "table": "T17"},)
     )
     assert turn.spans == (Span("guests", 4, 5), Span("table", 10, 13))

@@ -58,7 +58,7 @@ class World:
             tracker.update(UserUttered(text, {"name": "onramp"}, parse_data={KEY: payload}))
             rows = [{"table_code": "t99"}] if understood.action else None
             reply = self.engine.reply(session, text, understood, rows)
-            turn = Engine.system_turn(reply, understood, rows)
+            turn = self.engine.system_turn(reply, understood, rows)
             session.hear(text, NAME, understood.state)
             session.say(turn, NAME)
             tracker.update(ActionExecuted("utter_onramp"))

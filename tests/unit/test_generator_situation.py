@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional, Sequence
+from typing import Any, Mapping, Optional, Sequence, Tuple
 
 import pytest
 
 from rasa_onramp.dialogue import State, Turn
 from rasa_onramp.generator import Reply
-from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.router import Route
+from rasa_onramp.runtime.stated import system_turn
 from rasa_onramp.runtime.understanding import Understanding
 from tiny_replies import now, system, user
 
@@ -261,7 +261,7 @@ def test_yes_no_and_one_in_a_reply_are_no_values() -> None:
     text = "No, Spar isn't open late. One moment: it closes at 7."
     understood = Understanding(Route("parcels"), state=State({"status": ("1",)}))
     rows = [{"shop": "Spar", "insured": "False"}]
-    turn = Engine.system_turn(Reply(text, text, "schema", 1.0), understood, rows)
+    turn = system_turn(Reply(text, text, "schema", 1.0), understood, rows)
     assert [(span.slot, text[span.start : span.end]) for span in turn.spans] == [("shop", "Spar")]
 
 
@@ -272,5 +272,22 @@ def test_values_of_the_last_call_are_marked_unless_there_was_another(
     text = "There is also Co-op."
     understood = Understanding(Route("parcels"), state=State())
     reply = Reply(text, text, "schema", 1.0)
-    turn = Engine.system_turn(reply, understood, results, known=OPEN)
+    turn = system_turn(reply, understood, results, known=OPEN)
     assert ([span.slot for span in turn.spans], turn.results) == (marks, ())
+
+
+@pytest.mark.parametrize(
+    ("text", "hints", "marks"),
+    [
+        ("A table for 2, for 2 hours?", {}, [("guests", 12)]),
+        ("It takes 2 hours.", {}, []),
+        ("It takes 2 to 3 working days.", {}, []),
+        ("It takes 2 hours.", {"guests": "How many hours it takes"}, [("guests", 9)]),
+    ],
+)
+def test_a_length_of_time_is_no_number_of_people(
+    text: str, hints: Mapping[str, str], marks: Sequence[Tuple[str, int]]
+) -> None:
+    understood = Understanding(Route("tables"), state=State({"guests": ("2",)}))
+    turn = system_turn(Reply(text, text, "schema", 1.0), understood, hints=hints)
+    assert [(span.slot, span.start) for span in turn.spans] == marks

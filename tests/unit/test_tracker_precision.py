@@ -1,8 +1,8 @@
-"""In which precision a GPU computes; the tests' machines have none, so it is made up."""
+"""In which precision a device computes; the devices are made up."""
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Dict, Optional
 
 import pytest
 import torch
@@ -33,3 +33,26 @@ def test_bfloat16_is_for_gpus_that_have_units_for_it(
     monkeypatch.setattr(torch.version, "hip", hip)
     assert matrix_type(torch.device("cuda:1")) == matrix_type("cuda") == wanted
     assert asked == ([] if hip else [torch.device("cuda:1"), "cuda"])
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "wanted"),
+    [
+        ({"avx512_f": True, "amx_bf16": False, "avx512_bf16": False}, torch.float32),  # Skylake
+        ({"avx512_f": True, "amx_bf16": False, "avx512_bf16": True}, torch.bfloat16),  # Zen 4
+        ({"avx512_f": True, "amx_bf16": True, "avx512_bf16": True}, torch.bfloat16),  # with AMX
+        ({"architecture": "aarch64"}, torch.float32),
+    ],
+)
+def test_bfloat16_is_for_cpus_that_multiply_it_by_themselves(
+    monkeypatch: pytest.MonkeyPatch, capabilities: Dict[str, object], wanted: torch.dtype
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert matrix_type("cpu") == matrix_type(torch.device("cpu")) == wanted
+
+
+def test_before_torch_tells_a_cpus_capabilities_it_is_float32(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert matrix_type("cpu") == torch.float32

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
-from typing import Callable, Dict, Mapping, Optional, Sequence, Tuple, Union
+from typing import Callable, Mapping, Optional, Sequence, Tuple, Union
 
-from rasa_onramp.dialogue import Span, State, Turn
+from rasa_onramp.dialogue import State, Turn
 from rasa_onramp.embedding import CachedEmbed, Embed
 from rasa_onramp.errors import NotFound
 from rasa_onramp.generator import Reply, RetrievalGenerator
 from rasa_onramp.generator.model import ReplyModel
 from rasa_onramp.generator.neural import SURE, NeuralGenerator
-from rasa_onramp.generator.spotting import find_sources, longest, may_be_a_word, sources_of
 from rasa_onramp.memory import MEGABYTE
 from rasa_onramp.metalearning.metric.checkpoint import Metric, load_metric
 from rasa_onramp.runtime.adapter_cache import AdapterCache
@@ -25,6 +23,7 @@ from rasa_onramp.runtime.reach import Reach
 from rasa_onramp.runtime.resuming import routed
 from rasa_onramp.runtime.router import NO_BOT, BotView, Router, Routing
 from rasa_onramp.runtime.session import HISTORY, LONGEST, Session
+from rasa_onramp.runtime.stated import system_turn
 from rasa_onramp.runtime.telemetry import Stopwatch
 from rasa_onramp.runtime.turn_reader import TurnReader
 from rasa_onramp.runtime.understanding import Understanding, says_nothing, with_call
@@ -271,32 +270,15 @@ class Engine:
         session.say(self.system_turn(reply, understood, results, known), understood.domain)
         return TurnOutcome(understood, results, reply)
 
-    @staticmethod
     def system_turn(
+        self,
         reply: Reply,
         understood: Understanding,
         results: Optional[Sequence[Mapping[str, str]]] = None,
         known: Sequence[Mapping[str, str]] = (),
     ) -> Turn:
-        """The reply as a turn of the dialogue, with the spans of the values that it states.
-
-        `known` are the rows of the call before, of which it speaks where none was made now.
-        """
-        rows = tuple(results or ())
-        found: Dict[Tuple[int, int], str] = {}
-        # the state comes before what an earlier call found
-        both = [sources_of(understood.state.values, rows)]
-        both += [sources_of({}, known)] if results is None else []
-        for region, source in chain(*(find_sources(reply.text, sources) for sources in both)):
-            if not may_be_a_word(reply.text[slice(*region)], source.value):
-                found.setdefault(region, source.slot)
-        spans = tuple(Span(found[region], *region) for region in longest(found))
-        called = results is not None
-        return Turn(
-            speaker="system",
-            text=reply.text,
-            action=understood.action if called else None,
-            parameters=understood.parameters if called else {},
-            results=rows,
-            spans=spans,
-        )
+        """`runtime.stated.system_turn`, with what the domain's schema says of its slots."""
+        domain = self.catalogue.last.get(understood.domain or "")
+        slots = () if domain is None else domain.schema.slots
+        hints = {slot.name: slot.description for slot in slots}
+        return system_turn(reply, understood, results, known, hints)
