@@ -1,7 +1,7 @@
 # make demo | make test: both install what they need into .venv first (scripts/environment.sh).
 
 # An environment that the caller is in must not leak into ours.
-unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed

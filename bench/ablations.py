@@ -117,7 +117,7 @@ def main(arguments: Optional[Sequence[str]] = None, tracker: Optional[StateTrack
         "shots": options.shots,
         "limit": options.limit,
         "default": asdict(Adaptation.of(tracker, offers=True)),
-        "finetune": FineTuning().told,
+        "finetune": FineTuning().as_settings,
         "checkpoint": tracker.digest,
     }
     options.json.parent.mkdir(parents=True, exist_ok=True)

@@ -37,7 +37,7 @@ from rasa_onramp.generator.model import ReplyModel
 from rasa_onramp.generator.replies import support_replies
 from rasa_onramp.metalearning import reply_training
 from rasa_onramp.metalearning.adaptation import Adaptation, adapt_to_support
-from rasa_onramp.metalearning.precision import learning_precision
+from rasa_onramp.metalearning.precision import computing, learning_attention
 from rasa_onramp.metalearning.reply_episodes import support_and_queries
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.model import StateTracker
@@ -160,7 +160,7 @@ def sections(
     told, domain = bar.update, domains[0]
 
     def replies() -> Figures:
-        model = available_replies(bar.write)
+        model = available_replies(bar.write, attention=learning_attention)
         if model is None:
             return {}
         embed = SentenceEncoder.load().embed
@@ -224,14 +224,9 @@ def machine_of(tracker: StateTracker) -> Figures:
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "checkpoint": tracker.digest,
-        "precision": _precision(tracker),
+        "precision": computing(tracker.device)["precision"],
         "ceiling_gflop_s": {name: round(ceiling(d) / 1e9, 1) for name, d in kinds.items()},
     }
-
-
-def _precision(tracker: StateTracker) -> str:
-    with learning_precision(tracker.device):
-        return "bf16" if torch.is_autocast_enabled(tracker.device.type) else "fp32"
 
 
 if __name__ == "__main__":

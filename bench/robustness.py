@@ -112,8 +112,8 @@ def run(options: argparse.Namespace, tracker: StateTracker) -> Dict[str, Any]:
         "dialogues": protocol.dialogues,
         "own_split": options.own_split,
         "offers": options.offers,
-        "adaptation": Adaptation.of(tracker, offers=options.offers).told,
-        "finetune": protocol.finetuning.told,
+        "adaptation": Adaptation.of(tracker, offers=options.offers).as_settings,
+        "finetune": protocol.finetuning.as_settings,
         "checkpoint": tracker.digest,
     }
     journal = Journal.beside(options.json, settings)

@@ -111,7 +111,7 @@ def compare(
         "inner_steps": MetaConfig.inner_steps,
         **{name: getattr(options, name) for name in named},
         "shots": list(shots),
-        "finetune": protocol.finetuning.told,
+        "finetune": protocol.finetuning.as_settings,
         **own_settings,
     }
     options.json.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from typing import Dict, Mapping
 from rasa_onramp.evaluation.bootstrap import Part as Sum
 from rasa_onramp.evaluation.bootstrap import Path, compare_means, mean_estimate
 from rasa_onramp.evaluation.intervals import jga_units
-from result_tables.table import Results, difference
+from result_tables.table import Results, difference, p_value
 
 __all__ = ["NOTE", "Units", "dialogues", "interval", "minus", "units"]
 
@@ -42,4 +42,4 @@ def minus(first: Mapping[Path, Sum], second: Mapping[Path, Sum], *, tested: bool
     """The first minus the second; not `tested` where trainings differ, of which there are few."""
     found = compare_means(first, second)
     told = difference(found.value, found.low, found.high)
-    return f"{told}, p {found.p:.3f}" if tested else told.strip("*")
+    return f"{told}, p {p_value(found.p)}" if tested else told.strip("*")

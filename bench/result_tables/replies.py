@@ -6,7 +6,7 @@ from typing import List, Sequence, Tuple
 
 from result_tables.table import Grid, Results, Table, difference
 
-__all__ = ["RETRIEVAL", "TABLES"]
+__all__ = ["FINETUNING", "RETRIEVAL", "TABLES"]
 
 NAMES = {
     "templates": "the schema's own words",
@@ -68,6 +68,33 @@ def retrieved(results: Sequence[Results]) -> Grid:
     return Grid((*header, "slot error rate"), tuple(rows), note)
 
 
+def finetuned(results: Sequence[Results]) -> Grid:
+    """A row a rate and number of epochs, then adapting."""
+    (found,) = results
+    adapted, *settings = found["summary"]
+    rows = []
+    for row in (*settings, adapted):
+        tried = "rate" in row
+        rows.append(
+            (
+                f"{row['rate']:g} for {row['epochs']} epochs" if tried else "adapted",
+                f"{row['bleu']:.1f}",
+                difference(*row["adapted_minus_bleu"], decimals=1) if tried else "",
+                f"{row['slot_error_rate']:.2f}",
+                difference(*row["adapted_minus_slot_error_rate"], decimals=2) if tried else "",
+                f"{row['adapting_seconds']:.0f}",
+            )
+        )
+    how = found["settings"]
+    note = (
+        f"{adapted['replies']} replies of up to {how['limit']} held-out dialogues of each of "
+        f"{len(how['services'])} domains of {how['data']}, after {how['shots']} support dialogues "
+        "of one support set. Intervals are 95%, by bootstrap over dialogues."
+    )
+    header = ("AdamW at", "BLEU", "adapted minus this", "slot error rate", "adapted minus this")
+    return Grid((*header, "seconds"), tuple(rows), note)
+
+
 _METRICS = ("prototypical", "matching", "siamese")
 
 RETRIEVAL = Table(
@@ -86,6 +113,16 @@ python bench/retrieval.py --sgd $SGD/dev \\
     + "  --json bench/results/retrieval.json",
     retrieved,
     page="docs/components/generator.md",
+)
+
+FINETUNING = Table(
+    "reply-finetuning",
+    "Plain fine-tuning of replies: rates and epochs",
+    "What `finetune` of the tables above is tuned by: domains that nothing is trained on and no "
+    "other figure of replies is reported on. Similar replies are shown, as to adapting.",
+    ("reply_finetuning.json",),
+    "python bench/reply_finetuning.py --json bench/results/reply_finetuning.json",
+    finetuned,
 )
 
 TABLES: Tuple[Table, ...] = (
@@ -113,5 +150,6 @@ rasa-onramp evaluate --generator --data dialogue_data --services all --own-split
   --method retrieval,zero-shot,in-context,finetune,adapted,adapted-alone,served""",
         replies,
     ),
+    FINETUNING,
     RETRIEVAL,
 )

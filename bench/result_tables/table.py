@@ -19,6 +19,7 @@ __all__ = [
     "Table",
     "difference",
     "markdown",
+    "p_value",
     "printed",
 ]
 
@@ -114,6 +115,11 @@ def difference(value: float, low: float, high: float, decimals: int = 3) -> str:
     form = f"+.{decimals}f"
     told = f"{value:{form}} [{low:{form}}, {high:{form}}]"
     return f"**{told}**" if low > 0 or high < 0 else told
+
+
+def p_value(p: float) -> str:
+    """To three digits, or four where it is small: one in 10,000 permutations is the least."""
+    return f"{p:.3f}" if p >= 0.001 else f"{p:.4f}"
 
 
 def markdown(content: Content) -> str:

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Dict, List, Sequence, Tuple
 from rasa_onramp.evaluation.intervals import MAIN, comparisons, estimates
 from rasa_onramp.evaluation.plots import few_shot_curve
 from result_tables.paired import dialogues
-from result_tables.table import Grid, Part, Results, Table
+from result_tables.table import Grid, Part, Results, Table, p_value
 from result_tables.tracker_runs import Run, jga_of, methods_of, name_of, of, runs_of, values_of
 from result_tables.tracker_sentences import (
     SHOTS,
@@ -83,7 +83,7 @@ def by_size(results: Sequence[Results]) -> Grid:
     untaught = [run for run in runs if run["method"] in (_TUNED, "zero-shot")]
     gains = {
         (_minus(row["minus"], main), row["shots"]): _difference(row["jga"], drawn)
-        + (f", p {_p(row['p'])}" if tested else "")
+        + (f", p {p_value(row['p'])}" if tested else "")
         for main, compared in ((MAIN, runs), (_TUNED, untaught))
         for row in comparisons(compared, splits, main, own_split=own)
     }
@@ -233,7 +233,3 @@ def _can_be_told(runs: Sequence[Run], own: bool) -> bool:
     """Whether there are support sets enough for a permutation test's p to be below 0.05."""
     sets = {(run["service"], 0 if own else run["seed"]) for run in runs}
     return 2 / 2 ** len(sets) < 0.05
-
-
-def _p(value: float) -> str:
-    return f"{value:.3f}" if value >= 0.001 else f"{value:.4f}"

@@ -68,10 +68,7 @@ def bots(
     """
     folder = tmp_path_factory.mktemp("bots")
     lend_language_model(folder / "home")
-    shared = {
-        "PYTHONPYCACHEPREFIX": str(folder / "compiled"),
-        "RASA_ONRAMP_HOME": str(folder / "home"),
-    }
+    shared = {"RASA_ONRAMP_HOME": str(folder / "home")}
     stores = [f"sqlite:///{folder / 'onramp.db'}", f"sqlite:///{folder / 'pizzeria.db'}"]
     with suppress(pytest.skip.Exception):
         stores[1] = request.getfixturevalue("postgres_server").create_database()

@@ -188,7 +188,7 @@ def test_settings_are_recorded(
         "shots": 5,
         "limit": 2,
         "default": asdict(Adaptation(steps=2, offers=True)),
-        "finetune": FineTuning().told,
+        "finetune": FineTuning().as_settings,
         "checkpoint": "a digest",
     }
 

@@ -74,6 +74,19 @@ def test_what_has_no_states_waits(store: Store, tmp_path: Path) -> None:
     assert again.out == f"{DOMAIN}: 0 dialogues added, 0 replaced, 2 unchanged\n"
 
 
+def test_a_schema_too_long_to_be_tracked_is_said(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "long.yml"
+    values = ", ".join(f"seat {n}" for n in range(300))
+    path.write_text(SCHEMA.replace("inside, terrace, bar", values), encoding="utf-8")
+    found = invoke("import", path)
+    assert found.code == 0 and found.err.startswith(f"warning: domain {DOMAIN!r} takes ")
+    assert found.err.endswith(
+        "list fewer values or split the domain. Bots leave it out until then\n"
+    )
+    path.write_text(SCHEMA, encoding="utf-8")
+    assert invoke("import", path).err == ""
+
+
 def test_what_no_call_will_have_is_said(store: Store, tmp_path: Path) -> None:
     text = SCHEMA.replace("visit_day]}]", "visit_day], optional_slots: {seating: dontcare}}]")
     text = text.replace(

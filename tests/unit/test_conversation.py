@@ -35,7 +35,7 @@ from rasa_onramp.store.serialise import state_to_json
 from rasa_onramp.tracker.answers import TurnPrediction
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.model import StateTracker
-from rasa_onramp.tracker.sentences import SentenceEncoder
+from sentences import sentences
 from small_bot import BIKES, TABLES, corpus_of, dialogues, small_tracker
 
 Rows = Optional[Sequence[Mapping[str, str]]]
@@ -44,11 +44,6 @@ Rows = Optional[Sequence[Mapping[str, str]]]
 @pytest.fixture(scope="module")
 def tracker() -> StateTracker:
     return dataclasses.replace(small_tracker(), digest="small")
-
-
-@pytest.fixture(scope="module")
-def encoder() -> SentenceEncoder:
-    return SentenceEncoder.load()
 
 
 @pytest.fixture
@@ -60,8 +55,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def engine(store: Store, tracker: StateTracker, encoder: SentenceEncoder) -> Engine:
-    return Engine(store, tracker, encoder.embed, EngineSettings(cache_mb=2, retry_after=0.1))
+def engine(store: Store, tracker: StateTracker) -> Engine:
+    return Engine(store, tracker, sentences(), EngineSettings(cache_mb=2, retry_after=0.1))
 
 
 class Api:
@@ -117,9 +112,9 @@ def answered(session: Session, text: str, reply: str) -> None:
 
 
 def test_what_the_bot_answers_in_between_doesnt_end_a_domains_question(
-    store: Store, shipped: StateTracker, encoder: SentenceEncoder
+    store: Store, shipped: StateTracker
 ) -> None:
-    engine, session = Engine(store, shipped, encoder.embed), Session()
+    engine, session = Engine(store, shipped, sentences()), Session()
     engine.turn(session, "can i book a table on friday")
     answered(session, "when are you open?", "From noon.")
     assert session.domain is None
@@ -131,9 +126,9 @@ def test_what_the_bot_answers_in_between_doesnt_end_a_domains_question(
 
 
 def test_a_domain_that_asks_nothing_any_more_is_not_gone_back_to(
-    store: Store, shipped: StateTracker, encoder: SentenceEncoder
+    store: Store, shipped: StateTracker
 ) -> None:
-    engine, began = Engine(store, shipped, encoder.embed), Session()
+    engine, began = Engine(store, shipped, sentences()), Session()
     engine.turn(began, "can i book a table on friday")
     asked, long_ago, done = (copy.deepcopy(began) for _ in range(3))
     answered(asked, "the pizza was cold", "Sorry! Who may we call back?")
@@ -484,7 +479,7 @@ def test_few_domains_are_kept_in_memory(engine: Engine, store: Store) -> None:
 
 
 def test_a_store_that_is_down_is_an_error_and_comes_back_by_itself(
-    tmp_path: Path, tracker: StateTracker, encoder: SentenceEncoder
+    tmp_path: Path, tracker: StateTracker
 ) -> None:
     path, ready = tmp_path / "later.db", tmp_path / "ready.db"
     with open_store(f"sqlite:///{ready}") as other:
@@ -492,7 +487,7 @@ def test_a_store_that_is_down_is_an_error_and_comes_back_by_itself(
         other.dialogues.import_corpus(corpus_of(TABLES))
     with open_store(f"sqlite:///{path}") as store:
         settings = EngineSettings(retry_after=3.0)
-        engine = Engine(store, tracker, encoder.embed, settings)
+        engine = Engine(store, tracker, sentences(), settings)
         session = Session()
         with pytest.raises(StoreUnavailable):
             engine.turn(session, "can i book a table on friday")

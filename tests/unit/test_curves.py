@@ -40,13 +40,13 @@ def test_a_curve_is_stored_as_it_grows_and_makes_no_version(store: Store) -> Non
     tracker, grown = dataclasses.replace(small_tracker(), digest="small"), []
     revision = store.revision()
 
-    def told(curve: Curve) -> None:
+    def keep(curve: Curve) -> None:
         stored = store.curves.get(NAME)
         assert stored is not None
         grown.append([point["shots"] for point in stored.points])
 
     assert store.curves.get(NAME) is None
-    curve = measure_curve(store, tracker, NAME, shots=[2, 0], told=told)
+    curve = measure_curve(store, tracker, NAME, shots=[2, 0], after_each=keep)
     assert grown == [[0], [0, 2]]
     stored = store.curves.get(NAME)
     assert stored is not None

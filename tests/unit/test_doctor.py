@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import tarfile
+from dataclasses import replace
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -21,6 +22,7 @@ from safetensors.torch import save_file
 
 from command_line import environment, invoke
 from rasa_onramp import __version__
+from rasa_onramp.dialogue import Slot
 from rasa_onramp.doctor import Finding, examination
 from rasa_onramp.doctor.bot import (
     credential_findings,
@@ -345,6 +347,18 @@ def test_a_schema_that_cannot_be_read(url: str, subject: Subject, tracker_folder
             connection.exec_driver_sql("UPDATE domains SET schema = 'no'")
     found = only(partial(store_findings, subject), "problem")
     assert found.startswith("problem domains: the schema of domain 'table_booking' isn't a JSON")
+
+
+def test_a_schema_too_long_to_be_tracked(url: str, subject: Subject, tracker_folder: Path) -> None:
+    many = tuple(f"seat {n}" for n in range(300))
+    wide = replace(TABLES, slots=(*TABLES.slots, Slot("seat", "Which seat", many)))
+    with open_store(url) as store:
+        store.upgrade()
+        store.dialogues.import_corpus(corpus_of(wide))
+        add_adapter(store, TABLES.name, tracker_folder)
+    found = only(partial(store_findings, subject), "problem")
+    assert found.startswith("problem domains: domain 'table_booking' takes ")
+    assert found.endswith("list fewer values or split the domain. Bots leave it out until then")
 
 
 def test_a_job_that_failed(url: str, subject: Subject, tracker_folder: Path) -> None:

@@ -404,7 +404,7 @@ def test_half_a_slots_name_tells_nothing_of_a_row():
     turns = [user("rooms in Bute", "look", **bute), shown]
     assert ask(generator, *turns, user("thanks", "look", **bute)).text == "You're welcome."
     reply = next(each for each in generator.pool.replies if "welcome" in each.template.text)
-    assert reply.told == frozenset()
+    assert reply.facts == frozenset()
 
 
 def test_the_row_that_is_told_of_in_words_is_the_one_that_is_named():

@@ -550,8 +550,8 @@ def test_fine_tuning_may_go_part_of_the_way() -> None:
 def test_a_results_file_says_how_was_fine_tuned() -> None:
     plain = {"rate": 1e-5, "epochs": 2, "dialogues_a_step": 1, "warmup": 0.1, "seed": 0}
     how = FineTuning(rate=1e-5, epochs=2)
-    assert how.told == plain
-    assert replace(how, steps=4, mixing=0.75).told == {**plain, "steps": 4, "mixing": 0.75}
+    assert how.as_settings == plain
+    assert replace(how, steps=4, mixing=0.75).as_settings == {**plain, "steps": 4, "mixing": 0.75}
 
 
 def test_fine_tuning_for_so_many_steps() -> None:

@@ -13,6 +13,7 @@ from rasa_onramp.generator import checkpoint
 from rasa_onramp.generator.model import ReplyModel
 from rasa_onramp.generator.replies import support_replies
 from rasa_onramp.metalearning.lora import adapter_to_bytes
+from rasa_onramp.metalearning.precision import learning_attention
 from rasa_onramp.onboarding import ReplyLearner
 from rasa_onramp.onboarding import replies as learning
 from tiny_replies import SCHEMA, SUPPORT, embed, tiny_model
@@ -91,7 +92,7 @@ def test_a_gpu_without_memory_leaves_the_adapting_to_the_cpu(
     with caplog.at_level(logging.WARNING):
         found = learner.adapt(SCHEMA, SUPPORT, ())
     assert (moved, found.weights) == (["cpu"], whole.weights)
-    assert learner.model.model.config._attn_implementation == ReplyLearner.attention("cpu")
+    assert learner.model.model.config._attn_implementation == learning_attention("cpu")
     assert "cuda has too little free memory; adapting replies on the CPU" in caplog.text
 
 
@@ -125,7 +126,7 @@ def test_a_gpu_without_room_for_the_model_leaves_it_to_the_cpu(
         return model
 
     monkeypatch.setattr(checkpoint, "load_replies", load)
-    learns = ReplyLearner.attention
+    learns = learning_attention
     assert checkpoint.available_replies(told.append, device="cuda", attention=learns) is model
     assert tried == [("cuda", "sdpa"), ("cpu", "eager")]
     assert told == ["replies are written on the CPU: cuda can't be used (CUDA out of memory)"]

@@ -36,7 +36,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def _worker(store: Store, tracker: StateTracker, events: List[Event], **how: Any) -> Worker:
-    return Worker(store, tracker, told=events.append, poll=0.1, **how)
+    return Worker(store, tracker, on_event=events.append, poll=0.1, **how)
 
 
 def _states(store: Store, domain: str = ONE) -> List[str]:

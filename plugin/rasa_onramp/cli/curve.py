@@ -71,12 +71,12 @@ def command(
         tracker = load(checkpoint, device, threads)
         with progress_bar(progress, desc=domain, unit="point") as bar:
 
-            def told(curve: Curve) -> None:
+            def tell(curve: Curve) -> None:
                 bar.total = len(curve.wanted)
                 bar.update()
 
             curve = measure_curve(
-                store, tracker, domain, shots=shots, seeds=seeds, limit=limit, told=told
+                store, tracker, domain, shots=shots, seeds=seeds, limit=limit, after_each=tell
             )
     rows = [
         [

@@ -66,6 +66,7 @@ def evaluate_replies(
         "adaptation": model.card.get("adaptation"),
         "finetune": asdict(finetuning),
         "threads": threads,
+        "device": device,
         "checkpoint": model.digest,
         "language_model": model.name,
         "bleu": signature,

@@ -22,6 +22,7 @@ from rasa_onramp.evaluation.protocol import Protocol
 from rasa_onramp.evaluation.result_json import result_from_json, result_to_json
 from rasa_onramp.evaluation.tables import comparison_table, figures_table
 from rasa_onramp.metalearning.adaptation import Adaptation
+from rasa_onramp.metalearning.precision import computing
 from rasa_onramp.tracker.model import StateTracker
 
 __all__ = ["evaluate_states"]
@@ -53,10 +54,13 @@ def evaluate_states(
     settings: Dict[str, Any] = {
         **settings_of(data, chosen, protocol),
         "offers": protocol.offers,
-        "adaptation": Adaptation.of(tracker, offers=protocol.offers, **protocol.changes).told,
-        "finetune": protocol.finetuning.told,
+        "adaptation": Adaptation.of(
+            tracker, offers=protocol.offers, **protocol.changes
+        ).as_settings,
+        "finetune": protocol.finetuning.as_settings,
         "steps": protocol.steps,
         "threads": threads,
+        **computing(device),
         "checkpoint": tracker.digest,
     }
     journal: Journal[Result] = Journal(

@@ -85,6 +85,8 @@ def add(
         changes["active_intent"] = None if intent == NO_INTENT else intent
     if changes and not said:
         raise click.UsageError("--set and --intent need the conversation; give --said")
+    if corrected_reply is not None and not said:
+        raise click.UsageError("--corrected-reply needs what was answered; give --said")
     if not all(text.strip() for text in said):
         raise click.UsageError("--said without words; give what was said, or leave it out")
     with open_store() as store:

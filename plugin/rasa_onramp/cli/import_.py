@@ -50,7 +50,7 @@ __all__ = ["command"]
     "--check/--no-check",
     default=None,
     help="Have the dialogues wait for `rasa-onramp label` before they are learned from. Default: "
-    "those of a tracker store, and conversations of a chat log without states.",
+    "those of a tracker store, and conversations of chat logs and stories without states.",
 )
 @click.option(
     "--replace-labelled",
@@ -122,6 +122,7 @@ def command(
             intake = Intake(waits, replace_labelled, dry_run, domain is not None)
             report = _import_corpus(store, corpus, intake, progress)
             _warn_of_calls(corpus)
+            _warn_of_length(corpus)
     _show(report)
     if dry_run:
         click.echo("nothing was imported: that is what it would do")
@@ -149,6 +150,19 @@ def _warn_of_calls(corpus: Corpus) -> None:
                 "one that has it, or list it among an action's optional_slots",
                 err=True,
             )
+
+
+def _warn_of_length(corpus: Corpus) -> None:
+    """Say which schemas are too long to be tracked."""
+    from rasa_onramp.tracker.checkpoint import shipped_tokens
+    from rasa_onramp.tracker.schema_prompt import check_length
+
+    tokens = shipped_tokens()
+    for schema in corpus.schemas.values():
+        try:
+            check_length(tokens, schema)
+        except ConfigError as error:
+            click.echo(f"warning: {error}. Bots leave it out until then", err=True)
 
 
 def _show(report: ImportReport) -> None:

@@ -100,7 +100,7 @@ def command(
             domains=domains,
             poll=poll,
             seconds=lease,
-            told=_print,
+            on_event=_print,
         )
         before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import warnings
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Iterator, Optional
@@ -74,13 +75,17 @@ def language_model_findings(subject: Subject) -> Iterator[Finding]:
     """The language model that writes replies, foreign weights too: without it, support replies
     answer.
     """
-    from rasa_onramp.weights import resolve_language_model, source_of
+    from rasa_onramp.generator.checkpoint import language_model_of
+    from rasa_onramp.weights import LANGUAGE_MODEL, resolve_language_model, source_of
 
     if not subject.writes_replies:
         yield ok("language model", "config.yml says `replies: false`, so none is needed")
         return
+    name = LANGUAGE_MODEL
+    with suppress(CheckpointError):  # a damaged initialisation has a check of its own
+        name = language_model_of(subject.reply_checkpoint)
     try:
-        folder = resolve_language_model()
+        folder = resolve_language_model(name)
     except CheckpointError as error:
         yield warning("language model", f"replies stay those of the support dialogues: {error}")
         return

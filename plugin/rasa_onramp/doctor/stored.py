@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from contextlib import suppress
 from typing import TYPE_CHECKING, Iterator, List, Optional, Tuple
 
 from tqdm import tqdm
@@ -11,10 +12,17 @@ from tqdm import tqdm
 from rasa_onramp.channel_token import is_variable
 from rasa_onramp.doctor.findings import Finding, ok, problem, some, warning
 from rasa_onramp.doctor.subject import Subject
-from rasa_onramp.errors import CheckpointError, StoreError, StoreReadOnly, StoreUnavailable
+from rasa_onramp.errors import (
+    CheckpointError,
+    ConfigError,
+    StoreError,
+    StoreReadOnly,
+    StoreUnavailable,
+)
 
 if TYPE_CHECKING:
     from rasa_onramp.store import DomainSummary, Store
+    from rasa_onramp.tracker.model import StateTracker
 
 __all__ = ["opened", "store_findings"]
 
@@ -41,9 +49,10 @@ def store_findings(subject: Subject, progress: bool = False) -> Iterator[Finding
         if not summaries:
             yield warning("domains", "there are none; `rasa-onramp import` adds some")
             return
-        yield from _domains(store, summaries)
+        tracker = _tracker(subject)
+        yield from _domains(store, summaries, tracker)
         yield from _jobs(store)
-        yield from _adapters(store, summaries, subject, progress)
+        yield from _adapters(store, summaries, subject, tracker, progress)
 
 
 def _writing(store: Store, subject: Subject) -> Finding:
@@ -81,15 +90,33 @@ def _file(store: Store) -> Iterator[Finding]:
         )
 
 
-def _domains(store: Store, summaries: Tuple[DomainSummary, ...]) -> Iterator[Finding]:
+def _tracker(subject: Subject) -> Optional[StateTracker]:
+    """The tracker that the bot runs; None where it is damaged, which has a check of its own."""
+    from rasa_onramp.tracker.checkpoint import load_tracker
+
+    try:
+        return load_tracker(subject.checkpoint)
+    except CheckpointError:
+        return None
+
+
+def _domains(
+    store: Store, summaries: Tuple[DomainSummary, ...], tracker: Optional[StateTracker]
+) -> Iterator[Finding]:
+    from rasa_onramp.tracker.schema_prompt import check_length
+
     yield ok("domains", f"{len(summaries)}: {some(s.name for s in summaries)}")
     for summary in summaries:
         try:
-            store.dialogues.schema(summary.name)
+            schema = store.dialogues.schema(summary.name)
+            if tracker is not None:
+                check_length(tracker.tokens, schema)
         except StoreUnavailable:
             raise
         except StoreError as error:
             yield problem("domains", str(error))
+        except ConfigError as error:
+            yield problem("domains", f"{error}. Bots leave it out until then")
     bare = [s.name for s in summaries if s.n_support == 0]
     if bare:
         yield warning(
@@ -126,27 +153,27 @@ def _jobs(store: Store) -> Iterator[Finding]:
 
 
 def _adapters(
-    store: Store, summaries: Tuple[DomainSummary, ...], subject: Subject, progress: bool
+    store: Store,
+    summaries: Tuple[DomainSummary, ...],
+    subject: Subject,
+    tracker: Optional[StateTracker],
+    progress: bool,
 ) -> Iterator[Finding]:
     """Whether every active version is whole and for the checkpoints that the bot runs."""
     from rasa_onramp.generator.checkpoint import replies_digest
     from rasa_onramp.runtime.adapter_cache import read_adapter
-    from rasa_onramp.tracker.checkpoint import load_tracker
 
-    tracker: Optional[str] = None
+    digest = None if tracker is None else tracker.digest
     replies: Optional[str] = None
-    try:  # damaged ones have a check of their own
-        tracker = load_tracker(subject.checkpoint).digest
+    with suppress(CheckpointError):  # damaged ones have a check of their own
         replies = replies_digest(subject.reply_checkpoint)
-    except CheckpointError:
-        pass
     active = [s for s in summaries if s.active_version is not None]
     flaws: List[str] = []
     foreign: List[str] = []
     for summary in tqdm(active, desc="adapters", unit="domain", disable=not progress):
         assert summary.active_version is not None
         try:
-            read_adapter(store, summary.name, summary.active_version, tracker)
+            read_adapter(store, summary.name, summary.active_version, digest)
             reply = store.adapters.reply(summary.name, summary.active_version)
         except CheckpointError as error:
             flaws.append(str(error))
@@ -162,5 +189,5 @@ def _adapters(
             f"{some(foreign)}; `rasa-onramp adapt --all`",
         )
     if active and not flaws:
-        fit = "" if tracker is None else " and for the tracker that is here"
+        fit = "" if digest is None else " and for the tracker that is here"
         yield ok("adapters", f"{len(active)} active, all whole{fit}")

@@ -33,15 +33,15 @@ def measure_curve(
     shots: Optional[Sequence[int]] = None,
     seeds: int = 1,
     limit: Optional[int] = None,
-    told: Optional[Callable[[Curve], None]] = None,
+    after_each: Optional[Callable[[Curve], None]] = None,
 ) -> Curve:
     """Adapt to the first few of a domain's support dialogues, ever more of them, and measure each
     time on the same held-out dialogues, at most `limit`. No version is made.
 
     Of each of `shots` the figures are means over `seeds` orders of the support dialogues. The curve
-    is stored as far as it is done after each of them, and `told`; until the first is done, the
-    former curve stays. Raises ConfigError where the domain has too few dialogues, NotFound,
-    StoreError, StoreUnavailable.
+    is stored as far as it is done after each of them, and `after_each` gets it; until the first is
+    done, the former curve stays. Raises ConfigError where the domain has too few dialogues,
+    NotFound, StoreError, StoreUnavailable.
     """
     found = store.support(domain)
     wanted = shots_of(len(found.dialogues)) if shots is None else tuple(sorted(set(shots)))
@@ -77,8 +77,8 @@ def measure_curve(
         points.append(_point(count, results))
         curve = replace(curve, points=tuple(points))
         patiently("onramp.curve.waits", store.curves.save, curve)
-        if told is not None:
-            told(curve)
+        if after_each is not None:
+            after_each(curve)
     return curve
 
 

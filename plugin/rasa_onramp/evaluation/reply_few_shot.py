@@ -34,6 +34,7 @@ from rasa_onramp.generator.prompt import exchanges
 from rasa_onramp.generator.replies import SupportReply, support_replies
 from rasa_onramp.generator.retrieval import Reply, RetrievalGenerator
 from rasa_onramp.generator.writing import Updates, Writer
+from rasa_onramp.metalearning.precision import learning_attention
 from rasa_onramp.metalearning.reply_episodes import packed_dialogues
 from rasa_onramp.metalearning.reply_finetuning import ReplyFineTuning, finetune_replies
 from rasa_onramp.metalearning.reply_training import adapt_replies
@@ -212,11 +213,12 @@ def replies_in_processes(
     threads: Optional[int] = None,
 ) -> Generator[Tuple[Split, List[ReplyResult]], None, None]:
     """All methods on each split and size of support, the splits shared among `jobs` processes."""
+    attention = learning_attention(device)  # learning takes the most time
     found = in_processes(
         partial(_measured, protocol=protocol, finetuning=finetuning),
         work,
         jobs=jobs,
-        load=partial(load_replies, checkpoint, device=device),
+        load=partial(load_replies, checkpoint, device=device, attention=attention),
         threads=threads,
     )
     with closing(found):

@@ -19,6 +19,7 @@ __all__ = [
     "SHIPPED_REPLIES",
     "available_replies",
     "chosen_replies",
+    "language_model_of",
     "load_replies",
     "new_replies",
     "replies_digest",
@@ -85,6 +86,16 @@ def replies_digest(folder: Optional[Union[str, Path]] = None) -> str:
     config, _ = read_checkpoint(folder, _NAME, {"language_model": str}, _MEND)
     digest: str = config["sha256"]
     return digest
+
+
+def language_model_of(folder: Optional[Union[str, Path]] = None) -> str:
+    """The name or folder of the language model that an initialisation (None: the shipped one) is
+    for. Raises CheckpointError.
+    """
+    folder = SHIPPED_REPLIES if folder is None else Path(folder)
+    config, _ = read_checkpoint(folder, _NAME, {"language_model": str}, _MEND)
+    name: str = config["language_model"]
+    return name
 
 
 def available_replies(

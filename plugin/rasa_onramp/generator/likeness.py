@@ -78,8 +78,8 @@ def fits(schema: Schema, reply: SupportReply, now: Situation) -> bool:
     values = now.state.values
     if any(then.state.values[slot][:1] != values.get(slot, ())[:1] for slot in reply.wording):
         return False  # it speaks of what is otherwise now
-    told_of = _row(now, reply.row_now(now))
-    if any(told_of.get(slot) != value for slot, value in reply.told):
+    row = _row(now, reply.row_now(now))
+    if any(row.get(slot) != value for slot, value in reply.facts):
         return False  # it tells in words what is otherwise of the row now
     if reply.asks and not any(slot in relevant and not values.get(slot) for slot in reply.asks):
         return False  # it asks for what is known, or doesn't matter

@@ -40,7 +40,7 @@ class SupportReply:
     first_row: int  # the first result row that it states; else the one in focus, else 0
     known: bool
     ends: bool = False
-    told: FrozenSet[Tuple[str, str]] = frozenset()
+    facts: FrozenSet[Tuple[str, str]] = frozenset()
 
     @property
     def dialogue(self) -> str:
@@ -55,7 +55,7 @@ class SupportReply:
     @property
     def answers(self) -> FrozenSet[str]:
         """The slots that it tells the user something of: by a value, or in words."""
-        return self.states | {slot for slot, _ in self.told}
+        return self.states | {slot for slot, _ in self.facts}
 
     def row_now(self, now: Situation) -> int:
         """The row of `now`'s that it would speak of; there need not be one.
@@ -107,7 +107,7 @@ def support_replies(schema: Schema, dialogues: Sequence[Dialogue]) -> Tuple[Supp
                     first_row=first_row,
                     known=all(each.origin != "own" for each in template.placeholders),
                     ends=number == last and not asks and situation.wants_nothing,
-                    told=_told(template, situation, first_row),
+                    facts=_facts(template, situation, first_row),
                 )
             )
     return tuple(replies)
@@ -158,7 +158,7 @@ def _stated_rows(template: Template) -> List[int]:
     return [each.row for each in template.placeholders if each.origin in ("results", "either")]
 
 
-def _told(template: Template, situation: Situation, place: int) -> FrozenSet[Tuple[str, str]]:
+def _facts(template: Template, situation: Situation, place: int) -> FrozenSet[Tuple[str, str]]:
     """What is true or false of a row, and may be told in words."""
     row = situation.rows[place] if place < len(situation.rows) else {}
     yes_no = State({slot: (value,) for slot, value in row.items() if yes_or_no(value)})

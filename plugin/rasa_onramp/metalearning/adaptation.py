@@ -133,7 +133,7 @@ class Adaptation:
         return replace(self, steps=max(self.steps, steps), epochs=0)
 
     @property
-    def told(self) -> Dict[str, Any]:
+    def as_settings(self) -> Dict[str, Any]:
         """Its values by name, for a results file; each of its runs has a seed of its own."""
         return {name: value for name, value in asdict(self).items() if name != "seed"}
 

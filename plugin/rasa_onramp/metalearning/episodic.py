@@ -41,7 +41,7 @@ def episodic_steps(
     run: Run,
     *,
     title: str,
-    told: Sequence[str] = ("query loss",),
+    loss_names: Sequence[str] = ("query loss",),
     progress: bool = True,
     workers: Workers = ALONE,
 ) -> None:
@@ -58,7 +58,7 @@ def episodic_steps(
             each is taken before the next loss is asked for.
         config: how long.
         settings: what is written down beside the run's state.
-        told: the losses' names, for the progress bar and the log, where a loss that none of a
+        loss_names: for the progress bar and the log, where a loss that none of a
             step's episodes has is 0.
     """
     if config.episodes_a_step % workers.count:
@@ -88,7 +88,7 @@ def episodic_steps(
         for group, peak in zip(optimiser.param_groups, peaks):
             group["lr"] = peak * cosine(course.done, 0.1)
         optimiser.zero_grad(set_to_none=True)
-        totals, counts = dict.fromkeys(told, 0.0), dict.fromkeys(told, 0)
+        totals, counts = dict.fromkeys(loss_names, 0.0), dict.fromkeys(loss_names, 0)
         for number in range(workers.rank, config.episodes_a_step, workers.count):
             rng = random.Random(f"{config.seed} {course.step} {number}")
             for name, loss in losses_of(rng, course.done):
@@ -100,7 +100,7 @@ def episodic_steps(
         stepper.take(course.step + 1)
         course.advance()
         sums = workers.totals([*totals.values(), *counts.values()])
-        met = zip(told, sums, sums[len(told) :])
+        met = zip(loss_names, sums, sums[len(loss_names) :])
         means = {name: total / max(1, count) for name, total, count in met}
         figures = {**means, "minutes": course.elapsed / 60}
         course.tell(figures, {name: f"{mean:.3f}" for name, mean in means.items()})

@@ -47,7 +47,7 @@ class FineTuning:
     mixing: float = 1.0
 
     @property
-    def told(self) -> Dict[str, Any]:
+    def as_settings(self) -> Dict[str, Any]:
         """Its values by name, for a results file; what plain fine-tuning doesn't do is left out."""
         plain, other = FineTuning(), ("steps", "seconds", "augmented", "mixing")
         return {k: v for k, v in asdict(self).items() if k not in other or v != getattr(plain, k)}

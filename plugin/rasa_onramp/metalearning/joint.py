@@ -109,7 +109,7 @@ class JointLearner:
         self._embed = embed
         self._predicted = predicted
         self._known = KnownReplies()
-        self.told = (f"tracker {tracker.told}", f"replies {replies.told}")
+        self.loss_names = (f"tracker {tracker.loss_name}", f"replies {replies.loss_name}")
 
     def clipped(self) -> List[List[Dict[str, Any]]]:
         """The groups of Adam, each one's and its rates clipped by themselves."""
@@ -122,7 +122,7 @@ class JointLearner:
         if practice is None:
             return
         theta: Dict[str, Tensor] = {}
-        yield self.told[0], self._tracker.loss(practice, done, adapted=theta.update)
+        yield self.loss_names[0], self._tracker.loss(practice, done, adapted=theta.update)
         in_predicted_states = rng.random() < self._predicted
         if in_predicted_states and self._tracker.method.pooled:
             # its inner steps have read the query's labels, which a bot never sees
@@ -130,7 +130,7 @@ class JointLearner:
         weights = self._tracker.whole(theta) if in_predicted_states else None
         answers = self._replies.practice(self.reply_episode(episode, weights), rng)
         if answers is not None:
-            yield self.told[1], self._replies.loss(answers, done)
+            yield self.loss_names[1], self._replies.loss(answers, done)
 
     def reply_episode(
         self, episode: Episode, weights: Optional[Mapping[str, Tensor]]
@@ -193,7 +193,7 @@ def meta_train_jointly(
         asdict(config),
         run,
         title="joint, meta",
-        told=learner.told,
+        loss_names=learner.loss_names,
         progress=progress,
         workers=workers,
     )

@@ -92,7 +92,7 @@ class MetaLearner:
         self._body = [parameter for parameter in parameters if id(parameter) not in adapting]
 
     @property
-    def told(self) -> str:
+    def loss_name(self) -> str:
         """What its loss is called."""
         return "inner loss" if self.method.pooled else "query loss"
 
@@ -153,7 +153,7 @@ def outer_loop(
     def losses_of(rng: random.Random, done: float) -> Iterator[Tuple[str, Tensor]]:
         practice = draw(rng, learner.inner_loop(done).order)
         if practice is not None:
-            yield learner.told, learner.loss(practice, done)
+            yield learner.loss_name, learner.loss(practice, done)
 
     episodic_steps(
         learner.clipped(),
@@ -162,7 +162,7 @@ def outer_loop(
         settings,
         run,
         title=title,
-        told=[learner.told],
+        loss_names=[learner.loss_name],
         progress=progress,
         workers=workers,
     )

@@ -59,11 +59,11 @@ class Heartbeat:
         self._thread.join()
 
     def _run(self) -> None:
-        told: Optional[Progress] = None
+        stored: Optional[Progress] = None
         beaten = time.monotonic()
         while not self._over.wait(min(PROGRESS_SECONDS, self._every)):
             progress = self._progress
-            if progress == told and time.monotonic() - beaten < self._every:
+            if progress == stored and time.monotonic() - beaten < self._every:
                 continue
             try:
                 self._beat(progress)
@@ -73,7 +73,7 @@ class Heartbeat:
             except StoreError as error:
                 logger.warning("no heartbeat for %s: %s", self._lease.job.domain, error)
                 continue
-            told, beaten = progress, time.monotonic()
+            stored, beaten = progress, time.monotonic()
 
     def _beat(self, progress: Optional[Progress]) -> None:
         if progress is None:

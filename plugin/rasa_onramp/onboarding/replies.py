@@ -50,13 +50,8 @@ class ReplyLearner:
         """With the initialisation in `folder`, or the shipped one (None); None, after telling why,
         where that can't be had. Raises CheckpointError.
         """
-        model = chosen_replies(tell, folder, device=device, attention=cls.attention)
+        model = chosen_replies(tell, folder, device=device, attention=learning_attention)
         return None if model is None else cls.of(model)
-
-    @staticmethod
-    def attention(device: str) -> str:
-        """How a model attends that is to learn there."""
-        return learning_attention(torch.device(device))
 
     @property
     def steps(self) -> int:
@@ -91,7 +86,7 @@ class ReplyLearner:
                 "%s has too little free memory; adapting replies on the CPU", self.model.device
             )
             self.model.to("cpu")
-            self.model.attend(self.attention("cpu"))
+            self.model.attend(learning_attention("cpu"))
             return self._adapt(schema, support, held_out, blocked, after_step)
 
     def _adapt(

@@ -32,8 +32,8 @@ class _Stopped(BaseException):
 class Worker:
     """Takes one job after the other: those that were asked for, and those it finds itself.
 
-    `told` gets an event, fit for JSON, whenever there is something to say: each attempt at a job
-    is one. `domains` are the only ones that it takes, `seconds` is what its leases last.
+    `on_event` gets an event, fit for JSON, whenever there is something to say: each attempt at a
+    job is one. `domains` are the only ones that it takes, `seconds` is what its leases last.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Worker:
         domains: Optional[Collection[str]] = None,
         poll: float = POLL_SECONDS,
         seconds: float = LEASE_SECONDS,
-        told: Callable[[Event], None] = lambda event: None,
+        on_event: Callable[[Event], None] = lambda event: None,
     ):
         self._store = store
         self._tracker = tracker
@@ -53,7 +53,7 @@ class Worker:
         self._domains = domains
         self._poll = poll
         self._seconds = seconds
-        self._told = told
+        self._on_event = on_event
         self._owner = this_process()
         self._watch = Watch(store, tracker, replies=replies, domains=domains)
         self._stopping = False
@@ -154,4 +154,4 @@ class Worker:
 
     def _tell(self, event: str, **more: Any) -> None:
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-        self._told({"time": now, "event": event, "worker": self._owner, **more})
+        self._on_event({"time": now, "event": event, "worker": self._owner, **more})

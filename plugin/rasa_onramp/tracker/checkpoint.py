@@ -14,7 +14,7 @@ from rasa_onramp.tracker.encoder import Encoder, EncoderConfig
 from rasa_onramp.tracker.model import StateTracker
 from rasa_onramp.tracker.tokens import Tokens
 
-__all__ = ["SHIPPED", "load_tracker", "save_tracker"]
+__all__ = ["SHIPPED", "load_tracker", "save_tracker", "shipped_tokens"]
 
 #: The checkpoint that ships in the package.
 SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints" / "tracker"
@@ -35,6 +35,11 @@ def save_tracker(tracker: StateTracker, folder: Union[str, Path], tokenizer_json
         "rates": tracker.rates,
     }
     return write_checkpoint(Path(folder), _NAME, parts, config, {_TOKENIZER: tokenizer_json})
+
+
+def shipped_tokens() -> Tokens:
+    """The shipped tracker's tokenizer, without its weights."""
+    return Tokens.from_file(SHIPPED / _TOKENIZER)
 
 
 def load_tracker(
