@@ -91,7 +91,8 @@ ABLATIONS: Dict[str, Tuple[Setting, ...]] = {
         *(replace(_ZERO_SHOT, history=length) for length in (2, 4, 8)),
         *(Setting(history=length) for length in (4, 8)),
     ),
-    "dialogues_a_step": (_adapted(dialogues_a_step=1),),
+    # as many steps as the default takes
+    "dialogues_a_step": (_adapted(dialogues_a_step=1, steps=16),),
     # SGD's steps are as long as the gradients are: a scale for it too
     "optimiser": (_adapted(optimiser="sgd"), _adapted(optimiser="sgd", rate_scale=100.0)),
     "finetuning": (

@@ -39,6 +39,7 @@ from rasa_onramp.evaluation.processes import in_processes
 from rasa_onramp.evaluation.protocol import Protocol, Split, choose_services, splits
 from rasa_onramp.metalearning.adaptation import Adaptation
 from rasa_onramp.metalearning.finetuning import FineTuning
+from rasa_onramp.metalearning.precision import computing
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.model import StateTracker
 from result_tables.ablations import TABLE
@@ -117,6 +118,7 @@ def main(arguments: Optional[Sequence[str]] = None, tracker: Optional[StateTrack
         "shots": options.shots,
         "limit": options.limit,
         "default": asdict(Adaptation.of(tracker, offers=True)),
+        **computing("cpu"),
         "finetune": FineTuning().as_settings,
         "checkpoint": tracker.digest,
     }

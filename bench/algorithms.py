@@ -36,7 +36,9 @@ def trainings(options: argparse.Namespace) -> List[Training]:
         how = ["--stage", "meta", "--algorithm", name, "--meta-steps", str(options.meta_steps)]
         how += ["--rank", str(RANK)]
         found.append(Training(name, options.runs / name, "tracker", ("meta-train", *how, *data)))
+    # a third of the usual rates, as is advised for what is trained already
     how = ["--stage", "multitask", "--minutes", str(options.longer_minutes)]
+    how += ["--encoder-rate", "1e-4", "--heads-rate", "3.3e-4"]
     longer = Training(LONGER, options.runs / "longer", "multitask", ("meta-train", *how, *data))
     return [*found, longer]
 

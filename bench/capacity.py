@@ -7,8 +7,8 @@ by Zipf's law (the domain of rank r gets a share of 1/r^s) and goes through the 
 that a bot has (rasa_onramp.memory), on as many machines as the cores need, each with its part of
 the domains: a domain's turns all go to one machine, or, where that can't do it, to several. Traffic
 alone is simulated, on a few of the machines; no such fleet was run. Figures for GPUs are
-arithmetic: operations of a turn, counted by torch, over a card's peak times the share of its
-ceiling that the CPU reaches on the same work.
+arithmetic: operations of a turn, counted by torch, over the share of a card's peak that
+is assumed (`--gpu-share`): none was at hand.
 """
 
 from __future__ import annotations
@@ -68,7 +68,6 @@ class Costs:
     revision_ms: float
     import_ms: float
     turn_gflop: float
-    share_of_ceiling: float
 
     @classmethod
     def read(cls, folder: Path = RESULTS) -> Costs:
@@ -92,7 +91,6 @@ class Costs:
         )
         steps = {step["step"]: step for step in many["plans"]}
         adapting = cost["adapting"]
-        ceiling = adapting["machine"]["ceiling_gflop_s"][adapting["machine"]["precision"]]
         return cls(
             turn_ms=mean(most, "message_mean_ms", "many_domains"),
             miss_ms=mean(many, "miss_mean_ms", "many_domains"),
@@ -108,7 +106,6 @@ class Costs:
             revision_ms=steps["message"]["ms"],
             import_ms=steps["importing a dialogue"]["ms"],
             turn_gflop=many["turn_gflop"],
-            share_of_ceiling=adapting["figures"]["gflop_s"] / ceiling,
         )
 
 
@@ -121,6 +118,7 @@ def main() -> None:
     parser.add_argument("--busy", type=float, default=0.6, help="share of the cores' time to use")
     parser.add_argument("--partition-gb", type=float, default=500, help="of a database at most")
     parser.add_argument("--gpu-tflops", type=float, default=989, help="bf16 peak (H100 SXM: 989)")
+    parser.add_argument("--gpu-share", type=float, default=0.1, help="of it that a turn reaches")
     parser.add_argument("--seconds", type=int, default=600, help="of traffic that are simulated")
     parser.add_argument("--json", type=Path, default=None)
     options = parser.parse_args()
@@ -165,7 +163,7 @@ def plan(costs: Costs, options: argparse.Namespace) -> Figures:
                 )
                 bar.update()
     stored_gb = costs.stored_mb * options.domains / 1024
-    gpu = options.gpu_tflops * 1000 * costs.share_of_ceiling
+    gpu = options.gpu_tflops * 1000 * options.gpu_share
     return {
         "wanted": {
             "domains": options.domains,
@@ -189,7 +187,7 @@ def plan(costs: Costs, options: argparse.Namespace) -> Figures:
         "core_days_to_adapt": round(costs.adapt_s * options.domains / 86_400, 1),
         "gpu": {
             "peak_tflops": options.gpu_tflops,
-            "share_of_ceiling": round(costs.share_of_ceiling, 3),
+            "share_of_peak": options.gpu_share,
             "turns_a_second_each": round(gpu / costs.turn_gflop),
             "cards_for_tracking": max(1, math.ceil(wanted * costs.turn_gflop / gpu / busy)),
         },

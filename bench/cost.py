@@ -109,7 +109,7 @@ def tracker_beside_bare(
     """The tracker's adaptation, as recommended."""
     schema, dialogues = domain
     support = dialogues[:FULL]
-    how = Adaptation.of(tracker, offers=True)
+    how = Adaptation.of(tracker, offers=True).for_support(len(support))
     figures = beside_bare(
         lambda: adapt_to_support(tracker, schema, support, how),
         lambda: bare_seconds(tracker, schema, support, how),

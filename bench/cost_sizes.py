@@ -46,7 +46,7 @@ def sizes(
     Weights are random: what they are changes no cost.
     """
     schema, dialogues = domain
-    how = Adaptation.of(tracker, offers=True)
+    how = Adaptation.of(tracker, offers=True).for_support(_SUPPORT)
 
     def figures(name: str, config: EncoderConfig) -> Figures:
         sized = of_size(tracker, config)

@@ -38,6 +38,7 @@ from rasa_onramp.generator.packing import Packed
 from rasa_onramp.generator.replies import support_replies
 from rasa_onramp.metalearning.adaptation import Adaptation, adapt_to_support
 from rasa_onramp.metalearning.joint import JointConfig
+from rasa_onramp.metalearning.precision import computing
 from rasa_onramp.metalearning.predicted_states import reread, with_predictions
 from rasa_onramp.metalearning.reply_episodes import support_and_queries
 from rasa_onramp.metalearning.reply_training import adapt_replies
@@ -166,6 +167,11 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
         "data": label(options.data),
         "services": services,
         "episodes_a_step": JointConfig.episodes_a_step,
+        "adapting": {
+            "tracker": Adaptation.of(tracker).as_settings,
+            "replies": replies.card.get("adaptation"),
+        },
+        **computing("cpu"),
         **{name: getattr(options, name) for name in ("predicted", "meta_steps", "shots")},
         **{name: getattr(options, name) for name in ("seed", "seeds", "limit", "threads")},
     }

@@ -33,6 +33,7 @@ from rasa_onramp.evaluation.journal import Journal
 from rasa_onramp.evaluation.methods import METHODS
 from rasa_onramp.evaluation.protocol import Protocol, choose_services
 from rasa_onramp.metalearning.adaptation import Adaptation
+from rasa_onramp.metalearning.precision import computing
 from rasa_onramp.runtime.background import load_background
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.model import StateTracker
@@ -104,6 +105,7 @@ def run(options: argparse.Namespace, tracker: StateTracker) -> Dict[str, Any]:
         raise ConfigError(
             f"no service has {options.shots} support dialogues and others held out; lower --shots"
         )
+    tuned = any(method.startswith("finetune") for method in options.methods)
     settings = {
         "data": label(options.data),
         "paraphrases": [label(path) for path in options.paraphrases],
@@ -113,7 +115,8 @@ def run(options: argparse.Namespace, tracker: StateTracker) -> Dict[str, Any]:
         "own_split": options.own_split,
         "offers": options.offers,
         "adaptation": Adaptation.of(tracker, offers=options.offers).as_settings,
-        "finetune": protocol.finetuning.as_settings,
+        **computing("cpu"),
+        **({"finetune": protocol.finetuning.as_settings} if tuned else {}),
         "checkpoint": tracker.digest,
     }
     journal = Journal.beside(options.json, settings)

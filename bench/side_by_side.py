@@ -18,6 +18,7 @@ from rasa_onramp.evaluation.few_shot import measure
 from rasa_onramp.evaluation.journal import Journal, Row
 from rasa_onramp.evaluation.protocol import Protocol, Split, choose_services, splits
 from rasa_onramp.metalearning.lora import adapter_to_bytes
+from rasa_onramp.metalearning.precision import computing
 from rasa_onramp.metalearning.training import MetaConfig, TrackerMetaLearner
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.model import StateTracker
@@ -111,6 +112,7 @@ def compare(
         "inner_steps": MetaConfig.inner_steps,
         **{name: getattr(options, name) for name in named},
         "shots": list(shots),
+        **computing("cpu"),
         "finetune": protocol.finetuning.as_settings,
         **own_settings,
     }

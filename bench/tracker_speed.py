@@ -68,7 +68,7 @@ def main() -> None:
     (schema,) = corpus.schemas.values()
     support = [d for d in corpus.dialogues if d.split == "support"]
     held_out = [d for d in corpus.dialogues if d.split != "support"]
-    how = Adaptation.of(tracker, offers=True)
+    how = Adaptation.of(tracker, offers=True).for_support(len(support))
     adapt_to_support(tracker, schema, support[:1], Adaptation(steps=1))  # warm up
     adapting, bare = [], []
     for _ in range(options.repeats):

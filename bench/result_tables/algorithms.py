@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
 from rasa_onramp.metalearning.algorithms import ALGORITHMS
-from result_tables.paired import NOTE, dialogues, interval, minus, units
+from result_tables.paired import NOTE, ONE_TRAINING, dialogues, interval, minus, units
 from result_tables.table import Grid, Part, Results, Table
 
 __all__ = ["LONGER", "START", "TABLE"]
@@ -29,11 +29,14 @@ def side_by_side(results: Sequence[Results]) -> Optional[Grid]:
     for one in _contenders(found["runs"]):
         own = [units(found, *one, size) for size in shots]
         cells = [interval(units(found, one[0], "zero-shot", most)), *map(interval, own)]
-        cells += ["" if one == b else minus(own[-1], other) for b, other in bases.items()]
+        for base, other in bases.items():
+            # adapting in two ways is a comparison of one training
+            told = minus(own[-1], other, tested=one[0] == base[0])
+            cells.append("" if one == base else told)
         rows.append((_name(one), *cells))
     columns = list(map(dialogues, shots))
     against = [f"{columns[-1]}: minus {_name(base)}" for base in bases]
-    return Grid(("", "no dialogue", *columns, *against), tuple(rows), NOTE)
+    return Grid(("", "no dialogue", *columns, *against), tuple(rows), f"{NOTE} {ONE_TRAINING}")
 
 
 def costs(results: Sequence[Results]) -> Optional[Grid]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Optional, Sequence
 
-from result_tables.paired import Units, interval, minus
+from result_tables.paired import ONE_TRAINING, Units, interval, minus
 from result_tables.table import Grid, Part, Results, Table
 
 __all__ = ["LABELLED", "PREDICTED", "START", "TABLE"]
@@ -32,7 +32,7 @@ def losses(results: Sequence[Results]) -> Optional[Grid]:
         for base in (START, _SEPARATELY):
             told = ""
             if name != base and base in names:
-                told = minus(units[name, PREDICTED], units[base, PREDICTED])
+                told = minus(units[name, PREDICTED], units[base, PREDICTED], tested=False)
             cells.append(told)
         seconds = found["seconds"].get(name)
         cells.append("" if seconds is None else f"{seconds / 60:.1f}")
@@ -44,8 +44,8 @@ def losses(results: Sequence[Results]) -> Optional[Grid]:
     note = (
         "Negative log likelihood of held-out replies, nats a token; less is better. 95% intervals "
         "by bootstrap over support sets and dialogues, services as they are; differences are "
-        "paired, p of a permutation test of that one difference. In predicted states, replies "
-        "that state what the state lacks aren't counted."
+        f"paired. {ONE_TRAINING} In predicted states, replies that state what the state lacks "
+        "aren't counted."
     )
     return Grid(header, tuple(rows), note)
 

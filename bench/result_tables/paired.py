@@ -9,7 +9,7 @@ from rasa_onramp.evaluation.bootstrap import Path, compare_means, mean_estimate
 from rasa_onramp.evaluation.intervals import jga_units
 from result_tables.table import Results, difference, p_value
 
-__all__ = ["NOTE", "Units", "dialogues", "interval", "minus", "units"]
+__all__ = ["NOTE", "ONE_TRAINING", "Units", "dialogues", "interval", "minus", "units"]
 
 #: Of each held-out dialogue of each support set, its JGA's sum and its turns.
 Units = Dict[Path, Sum]
@@ -17,7 +17,12 @@ Units = Dict[Path, Sum]
 #: What stands below such cells.
 NOTE = (
     "JGA with its 95% interval, by bootstrap over support sets and dialogues, services as they "
-    "are; differences are paired, p of a permutation test of that one difference."
+    "are; differences are paired."
+)
+#: The same where trainings stand in the rows.
+ONE_TRAINING = (
+    "Each is one training: by how much another seed's would differ isn't in any interval, so no "
+    "difference of trainings is tested."
 )
 
 
@@ -39,7 +44,7 @@ def interval(measured: Mapping[Path, Sum]) -> str:
 
 
 def minus(first: Mapping[Path, Sum], second: Mapping[Path, Sum], *, tested: bool = True) -> str:
-    """The first minus the second; not `tested` where trainings differ, of which there are few."""
+    """The first minus the second; not `tested` where they are trainings, of which there are few."""
     found = compare_means(first, second)
     told = difference(found.value, found.low, found.high)
     return f"{told}, p {p_value(found.p)}" if tested else told.strip("*")

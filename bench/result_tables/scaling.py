@@ -174,7 +174,7 @@ def needs(results: Sequence[Results]) -> Grid:
             "GPUs for tracking, computed",
             f"{gpu['cards_for_tracking']}",
             f"{costs['turn_gflop']} GFLOP a turn; {gpu['peak_tflops']:.0f} TFLOP/s at "
-            f"{100 * gpu['share_of_ceiling']:.0f}% of peak",
+            f"{100 * gpu['share_of_peak']:.0f}% of peak",
         ),
     ]
     return Grid(("", "needed", "from"), tuple(rows))

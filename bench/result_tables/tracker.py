@@ -19,7 +19,7 @@ from rasa_onramp.evaluation.intervals import MAIN, comparisons, estimates
 from rasa_onramp.evaluation.plots import few_shot_curve
 from result_tables.paired import dialogues
 from result_tables.table import Grid, Part, Results, Table, p_value
-from result_tables.tracker_runs import Run, jga_of, methods_of, name_of, of, runs_of, values_of
+from result_tables.tracker_runs import jga_of, methods_of, name_of, of, runs_of, values_of
 from result_tables.tracker_sentences import (
     SHOTS,
     behind,
@@ -79,16 +79,16 @@ def by_size(results: Sequence[Results]) -> Grid:
         (name_of(method), *(found.get((method, size), "") for size in sizes))
         for method in methods_of(runs)
     ]
-    tested = drawn and _can_be_told(runs, own)
     untaught = [run for run in runs if run["method"] in (_TUNED, "zero-shot")]
     gains = {
         (_minus(row["minus"], main), row["shots"]): _difference(row["jga"], drawn)
-        + (f", p {p_value(row['p'])}" if tested else "")
+        + (f", p {p_value(row['p'])}" if drawn and row["p"] is not None else "")
         for main, compared in ((MAIN, runs), (_TUNED, untaught))
         for row in comparisons(compared, splits, main, own_split=own)
     }
     for name in dict.fromkeys(name for name, _ in gains):
         rows.append((name, *(gains.get((name, size), "") for size in sizes)))
+    tested = any(", p " in gain for gain in gains.values())
     p = " p is of a paired permutation test of this one difference." if tested else ""
     return Grid(("JGA", *map(dialogues, sizes)), tuple(rows), _about_intervals(drawn) + p)
 
@@ -227,9 +227,3 @@ def _minus(method: str, main: str = MAIN) -> str:
 
 def _difference(jga: Sequence[float], drawn: str) -> str:
     return ("{:+.3f} [{:+.3f}, {:+.3f}]" if drawn else "{:+.3f}").format(*jga)
-
-
-def _can_be_told(runs: Sequence[Run], own: bool) -> bool:
-    """Whether there are support sets enough for a permutation test's p to be below 0.05."""
-    sets = {(run["service"], 0 if own else run["seed"]) for run in runs}
-    return 2 / 2 ** len(sets) < 0.05

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import List, Optional, Sequence
 
 from rasa_onramp.evaluation.bootstrap import mean_estimate
-from result_tables.paired import NOTE, Units, dialogues, interval, minus, units
+from result_tables.paired import NOTE, ONE_TRAINING, Units, dialogues, interval, minus, units
 from result_tables.table import Grid, Part, Results, Table
 
 __all__ = ["LESSER", "TABLE", "WHOLE", "rank_name"]
@@ -41,11 +41,13 @@ def ranks(results: Sequence[Results]) -> Optional[Grid]:
         (weighs,) = {one["adapter_bytes"][name] for one in _with(results, name)}
         cells = [str(len(_with(results, name))), f"{weighs / 1e3:.0f}"]
         cells += [interval(_units(results, name, "zero-shot", shots[-1])), *map(interval, own)]
-        for size, measured in zip(shots, own):
-            shipped = _units(results, base, "adapted", size)
-            both = {path: shipped[path] for path in measured if path in shipped}
-            compared = both and name != base
-            cells.append(minus(measured, both, tested=False) if compared else "")
+        for size in shots:
+            shipped = _units(results, base, "adapted", size, name)
+            told = ""
+            if name != base and shipped:
+                measured = _units(results, name, "adapted", size, base)
+                told = minus(measured, shipped, tested=False)
+            cells.append(told)
         rows.append((name, *cells, _took(results, name, "adapted")))
     header = (
         *("", "trainings", "kB an adapter", "no dialogue", *map(dialogues, shots)),
@@ -53,8 +55,9 @@ def ranks(results: Sequence[Results]) -> Optional[Grid]:
         f"seconds to adapt to {dialogues(shots[-1])}",
     )
     note = (
-        "JGA with its 95% interval, by bootstrap over support sets, those of trainings of other "
-        "seeds among them, and dialogues. Trainings are too few to tell ranks apart by a test."
+        "JGA with its 95% interval, by bootstrap over support sets and dialogues, of the mean of "
+        "trainings; differences are of trainings with the same seed. Trainings are too few to "
+        "tell ranks apart by a test, and how they vary isn't in the intervals."
     )
     apart = [f"{name}: {_apart(results, name)}" for name in names if len(_with(results, name)) > 1]
     if apart:
@@ -76,9 +79,8 @@ def encoders(results: Sequence[Results]) -> Optional[Grid]:
             cells.append(interval(measured))
             if method == "adapted":
                 continue
-            whole = _units(results, WHOLE, method, most)
-            same = {path: whole[path] for path in measured}
-            cells.append("" if name == WHOLE else minus(measured, same))
+            whole = _units(results, WHOLE, method, most, name)
+            cells.append("" if name == WHOLE else minus(measured, whole, tested=False))
         rows.append((_TOLD[name], *cells, _took(results, name, "finetune")))
     first, tuned = "no dialogue", f"{dialogues(most)}, fine-tuned"
     header = (
@@ -86,7 +88,7 @@ def encoders(results: Sequence[Results]) -> Optional[Grid]:
         *(tuned, f"{tuned}: minus all layers", f"{dialogues(most)}, first rates"),
         "seconds to fine-tune",
     )
-    return Grid(header, tuple(rows), NOTE)
+    return Grid(header, tuple(rows), f"{NOTE} {ONE_TRAINING}")
 
 
 def about(results: Sequence[Results]) -> Optional[str]:
@@ -158,13 +160,18 @@ def _apart(results: Sequence[Results], name: str) -> str:
     return ", ".join(found)
 
 
-def _units(results: Sequence[Results], name: str, method: str, shots: int) -> Units:
-    """What all trainings of a tracker had; each has its own support sets, as it were."""
+def _units(
+    results: Sequence[Results], name: str, method: str, shots: int, other: str = ""
+) -> Units:
+    """What all trainings of a tracker had together, dialogue by dialogue; those alone that an
+    `other` one was trained beside, if it is named.
+    """
     found: Units = {}
     for one in _with(results, name):
-        training = one["settings"]["seed"]
-        for (service, seed, *dialogue), part in units(one, name, method, shots).items():
-            found[(service, (training, seed), *dialogue)] = part
+        if not other or other in _trackers(one):
+            for path, (total, number) in units(one, name, method, shots).items():
+                known = found.get(path, (0.0, 0.0))
+                found[path] = known[0] + total, known[1] + number
     return found
 
 

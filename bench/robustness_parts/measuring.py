@@ -86,12 +86,13 @@ def measured(
 
 
 def _figures(condition: Condition, states: Sequence[Sequence[Any]]) -> Row:
-    """Means over all turns, and each turn's JGA by held-out dialogue; of the slot likewise."""
+    """Means over all turns, and of each held-out dialogue each turn's JGA; of the slot likewise."""
     scores = [
         score_dialogue(condition.schema, dialogue, each)
         for dialogue, each in zip(condition.held_out, states)
     ]
     row: Row = aggregate(s for each in scores for s in each).as_dict()
+    row["held_out"] = [dialogue.id for dialogue in condition.held_out]
     row["turn_jga"] = [[round(s.jga, 4) for s in each if s.jga is not None] for each in scores]
     if condition.slot is not None:
         row["slot"] = condition.slot

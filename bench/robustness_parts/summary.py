@@ -13,8 +13,8 @@ from robustness_parts.measuring import Row
 
 __all__ = ["missed_slots", "sensitivities", "summarise"]
 
-#: (service, seed, place of the held-out dialogue) → the dialogue's scores, one a turn
-Scores = Dict[Tuple[str, int, int], List[float]]
+#: (service, seed, held-out dialogue) → the dialogue's scores, one a turn
+Scores = Dict[Tuple[str, int, str], List[float]]
 
 
 def summarise(rows: Sequence[Row], resamples: int = 10_000) -> List[Row]:
@@ -114,8 +114,8 @@ def _by_condition(
     for row in rows:
         if row["method"] == method and row["group"] == group:
             scores = found.setdefault(row["condition"], {})
-            for place, turns in enumerate(row.get(what, ())):
-                scores[row["service"], row["seed"], place] = turns
+            for dialogue, turns in zip(row["held_out"], row.get(what, ())):
+                scores[row["service"], row["seed"], dialogue] = turns
     return {name: found[name] for name in sorted(found)}
 
 
@@ -142,7 +142,7 @@ def _interval(here: Scores, there: Scores, resamples: int) -> List[Optional[floa
     dialogue, which no draw leaves out.
     """
 
-    def sums(scores: Scores) -> Mapping[Tuple[str, int, int], Tuple[float, int]]:
+    def sums(scores: Scores) -> Mapping[Tuple[str, int, str], Tuple[float, int]]:
         return {path: (sum(turns), len(turns)) for path, turns in scores.items()}
 
     def mean(units: Sequence[Tuple[float, int]]) -> float:

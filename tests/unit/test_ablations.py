@@ -18,6 +18,7 @@ from rasa_onramp.evaluation.metrics import aggregate
 from rasa_onramp.evaluation.protocol import Protocol, splits
 from rasa_onramp.metalearning.adaptation import Adaptation
 from rasa_onramp.metalearning.finetuning import FineTuning
+from rasa_onramp.metalearning.precision import computing
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.model import StateTracker
 from result_tables import Grid
@@ -188,6 +189,7 @@ def test_settings_are_recorded(
         "shots": 5,
         "limit": 2,
         "default": asdict(Adaptation(steps=2, offers=True)),
+        **computing("cpu"),
         "finetune": FineTuning().as_settings,
         "checkpoint": "a digest",
     }

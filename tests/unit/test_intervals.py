@@ -50,9 +50,10 @@ def test_orders_of_one_support_set_are_one_unit() -> None:
     assert jga_units(runs, splits, "adapted", 5, own_split=True) == units
     runs += [run("zero-shot", 5, seed, [4, 0.0], [2, 0.0]) for seed in (0, 1)]
     (row,) = comparisons(runs, splits, own_split=True)
-    assert row["jga"][0] == 0.5 and row["p"] == 1.0  # one support set can go either way
+    assert row["jga"][0] == 0.5
     (apart,) = comparisons(runs, splits)
-    assert apart["jga"][0] == 0.5 and apart["p"] == 0.5
+    assert apart["jga"][0] == 0.5
+    assert row["p"] is apart["p"] is None  # one or two support sets can tell nothing
 
 
 def test_a_service_without_slots_has_no_turns_to_draw() -> None:
@@ -78,5 +79,9 @@ def test_methods_are_compared_at_sizes_where_they_differ() -> None:
     (row,) = comparisons(RUNS, SPLITS)
     assert (row["shots"], row["minus"]) == (5, "zero-shot")
     assert row["jga"][0] == pytest.approx((2 + 1 + 1 + 2) / 11)
-    assert row["p"] == 2 / 4  # two support sets, both better
+    assert row["p"] is None  # two support sets: no p below 0.05 is to be had
+    more = [{**each, "seed": seed} for seed in range(2, 6) for each in RUNS if each["seed"] == 0]
+    drawn = [{**each, "seed": seed} for seed in range(2, 6) for each in SPLITS if each["seed"] == 0]
+    (row,) = comparisons([*RUNS, *more], [*SPLITS, *drawn])
+    assert row["p"] == 2 / 2**6  # six, all better
     assert comparisons(RUNS, SPLITS, main="finetune") == []

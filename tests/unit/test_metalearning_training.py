@@ -18,11 +18,13 @@ from rasa_onramp.errors import CheckpointError, ConfigError
 from rasa_onramp.metalearning.adaptation import Adaptation, adapt_to_support, inner_batches
 from rasa_onramp.metalearning.algorithms import ALGORITHMS, algorithm
 from rasa_onramp.metalearning.corpus import Task, tasks_of
+from rasa_onramp.metalearning.course import Course
 from rasa_onramp.metalearning.examples import check_schemas, group_of
 from rasa_onramp.metalearning.finetuning import FineTuning, finetune, support_groups
 from rasa_onramp.metalearning.lora import adapter_from_bytes, adapter_to_bytes
 from rasa_onramp.metalearning.multitask import MultitaskConfig, pretrain
 from rasa_onramp.metalearning.objective import group_loss
+from rasa_onramp.metalearning.parallel import ALONE
 from rasa_onramp.metalearning.runs import Run
 from rasa_onramp.metalearning.training import MetaConfig, meta_train
 from rasa_onramp.tracker.batch import collate, collate_labels
@@ -157,8 +159,20 @@ def test_pretraining_that_ended_by_minutes_isnt_done_again(tmp_path: Path) -> No
     state = (tmp_path / "state.safetensors").read_bytes()
     assert changed(ended, everything(stage_one(tmp_path, steps=100_000, minutes=1e-6))) == []
     assert (tmp_path / "state.safetensors").read_bytes() == state
-    longer = stage_one(tmp_path, steps=100_000, minutes=2e-6)
+    longer = stage_one(tmp_path, steps=2, minutes=60)
     assert changed(ended, everything(longer))
+
+
+def test_a_run_that_goes_on_has_used_the_minutes_before(tmp_path: Path) -> None:
+    weight = {"w": torch.nn.Parameter(torch.zeros(1))}
+    optimiser = torch.optim.Adam(weight.values())
+    config = replace(STAGE_TWO, steps=100, minutes=2.0)
+    Run(tmp_path, tensorboard=False).save(10, weight, optimiser, elapsed=90.0)
+    run = Run(tmp_path, tensorboard=False)
+    course = Course(weight, optimiser, config, {}, run, title="t", progress=False, workers=ALONE)
+    assert (course.step, course.done, course.elapsed) == (10, 0.75, 90.0)
+    course.advance()
+    assert course.step == 11 and 90 <= course.elapsed < 100 and 0.75 <= course.done < 0.84
 
 
 def test_pretraining_without_a_number_is_given_up(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ def row(
     condition: str, turns: Sequence[Sequence[float]], service: str = "a", **more: Any
 ) -> Dict[str, Any]:
     group = condition if condition.split()[-1].isalpha() else condition.rsplit(" ", 1)[0]
-    given = {"service": service, "seed": 0, "method": "adapted"}
+    given = {"service": service, "seed": 0, "method": "adapted", "held_out": ["d1", "d2"]}
     return {**given, "condition": condition, "group": group, "turn_jga": turns, **more}
 
 
@@ -45,6 +45,20 @@ def test_kinds_of_several_conditions_count_as_their_mean() -> None:
     shuffled = summarise(rows, resamples=40)[1]
     assert (shuffled["condition"], shuffled["turns"]) == ("shuffled schema", 2)
     assert shuffled["jga"] == pytest.approx(1 / 4)
+
+
+def test_a_dialogue_is_known_by_its_id_in_all_support_sets() -> None:
+    """Not by its place: with both sets the same two dialogues are drawn, not three."""
+    scores = {"d1": [0.0], "d2": [1.0]}
+    rows = [
+        {**row(name, [scores[d] if name == "clean" else [0.0] for d in order]), "seed": seed,
+         "held_out": order}
+        for seed, order in enumerate((["d1", "d2"], ["d2", "d1"]))
+        for name in ("clean", "lower case")
+    ]  # fmt: skip
+    value, low, high = summarise(rows, resamples=400)[1]["minus_clean"]
+    # d1 alone loses nothing, d2 alone everything
+    assert (value, low, high) == (-0.5, -1.0, 0.0)
 
 
 def test_methods_are_kept_apart() -> None:

@@ -77,11 +77,17 @@ def test_a_plan_by_hand() -> None:
             "revision_ms": 0.5,
             "import_ms": 20.0,
             "turn_gflop": 2.0,
-            "share_of_ceiling": 0.1,
         }
     )
     options = argparse.Namespace(
-        domains=2000, turns=100, cores=28, busy=0.5, partition_gb=2.0, gpu_tflops=100, seconds=20
+        domains=2000,
+        turns=100,
+        cores=28,
+        busy=0.5,
+        partition_gb=2.0,
+        gpu_tflops=100,
+        gpu_share=0.1,
+        seconds=20,
     )
     found = capacity.plan(costs, options)
     assert found["cores"] == {"tracking": 6, "writing replies": 50}

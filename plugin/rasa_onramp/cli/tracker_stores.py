@@ -28,8 +28,14 @@ _SHOWN = 20  # sessions left out that are said one by one
 
 
 def is_tracker_store(path: str) -> bool:
-    """Whether a path is a database's URL."""
-    return "://" in path
+    """Whether a path is a database: its URL, a variable that holds one, or an SQLite file."""
+    if "://" in path or "://" in os.environ.get(path, ""):
+        return True
+    try:
+        with open(path, "rb") as file:
+            return file.read(16) == b"SQLite format 3\0"
+    except (OSError, ValueError):  # ValueError: a NUL in the path
+        return False
 
 
 def import_tracker_stores(
@@ -88,7 +94,7 @@ def _dialogues(
 
 def _url(source: str) -> str:
     """The URL that a PATH stands for."""
-    if is_tracker_store(source):
+    if "://" in source:
         return source
     named = os.environ.get(source)
     if named:

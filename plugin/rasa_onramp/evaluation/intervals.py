@@ -66,7 +66,8 @@ def comparisons(
 ) -> List[Dict[str, Any]]:
     """A row a support size from 1 on and method that isn't `main`: `main` minus that method.
 
-    `jga` is [value, low, high], `p` that of the paired permutation test.
+    `jga` is [value, low, high], `p` that of the paired permutation test; None where there are so
+    few support sets that it can't be below 0.05, whatever was measured.
     """
     columns = _columns(runs)
     rows = []
@@ -77,12 +78,13 @@ def comparisons(
             jga_units(runs, splits, name, shots, own_split=own_split) for name in (main, method)
         )
         found = compare_means(first, second)
+        sets = {path[:2] for path in first}
         rows.append(
             {
                 "shots": shots,
                 "minus": method,
                 "jga": [found.value, found.low, found.high],
-                "p": found.p,
+                "p": found.p if 2 / 2 ** len(sets) < 0.05 else None,
             }
         )
     return rows

@@ -90,7 +90,7 @@ def comparison_table(differences: Sequence[Mapping[str, Any]]) -> str:
         (
             f"{MAIN} - {d['minus']}, {d['shots']}",
             "{:+.3f} [{:+.3f}, {:+.3f}]".format(*d["jga"]),
-            f"{d['p']:.4f}",
+            "-" if d["p"] is None else f"{d['p']:.4f}",
         )
         for d in differences
     ]

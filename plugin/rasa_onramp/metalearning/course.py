@@ -31,8 +31,9 @@ class Course:
     """Of the training of `parameters` by `optimiser`, both resumed from `run` if it holds a step.
 
     `step` counts the steps taken, `done` is the share of training that is over (1 and above at its
-    end), `elapsed` the seconds since it began or was resumed. `settings` are written down beside
-    the run's state. Of several `workers` the first shows the progress bar, tells and keeps.
+    end), `elapsed` the seconds that it took so far, those before it was resumed among them.
+    `settings` are written down beside the run's state. Of several `workers` the first shows the
+    progress bar, tells and keeps.
     """
 
     def __init__(
@@ -58,10 +59,11 @@ class Course:
             desc=title,
             unit="step",
         )
+        self.elapsed = run.elapsed()
+        self._began = time.monotonic() - self.elapsed
         ended = run.ended(config.steps, config.minutes)
-        self.done = 1.0 if ended else self.step / config.steps
-        self.elapsed = 0.0
-        self._began = time.monotonic()
+        done = share_done(self.step, config.steps, self.elapsed, config.minutes)
+        self.done = 1.0 if ended else done
 
     def advance(self) -> None:
         """Count a step that was taken."""
@@ -85,7 +87,12 @@ class Course:
         if self._workers.first and (self.step % config.save_every == 0 or over):
             ended = (config.steps, config.minutes) if over else None
             self._run.save(
-                self.step, self._parameters, self._optimiser, self._settings, ended=ended
+                self.step,
+                self._parameters,
+                self._optimiser,
+                self._settings,
+                elapsed=self.elapsed,
+                ended=ended,
             )
 
     def close(self) -> None:

@@ -73,10 +73,12 @@ class Run:
         optimiser: Optional[torch.optim.Optimizer] = None,
         config: Optional[Mapping] = None,
         *,
+        elapsed: float = 0.0,
         ended: Optional[Tuple[int, Optional[float]]] = None,
     ) -> None:
-        """Keep `parameters` (and the optimiser's moments) as of `step`; where training ends with
-        it, also how many steps and minutes it was given.
+        """Keep `parameters` (and the optimiser's moments) as of `step`, and how many seconds of
+        training are behind them; where training ends with it, also how many steps and minutes it
+        was given.
         """
         tensors: Dict[str, Tensor] = {"step": torch.tensor([step])}
         for name, parameter in parameters.items():
@@ -93,7 +95,9 @@ class Run:
             temporary.write_text(json.dumps(dict(config), indent=1) + "\n", encoding="utf-8")
             os.replace(temporary, settings)
         temporary = self._state.with_suffix(".part")
-        told = {**self.identity, **({"ended": json.dumps(ended)} if ended else {})}
+        told = {**self.identity, "seconds": f"{elapsed:.3f}"}
+        if ended is not None:
+            told["ended"] = json.dumps(ended)
         write_tensors(tensors, temporary, told)
         os.replace(temporary, self._state)
 
@@ -148,6 +152,10 @@ class Run:
             temporary = log.with_suffix(".part")
             temporary.write_text("".join(kept), encoding="utf-8")
             os.replace(temporary, log)
+
+    def elapsed(self) -> float:
+        """Seconds of training behind what was saved; 0 where nothing was, or no time with it."""
+        return float(self._metadata().get("seconds", 0)) if self._state.is_file() else 0.0
 
     def ended(self, steps: int, minutes: Optional[float]) -> bool:
         """Whether what was saved is a training's end, and no more `steps` or `minutes` (None: as

@@ -25,7 +25,8 @@ MAX_SPAN = 24
 #: isn't read from the one's start to the other's end. Tuned on SGD dev's unseen services.
 LENGTH_COST = 0.1
 
-#: By how much the intent so far is preferred to another (log odds); tuned likewise.
+#: Added to the intent so far, to the sum of its start's and its end's log probability; tuned
+#: likewise.
 STAYING = 1.5
 
 

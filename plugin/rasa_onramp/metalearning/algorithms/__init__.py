@@ -78,7 +78,7 @@ ALGORITHMS: Dict[str, Algorithm] = {
         Algorithm("meta-sgd-2", "Li et al. 2017, Meta-SGD; second order", 2, True),
         Algorithm(
             "anil",
-            "Raghu et al. 2020, Rapid Learning or Feature Reuse?",
+            "Raghu et al. 2020, Rapid Learning or Feature Reuse?; first order",
             1,
             False,
             _of_a_head,

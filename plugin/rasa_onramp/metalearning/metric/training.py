@@ -42,9 +42,9 @@ METHODS: Dict[str, ModuleType] = {
 
 @dataclass(frozen=True)
 class MetricConfig:
-    """Settings of a run. `rate` is Adam's peak; `decay` weighs |Δ|², which keeps the space near the
-    one that it starts from. With `minutes`, training ends when either they or the steps are used
-    up.
+    """Settings of a run. `rate` is Adam's peak, of scale and threshold ten times as much; `decay`
+    weighs |Δ|² in the loss, which keeps the space near the one that it starts from. With `minutes`,
+    training ends when either they or the steps are used up.
     """
 
     method: str = "prototypical"
