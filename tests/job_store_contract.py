@@ -88,6 +88,14 @@ class JobStoreContract:
             store.jobs.cancel(NAME)
             assert not store.jobs.enqueue(NAME, asked_by="worker", input_digest=digest)[1]
 
+    def test_what_was_noted_of_a_job_that_failed_is_not_asked_for_again(self, store: Store) -> None:
+        store.jobs.enqueue(NAME, asked_by="person")
+        lease = _claim(store)
+        store.jobs.note_input(lease, "one")
+        assert store.jobs.cancel(NAME).input_digest == "one"
+        assert not store.jobs.enqueue(NAME, asked_by="worker", input_digest="one")[1]
+        assert store.jobs.enqueue(NAME, asked_by="worker", input_digest="two")[1]
+
     def test_what_failed_by_hand_is_left_to_the_workers(self, store: Store) -> None:
         store.jobs.enqueue(NAME, asked_by="worker", input_digest="one")
         lease = store.jobs.begin(NAME, "me", asked_by="adapt")
@@ -374,6 +382,7 @@ def _assert_powerless(store: Store, lease: Lease, why: str) -> None:
     before = (store.jobs.of(NAME), store.adapters.versions(NAME), store.revision())
     calls: Tuple[Callable[[], Any], ...] = (
         lambda: store.jobs.beat(lease, step=1, total=2, loss=0.0),
+        lambda: store.jobs.note_input(lease, "another"),
         lambda: store.jobs.finish(lease, "done"),
         lambda: store.jobs.fail(lease, "broken"),
         lambda: store.jobs.fail(lease, "broken", again=True),

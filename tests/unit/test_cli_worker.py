@@ -48,6 +48,15 @@ def test_a_worker_prints_a_line_an_attempt(store: Store, checkpoint: Path) -> No
     assert [signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)] == handlers
 
 
+def test_a_worker_keeps_as_many_versions_as_it_is_told(store: Store, checkpoint: Path) -> None:
+    worker = ("worker", "--once", "--no-replies", "--checkpoint", checkpoint, "--domains", ONE)
+    for keep, deleted in (((), []), ((), []), (("--keep", "1"), [1, 2])):
+        store.jobs.enqueue(ONE, asked_by="person", force=True)
+        done = invoke(*worker, *keep)
+        assert json.loads(done.out.splitlines()[1])["deleted"] == deleted
+    assert [info.version for info in store.adapters.versions(ONE)] == [3]
+
+
 def test_the_exit_code_says_whether_any_failed(store: Store, tmp_path: Path) -> None:
     save_tracker(tiny_tracker(rank=2), tmp_path / "untrained", tokenizer_json())
     worker = ("worker", "--once", "--no-replies", "--checkpoint", tmp_path / "untrained")
@@ -68,6 +77,7 @@ def test_the_exit_code_says_whether_any_failed(store: Store, tmp_path: Path) -> 
         (["--domains", "TableBooking_3"], "did you mean 'TableBooking_"),
         (["--poll", "0"], "0.0 is not in the range"),
         (["--lease", "0.5"], "0.5 is not in the range"),
+        (["--keep", "0"], "0 is not in the range"),
     ],
 )
 def test_wrong_options_are_said_before_any_work(store: Store, options: list, said: str) -> None:

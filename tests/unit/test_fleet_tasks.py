@@ -77,10 +77,24 @@ def test_a_store_that_stays_away_is_waited_for_as_long_as_a_lease(
     assert asked[-1] > LEASE_SECONDS and len(asked) > 2
 
 
-@pytest.mark.parametrize("threads", ["0", "two", "-1", ""])
-def test_threads_that_cannot_be_are_refused(threads: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RASA_ONRAMP_THREADS", threads)
-    with pytest.raises(ConfigError, match=f"RASA_ONRAMP_THREADS is {threads!r}; set it to a whole"):
+def test_as_many_versions_stay_as_are_to_be_kept(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools = dataclasses.replace(tasks._tools(), keep=1)
+    monkeypatch.setattr(tasks, "_tools", lambda: tools)
+    for _ in range(2):
+        store.jobs.enqueue(NAME, asked_by="person", force=True)
+        tasks.adapt(NAME)
+    assert [info.version for info in store.adapters.versions(NAME)] == [2]
+
+
+@pytest.mark.parametrize("variable", ["RASA_ONRAMP_THREADS", "RASA_ONRAMP_KEEP"])
+@pytest.mark.parametrize("said", ["0", "two", "-1", ""])
+def test_numbers_that_cannot_be_are_refused(
+    variable: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, said)
+    with pytest.raises(ConfigError, match=f"{variable} is {said!r}; set it to a whole number"):
         tasks._tools.__wrapped__()
 
 
@@ -92,8 +106,10 @@ def test_tools_are_of_what_the_environment_says(
     monkeypatch.setenv("RASA_ONRAMP_CHECKPOINT", str(tmp_path / "tracker"))
     monkeypatch.setenv("RASA_ONRAMP_REPLY_CHECKPOINT", "none")
     monkeypatch.setenv("RASA_ONRAMP_DEVICE", "meta")
+    monkeypatch.setenv("RASA_ONRAMP_KEEP", "3")
     tools = tasks._tools.__wrapped__()
     assert tools.tracker.device.type == "meta" and tools.replies is None
+    assert tools.keep == 3
 
 
 def test_a_named_reply_checkpoint_must_be_there(

@@ -9,8 +9,9 @@ import sqlite3
 import tempfile
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable, List
+from typing import Any, Callable, Iterator, List
 
 import pytest
 import sqlalchemy as sa
@@ -26,51 +27,77 @@ pytest.register_assert_rewrite(
 from changed_jobs import lapse  # noqa: E402
 from feedback_store_contract import FeedbackStoreContract  # noqa: E402
 from job_store_contract import JobStoreContract  # noqa: E402
-from rasa_onramp.errors import ConfigError, StoreBusy, StoreError, StoreUnavailable  # noqa: E402
+from rasa_onramp.errors import (  # noqa: E402
+    ConfigError,
+    LeaseError,
+    StoreBusy,
+    StoreError,
+    StoreUnavailable,
+)
 from rasa_onramp.store import RasaEvents, Store, open_store, open_store_from_env  # noqa: E402
 from reply_store_contract import ReplyStoreContract  # noqa: E402
 from store_contract import PARCELS, StoreContract, corpus, count, dialogue  # noqa: E402
 from version_store_contract import VersionStoreContract  # noqa: E402
 
 
+@pytest.fixture(scope="session")
+def file_with_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Migrated once: that takes longer than most tests of a store."""
+    path = tmp_path_factory.mktemp("tables") / "store.db"
+    with open_store(f"sqlite:///{path}") as store:
+        store.upgrade()
+    return path
+
+
+@pytest.fixture
+def sqlite_url(request: pytest.FixtureRequest, tmp_path: Path, file_with_tables: Path) -> str:
+    """The URL of a file of the test's own. It isn't there yet, but for tests with the fixture
+    `store`: that one's `upgrade` finds the tables made.
+    """
+    path = tmp_path / "store.db"
+    if "store" in request.fixturenames:
+        shutil.copy(file_with_tables, path)
+    return f"sqlite:///{path}"
+
+
 class TestOnSqliteFile(StoreContract):
     """The contract, on a file."""
 
     @pytest.fixture
-    def url(self, tmp_path: Path) -> str:
-        return f"sqlite:///{tmp_path}/store.db"
+    def url(self, sqlite_url: str) -> str:
+        return sqlite_url
 
 
 class TestRepliesOnSqliteFile(ReplyStoreContract):
     """The contract on replies and judgements, on a file."""
 
     @pytest.fixture
-    def url(self, tmp_path: Path) -> str:
-        return f"sqlite:///{tmp_path}/store.db"
+    def url(self, sqlite_url: str) -> str:
+        return sqlite_url
 
 
 class TestVersionsOnSqliteFile(VersionStoreContract):
     """The contract on adapter versions in operation, on a file."""
 
     @pytest.fixture
-    def url(self, tmp_path: Path) -> str:
-        return f"sqlite:///{tmp_path}/store.db"
+    def url(self, sqlite_url: str) -> str:
+        return sqlite_url
 
 
 class TestFeedbackOnSqliteFile(FeedbackStoreContract):
     """The contract on feedback, on a file."""
 
     @pytest.fixture
-    def url(self, tmp_path: Path) -> str:
-        return f"sqlite:///{tmp_path}/store.db"
+    def url(self, sqlite_url: str) -> str:
+        return sqlite_url
 
 
 class TestJobsOnSqliteFile(JobStoreContract):
     """The contract on jobs, on a file."""
 
     @pytest.fixture
-    def url(self, tmp_path: Path) -> str:
-        return f"sqlite:///{tmp_path}/store.db"
+    def url(self, sqlite_url: str) -> str:
+        return sqlite_url
 
     def test_who_waited_for_a_long_import_takes_no_job_over(
         self, url: str, store: Store, monkeypatch: pytest.MonkeyPatch
@@ -80,24 +107,51 @@ class TestJobsOnSqliteFile(JobStoreContract):
         owned = store.jobs.claim("first")
         assert owned is not None
         lapse(store)
-        begun = threading.Event()
-
-        def write_for_long() -> None:
-            with open_store(url) as other, other._database.writing():
-                begun.set()
-                time.sleep(1.0)
-
-        importing = threading.Thread(target=write_for_long)
-        importing.start()
-        begun.wait()
-        assert store.jobs.claim("second") is None
+        with _importing(url):
+            assert store.jobs.claim("second") is None
         assert store.jobs.claim("second") is None  # nor right after that
-        importing.join()
         store.jobs.beat(owned)
         lapse(store)
-        monkeypatch.setattr(store.jobs, "_spare_until", 0.0)  # as if that were long ago
+        monkeypatch.setattr(store.jobs._grace, "_until", 0.0)  # as if that were long ago
         taken = store.jobs.claim("second")
         assert taken is not None and taken.job.attempts == 2
+
+    def test_nor_does_a_person_who_waited_for_it(
+        self, url: str, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store.jobs.enqueue("parcels", asked_by="worker")
+        owned = store.jobs.claim("first")
+        assert owned is not None
+        lapse(store)
+        with _importing(url):
+            job, new = store.jobs.enqueue("parcels", asked_by="person", force=True)
+        assert (job.state, job.owner, job.force, new) == ("running", "first", False, False)
+        monkeypatch.setattr(store.jobs._grace, "_until", 0.0)
+        with _importing(url), pytest.raises(LeaseError, match="is being adapted by first"):
+            store.jobs.begin("parcels", "me", asked_by="adapt")
+        store.jobs.beat(owned)
+        lapse(store)
+        monkeypatch.setattr(store.jobs._grace, "_until", 0.0)
+        assert store.jobs.begin("parcels", "me", asked_by="adapt").job.owner == "me"
+
+
+@contextmanager
+def _importing(url: str) -> Iterator[None]:
+    """Another writes when the block begins, and for a second."""
+    begun = threading.Event()
+
+    def write_for_long() -> None:
+        with open_store(url) as other, other._database.writing():
+            begun.set()
+            time.sleep(1.0)
+
+    importing = threading.Thread(target=write_for_long)
+    importing.start()
+    begun.wait()
+    try:
+        yield
+    finally:
+        importing.join()
 
 
 def test_a_store_in_memory_serves_threads_and_ends_when_closed() -> None:

@@ -27,6 +27,7 @@ from rasa_onramp.store.connect import connecting, parse_any_url, parse_url, show
         ("postgresql+asyncpg://bot:hush@host/db", "'postgresql.asyncpg' aren't supported"),
         ("nosuch://bot:hush@host/db", "kind 'nosuch' aren't supported; write"),
         ("sqlite:///file:s.db?mode=ro&uri=true", "URI options aren't supported; write"),
+        ("sqlite:///~no-such-user/s.db", r"path is none \(.*\); write another"),
     ],
 )
 def test_a_url_that_cannot_be_used_is_refused_without_showing_it(url: str, message: str) -> None:

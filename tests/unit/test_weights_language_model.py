@@ -126,7 +126,9 @@ def test_nowhere_is_said_with_what_to_run(tiny: Tiny) -> None:
     assert not tiny.home.exists()
 
 
-@pytest.mark.parametrize("name", ["/no/such/folder", "./models/x", "a/b/c", "~/no-such-folder"])
+@pytest.mark.parametrize(
+    "name", ["/no/such/folder", "./models/x", "a/b/c", "~/no-such-folder", "~no-such-user/x"]
+)
 def test_a_path_that_is_not_there_is_no_hub_id(name: str) -> None:
     for get in (resolve_language_model, fetch_language_model):
         with pytest.raises(CheckpointError, match="there is no folder"):
@@ -217,6 +219,7 @@ def test_another_file_than_the_pinned_one_is_refused(
         lambda folder: os.truncate(folder / "model.safetensors", 100_000),
         lambda folder: (folder / "tokenizer.json").unlink(),
         lambda folder: (folder / "config.json").write_text("{"),
+        lambda folder: (folder / "config.json").write_text('{"a":' * 100_000),
     ],
 )
 def test_a_damaged_model_of_ours_is_named_and_made_anew(

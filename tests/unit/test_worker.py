@@ -11,7 +11,7 @@ import pytest
 
 from changed_jobs import lapse
 from rasa_onramp.dialogue import Corpus
-from rasa_onramp.errors import CheckpointError, LeaseError, StoreUnavailable
+from rasa_onramp.errors import CheckpointError, LeaseError, StoreBusy, StoreUnavailable
 from rasa_onramp.onboarding import Watch, Worker, adapt, adapt_at_once, attempt
 from rasa_onramp.onboarding.heartbeat import Heartbeat
 from rasa_onramp.store import ATTEMPTS, DomainSummary, Lease, Store, open_store
@@ -82,6 +82,39 @@ def test_a_worker_keeps_to_its_domains(store: Store, tracker: StateTracker) -> N
     store.jobs.enqueue(ONE, asked_by="person")
     _worker(store, tracker, [], domains=[TWO]).run(once=True)
     assert (_states(store), _states(store, TWO)) == (["queued"], ["done"])
+
+
+def test_old_versions_go_where_a_new_one_was_made(
+    store: Store, tracker: StateTracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: List[Event] = []
+    worker = _worker(store, tracker, events, domains=[ONE], keep=2)
+    for _ in range(4):
+        adapt(store, tracker, ONE)
+    store.adapters.pin(ONE, 1)
+    store.jobs.enqueue(ONE, asked_by="person")
+    worker.run(once=True)  # up to date
+    assert (events[1]["version"], list(events[1]["deleted"]), _versions(store)) == (
+        4,
+        [],
+        [1, 2, 3, 4],
+    )
+    _change(store)
+    worker.run(once=True)
+    assert (events[4]["version"], list(events[4]["deleted"])) == (5, [2, 3])
+    assert _versions(store) == [1, 4, 5]
+
+    def busy(*given: Any, **more: Any) -> None:
+        raise StoreBusy("another process is writing")
+
+    monkeypatch.setattr(store.adapters, "collect", busy)
+    store.jobs.enqueue(ONE, asked_by="person", force=True)
+    assert worker.run(once=True) == 0  # it is done all the same
+    assert (_states(store)[0], _versions(store)) == ("done", [1, 4, 5, 6])
+
+
+def _versions(store: Store) -> List[int]:
+    return [info.version for info in store.adapters.versions(ONE)]
 
 
 def test_what_was_adapted_by_hand_is_left_as_it_is(store: Store, tracker: StateTracker) -> None:
@@ -222,6 +255,49 @@ def test_an_error_that_would_come_again_is_not_tried_again(
     store.jobs.enqueue(ONE, asked_by="person")
     _worker(store, tracker, events, domains=[ONE]).run(once=True)
     assert _states(store) == ["done", "failed"]
+
+
+def test_what_a_person_asked_for_fails_once(store: Store, tracker: StateTracker) -> None:
+    untrained = dataclasses.replace(tracker, rates={})
+    store.jobs.enqueue(ONE, asked_by="person")
+    assert _worker(store, untrained, [], domains=[ONE]).run(once=True) == 1
+    assert _states(store) == ["failed"]
+
+
+@pytest.mark.parametrize("how", ["asked for", "changed since", "by hand"])
+def test_what_is_cancelled_while_it_is_done_is_not_asked_for_again(
+    store: Store, tracker: StateTracker, how: str
+) -> None:
+    def after_step(done: int, total: int, loss: float) -> None:
+        if done == 1:
+            store.jobs.cancel(ONE)
+
+    watch = Watch(store, tracker, domains=[ONE])
+    if how == "by hand":
+        with pytest.raises(LeaseError, match=r"is over \(cancelled\)"):
+            adapt_at_once(store, tracker, ONE, progress=after_step)
+    else:
+        if how == "asked for":
+            store.jobs.enqueue(ONE, asked_by="person")
+        else:
+            watch.look()
+            _change(store)
+        lease = store.jobs.claim("me")
+        assert lease is not None
+        assert attempt(store, lease, tracker, progress=after_step).state == "lost"
+    assert watch.look() == ()
+
+
+def test_an_import_is_no_reason_not_to_begin(
+    store: Store, tracker: StateTracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*given: Any, **more: Any) -> None:
+        raise StoreBusy("another process is writing")
+
+    monkeypatch.setattr(store.jobs, "note_input", busy)
+    store.jobs.enqueue(ONE, asked_by="person")
+    _worker(store, tracker, [], domains=[ONE]).run(once=True)
+    assert _states(store) == ["done"]
 
 
 def test_other_errors_are_tried_again_but_not_for_ever(store: Store, tracker: StateTracker) -> None:
@@ -445,6 +521,36 @@ def test_a_heartbeat_outlives_a_store_that_is_away(
             assert time.monotonic() < deadline
             time.sleep(0.02)
         heartbeat.step(1, 2, 0.0)
+
+
+def test_a_heartbeat_says_once_a_minute_that_the_store_is_away(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.jobs.enqueue(ONE, asked_by="person")
+    lease = store.jobs.claim("me", seconds=0.2)
+    assert lease is not None
+    tries: List[str] = []
+
+    def away(*given: Any, **more: Any) -> None:
+        tries.append("away" if len(tries) < 4 else "still away")
+        raise StoreUnavailable(tries[-1])
+
+    monkeypatch.setattr(store.jobs, "beat", away)
+
+    def said_in(count: int) -> List[str]:
+        """What is logged while it is tried so often."""
+        tries.clear()
+        caplog.clear()
+        deadline = time.monotonic() + 30
+        with Heartbeat(store, lease):
+            while len(tries) < count:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        return [record.getMessage().rpartition(": ")[2] for record in caplog.records]
+
+    assert said_in(8) == ["away", "still away"]
+    monkeypatch.setattr("rasa_onramp.onboarding.heartbeat._SAY_AGAIN_SECONDS", 0.0)
+    assert len(said_in(8)) >= 8
 
 
 # By hand

@@ -60,6 +60,14 @@ def _names(ctx: Any, param: Any, value: Optional[str]) -> Optional[Tuple[str, ..
     show_default=True,
     help="How long a job stays a worker's that isn't heard of.",
 )
+@click.option(
+    "--keep",
+    metavar="VERSIONS",
+    type=click.IntRange(1),
+    default=None,
+    help="Where a new version was made, keep so many of the domain's newest, and delete the others "
+    "as versions gc does. Default: keep all.",
+)
 @replies_option
 @checkpoint_option
 @reply_checkpoint_option
@@ -70,6 +78,7 @@ def command(
     poll: float,
     domains: Optional[Tuple[str, ...]],
     lease: float,
+    keep: Optional[int],
     with_replies: bool,
     checkpoint: Optional[str],
     reply_checkpoint: Optional[str],
@@ -100,6 +109,7 @@ def command(
             domains=domains,
             poll=poll,
             seconds=lease,
+            keep=keep,
             on_event=_print,
         )
         before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}

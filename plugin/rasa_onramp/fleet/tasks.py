@@ -41,6 +41,7 @@ class _Tools:
     tracker: StateTracker
     replies: Optional[ReplyLearner]
     watch: Watch
+    keep: Optional[int] = None
 
 
 @shared_task(name="rasa_onramp.watch")
@@ -62,7 +63,8 @@ def adapt(domain: str) -> Optional[Dict[str, Any]]:
     if lease is None:
         return None
     try:
-        return attempt(tools.store, lease, tools.tracker, replies=tools.replies).as_dict()
+        done = attempt(tools.store, lease, tools.tracker, replies=tools.replies, keep=tools.keep)
+        return done.as_dict()
     except StoreUnavailable as error:
         _give_back(tools.store, lease)
         job = lease.job
@@ -88,18 +90,26 @@ def _give_back(store: Store, lease: Lease) -> None:
 @lru_cache(maxsize=1)
 def _tools() -> _Tools:
     """Loaded at a process's first task: what Celery forks from must not have used torch."""
-    threads = os.environ.get("RASA_ONRAMP_THREADS")
+    threads, keep = _whole_number("RASA_ONRAMP_THREADS"), _whole_number("RASA_ONRAMP_KEEP")
     if threads is not None:
-        if not threads.isdecimal() or not int(threads):
-            raise ConfigError(f"RASA_ONRAMP_THREADS is {threads!r}; set it to a whole number")
-        torch.set_num_threads(int(threads))
+        torch.set_num_threads(threads)
     device = os.environ.get("RASA_ONRAMP_DEVICE")
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     store = open_store()
     tracker = load_tracker(os.environ.get("RASA_ONRAMP_CHECKPOINT"), device=device)
     replies = _learner(device)
-    return _Tools(store, tracker, replies, Watch(store, tracker, replies=replies))
+    return _Tools(store, tracker, replies, Watch(store, tracker, replies=replies), keep)
+
+
+def _whole_number(variable: str) -> Optional[int]:
+    """What an environment variable says, 1 or more; None where it isn't set. Raises ConfigError."""
+    said = os.environ.get(variable)
+    if said is None:
+        return None
+    if not said.isdecimal() or not int(said):
+        raise ConfigError(f"{variable} is {said!r}; set it to a whole number")
+    return int(said)
 
 
 def _learner(device: str) -> Optional[ReplyLearner]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict
 from typing import Optional, Tuple
 
@@ -11,7 +12,14 @@ from rasa_onramp.onboarding.replies import ReplyLearner
 from rasa_onramp.store import AdapterInfo, Store
 from rasa_onramp.tracker.model import StateTracker
 
-__all__ = ["made_already", "made_from"]
+__all__ = ["input_digest", "made_already", "made_from"]
+
+
+def input_digest(support: str, checkpoint: str, replies: Optional[str]) -> str:
+    """Of all that a version would be made from: the digests of the support set and the checkpoint,
+    and that of the replies' initialisation if there is one.
+    """
+    return hashlib.sha256("\n".join((support, checkpoint, replies or "")).encode()).hexdigest()
 
 
 def made_already(

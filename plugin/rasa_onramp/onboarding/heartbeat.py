@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from types import TracebackType
-from typing import Optional, Tuple, Type
+from typing import Dict, Optional, Tuple, Type
 
 from rasa_onramp.errors import LeaseError, StoreError
 from rasa_onramp.store import Lease, Store
@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 PROGRESS_SECONDS = 1.0
 #: Heartbeats in the time of a lease: one or two may come to nothing.
 BEATS = 4
+#: The same error is logged no more often than this, however often it is met.
+_SAY_AGAIN_SECONDS = 60.0
 
 Progress = Tuple[int, int, float]  # steps done, steps in all, loss
 
@@ -36,6 +38,7 @@ class Heartbeat:
         self._every = lease.seconds / BEATS
         self._progress: Optional[Progress] = None
         self._lost: Optional[LeaseError] = None
+        self._said: Dict[str, float] = {}  # what was logged of late, and when
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="onramp-heartbeat", daemon=True)
 
@@ -71,9 +74,17 @@ class Heartbeat:
                 self._lost = lost
                 return
             except StoreError as error:
-                logger.warning("no heartbeat for %s: %s", self._lease.job.domain, error)
+                self._say(str(error))
                 continue
             stored, beaten = progress, time.monotonic()
+
+    def _say(self, error: str) -> None:
+        """Log why there is no heartbeat, unless that was said of late."""
+        now = time.monotonic()
+        self._said = {said: at for said, at in self._said.items() if now - at < _SAY_AGAIN_SECONDS}
+        if error not in self._said:
+            self._said[error] = now
+            logger.warning("no heartbeat for %s: %s", self._lease.job.domain, error)
 
     def _beat(self, progress: Optional[Progress]) -> None:
         if progress is None:

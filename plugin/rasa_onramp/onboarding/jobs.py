@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import time
@@ -9,8 +10,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Callable, Dict, Optional, Tuple, Union
 
-from rasa_onramp.errors import LeaseError, OnrampError, StoreError, StoreUnavailable
-from rasa_onramp.onboarding.freshness import made_already
+from rasa_onramp.errors import LeaseError, OnrampError, StoreBusy, StoreError, StoreUnavailable
+from rasa_onramp.onboarding.freshness import input_digest, made_already
 from rasa_onramp.onboarding.heartbeat import Heartbeat
 from rasa_onramp.onboarding.onboard import AdaptationReport, adapt
 from rasa_onramp.onboarding.replies import ReplyLearner
@@ -27,6 +28,8 @@ __all__ = [
     "up_to_date",
 ]
 
+logger = logging.getLogger(__name__)
+
 #: Who asks for a job that is done at once, by who asked.
 BY_HAND = "adapt"
 
@@ -36,7 +39,8 @@ Progress = Callable[[int, int, float], None]
 @dataclass(frozen=True)
 class Attempt:
     """What came of an attempt at a job: `state` is done, again (it failed, and is tried again),
-    failed, or lost (it is another's, or over); `said` is the outcome, or the error.
+    failed, or lost (it is another's, or over); `said` is the outcome, or the error. `version` was
+    made, or was there; `deleted` are the older ones that went for it.
     """
 
     domain: str
@@ -46,6 +50,7 @@ class Attempt:
     said: str
     version: Optional[int]
     seconds: float
+    deleted: Tuple[int, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -84,6 +89,7 @@ def adapt_at_once(
         inner_steps=steps,
         force=force,
         switch_anyway=switch_anyway,
+        input_digest=_input_of(store, domain, tracker, replies),
     )
     return perform(store, lease, tracker, replies=replies, by_hand=True, progress=progress)
 
@@ -94,18 +100,25 @@ def attempt(
     tracker: StateTracker,
     *,
     replies: Optional[ReplyLearner] = None,
+    keep: Optional[int] = None,
     progress: Optional[Progress] = None,
 ) -> Attempt:
-    """`perform` a job, and what came of it: its errors are stored with the job, not raised. Raises
-    StoreUnavailable where the store is away, with which nothing is stored, and what `progress`
-    raises that is no Exception.
+    """`perform` a job, and what came of it: its errors are stored with the job, not raised. Once it
+    has made a version, the domain's old ones are deleted as `AdapterStore.collect` does, with
+    `keep` (None: all stay). Raises StoreUnavailable where the store is away, with which nothing is
+    stored, and what `progress` raises that is no Exception.
     """
     began = time.monotonic()
     version: Optional[int] = None
+    deleted: Tuple[int, ...] = ()
     try:
         made = perform(store, lease, tracker, replies=replies, progress=progress)
         state, version = "done", made.version
-        said = made.outcome if isinstance(made, AdaptationReport) else up_to_date(made)
+        if isinstance(made, AdaptationReport):
+            said = made.outcome
+            deleted = () if keep is None else _collected(store, made.domain, keep)
+        else:
+            said = up_to_date(made)
     except StoreUnavailable as error:
         state, said = _refused(store, lease, error)
     except LeaseError as error:
@@ -115,7 +128,7 @@ def attempt(
         state, said = "again" if again else "failed", _line(error)
     job = lease.job
     seconds = time.monotonic() - began
-    return Attempt(job.domain, job.number, job.attempts, state, said, version, seconds)
+    return Attempt(job.domain, job.number, job.attempts, state, said, version, seconds, deleted)
 
 
 def perform(
@@ -145,6 +158,8 @@ def perform(
                 progress(done, total, loss)
 
         try:
+            if not by_hand:
+                _note_input(store, lease, tracker, replies)
             if not job.force:
                 found = made_already(
                     store, tracker, job.domain, steps=job.inner_steps, replies=replies
@@ -185,6 +200,39 @@ def perform(
                 else:
                     store.jobs.release(lease)
             raise
+
+
+def _input_of(
+    store: Store, domain: str, tracker: StateTracker, replies: Optional[ReplyLearner]
+) -> str:
+    """The digest of all that a version of `domain` would be made from now. Raises NotFound,
+    StoreError, StoreUnavailable.
+    """
+    base = None if replies is None else replies.model.digest
+    return input_digest(store.dialogues.glance(domain).support_digest, tracker.digest, base)
+
+
+def _note_input(
+    store: Store, lease: Lease, tracker: StateTracker, replies: Optional[ReplyLearner]
+) -> None:
+    """Keep with the job what it is done with: no worker asks for the same again where it fails, or
+    is cancelled. Raises as `_input_of`, and LeaseError.
+    """
+    digest = _input_of(store, lease.job.domain, tracker, replies)
+    if digest != lease.job.input_digest:
+        with suppress(StoreBusy):  # at worst it is asked for once more, so nothing waits for it
+            store.jobs.note_input(lease, digest)
+
+
+def _collected(store: Store, domain: str, keep: int) -> Tuple[int, ...]:
+    """The old versions that were deleted. The job is done, so that they can't be is no error: they
+    go with those after the next job.
+    """
+    try:
+        return store.adapters.collect(domain, keep)
+    except StoreError as error:
+        logger.warning("old versions of %s stay for now: %s", domain, error)
+        return ()
 
 
 def _refused(store: Store, lease: Lease, error: StoreUnavailable) -> Tuple[str, str]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import suppress
 from typing import Collection, List, Optional, Set, Tuple
 
 from rasa_onramp.errors import NotFound, StoreError, StoreUnavailable
-from rasa_onramp.onboarding.freshness import made_from
+from rasa_onramp.onboarding.freshness import input_digest, made_from
 from rasa_onramp.onboarding.replies import ReplyLearner
 from rasa_onramp.store import DomainSummary, Store, follows
 from rasa_onramp.tracker.model import StateTracker
@@ -23,7 +22,7 @@ class Watch:
     these checkpoints, in whatever number of inner steps.
 
     Every domain is read at the first look; after that those that changed, and those whose job ended
-    since. A domain whose job failed isn't queued again before it changes.
+    since. A domain whose job failed, whoever asked for it, isn't queued again before it changes.
     """
 
     def __init__(
@@ -57,7 +56,8 @@ class Watch:
             names = [name for name in names if name not in pending]
         queued = []
         for summary in self._store.dialogues.summary(names):
-            name, digest = summary.name, self._digest(summary)
+            name = summary.name
+            digest = input_digest(summary.support_digest, self._checkpoint, self._replies)
             if name in pending:
                 continue
             job = jobs.get(name)
@@ -90,8 +90,3 @@ class Watch:
             raise
         except StoreError:  # the job will say what can't be read; the other domains go on
             return False
-
-    def _digest(self, summary: DomainSummary) -> str:
-        """Of all that a version would be made from."""
-        parts = (summary.support_digest, self._checkpoint, self._replies or "")
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -33,7 +33,8 @@ class Worker:
     """Takes one job after the other: those that were asked for, and those it finds itself.
 
     `on_event` gets an event, fit for JSON, whenever there is something to say: each attempt at a
-    job is one. `domains` are the only ones that it takes, `seconds` is what its leases last.
+    job is one. `domains` are the only ones that it takes, `seconds` is what its leases last, `keep`
+    how many versions of a domain stay when it has made one, as `attempt` has it.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Worker:
         domains: Optional[Collection[str]] = None,
         poll: float = POLL_SECONDS,
         seconds: float = LEASE_SECONDS,
+        keep: Optional[int] = None,
         on_event: Callable[[Event], None] = lambda event: None,
     ):
         self._store = store
@@ -53,6 +55,7 @@ class Worker:
         self._domains = domains
         self._poll = poll
         self._seconds = seconds
+        self._keep = keep
         self._on_event = on_event
         self._owner = this_process()
         self._watch = Watch(store, tracker, replies=replies, domains=domains)
@@ -105,6 +108,7 @@ class Worker:
                 lease,
                 self._tracker,
                 replies=self._replies,
+                keep=self._keep,
                 progress=self._after_step,
             )
         except _Stopped:

@@ -28,8 +28,8 @@ class Job:
 
     `state` is queued, running, done or failed. `asked_by` says in a word who wants it;
     `inner_steps`, `force` and `switch_anyway` are as `adapt` takes them; `input_digest` is of what
-    the domain was like then, None where that doesn't matter. It isn't begun before `due_at`, by
-    whoever comes first.
+    the domain was like when it was asked for or, once begun, then; None where nobody has looked. It
+    isn't begun before `due_at`, by whoever comes first.
 
     `owner` does it, or did it in the end; `attempts` counts how often it was begun. The owner of a
     running job has to say before `lease_until` that it lives, and last did at `heartbeat_at`; with

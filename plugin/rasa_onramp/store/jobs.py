@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from datetime import datetime, timedelta
-from typing import Any, Collection, Mapping, Optional, Tuple
+from typing import Any, Collection, Dict, Mapping, Optional, Tuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 from rasa_onramp.errors import NotFound
 from rasa_onramp.store import tables
 from rasa_onramp.store.database import Database
+from rasa_onramp.store.grace import Grace
 from rasa_onramp.store.job_rows import Job, Lease, clock, due, due_job, job_of, newest_job
 from rasa_onramp.store.leases import (
     NOBODY,
@@ -41,19 +42,21 @@ POLL_SECONDS = 10.0
 PAUSE_SECONDS = 10.0
 #: Jobs of a domain that are kept, the newest.
 KEPT = 20
-#: Who waited longer than this for another writer takes no job over in the next seconds: owners
-#: waited, too, and each tries again within a second.
-_HELD_UP_SECONDS, _SPARED_SECONDS = 0.5, 5.0
 
 _COLUMNS = tables.jobs.c
 
 
 class JobStore:
-    """The jobs in the database."""
+    """The jobs in the database.
+
+    Whose lease has lapsed has lost the job to whoever claims, begins or asks for it next. On SQLite
+    nobody takes it who just had to wait for another writer: the owner waited, too, and may be about
+    to say that it lives.
+    """
 
     def __init__(self, database: Database):
         self._database = database
-        self._spare_until = 0.0  # by this process's monotonic clock
+        self._grace = Grace(database)
 
     def enqueue(
         self,
@@ -79,11 +82,13 @@ class JobStore:
             "force": force,
             "switch_anyway": switch_anyway,
         }
+        asked = time.monotonic()
         with self._database.writing() as connection:
+            lapsed = self._grace.is_over(asked)
             require_domain(connection, domain)
             now = clock(connection)
             newest = newest_job(connection, domain, now)
-            if newest is not None and _nobody_is_at(newest) and input_digest is None:
+            if newest is not None and _is_free(newest, lapsed) and input_digest is None:
                 due = min(newest.due_at, now)  # what waits already keeps its place
                 anew = {**NOBODY, **NOT_BEGUN, "state": "queued", "due_at": due, "attempts": 0}
                 write_job(connection, newest, {**wanted, **anew, "asked_by": asked_by})
@@ -104,16 +109,12 @@ class JobStore:
     ) -> Optional[Lease]:
         """Take the job that is due for longest, of these domains only if given; None if none is.
 
-        A running one whose lease has lapsed is due, too, unless its owner had to wait as this did,
-        for another writer (SQLite has one at a time), and may be about to say that it lives; after
-        ATTEMPTS of those it has failed. Any number of processes may claim at once, and no two get
-        the same. Raises StoreUnavailable.
+        A running one whose lease has lapsed is due, too; after ATTEMPTS of those it has failed. Any
+        number of processes may claim at once, and no two get the same. Raises StoreUnavailable.
         """
         asked = time.monotonic()
         with self._database.marking() as connection:
-            if not self._database.remote and time.monotonic() - asked > _HELD_UP_SECONDS:
-                self._spare_until = time.monotonic() + _SPARED_SECONDS
-            lapsed = time.monotonic() >= self._spare_until
+            lapsed = self._grace.is_over(asked)
             while True:
                 now = clock(connection)
                 job = due_job(connection, now, domains, lapsed=lapsed)
@@ -134,25 +135,31 @@ class JobStore:
         inner_steps: Optional[int] = None,
         force: bool = False,
         switch_anyway: bool = False,
+        input_digest: Optional[str] = None,
     ) -> Lease:
-        """Take a job of `domain` at once: a new one, or the one that waits, as wanted here.
+        """Take a job of `domain` at once: a new one, or the one that waits, as wanted here. Without
+        an `input_digest` a digest that it has stays.
 
         Raises LeaseError where another process is at it, NotFound, StoreUnavailable.
         """
-        wanted = {
+        wanted: Dict[str, Any] = {
             "asked_by": asked_by,
             "inner_steps": inner_steps,
             "force": force,
             "switch_anyway": switch_anyway,
         }
+        if input_digest is not None:
+            wanted["input_digest"] = input_digest
+        asked = time.monotonic()
         with self._database.writing() as connection:
+            lapsed = self._grace.is_over(asked)
             require_domain(connection, domain)
             now = clock(connection)
             newest = newest_job(connection, domain, now)
-            if newest is not None and newest.state == "running" and not newest.lapsed:
-                raise busy(newest, now)
             if newest is None or not newest.unfinished:
                 _insert(connection, domain, newest, now, wanted)
+            elif not _is_free(newest, lapsed):
+                raise busy(newest, now)
             return take(connection, _there(connection, domain, now), owner, seconds, now, wanted)
 
     def beat(
@@ -171,6 +178,13 @@ class JobStore:
             now = clock(connection)
             until = now + timedelta(seconds=lease.seconds)
             write_held(connection, lease, {**progress, "heartbeat_at": now, "lease_until": until})
+
+    def note_input(self, lease: Lease, input_digest: str) -> None:
+        """Say what the domain is like that the lease's job is done with: where that fails or is
+        cancelled, it isn't asked for again with the same. Raises LeaseError, StoreUnavailable.
+        """
+        with self._database.marking() as connection:
+            write_held(connection, lease, {"input_digest": input_digest})
 
     def finish(self, lease: Lease, outcome: str) -> None:
         """The job is done without a new version; with one it is AdapterStore.add that says so.
@@ -264,8 +278,9 @@ class JobStore:
         return tuple(job_of(row, now) for row in rows)
 
 
-def _nobody_is_at(job: Job) -> bool:
-    return job.state == "queued" or job.lapsed
+def _is_free(job: Job, lapsed: bool) -> bool:
+    """Whether nobody is at an unfinished job; `lapsed`: whether a lapsed lease counts as such."""
+    return job.state == "queued" or (job.lapsed and lapsed)
 
 
 def _there(connection: Connection, domain: str, now: datetime) -> Job:

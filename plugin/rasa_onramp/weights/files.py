@@ -112,7 +112,7 @@ def read_json(path: Path) -> Dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CheckpointError(f"{path.parent} lacks {path.name}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} can't be read ({type(error).__name__})") from None
     if not isinstance(found, dict):
         raise CheckpointError(f"{path} can't be read (no JSON object)")
