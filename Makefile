@@ -6,7 +6,7 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
 
-.PHONY: help demo test test-slow lint format lock clean
+.PHONY: help demo test test-slow lint ruff format lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -15,16 +15,21 @@ help: ## this list
 demo: $(INSTALLED) ## onboard the four example domains and talk to a real Rasa bot
 	@$(PYTHON) demo/run.py
 
-test: lint ## ruff, mypy, unit and integration tests
-	@$(PYTHON) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+# mypy uses one core: it runs beside the tests, and its whole report stands below theirs.
+test: ruff ## ruff, mypy, unit and integration tests
+	@report=$$(mktemp); $(PYTHON) -m mypy >$$report 2>&1 & mypy=$$!; \
+	$(PYTHON) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder; tests=$$?; \
+	wait $$mypy; types=$$?; cat $$report; rm $$report; test $$tests = 0 && test $$types = 0
 
 test-slow: $(INSTALLED) ## the tests that train or measure; hours on a CPU
 	@$(PYTHON) -m pytest tests/slow
 
-lint: $(INSTALLED) ## ruff and mypy
+lint: ruff ## ruff and mypy
+	@$(PYTHON) -m mypy
+
+ruff: $(INSTALLED)
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
-	@$(PYTHON) -m mypy
 
 format: $(INSTALLED) ## let ruff lay out the code and mend what it can
 	@$(PYTHON) -m ruff check --fix .

@@ -31,7 +31,9 @@ def as_command(main: Callable[[], None]) -> None:
 
 def label(folder: Union[str, Path]) -> str:
     """What settings call a folder of data, so that it may lie elsewhere on another machine."""
-    return "/".join(Path(folder).resolve().parts[-2:])
+    path = Path(folder).resolve()
+    root = Path(__file__).resolve().parent.parent
+    return path.name if path.parent == root else "/".join(path.parts[-2:])
 
 
 def refuse_others(

@@ -22,7 +22,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 from command_line import SOURCE
 from servers import free_port, wait_for
 
-__all__ = ["ActionServer", "Bot", "Outcome", "RasaServer", "ask", "end"]
+__all__ = ["ActionServer", "Bot", "Outcome", "RasaServer", "ask", "end", "stop_all"]
 
 #: Seconds that a program may take, on a slow machine that does other things as well.
 PATIENCE = 600.0
@@ -126,8 +126,13 @@ class _Server:
 
     def stop(self) -> None:
         """End it with all that it started."""
+        stop_all([self])
+
+    def _terminate(self) -> None:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGTERM)
+
+    def _end(self) -> None:
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(5)
         _kill(self.process)
@@ -190,6 +195,14 @@ class RasaServer(_Server):
             elif event["event"] == "action" and event["name"] != "action_listen":
                 done.append(event["name"])
         return done
+
+
+def stop_all(servers: Sequence[_Server]) -> None:
+    """End servers with all that they started, at the same time."""
+    for server in servers:
+        server._terminate()
+    for server in servers:
+        server._end()
 
 
 def ask(url: str, body: Any = None, *, seconds: float = 2.0) -> Any:

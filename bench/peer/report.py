@@ -27,8 +27,8 @@ METHODS = (
 #: nothing.
 ENTITIES = "entities"
 
-#: Those that understand and answer; the others are parts of a bot.
-BOTS = ("rasa", "finetune", "imported", "adapted", "adapted-written")
+#: Those that understand and answer; the others are parts of a bot, or a tracker by itself.
+BOTS = ("rasa", "imported", "adapted", "adapted-written")
 
 #: What the same Rasa bot's ResponseSelector answers, instead of the reply action that TED chooses.
 SELECTOR = "rasa, ResponseSelector"

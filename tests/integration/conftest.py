@@ -13,7 +13,7 @@ import pytest
 from language_model import lend_language_model
 from rasa_onramp.formats import read
 from rasa_onramp.store import open_store
-from rasa_programs import ActionServer, Bot, RasaServer, end
+from rasa_programs import ActionServer, Bot, RasaServer, end, stop_all
 from servers import LocalServer
 from small_bot import TABLES, corpus_of, save_small_tracker
 
@@ -127,8 +127,7 @@ def servers(bots: Bots) -> Iterator[Servers]:
             server.wait()
         yield Servers(*found, theirs)
     finally:
-        for server in running:
-            server.stop()
+        stop_all(running)
 
 
 class Api:

@@ -53,7 +53,7 @@ def test_two_workers_adapt_each_of_many_domains_once_though_the_server_restarts(
     logs: Path,
 ) -> None:
     options = ("worker", "--no-replies", "--poll", "0.1", "--checkpoint", checkpoint)
-    given = domains(24)
+    given = domains(12)
     names = list(given.schemas)
     with running(postgres_url, logs, *options) as one, running(postgres_url, logs, *options) as two:
         workers = (one, two)

@@ -39,6 +39,8 @@ class _Api(BaseHTTPRequestHandler):
             body = b'[{"status": "in transit", "weight": 4.5, "insured": true, "note": null}]'
         elif self.path == "/wrapped":
             body = b'{"results": [{"status": "delivered"}]}'
+        elif self.path == "/half":
+            body = b'[{"st\\ud83d": "in transit \\ud83d"}]'
         elif self.path == "/nothing":
             status = 204
         elif self.path == "/empty":
@@ -291,6 +293,17 @@ def test_rows_are_limited_and_nothing_is_no_rows() -> None:
         as_rows("fine")
     with pytest.raises(ActionFailed, match="a result is str"):
         as_rows(["fine"])
+
+
+def test_half_an_emoji_in_an_answer_is_a_question_mark(api: str) -> None:
+    """No tokenizer takes it: it would keep the domain from ever speaking again."""
+    assert post(call(f"{api}/half")) == ({"st?": "in transit ?"},)
+
+    @handles("half")
+    def half(parameters: Dict[str, str]) -> List[Dict[str, str]]:
+        return [{"status": "at the depot \ud83d"}]
+
+    assert answer_now(call(name="half")) == ({"status": "at the depot ?"},)
 
 
 def test_a_call_survives_the_slot_it_travels_in() -> None:

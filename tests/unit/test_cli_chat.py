@@ -231,7 +231,7 @@ class _Parcels(BaseHTTPRequestHandler):
         self.send_response(200)
         self.end_headers()
         number = asked["parameters"]["tracking_number"]
-        self.wfile.write(json.dumps([{"status": f"{number} is lost"}]).encode())
+        self.wfile.write(json.dumps([{"status": f"{number} is lost \ud83d"}]).encode())
 
     def log_message(self, *arguments: object) -> None:
         pass
@@ -243,7 +243,7 @@ def test_an_endpoint_answers_a_call(store: Store, capsys: pytest.CaptureFixture)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/"
         call = Call("parcel_delivery", "find_parcel", {"tracking_number": "RX1"}, url)
-        assert answer(call) == ({"status": "RX1 is lost"},)
+        assert answer(call) == ({"status": "RX1 is lost ?"},)
         server.shutdown()
     assert answer(call) is None
     assert answer(find_parcel()) is None  # the schema has no URL

@@ -15,6 +15,7 @@ import pytest
 pytest.importorskip("rasa")
 
 import requests
+from rasa.core.tracker_store import InMemoryTrackerStore
 from rasa.shared.core.events import ActionExecuted, BotUttered, Restarted, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 from rasa.shared.exceptions import InvalidConfigException
@@ -272,6 +273,25 @@ def test_while_the_store_is_down_nobody_asks_it(
     monkeypatch.setattr(world.engine.reach, "_down", "it was away a moment ago")
     assert world.post({"conversation": "ann", "thumb": "up"})[0] == 503
     assert world.feedback() == ()
+
+
+def test_conversations_that_cannot_be_read_are_not_said_to_be_none(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who gives feedback tries again after 503, and not after 404."""
+    world.talk("ann", FRIDAY)
+    said = {"conversation": "ann", "thumb": "up"}
+    with monkeypatch.context() as away:
+        away.setattr(InMemoryTrackerStore, "retrieve", _refused)
+        code, answer = world.post(said)
+        assert (code, "conversations can't be read" in answer["error"]) == (503, True)
+    assert "Rasa's tracker store failed with ConnectionError" in caplog.text
+    assert "s3cret" not in caplog.text
+    assert world.post(said)[0] == 200
+
+
+async def _refused(*_: Any) -> None:
+    raise ConnectionError("refused at s3cret:5432")
 
 
 def test_nobody_waits_long_for_another_process_that_writes(

@@ -144,7 +144,7 @@ def checkpoints(found: Any) -> Iterator[str]:
 UNCOMPARED = {
     *("data", "json", "jobs", "resume", "generator", "own-split", "offers", "written", "services"),
     *("train", "paraphrases", "start", "runs", "sgd", "metric", "method", "methods", "conditions"),
-    *("order-domains", "ranks", "only", "finetune-rate"),
+    *("order-domains", "ranks", "only", "finetune-rate", "every"),
 }
 #: What results of these tables don't say of themselves.
 UNSAID = {

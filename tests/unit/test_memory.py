@@ -107,3 +107,12 @@ def test_a_circle_is_no_trap() -> None:
     circle: List[Any] = [torch.zeros(8)]
     circle.append(circle)
     assert bytes_of(circle) < 400
+
+
+def test_all_may_go_at_once() -> None:
+    cache: LastUsed[str, str] = LastUsed(10)
+    cache.put("a", "A", 4)
+    cache.clear()
+    assert (kept(cache), cache.bytes, cache.get("a")) == ("", 0, None)
+    cache.put("b", "B", 10)
+    assert (kept(cache), cache.bytes) == ("b", 10)

@@ -48,10 +48,8 @@ def test_what_is_asked_comes_back_answer_or_error(store: Store) -> None:
     assert reach.ask(lambda store: 3) == 3  # the store is up all the same
 
 
-def test_a_store_that_refuses_is_asked_again_until_it_is_back(
-    store: Store, caplog: pytest.LogCaptureFixture
-) -> None:
-    reach = Reach(store, 5.0, 1.0)
+def test_a_store_that_refuses_is_not_asked_until_it_is_back(store: Store) -> None:
+    reach = Reach(store, 5.0, 1000.0)
     with pytest.raises(StoreUnavailable, match="hasn't been created"):
         reach.ask(revision)
     store.upgrade()
@@ -59,7 +57,18 @@ def test_a_store_that_refuses_is_asked_again_until_it_is_back(
     with pytest.raises(StoreUnavailable, match="hasn't been created"):  # nobody is asked so soon
         reach.ask(lambda store: asked.append(1))
     assert asked == []
+    assert reach._is_back()  # as the thread that looks for it would find
+    assert reach.ask(revision) == store.revision()
+
+
+def test_a_store_is_looked_for_until_it_is_back(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    reach = Reach(store, 5.0, 0.1)
     with caplog.at_level(logging.WARNING):
+        with pytest.raises(StoreUnavailable, match="hasn't been created"):
+            reach.ask(revision)
+        store.upgrade()
         wait_for(lambda: _is_up(reach, store))
     assert caplog.text.count("is reachable again") == 1
 

@@ -1,51 +1,50 @@
-"""bench/reply_finetuning.py: what it measures, how it goes on, and its table."""
+"""bench/reply_learning.py: what it measures, how it goes on, and its table."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, List
+from typing import Any, Dict, List
 
 import pytest
 
-import reply_finetuning
+import reply_learning
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.formats.yaml import write_yaml
 from rasa_onramp.generator.checkpoint import save_replies
-from rasa_onramp.metalearning.reply_finetuning import ReplyFineTuning
-from result_tables.replies import finetuned
+from reply_learning import Setting
+from result_tables.replies import learned
 from tiny_replies import SCHEMA, corpus, tiny_model, write_folder
 
 pytest.importorskip("sacrebleu")
 
-TRIED = (ReplyFineTuning(rate=1e-3, epochs=1), ReplyFineTuning(rate=1e-2, epochs=2))
+TRIED = (Setting(1.0), Setting(50.0), Setting(1e-2, 1))
 
 
 @pytest.fixture
-def checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A tiny initialisation; the bench's domains are one that it can be judged by and another."""
+def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> List[str]:
+    """Arguments that name a tiny initialisation and a domain."""
     model = tiny_model()
     model.name = str(write_folder(tmp_path / "model"))
     model.weights = model.initial_weights(rank=2)
-    model.card["adaptation"] = {"steps": 2, "dialogues_a_step": 1, "optimiser": "adam"}
+    adaptation = {"steps": 2, "rate_scale": 50.0, "dialogues_a_step": 1, "optimiser": "adam"}
+    model.card["adaptation"] = adaptation
     model.rates = {name: model.weights[name].new_full((2,), 1e-3) for name in model.weights}
     save_replies(model, tmp_path / "replies")
-    (tmp_path / "dev").mkdir()
-    for name in ("a.yml", "b.yml"):
-        write_yaml(tmp_path / "dev" / name, SCHEMA, corpus(7).dialogues)
-    monkeypatch.setattr(reply_finetuning, "DEV", tmp_path / "dev")
-    monkeypatch.setattr(reply_finetuning, "SETTINGS", TRIED)
-    return tmp_path / "replies"
+    (tmp_path / "data").mkdir()
+    write_yaml(tmp_path / "data" / "parcels.yml", SCHEMA, corpus(7).dialogues)
+    monkeypatch.setattr(reply_learning, "SETTINGS", TRIED)
+    paths = {"data": "data", "checkpoint": "replies", "json": "out.json"}
+    found = [each for key, name in paths.items() for each in (f"--{key}", str(tmp_path / name))]
+    return [*found, "--limit", "1", "--jobs", "1"]
 
 
 def test_settings_are_measured_on_the_same_replies(
-    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+    given: List[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     """And gone on with after an interruption."""
-    out = tmp_path / "out.json"
-    given = ["--checkpoint", str(checkpoint), "--limit", "1", "--jobs", "1", "--json", str(out)]
     handed: List[int] = []
-    measure = reply_finetuning.in_processes
+    measure = reply_learning.in_processes
 
     def noted(work: Any, pieces: Any, **how: Any) -> Any:
         handed.append(len(pieces))
@@ -55,34 +54,34 @@ def test_settings_are_measured_on_the_same_replies(
             raise ConfigError("stopped by the test")
         yield from found
 
-    monkeypatch.setattr(reply_finetuning, "in_processes", noted)
+    monkeypatch.setattr(reply_learning, "in_processes", noted)
     with pytest.raises(ConfigError, match="stopped by the test"):
-        reply_finetuning.main(given)
-    reply_finetuning.main(given)
-    assert handed == [3, 2]  # one domain of two
-    figures = json.loads(out.read_text(encoding="utf-8"))
-    adapted, *settings = figures["summary"]
-    assert adapted["method"] == "adapted"
-    assert [(row["rate"], row["epochs"]) for row in settings] == [(1e-3, 1), (1e-2, 2)]
-    assert {row["replies"] for row in figures["summary"]} == {adapted["replies"]} != {0}
-    assert settings[0]["adapted_minus_bleu"][0] == pytest.approx(
-        adapted["bleu"] - settings[0]["bleu"], abs=1e-4
-    )
-    assert "0.001 for 1 epochs" in capsys.readouterr().out
+        reply_learning.main(given)
+    reply_learning.main(given)
+    assert handed == [3, 2]
+    figures = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    rows: Dict[str, Any] = {row["method"]: row for row in figures["summary"]}
+    assert list(rows) == [setting.name for setting in TRIED]
+    assert {row["replies"] for row in rows.values()} == {figures["runs"][0]["replies"]} != {0}
+    best, slow = rows[TRIED[1].name], rows[TRIED[0].name]
+    assert "recommended_minus_bleu" not in best
+    minus = slow["recommended_minus_bleu"][0]
+    assert minus == pytest.approx(best["bleu"] - slow["bleu"], abs=1e-4)
+    assert "AdamW at 0.01, 1 epochs" in capsys.readouterr().out
     assert [path.name for path in tmp_path.glob("out*")] == ["out.json"]
 
 
 def test_table_by_hand() -> None:
-    figures = {"replies": 9, "bleu": 40.0, "slot_error_rate": 0.25, "adapting_seconds": 12.6}
-    minus = {"adapted_minus_bleu": [3, 1, 5], "adapted_minus_slot_error_rate": [0, -1, 1]}
-    tried = {**figures, **minus, "rate": 5e-4, "epochs": 2, "bleu": 37.0}
-    settings = {"services": ["a", "b"], "data": "x/dev", "shots": 5, "limit": 3}
-    grid = finetuned([{"settings": settings, "summary": [figures, tried]}])
+    figures = {"replies": 9, "bleu": 40.0, "slot_error_rate": 0.25}
+    tried = {**figures, "method": Setting(5e-4, 2).name, "bleu": 37.0}
+    tried["recommended_minus_bleu"] = [3, 1, 5]
+    best = {**figures, "method": Setting(3.0).name}
+    settings = {"services": ["a", "b"], "data": "x/dev"}
+    own = {"settings": {**settings, "data": "own"}, "summary": [best]}
+    grid = learned([{"settings": settings, "summary": [tried, best]}, own])
     assert grid.rows == (
-        (
-            *("0.0005 for 2 epochs", "37.0", "**+3.0 [+1.0, +5.0]**", "0.25"),
-            *("+0.00 [-1.00, +1.00]", "13"),
-        ),
-        ("adapted", "40.0", "", "0.25", "", "13"),
+        ("adapted, rates x 3", "40.0", "0.25", "40.0", "0.25"),
+        ("AdamW at 0.0005, 2 epochs", "37.0 (**+3.0 [+1.0, +5.0]**)", "0.25", "", ""),
     )
-    assert "9 replies of up to 3 held-out dialogues of each of 2 domains of x/dev" in grid.note
+    assert grid.header == ("", *("x/dev: BLEU", "slot error rate", "own: BLEU", "slot error rate"))
+    assert "x/dev: 9 replies of 2 domains. own: 9 replies of 2 domains." in grid.note

@@ -36,6 +36,7 @@ from rasa.shared.nlu.constants import TEXT
 from rasa.shared.nlu.training_data.message import Message
 
 from channel_server import runtime_on
+from rasa_onramp.actions.calls import as_rows
 from rasa_onramp.components.events import applied, call_results, last_message
 from rasa_onramp.components.host import current_runtime
 from rasa_onramp.components.payload import payload_of, results_of
@@ -376,10 +377,14 @@ def test_half_a_character_keeps_nobody_from_being_understood(engine: Engine) -> 
     component.process([message], tracker, current_runtime())
     assert message.get(KEY)["domain"] == NAME
     tracker.update(UserUttered(half, {"name": "onramp"}, parse_data={KEY: message.get(KEY)}))
-    tracker.update(BotUttered("You said \ud83d", metadata={KEY: {"domain": NAME}}))
+    known = {"domain": NAME, "action": "reserve_table", "results": [{"table_code": "t9\ud83d"}]}
+    tracker.update(BotUttered("You said t9\ud83d", metadata={KEY: known}))
     session = session_of(tracker, engine)
     assert [said.turn.text[-1] for said in session.turns] == ["?", "?"]
-    assert engine.turn(session, "it is hana").understanding.domain == NAME
+    assert session.results == {NAME: ({"table_code": "t9?"},)}
+    outcome = engine.turn(session, "it is hana", lambda *_: as_rows([{"table_code": "t8\ud83d"}]))
+    assert outcome.understanding.domain == NAME
+    assert outcome.reply is not None and "t8?" in outcome.reply.text
 
 
 @pytest.mark.parametrize(
@@ -399,6 +404,10 @@ def test_half_a_character_keeps_nobody_from_being_understood(engine: Engine) -> 
         ({"rows": [{}, {"status": "here"}]}, ({"status": "here"},)),
         # what a bot's own action set as it came
         ([{"with": ["wifi", "pool", None], "stars": 4}], ({"with": "wifi, pool", "stars": "4"},)),
+        (
+            [{"with \ud83d": "half \ud83d", "near": ["\udc00", 1]}],
+            ({"with ?": "half ?", "near": "?, 1"},),
+        ),
         ([{"n": n} for n in range(60)], tuple({"n": str(n)} for n in range(50))),
         ("nothing", None),
         (None, None),

@@ -8,7 +8,7 @@ from typing import Any, Dict, Mapping, Optional, Tuple
 from rasa_onramp.errors import ActionFailed
 from rasa_onramp.rasa_names import KEY
 
-__all__ = ["MAX_ROWS", "Call", "Row", "as_rows"]
+__all__ = ["MAX_ROWS", "Call", "Row", "as_given", "as_rows", "readable"]
 
 #: One result: a result slot's name → its value.
 Row = Mapping[str, str]
@@ -60,9 +60,16 @@ def as_rows(answer: Any) -> Tuple[Dict[str, str], ...]:
     """Rows from what a handler or an endpoint answered.
 
     Accepts a list of objects, one object, {"results": [...]}, or nothing. Values may be text,
-    numbers or booleans, which become text as dialogues write them ("True", "4.5"); nothings are
-    left out, and rows of nothing else. Raises ActionFailed for anything else.
+    numbers or booleans, which become text as dialogues write them ("True", "4.5") and readable;
+    nothings are left out, and rows of nothing else. Raises ActionFailed for anything else.
     """
+    return tuple(
+        {readable(slot): readable(text) for slot, text in row.items()} for row in as_given(answer)
+    )
+
+
+def as_given(answer: Any) -> Tuple[Dict[str, str], ...]:
+    """`as_rows`, with texts that may hold halves of characters. Raises ActionFailed."""
     inside = answer.get("results", answer) if isinstance(answer, Mapping) else answer
     if inside is None or isinstance(inside, (list, tuple)):
         answer = inside
@@ -74,6 +81,13 @@ def as_rows(answer: Any) -> Tuple[Dict[str, str], ...]:
         raise ActionFailed(f"answered with {type(answer).__name__}; answer with a list of objects")
     rows = [_row(row) for row in answer[:MAX_ROWS]]
     return tuple(row for row in rows if row)
+
+
+def readable(text: str) -> str:
+    """The text, as long as it is, with "?" for halves of characters: JSON can hold half an emoji,
+    which no tokenizer takes.
+    """
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _row(row: Any) -> Dict[str, str]:

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any, Dict, List, Sequence
 
-from rasa_onramp.actions.calls import as_rows
+from rasa_onramp.actions.calls import as_given
 from rasa_onramp.errors import ActionFailed
 from rasa_onramp.formats.wording import UNSTORABLE
 
@@ -61,7 +61,7 @@ def _is_object(text: str) -> bool:
 def _from_json(text: str) -> Sequence[Dict[str, str]]:
     try:
         found: Any = json.loads(text)
-        return as_rows(found)
+        return as_given(found)
     except (ValueError, RecursionError, ActionFailed) as error:
         what = "array of objects" if text.strip().startswith("[") else "object of slot: value"
         raise ValueError(f"not a JSON {what} ({error})") from None

@@ -19,6 +19,7 @@ from rasa.shared.core.events import (
 )
 from rasa.shared.core.trackers import DialogueStateTracker
 
+from rasa_onramp.actions.calls import readable
 from rasa_onramp.components.payload import result_text, results_of
 from rasa_onramp.rasa_names import KEY, RESULTS
 from rasa_onramp.runtime.session import LONGEST
@@ -29,7 +30,6 @@ __all__ = [
     "form_runs",
     "last_message",
     "payload_in",
-    "readable",
     "since_message",
     "text_of",
     "was_executed",
@@ -86,13 +86,6 @@ def was_said(message: UserUttered) -> bool:
 def text_of(message: UserUttered) -> str:
     """What of a message counts: its first characters."""
     return readable((message.text or "")[:LONGEST])
-
-
-def readable(text: str) -> str:
-    """The text, as long as it is, with "?" for halves of characters: JSON can hold half an emoji,
-    which no tokenizer takes.
-    """
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def payload_in(message: UserUttered) -> Any:

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any, Awaitable, Callable, Dict, Mapping, Optional
 
 from rasa.core.channels.channel import InputChannel, UserMessage
+from rasa.core.tracker_store import TrackerStore
 from rasa.shared.core.trackers import DialogueStateTracker
 from sanic import Blueprint
 from sanic.request import Request
@@ -85,7 +86,7 @@ class FeedbackInput(InputChannel):
         runtime, agent = current_runtime(), getattr(request.app.ctx, "agent", None)
         if runtime is None or agent is None or agent.tracker_store is None:
             raise Refused("no model with us is loaded; load one", HTTPStatus.SERVICE_UNAVAILABLE)
-        tracker = await agent.tracker_store.retrieve(said["conversation"])
+        tracker = await _conversation(agent.tracker_store, said["conversation"])
         try:
             return await self._threads.run(_store, runtime, tracker, said)
         except OnrampError as error:
@@ -98,6 +99,21 @@ class FeedbackInput(InputChannel):
                 logger.error("onramp.feedback.not_taken", event_info=why)
                 refusal = Refused("the bot isn't ready; see its log", refusal.status)
             raise refusal from error
+
+
+async def _conversation(store: TrackerStore, sender: str) -> Optional[DialogueStateTracker]:
+    """The conversation with `sender`; None without one. Raises Refused where Rasa's store fails."""
+    kept = getattr(store, "_tracker_store", store)  # Rasa's wrapper says None where that one fails
+    try:
+        return await kept.retrieve(sender)
+    except Exception as error:
+        # the error's text may hold the sender's id
+        why = f"feedback can't be taken: Rasa's tracker store failed with {type(error).__name__}"
+        logger.error("onramp.feedback.not_taken", event_info=why)
+        raise Refused(
+            "the bot's conversations can't be read; try again later, or see the bot's log",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        ) from error
 
 
 def _checked(said: Any) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from rasa_onramp.actions.calls import MAX_ROWS
+from rasa_onramp.actions.calls import MAX_ROWS, readable
 from rasa_onramp.dialogue import Turn
 from rasa_onramp.generator import Reply
 from rasa_onramp.runtime.router import Route
@@ -137,15 +137,18 @@ def results_of(value: Any) -> Optional[Tuple[Dict[str, str], ...]]:
 
 
 def _row(values: Mapping[Any, Any]) -> Dict[str, str]:
-    texts = {str(slot): result_text(value) for slot, value in values.items()}
+    texts = {readable(str(slot)): result_text(value) for slot, value in values.items()}
     return {slot: text for slot, text in texts.items() if text is not None}
 
 
 def result_text(value: Any) -> Optional[str]:
-    """A result's value as a reply says it, several of a list side by side; None for nothing."""
+    """A result's value as a reply says it, several of a list side by side; None for nothing.
+
+    A bot's own action may have left half an emoji in it.
+    """
     if isinstance(value, (list, tuple)):
-        return ", ".join(str(each) for each in value if each is not None) or None
-    return None if value is None else str(value)
+        return readable(", ".join(str(each) for each in value if each is not None)) or None
+    return None if value is None else readable(str(value))
 
 
 def reply_metadata(turn: Turn, domain: str, reply: Optional[Reply]) -> Dict[str, Any]:

@@ -15,10 +15,10 @@ from rasa.shared.core.events import (
 )
 from rasa.shared.core.trackers import DialogueStateTracker
 
+from rasa_onramp.actions.calls import readable
 from rasa_onramp.components.events import (
     applied,
     payload_in,
-    readable,
     text_of,
     was_said,
 )

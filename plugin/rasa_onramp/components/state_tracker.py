@@ -28,6 +28,7 @@ from safetensors import SafetensorError  # type: ignore[attr-defined]
 from torch import Tensor
 
 from rasa_onramp import __version__
+from rasa_onramp.actions.calls import readable
 from rasa_onramp.components.bot_examples import (
     NOT_THE_BOTS,
     examples_in,
@@ -36,7 +37,7 @@ from rasa_onramp.components.bot_examples import (
     save_examples,
 )
 from rasa_onramp.components.domain_needs import form_slots
-from rasa_onramp.components.events import form_runs, readable
+from rasa_onramp.components.events import form_runs
 from rasa_onramp.components.host import OnrampRuntime, current_runtime, keep_current
 from rasa_onramp.components.payload import UNAVAILABLE, abstention, payload_of
 from rasa_onramp.components.policy import OnrampPolicy

@@ -77,7 +77,7 @@ class Adaptation:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        checked = ["steps", "runs", "dialogues_a_step", "optimiser"]
+        checked = ["steps", "runs", "dialogues_a_step", "optimiser", "rate_scale"]
         for name in checked if self.history is None else [*checked, "history"]:
             flaw = setting_flaw(name, getattr(self, name))
             if flaw is not None:
@@ -88,8 +88,6 @@ class Adaptation:
                 raise ConfigError(f"adaptation: {name} is {share!r}; give a number from 0 to 1")
         if not isinstance(self.epochs, (int, float)) or not 0 <= self.epochs < inf:
             raise ConfigError(f"adaptation: epochs is {self.epochs!r}; give a number from 0")
-        if not isinstance(self.rate_scale, (int, float)) or not self.rate_scale > 0:
-            raise ConfigError(f"adaptation: rate_scale is {self.rate_scale!r}; give one above 0")
         if self.adapts not in list(PARTS):  # what can't be hashed is in no mapping
             parts = ", ".join(PARTS)
             raise ConfigError(f"adaptation: adapts is {self.adapts!r}; choose one of {parts}")

@@ -176,7 +176,7 @@ def adapt_replies(
     """A domain's updates: the learned inner steps on its support dialogues.
 
     The steps that the checkpoint recommends may exceed those meta-trained; the learned rates are
-    then stretched over them.
+    then stretched over them. It may multiply them, by a `rate_scale`.
     Without a reply to learn from it is the initialisation itself. `after_step` is told each step's
     number and support loss. Raises CheckpointError if the model has no inner rates.
     """
@@ -185,10 +185,11 @@ def adapt_replies(
     if not batches:
         return dict(model.weights)
     loop = InnerLoop(how["steps"], 1, how["optimiser"])
+    scale = how.get("rate_scale", 1.0)  # settings of a new training have none
     return adapt(
         model.weights,
         lambda weights, step: model.loss(batches[step], weights),
-        {name: stretched(rates, how["steps"]) for name, rates in model.rates.items()},
+        {name: stretched(v, how["steps"]) * scale for name, v in model.rates.items()},
         loop,
         after_step=after_step,
     )
@@ -203,8 +204,8 @@ def _recommended(model: ReplyModel) -> Mapping[str, Any]:
             "this reply model was never meta-trained, so it has no rates to adapt with; "
             "take the meta stage on it, or use the shipped one"
         )
-    for name in ("steps", "dialogues_a_step", "optimiser"):
-        flaw = setting_flaw(name, how.get(name))
+    for name in ("steps", "dialogues_a_step", "optimiser", "rate_scale"):
+        flaw = setting_flaw(name, how.get(name, 1.0 if name == "rate_scale" else None))
         if flaw is not None:
             raise CheckpointError(f"replies.json, card.adaptation: {flaw}")
     return how

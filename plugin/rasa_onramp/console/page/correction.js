@@ -11,6 +11,7 @@ export function correction(schema, turn, send, cancel) {
   const before = turn.state;
   const reply = element("textarea", { rows: 2, id: `reply-${number}`, dir: "auto" });
   reply.value = turn.reply.text;
+  const said = reply.value.trim(); // a field holds no carriage return
   const intent = choice(
     ["", ...schema.intents.map((each) => each.name)],
     before.active_intent || "",
@@ -23,14 +24,14 @@ export function correction(schema, turn, send, cancel) {
       : element("input", { dir: "auto" });
     field.value = had;
     field.id = `slot-${number}-${place}`;
-    return { slot, had, field };
+    return { slot, held: field.value.trim(), field };
   });
 
   async function submit() {
     const body = {};
-    if (reply.value.trim() !== turn.reply.text) body.corrected_reply = reply.value.trim();
+    if (reply.value.trim() !== said) body.corrected_reply = reply.value.trim();
     const state = {};
-    const changed = slots.filter(({ had, field }) => field.value.trim() !== had);
+    const changed = slots.filter(({ held, field }) => field.value.trim() !== held);
     if (changed.length) {
       state.values = Object.fromEntries(
         changed.map(({ slot, field }) => [slot.name, field.value.trim() || null]),
