@@ -19,5 +19,5 @@ def user_directory() -> Path:
     """
     try:
         return Path(os.environ.get(HOME_VARIABLE) or Path.home() / ".rasa-onramp").expanduser()
-    except RuntimeError as error:
+    except (KeyError, RuntimeError) as error:  # KeyError: Python 3.8 and 3.9
         raise ConfigError(f"no home directory to be found; set {HOME_VARIABLE}") from error

@@ -8,7 +8,6 @@ from sys import getsizeof
 from typing import Any, Dict, Generic, List, Mapping, Optional, Tuple, TypeVar
 
 import numpy
-from torch import Tensor, nn
 
 __all__ = ["MEGABYTE", "LastUsed", "bytes_of"]
 
@@ -65,6 +64,12 @@ class LastUsed(Generic[Key, Value]):
         with self._lock:
             self._make_room(size)
 
+    def clear(self) -> None:
+        """Let go of all values."""
+        with self._lock:
+            self._values.clear()
+            self._bytes = 0
+
     def recent(self) -> List[Key]:
         """The keys of what is kept, the one used last at the end."""
         with self._lock:
@@ -85,6 +90,8 @@ def bytes_of(value: Any) -> int:
 
     Functions, and what else can be called, count nothing: others hold them too.
     """
+    from torch import Tensor, nn  # replies are read and checked without it, too
+
     total = 0
     seen: Dict[int, Any] = {}  # the objects themselves: an id counts only while its object lives
     waiting = [value]

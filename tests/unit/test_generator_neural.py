@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import List, Optional
+from typing import List, Optional, Sequence
 
 import pytest
+from torch import Tensor
 
 from rasa_onramp.dialogue import Turn
 from rasa_onramp.generator.neural import Asked, NeuralGenerator
@@ -173,6 +174,27 @@ def test_a_prompt_goes_on_where_the_last_one_ended(silent: NeuralGenerator) -> N
             ids = silent.prompt(asked).ids.tolist()
             assert ids[: len(before)] == before and len(ids) > len(before)
             before = ids
+
+
+def test_only_what_is_new_in_a_conversation_is_compared_with_the_support() -> None:
+    calls: List[int] = []
+
+    def counted(texts: Sequence[str]) -> Tensor:
+        calls.append(len(texts))
+        return embed(texts)
+
+    talk = SUPPORT[0].turns
+    asked = [Asked(talk[:n], talk[n - 1].state, talk[n].results, talk[n].action) for n in (1, 3, 5)]
+    one = NeuralGenerator(
+        RetrievalGenerator(SCHEMA, SUPPORT, counted), shared_tokens(), lambda prompt: None
+    )
+    calls.clear()
+    for number, each in enumerate(asked, 1):
+        afresh = NeuralGenerator(
+            RetrievalGenerator(SCHEMA, SUPPORT, embed), shared_tokens(), lambda prompt: None
+        )
+        assert one.prompt(each).ids.tolist() == afresh.prompt(each).ids.tolist()
+        assert calls == [2] * number
 
 
 def test_a_support_reply_is_said_as_it_is_where_it_is_sure_enough() -> None:

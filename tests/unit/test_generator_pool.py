@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from rasa_onramp.dialogue import DONTCARE, Turn
-from rasa_onramp.generator.likeness import fits, likeness, weighed
+from rasa_onramp.generator import likeness as likenesses
+from rasa_onramp.generator.likeness import fitting, likeness, weighed
 from rasa_onramp.generator.pool import ReplyPool
 from rasa_onramp.generator.replies import SupportReply, support_replies
+from rasa_onramp.generator.situation import relevant_slots
 from tiny_replies import SCHEMA, SUPPORT, dialogue, embed, now, system, user
 
 REPLIES = support_replies(SCHEMA, SUPPORT)
@@ -98,7 +100,7 @@ def test_only_what_fits_is_shown(pool: ReplyPool) -> None:
             asked = now(*each.turns[:number], results=told.results, action=told.action)
             found = pool.similar(asked, 9)
             assert f"{each.id}#{number}" in [reply.source for reply in found]
-            assert all(fits(SCHEMA, reply, asked) for reply in found)
+            assert all(fitting(SCHEMA, asked)(reply) for reply in found)
 
 
 def test_an_empty_pool_finds_nothing() -> None:
@@ -169,7 +171,7 @@ DEPOT = {"status": "at the depot"}
 
 
 @pytest.mark.parametrize(
-    ("source", "turns", "fitting"),
+    ("source", "turns", "fits"),
     [
         ("d1#1", [user("where is it", "track", ["status"])], True),
         # asks for what is known
@@ -200,8 +202,8 @@ DEPOT = {"status": "at the depot"}
         ("d1#5", [user("QQ7", "track", **NUMBER), system("."), Turn("user", "jazz?")], False),
     ],
 )
-def test_what_no_likeness_makes_up_for(source: str, turns: List[Turn], fitting: bool) -> None:
-    assert fits(SCHEMA, said(source), now(*turns)) is fitting
+def test_what_no_likeness_makes_up_for(source: str, turns: List[Turn], fits: bool) -> None:
+    assert fitting(SCHEMA, now(*turns))(said(source)) is fits
 
 
 def test_words_for_any_day_fit_any_day_only() -> None:
@@ -210,6 +212,63 @@ def test_words_for_any_day_fit_any_day_only() -> None:
         "d5", user("any day", "move", **any_day), system("So any delivery day for AB3 will do.")
     )
     (reply,) = support_replies(SCHEMA, [other])
-    assert fits(SCHEMA, reply, now(user("any day", "move", **any_day)))
-    assert not fits(SCHEMA, reply, now(user("friday", "move", **KNOWN)))
-    assert not fits(SCHEMA, reply, now(user("move it", "move")))
+    assert fitting(SCHEMA, now(user("any day", "move", **any_day)))(reply)
+    assert not fitting(SCHEMA, now(user("friday", "move", **KNOWN)))(reply)
+    assert not fitting(SCHEMA, now(user("move it", "move")))(reply)
+
+
+def test_what_was_found_similar_is_remembered_as_it_was_asked() -> None:
+    calls: List[int] = []
+
+    def counted(some: Sequence[str]) -> torch.Tensor:
+        calls.append(len(some))
+        return embed(some)
+
+    pool = ReplyPool(SCHEMA, REPLIES, counted)
+    row = {"status": "in transit"}
+    turn = user("where is QQ7", "track", ["status"], tracking_number="QQ7")
+    situations = [
+        now(turn),
+        now(turn, action="find"),
+        now(turn, results=[row], action="find"),
+        now(turn, results=[{"status": "at the depot"}], action="find"),
+        now(user("where is QQ7", "track", ["status"], tracking_number="QQ8")),
+        now(user("where is QQ7", "track", tracking_number="QQ7")),
+        now(user("move AB3 to sunday", "move", tracking_number="AB3", delivery_day="sunday")),
+    ]
+    asked = [
+        (each, count, leave_out)
+        for each in situations
+        for count in (1, 9)
+        for leave_out in ((), ("d1",), ["d3", "d1"])
+    ]
+    for _ in range(2):
+        for each, count, leave_out in asked:
+            afresh = ReplyPool(SCHEMA, REPLIES, embed).similar(each, count, leave_out=leave_out)
+            assert pool.similar(each, count, leave_out=leave_out) == afresh
+    assert pool.similar(situations[0], 9, leave_out={"d1", "d3"}) == pool.similar(
+        situations[0], 9, leave_out=("d3", "d1")
+    )
+    few = ReplyPool(SCHEMA, REPLIES, counted)
+    calls.clear()
+    for _ in range(3):
+        few.similar(situations[0], 2)
+    assert calls == [2]
+    for number in range(500):
+        few.similar(now(user(f"where is {number}", "track")), 2)
+    assert few._found.bytes <= 256 * len(REPLIES)
+
+
+def test_what_is_known_of_a_situation_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many replies there are."""
+    asked: List[object] = []
+
+    def counted(*given):
+        asked.append(given)
+        return relevant_slots(*given)
+
+    monkeypatch.setattr(likenesses, "relevant_slots", counted)
+    pool = ReplyPool(SCHEMA, REPLIES * 5, embed)
+    turn = now(user("where is it", "track", ["status"]))
+    assert pool.similar(turn, 2) and list(pool.fitting(turn))
+    assert len(asked) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -757,3 +758,16 @@ def test_a_schema_without_intents_still_answers():
     assert ask(generator, user("hello", "unheard_of", colour="red")).text == (
         "To unheard of: colour red. Shall I go ahead?"
     )
+
+
+def test_what_no_messenger_takes_is_not_said():
+    """A reply of 64 KiB would hold all others up while it is compared with all that is known."""
+    hello = dialogue(90, user("hello there"), system("Hello, what can I do?"))
+    long = dialogue(91, user("hello there"), system("3 " * 32_000))
+    begun = time.process_time()
+    generator = RetrievalGenerator(SCHEMA, (hello, long), embed)
+    assert ask(generator, user("hello there")).source == "d90#1"
+    assert time.process_time() - begun < 10
+    assert ask(RetrievalGenerator(SCHEMA, (long,), embed), user("hello there")).source == "schema"
+    longest = dialogue(92, user("hello there"), system("Hello! " * 585))
+    assert ask(RetrievalGenerator(SCHEMA, (longest,), embed), user("hello there")).source == "d92#1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Mapping, Optional, Sequence, Tuple
 
 import pytest
@@ -291,3 +292,24 @@ def test_a_length_of_time_is_no_number_of_people(
     understood = Understanding(Route("tables"), state=State({"guests": ("2",)}))
     turn = system_turn(Reply(text, text, "schema", 1.0), understood, hints=hints)
     assert [(span.slot, span.start) for span in turn.spans] == marks
+
+
+@pytest.mark.parametrize("word", ["4 ", "Dr Abe ", "the first one ", "$", "not the 1st, ", "(4"])
+def test_a_long_message_holds_nobody_up(word: str) -> None:
+    said = "Dr Osei in 4, Dr Lindgren in 6, or Dr Abe in 2."
+    asking("is Dr Osei any good?", said)  # warm
+    begun = time.process_time()
+    asking((word * 12_000)[:12_000], said)
+    assert time.process_time() - begun < 1
+
+
+def test_what_is_far_from_the_beginning_names_no_row() -> None:
+    hello = "good day to you " * 40
+    assert asking(f"is Dr Osei any good? {hello}", OFFER) == 0
+    assert asking(f"{hello} is Dr Osei any good?", OFFER) == 1
+
+
+def test_nor_does_it_set_a_slot_where_no_state_is_known() -> None:
+    turns = (Turn("user", "hi"), system("Hello."))
+    for text, newly_set in (("in leith", {"area"}), (f"{'now then, ' * 60} in leith", set())):
+        assert now(*turns, user(text, "collect", area="leith")).newly_set == newly_set

@@ -31,6 +31,10 @@ from rasa_onramp.generator.units import holds, unit_of
 
 __all__ = ["delexicalise"]
 
+#: Values of a reply that become placeholders, marked ones and others: the first so many. Each looks
+#: for the others that stand near it.
+_MOST = 200
+
 #: Before a number of people or things, not of results.
 _GIVEN = re.compile(r"\b(?:for|(?:party|group|table|family) of)\s+$", re.IGNORECASE)
 
@@ -78,7 +82,7 @@ def _marked(
 ) -> Dict[Region, Placeholder]:
     slots: Dict[Region, str] = {}
     by_region: Dict[Region, List[Source]] = {}
-    for span in sorted(spans, key=lambda span: (span.start, -span.end)):
+    for span in sorted(spans, key=lambda span: (span.start, -span.end))[:_MOST]:
         region = (span.start, span.end)
         if not 0 <= span.start < span.end <= len(text) or overlaps(region, slots):
             continue
@@ -123,7 +127,7 @@ def _unmarked(
         by_region.setdefault(region, []).append(source)
     regions = [region for region in longest(by_region) if not overlaps(region, marked)]
     found: Dict[Region, Placeholder] = {}
-    for region in _one_row_first({region: by_region[region] for region in regions}):
+    for region in _one_row_first({region: by_region[region] for region in regions[:_MOST]}):
         surface = text[region[0] : region[1]]
         near = words_near(text, region)
         unit = unit_of(text, region)

@@ -13,7 +13,7 @@ from typing import Callable, Dict, Mapping, Optional, Tuple
 
 from rasa_onramp.generator.quantities import WRITERS
 
-__all__ = ["VERBATIM", "WEAK_FORMS", "form_of", "render", "surfaces"]
+__all__ = ["LONGEST", "VERBATIM", "WEAK_FORMS", "form_of", "render", "surfaces"]
 
 VERBATIM = "verbatim"
 
@@ -23,7 +23,7 @@ WEAK_FORMS = ("number.2nd", "ordinal.second")
 
 #: Characters of the longest value that has other forms than itself: no number, time or date is
 #: longer, and Python reads none of more than 4,300 digits.
-_LONGEST = 200
+LONGEST = 200
 
 
 def render(value: str, form: str, clock24: bool = False) -> str:
@@ -37,9 +37,13 @@ def render(value: str, form: str, clock24: bool = False) -> str:
     return _CASES[case](text) if case else text
 
 
-@lru_cache(maxsize=8192)
 def surfaces(value: str, clock24: bool = False) -> Tuple[Tuple[str, str], ...]:
     """The (text, form) pairs of `value`, each text once, plainest form first; cases aside."""
+    return ((value, VERBATIM),) if len(value) > LONGEST else _surfaces(value, clock24)
+
+
+@lru_cache(maxsize=8192)
+def _surfaces(value: str, clock24: bool) -> Tuple[Tuple[str, str], ...]:
     found: Dict[str, str] = {value: VERBATIM}
     for base in (*_INFLECTIONS, *WRITERS):
         written = _base(value, base, clock24)
@@ -111,7 +115,7 @@ _INFLECTIONS: Mapping[str, Callable[[str], Optional[str]]] = {
 
 
 def _base(value: str, base: str, clock24: bool) -> Optional[str]:
-    if len(value) > _LONGEST:
+    if len(value) > LONGEST:
         return None
     if base in _INFLECTIONS:
         return _INFLECTIONS[base](value)

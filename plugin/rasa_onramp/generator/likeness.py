@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Dict, FrozenSet, Mapping
+from typing import Callable, Dict, FrozenSet, Mapping
 
 from rasa_onramp.dialogue import Schema
 from rasa_onramp.generator.replies import SupportReply
 from rasa_onramp.generator.situation import Situation, relevant_slots
 from rasa_onramp.generator.spotting import plain_values
 
-__all__ = ["fits", "likeness", "weighed"]
+__all__ = ["fitting", "likeness", "weighed"]
 
 # How much each likeness counts. Each is 1 where the situations are alike.
 _WEIGHTS = {
@@ -69,41 +69,53 @@ def weighed(likenesses: Mapping[str, float]) -> float:
     return min(1.0, max(0.0, score / sum(_WEIGHTS[name] for name in likenesses)))
 
 
-def fits(schema: Schema, reply: SupportReply, now: Situation) -> bool:
-    """Whether a reply can answer `now` at all: what no likeness makes up for."""
+def fitting(schema: Schema, now: Situation) -> Callable[[SupportReply], bool]:
+    """Tells of a reply whether it can answer `now` at all: what no likeness makes up for.
+
+    It may be asked of thousands, so what is `now`'s alone is computed once, and what is quickly
+    told comes first.
+    """
     relevant = relevant_slots(schema, now.state)
-    then = reply.situation
-    if (then.in_scope, then.action, then.found) != (now.in_scope, now.action, now.found):
-        return False
+    known_requests = _known_requests(now)
+    outcome = now.in_scope, now.action, now.found
+    talks = now.action is None and now.in_scope
     values = now.state.values
-    if any(then.state.values[slot][:1] != values.get(slot, ())[:1] for slot in reply.wording):
-        return False  # it speaks of what is otherwise now
-    row = _row(now, reply.row_now(now))
-    if any(row.get(slot) != value for slot, value in reply.facts):
-        return False  # it tells in words what is otherwise of the row now
-    if reply.asks and not any(slot in relevant and not values.get(slot) for slot in reply.asks):
-        return False  # it asks for what is known, or doesn't matter
-    if reply.asks & now.newly_set:
-        return False  # it asks for more, too, but takes no notice of what was given
-    if reply.template.text == now.system and any(values.get(slot) for slot in reply.asks):
-        return False  # it asks again for what was partly given
-    if then.wants_nothing and not then.system and now.system:
-        return False  # it greets
-    if now.action is None and now.in_scope:
-        if (now.newly_set or now.new_intent) and now.missing and not then.missing:
-            return False  # it answered somebody who had said everything
-        if now.newly_set and not (then.brings_news or reply.asks or now.newly_set & reply.states):
-            return False  # it takes no notice of what is new
-        if now.new_intent or then.new_intent:
-            wants = {now.state.active_intent, then.state.active_intent} - {None}
-            if len(wants) > 1:
-                return False  # it takes up another wish
-        if _known_requests(now) and not _known_requests(now) & reply.answers:
-            return False  # it doesn't answer the question
-        answered = then.requested & reply.answers
-        if answered and not answered & now.requested:
-            return False  # it answers a question that nobody asked
-    return True
+
+    def fits(reply: SupportReply) -> bool:
+        then = reply.situation
+        if (then.in_scope, then.action, then.found) != outcome:
+            return False
+        if reply.asks & now.newly_set:
+            return False  # it asks for more, too, but takes no notice of what was given
+        if talks:
+            if now.new_intent or then.new_intent:
+                wants = {now.state.active_intent, then.state.active_intent} - {None}
+                if len(wants) > 1:
+                    return False  # it takes up another wish
+            if (now.newly_set or now.new_intent) and now.missing and not then.missing:
+                return False  # it answered somebody who had said everything
+            if known_requests and not known_requests & reply.answers:
+                return False  # it doesn't answer the question
+            if now.newly_set and not (
+                then.brings_news or reply.asks or now.newly_set & reply.states
+            ):
+                return False  # it takes no notice of what is new
+            answered = then.requested & reply.answers
+            if answered and not answered & now.requested:
+                return False  # it answers a question that nobody asked
+        if any(then.state.values[slot][:1] != values.get(slot, ())[:1] for slot in reply.wording):
+            return False  # it speaks of what is otherwise now
+        if reply.asks and not any(slot in relevant and not values.get(slot) for slot in reply.asks):
+            return False  # it asks for what is known, or doesn't matter
+        if reply.template.text == now.system and any(values.get(slot) for slot in reply.asks):
+            return False  # it asks again for what was partly given
+        if then.wants_nothing and not then.system and now.system:
+            return False  # it greets
+        row = _row(now, reply.row_now(now)) if reply.facts else {}
+        # it tells in words what is otherwise of the row now
+        return not any(row.get(slot) != value for slot, value in reply.facts)
+
+    return fits
 
 
 def _known_requests(now: Situation) -> FrozenSet[str]:

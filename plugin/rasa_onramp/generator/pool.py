@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Collection, List, Sequence, Tuple
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Collection, Dict, Iterator, List, Sequence, Tuple
 
 import numpy
 
 from rasa_onramp.dialogue import Schema
-from rasa_onramp.generator.likeness import fits, likeness, weighed
+from rasa_onramp.generator.likeness import fitting, likeness, weighed
 from rasa_onramp.generator.replies import SupportReply
 from rasa_onramp.generator.situation import Situation
+from rasa_onramp.memory import LastUsed
 
 if TYPE_CHECKING:  # torch is imported by what computes
     from rasa_onramp.embedding import Embed
@@ -20,11 +22,17 @@ __all__ = ["ReplyPool", "rows_of"]
 #: this much (a sum of two cosines). Chosen by bench/farewells.py.
 _END_MARGIN = 0.15
 
+#: Bytes of what was found similar that are kept for each reply: a small part of what it takes.
+_KEPT = 256
+#: Bytes of what was found similar to one situation, about.
+_FOUND = 384
+
 
 class ReplyPool:
     """Support replies with the embedded texts of the turns before them.
 
-    `embed` is called for those turns once, and for two texts a search.
+    `embed` is called for those turns once, and for two texts a search. Thread-safe; what was found
+    similar is remembered, since a conversation's past is searched for at each of its turns.
     """
 
     def __init__(self, schema: Schema, replies: Sequence[SupportReply], embed: Embed):
@@ -34,6 +42,8 @@ class ReplyPool:
         self._ends = numpy.array([reply.ends for reply in self.replies], dtype=bool)
         self._users = rows_of(embed, [reply.situation.user for reply in self.replies])
         self._systems = rows_of(embed, [reply.situation.system for reply in self.replies])
+        #: By a digest of all that was asked: the numbers of the replies. Nothing else changes them.
+        self._found: LastUsed[bytes, Tuple[int, ...]] = LastUsed(_KEPT * len(self.replies))
 
     def text_likeness(self, now: Situation) -> Tuple[numpy.ndarray, numpy.ndarray]:
         """Cosines of `now`'s user and system texts with those of each reply, (replies,) each."""
@@ -61,22 +71,33 @@ class ReplyPool:
 
         Those of the dialogues whose ids are in `leave_out` don't count.
         """
+        asked = blake2b(repr((now, count, sorted(leave_out))).encode("utf-8", "surrogatepass"))
+        found = self._found.get(asked.digest())
+        if found is None:
+            found = self._similar(now, count, leave_out)
+            self._found.put(asked.digest(), found, _FOUND)
+        return [self.replies[number] for number in found]
+
+    def fitting(self, now: Situation) -> Iterator[Tuple[int, SupportReply]]:
+        """The replies that can answer `now` at all, each with its number."""
+        fits = fitting(self.schema, now)
+        return ((number, reply) for number, reply in enumerate(self.replies) if fits(reply))
+
+    def _similar(self, now: Situation, count: int, leave_out: Collection[str]) -> Tuple[int, ...]:
         users, systems = self.text_likeness(now)
         scored = []
-        for number, reply in enumerate(self.replies):
-            if reply.dialogue in leave_out or not fits(self.schema, reply, now):
+        for number, reply in self.fitting(now):
+            if reply.dialogue in leave_out:
                 continue
             alike = float(users[number]), float(systems[number])
             score = weighed(likeness(reply, now, reply.states, *alike))
             scored.append((-score, number))
-        chosen: List[SupportReply] = []
+        chosen: Dict[str, int] = {}  # by its wording
         for _, number in sorted(scored):
             if len(chosen) == count:
                 break
-            reply = self.replies[number]
-            if all(reply.template.text != other.template.text for other in chosen):
-                chosen.append(reply)
-        return chosen
+            chosen.setdefault(self.replies[number].template.text, number)
+        return tuple(chosen.values())
 
 
 def rows_of(embed: Embed, texts: Sequence[str]) -> numpy.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Dict, FrozenSet, Iterator, List, Sequence, Set, Tuple
 
 from rasa_onramp.dialogue import DONTCARE, Dialogue, Schema, State
@@ -42,17 +43,17 @@ class SupportReply:
     ends: bool = False
     facts: FrozenSet[Tuple[str, str]] = frozenset()
 
-    @property
+    @cached_property
     def dialogue(self) -> str:
         """The id of the dialogue that it stands in."""
         return self.source.rpartition("#")[0]
 
-    @property
+    @cached_property
     def states(self) -> FrozenSet[str]:
         """The slots whose values it states."""
         return frozenset(placeholder.slot for placeholder in self.template.placeholders)
 
-    @property
+    @cached_property
     def answers(self) -> FrozenSet[str]:
         """The slots that it tells the user something of: by a value, or in words."""
         return self.states | {slot for slot, _ in self.facts}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Collection, List, Mapping, Optional, Sequ
 from rasa_onramp.dialogue import Dialogue, Schema, State, Turn
 from rasa_onramp.generator.blocking import Blocked, sayable
 from rasa_onramp.generator.grounding import Grounding
-from rasa_onramp.generator.likeness import fits, likeness, weighed
+from rasa_onramp.generator.likeness import likeness, weighed
 from rasa_onramp.generator.outcomes import Outcomes
 from rasa_onramp.generator.pool import ReplyPool
 from rasa_onramp.generator.replies import (
@@ -31,6 +31,10 @@ __all__ = ["Reply", "RetrievalGenerator"]
 
 _TOO_UNLIKE = 0.45  # below it, the schema's own words answer
 _SCHEMA_CONFIDENCE = 0.3
+
+#: Characters of the longest support reply that is said: messengers take no longer message, and it
+#: is compared value by value with all that is known.
+_LONGEST = 4096
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,8 @@ class RetrievalGenerator:
     `embed` turns texts into L2-normalised rows; it is called for the support dialogues' turns once,
     and for two texts a reply. Without support dialogues every reply is in the schema's own words.
     `alike` embeds what was said before a reply, in a space of its own; without it, `embed` does.
-    Replies whose text or template is `blocked` are neither said nor found similar.
+    Replies whose text or template is `blocked`, or longer than messengers take, are neither said
+    nor found similar.
     """
 
     def __init__(
@@ -70,7 +75,11 @@ class RetrievalGenerator:
     ):
         self.schema = schema
         self._blocked = Blocked(blocked)
-        replies = sayable(support_replies(schema, support), self._blocked)
+        replies = [
+            reply
+            for reply in sayable(support_replies(schema, support), self._blocked)
+            if len(reply.template.original) <= _LONGEST
+        ]
         self.pool = ReplyPool(schema, replies, embed if alike is None else alike)
         self._grounding = Grounding(
             schema, data_of(support), constants_of(replies), plain_slots_of(replies)
@@ -134,8 +143,7 @@ class RetrievalGenerator:
         """The replies that can be said, the likeliest first, each with its score in [0, 1]."""
         candidates = [
             candidate
-            for number, reply in enumerate(self.pool.replies)
-            if fits(self.schema, reply, now)
+            for number, reply in self.pool.fitting(now)
             for candidate in [_filled(number, reply, now)]
             if candidate is not None
         ]

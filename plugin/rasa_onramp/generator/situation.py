@@ -26,6 +26,9 @@ from rasa_onramp.generator.units import holds, unit_of
 
 __all__ = ["Situation", "missing_slots", "relevant_slots", "situate"]
 
+#: Characters of a user's text that are looked through for values. The tracker reads hardly more.
+_READ = 500
+
 
 @dataclass(frozen=True)
 class Situation:
@@ -163,7 +166,7 @@ def _newly_set(state: State, states: Sequence[State], turns: Sequence[Turn]) -> 
         for slot, values in state.values.items()
         for value in plain_values(values)
     ]
-    return frozenset(source.slot for _, source in find_sources(turns[-1].text, sources))
+    return frozenset(source.slot for _, source in find_sources(turns[-1].text[:_READ], sources))
 
 
 def _row_in_focus(
@@ -204,7 +207,8 @@ def _named(turn: Turn, rows: Sequence[Mapping[str, str]], slots: AbstractSet[str
     """The rows that a user names by a value of `slots` that isn't asked about. A bare number names
     one only beside its slot's name: "4" may be of people, too.
     """
-    text, asked = turn.text, turn.state.requested_slots if turn.state is not None else ()
+    text = turn.text[:_READ]
+    asked = turn.state.requested_slots if turn.state is not None else ()
     return {
         each.row
         for each in _mentions(text, Finder(sources_of({}, rows)), len(rows))

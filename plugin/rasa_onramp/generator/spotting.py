@@ -10,9 +10,11 @@ import re
 import sys
 import threading
 import warnings
+from bisect import bisect_left, insort
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from sys import getsizeof
 from typing import (
     Any,
     Dict,
@@ -28,7 +30,8 @@ from typing import (
 )
 
 from rasa_onramp.dialogue import DONTCARE
-from rasa_onramp.generator.forms import surfaces
+from rasa_onramp.generator.forms import LONGEST, surfaces
+from rasa_onramp.memory import MEGABYTE, LastUsed
 
 __all__ = [
     "Finder",
@@ -128,10 +131,21 @@ def find_sources(text: str, sources: Sequence[Source]) -> List[Tuple[Region, Sou
     return Finder(sources).find(text)
 
 
-@lru_cache(maxsize=4096)
+#: The texts read last, as Docs; and the forms of values, by value and clock.
+_docs: LastUsed[str, Any] = LastUsed(32 * MEGABYTE)
+_forms: LastUsed[Tuple[str, bool], Tuple[Tuple[str, ...], ...]] = LastUsed(16 * MEGABYTE)
+
+#: Bytes of a Doc without words, and of a word of one; spaCy doesn't say.
+_DOC, _WORD = 4096, 256
+
+
 def tokens(text: str) -> Any:
-    """`text` as a spaCy Doc, tokenised only."""
-    return _make_doc(text)
+    """`text` as a spaCy Doc, tokenised only. What no reader would read in it is blank."""
+    doc = _docs.get(text)
+    if doc is None:
+        doc = _make_doc(text)
+        _docs.put(text, doc, getsizeof(text) + _DOC + _WORD * len(doc))
+    return doc
 
 
 def names(text: str) -> List[Any]:
@@ -166,9 +180,10 @@ def longest(regions: Iterable[Region]) -> List[Region]:
     """The regions that no longer (or equally long, earlier) kept one overlaps, in text order."""
     kept: List[Region] = []
     for region in sorted(set(regions), key=lambda region: (region[0] - region[1], region[0])):
-        if not overlaps(region, kept):
-            kept.append(region)
-    return sorted(kept)
+        place = bisect_left(kept, region)
+        if not overlaps(region, kept[max(0, place - 1) : place + 1]):  # its neighbours
+            insort(kept, region)
+    return kept
 
 
 def overlaps(region: Region, others: Iterable[Region]) -> bool:
@@ -179,13 +194,25 @@ def overlaps(region: Region, others: Iterable[Region]) -> bool:
 def words_near(text: str, region: Region, window: int = 4) -> Dict[str, float]:
     """Stems of the words within `window` tokens of a region, each with 1 / its distance."""
     doc = tokens(text)
-    inside = [each.i for each in doc if each.idx < region[1] and region[0] < each.idx + len(each)]
+    first, last = _word_at(doc, region[0]), _word_at(doc, region[1] - 1)
     near: Dict[str, float] = {}
     for distance in range(1, window + 1):
-        for number in (inside[-1] + distance, inside[0] - distance):
+        for number in (last + distance, first - distance):
             if 0 <= number < len(doc):
                 near.setdefault(stem(doc[number].lower_), 1 / distance)
     return near
+
+
+def _word_at(doc: Any, place: int) -> int:
+    """The number of the token that a character of a text stands in."""
+    low, high = 0, len(doc) - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        if doc[middle].idx <= place:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 def named_near(slot: str, text: str, region: Region) -> bool:
@@ -199,12 +226,19 @@ def stem(word: str) -> str:
     return re.sub(r"(?:ing|ies|es|s|y|e)$", "", word.lower())
 
 
-@lru_cache(maxsize=8192)
 def _patterns(value: str, clock24: bool) -> Tuple[Tuple[str, ...], ...]:
     """The words of a value's forms, in lower case, each once."""
-    forms = (_make_doc(text) for text, _ in surfaces(value, clock24))
-    words = (tuple(token.lower_ for token in form) for form in forms)
-    return tuple(dict.fromkeys(each for each in words if each))
+    key = (value, clock24)
+    found = _forms.get(key)
+    if found is None:
+        forms = (_make_doc(text) for text, _ in surfaces(value, clock24))
+        words = (tuple(token.lower_ for token in form) for form in forms)
+        # what is blank would be found in whatever else is
+        found = tuple(dict.fromkeys(each for each in words if any(map(str.strip, each))))
+        if len(value) <= LONGEST:
+            size = sum(getsizeof(words) + sum(map(getsizeof, words)) for words in (key, *found))
+            _forms.put(key, found, size)
+    return found
 
 
 #: How many strings a vocabulary of spaCy's holds at most. It never forgets one, and there are
@@ -212,15 +246,20 @@ def _patterns(value: str, clock24: bool) -> Tuple[Tuple[str, ...], ...]:
 _MOST_STRINGS = 200_000
 _renewing = threading.Lock()
 
+#: What is taken for blanks: longer words than links with signatures are; and 100 signs on end, with
+#: one or two letters between them at most ("US$", "'s"). spaCy strips such from a word one by one,
+#: and reads all that is left each time.
+_UNREADABLE = re.compile(r"(?<!\S)\S{2001,}|(?:[A-Za-z]{0,2}(?:[^\w\s]|_)){100,}")
+
 
 def _make_doc(text: str) -> Any:
     if len(_english().vocab.strings) > _MOST_STRINGS:
         with _renewing:
             # what other threads hold of the old one still fits: a string has the same hash in all
             if len(_english().vocab.strings) > _MOST_STRINGS:
-                for kept in (_english, tokens):
-                    kept.cache_clear()
-    return _english().make_doc(text)
+                _english.cache_clear()
+                _docs.clear()
+    return _english().make_doc(_UNREADABLE.sub(lambda found: " " * len(found.group()), text))
 
 
 @lru_cache(maxsize=1)

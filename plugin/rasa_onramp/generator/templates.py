@@ -7,6 +7,7 @@ so that filling a template with the values that it was made from gives the text 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Dict, Mapping, Optional, Sequence, Tuple, Union
 
 from rasa_onramp.generator.forms import VERBATIM, WEAK_FORMS, form_of, render
@@ -51,7 +52,7 @@ class Template:
     parts: Tuple[Union[str, Placeholder], ...]
     surfaces: Tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The template as Rasa writes it: "It is {status}"."""
         return "".join(part if isinstance(part, str) else f"{{{part.name}}}" for part in self.parts)
@@ -62,7 +63,7 @@ class Template:
         surfaces = iter(self.surfaces)
         return "".join(part if isinstance(part, str) else next(surfaces) for part in self.parts)
 
-    @property
+    @cached_property
     def placeholders(self) -> Tuple[Placeholder, ...]:
         """The placeholders in their order."""
         return tuple(part for part in self.parts if isinstance(part, Placeholder))

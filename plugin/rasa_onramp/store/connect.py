@@ -125,7 +125,7 @@ def parse_any_url(url: str) -> URL:
             )
         try:  # of a link its file: SQLite's log is beside that
             parsed = parsed.set(database=os.path.realpath(Path(name).expanduser()))
-        except (ValueError, RuntimeError) as error:  # the latter where ~ is nobody's
+        except (KeyError, ValueError, RuntimeError) as error:  # where ~ is nobody's, too
             raise ConfigError(f"the database's path is none ({error}); write another") from error
     return parsed
 

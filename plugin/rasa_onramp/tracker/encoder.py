@@ -52,7 +52,7 @@ class EncoderConfig:
         """
         try:
             values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, RecursionError, ValueError) as error:
             raise CheckpointError(
                 f"{folder}: config.json can't be read ({error}); fetch it anew"
             ) from None

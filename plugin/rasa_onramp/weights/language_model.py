@@ -117,7 +117,7 @@ def source_of(folder: Path) -> str:
 def _places(name: Union[str, Path]) -> Iterator[_Found]:
     """Where on this machine the model is, whole or not, best first."""
     local = Path(name)
-    with suppress(RuntimeError):  # where ~ is nobody's
+    with suppress(KeyError, RuntimeError):  # where ~ is nobody's
         local = local.expanduser()
     if local.is_dir():
         yield _Found(local, flaw(local), "copy it anew, or give another folder")
