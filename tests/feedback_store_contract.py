@@ -159,6 +159,10 @@ class FeedbackStoreContract:
             ({"thumb": "sideways"}, "thumb 'sideways'; name one of up, down"),
             ({"reply": Turn("system", " ")}, "empty reply"),
             ({"corrected_reply": ""}, "empty correction"),
+            (
+                {"corrected_reply": "a" * 4097},
+                "of 4,097 characters; give one of 4,096",
+            ),
             ({"corrected_reply": "yes", "history": ()}, "corrects a reply to nothing"),
             ({"corrected_reply": "nul \0"}, "NUL"),
             ({"conversation": "half \ud83d"}, "surrogate"),

@@ -11,6 +11,7 @@ from typing import FrozenSet, Mapping, Optional, Tuple, TypeVar
 
 __all__ = [
     "DONTCARE",
+    "LONGEST_REPLY",
     "SPLITS",
     "Action",
     "Corpus",
@@ -27,6 +28,8 @@ __all__ = [
 
 #: The value a slot takes when the user says that any value will do.
 DONTCARE = "dontcare"
+#: Characters of the longest reply that is said: messengers take no longer message.
+LONGEST_REPLY = 4096
 #: What a dialogue may be for, if anything yet.
 SPLITS = ("support", "held-out")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Collection, List, Mapping, Optional, Sequence, Tuple
 
-from rasa_onramp.dialogue import Dialogue, Schema, State, Turn
+from rasa_onramp.dialogue import LONGEST_REPLY, Dialogue, Schema, State, Turn
 from rasa_onramp.generator.blocking import Blocked, sayable
 from rasa_onramp.generator.grounding import Grounding
 from rasa_onramp.generator.likeness import likeness, weighed
@@ -31,10 +31,6 @@ __all__ = ["Reply", "RetrievalGenerator"]
 
 _TOO_UNLIKE = 0.45  # below it, the schema's own words answer
 _SCHEMA_CONFIDENCE = 0.3
-
-#: Characters of the longest support reply that is said: messengers take no longer message, and it
-#: is compared value by value with all that is known.
-_LONGEST = 4096
 
 
 @dataclass(frozen=True)
@@ -78,7 +74,7 @@ class RetrievalGenerator:
         replies = [
             reply
             for reply in sayable(support_replies(schema, support), self._blocked)
-            if len(reply.template.original) <= _LONGEST
+            if len(reply.template.original) <= LONGEST_REPLY
         ]
         self.pool = ReplyPool(schema, replies, embed if alike is None else alike)
         self._grounding = Grounding(

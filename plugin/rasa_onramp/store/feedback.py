@@ -9,7 +9,7 @@ from typing import Any, Dict, Optional, Tuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from rasa_onramp.dialogue import State, Turn
+from rasa_onramp.dialogue import LONGEST_REPLY, State, Turn
 from rasa_onramp.errors import NotFound, StoreError
 from rasa_onramp.store import tables
 from rasa_onramp.store.checks import check_state, check_text
@@ -136,6 +136,11 @@ def _row(feedback: Feedback) -> Dict[str, Any]:
     for name, text in (("reply", feedback.reply.text), ("correction", feedback.corrected_reply)):
         if text is not None and not text.strip():
             raise StoreError(f"{where} has an empty {name}; give its text")
+    if len(feedback.corrected_reply or "") > LONGEST_REPLY:
+        raise StoreError(
+            f"{where} has a correction of {len(feedback.corrected_reply or ''):,} characters; "
+            f"give one of {LONGEST_REPLY:,} at most"
+        )
     state = feedback.corrected_state
     content = {
         "domain": feedback.domain,
