@@ -41,27 +41,33 @@ from rasa_onramp.tracker.sentences import cached_sentences
 from result_tables.replies import LEARNING
 from result_tables.table import printed
 
-__all__ = ["SETTINGS", "Setting", "main"]
+__all__ = ["RECOMMENDED", "SETTINGS", "Setting", "main"]
 
 SHOTS = 5
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Adapting with the learned rates times `rate`; with `epochs`, plain fine-tuning at `rate`."""
+    """Adapting with the learned rates times `rate` (None: as is recommended); with `epochs`, plain
+    fine-tuning at `rate`.
+    """
 
-    rate: float
+    rate: Optional[float] = None
     epochs: Optional[int] = None
 
     @property
     def name(self) -> str:
         """What its results are called."""
+        if self.rate is None:
+            return "adapted, as recommended"
         if self.epochs is None:
             return f"adapted, rates x {self.rate:g}"
         return f"AdamW at {self.rate:g}, {self.epochs} epochs"
 
 
+RECOMMENDED = Setting()
 SETTINGS: Tuple[Setting, ...] = (
+    RECOMMENDED,
     *map(Setting, (1.0, 2.0, 3.0, 6.0)),
     *(Setting(rate, 2) for rate in (2e-4, 5e-4, 1e-3, 2e-3)),
     *(Setting(rate, 5) for rate in (2e-4, 5e-4)),
@@ -75,10 +81,11 @@ def measured(model: ReplyModel, piece: Piece) -> ReplyResult:
     split, setting = piece
     recommended, finetuning = model.card["adaptation"], ReplyFineTuning()
     method = "adapted" if setting.epochs is None else "finetune"
-    if setting.epochs is None:
-        model.card["adaptation"] = {**recommended, "rate_scale": setting.rate}
-    else:
+    if setting.rate is not None and setting.epochs is not None:
         finetuning = ReplyFineTuning(rate=setting.rate, epochs=setting.epochs)
+    elif setting.rate is not None:
+        scales = {"rate_scale": setting.rate, "repeating_rate_scale": 1.0}
+        model.card["adaptation"] = {**recommended, **scales}
     try:
         (found,) = measure_replies(model, split, SHOTS, (method,), _embed(), finetuning)
     finally:
@@ -92,18 +99,16 @@ def _embed() -> Embed:
     return cached_sentences()
 
 
-def summary(
-    results: Sequence[ReplyResult], recommended: Setting, *, own_split: bool
-) -> List[Dict[str, Any]]:
+def summary(results: Sequence[ReplyResult], *, own_split: bool) -> List[Dict[str, Any]]:
     """Figures of each setting and, but for the recommended one, what that has over it."""
     # what differences are taken to has that name
-    best = [replace(r, method=MAIN) for r in results if r.method == recommended.name]
+    best = [replace(r, method=MAIN) for r in results if r.method == RECOMMENDED.name]
     rows = []
     for setting in SETTINGS:
         if all(result.method != setting.name for result in results):
             continue
         found = summarise_replies(results, setting.name, SHOTS)
-        if best and setting != recommended:
+        if best and setting != RECOMMENDED:
             minus = difference([*results, *best], setting.name, SHOTS, own_split=own_split)
             found["recommended_minus_bleu"] = minus["bleu"]
         rows.append(found)
@@ -117,6 +122,7 @@ def options_of(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
     parser.add_argument("--services", default="all", help="all, or names with commas")
     parser.add_argument("--every", type=int, default=1, help="only every so manyth service")
     parser.add_argument("--own-split", action="store_true", help="the data's own support")
+    parser.add_argument("--seeds", type=int, default=1, help="support sets a domain")
     parser.add_argument("--limit", type=int, default=3, help="held-out dialogues a domain")
     parser.add_argument("--checkpoint", help="folder of meta-train-replies; default: what ships")
     parser.add_argument("--jobs", type=int, default=2)
@@ -130,12 +136,17 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     corpus, model = read_all([str(options.data)], None), load_replies(options.checkpoint)
     services = choose_services(corpus, options.services, model.training_services)[:: options.every]
     protocol = Protocol(
-        (SHOTS,), 1, ("finetune", "adapted"), limit=options.limit, own_split=options.own_split
+        (SHOTS,),
+        options.seeds,
+        ("finetune", "adapted"),
+        limit=options.limit,
+        own_split=options.own_split,
     )
     work = list(splits(corpus, services, protocol))
     settings = {
         "data": label(options.data),
-        "services": [split.schema.name for split in work],
+        "services": services,
+        "seeds": options.seeds,
         "shots": SHOTS,
         "limit": options.limit,
         "adaptation": model.card["adaptation"],
@@ -149,12 +160,12 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
         encode=reply_result_to_json,
         decode=reply_result_from_json,
     )
-    done = {(result.service, result.method) for result in journal.rows}
+    done = {(result.service, result.seed, result.method) for result in journal.rows}
     pieces: List[Piece] = [
         (split, setting)
         for setting in SETTINGS
         for split in work
-        if (split.schema.name, setting.name) not in done
+        if (*split.name, setting.name) not in done
     ]
     found = in_processes(
         measured,
@@ -168,10 +179,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
             journal.add([result])
             bar.set_postfix_str(f"{result.service} {result.method}")
             bar.update()
-    recommended = Setting(float(model.card["adaptation"].get("rate_scale", 1.0)))
     results = {
         "settings": settings,
-        "summary": summary(journal.rows, recommended, own_split=options.own_split),
+        "summary": summary(journal.rows, own_split=options.own_split),
         "runs": plain([row(result) for result in journal.rows]),
     }
     write_figures(str(options.json), results)

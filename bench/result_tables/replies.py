@@ -89,7 +89,7 @@ def learned(results: Sequence[Results]) -> Grid:
         replies = max(row["replies"] for row in found["summary"])
         notes.append(f"{how['data']}: {replies} replies of {len(how['services'])} domains.")
     note = (
-        "One support set of five dialogues each. In brackets what the recommended setting has over "
+        "Five support dialogues each. In brackets what the recommended setting has over "
         "it, 95% by bootstrap over dialogues, where the two were measured together."
     )
     cells = tuple((name, *cells) for name, cells in rows.items())
@@ -98,9 +98,8 @@ def learned(results: Sequence[Results]) -> Grid:
 
 def _by_rate(name: str) -> Tuple[str, int, float]:
     """Adapting before fine-tuning, then by epochs and rate."""
-    numbers = [float(each) for each in re.findall(r"[\d.]+(?:e-?\d+)?", name)]
-    kind = name.split()[0]
-    return ("", 0, numbers[0]) if kind == "adapted," else (kind, int(numbers[1]), numbers[0])
+    rate, *epochs = [float(each) for each in re.findall(r"[\d.]+(?:e-?\d+)?", name)] or [0.0]
+    return (name.split()[0].replace("adapted,", ""), int(epochs[0]) if epochs else 0, rate)
 
 
 _METRICS = ("prototypical", "matching", "siamese")
@@ -127,14 +126,20 @@ LEARNING = Table(
     "reply-learning",
     "How replies learn: rates and epochs",
     "Adapting with the learned rates times a number, and plain fine-tuning of the same updates. "
-    "Domains that the replies weren't trained on: hand-written ones, whose bots seldom say a thing "
-    "twice in the same words, ones made by rule, whose bots keep to a few wordings, and our own "
-    "four, whose bots keep to one. Similar replies are shown.",
-    ("reply_learning_dev.json", "reply_learning_made.json", "reply_learning_own.json"),
+    "Domains that the replies weren't trained on: hand-written ones and SGD's, whose bots seldom "
+    "say a thing twice in the same words, ones made by rule, whose bots keep to a few wordings, "
+    "and our own four, whose bots keep to one. Similar replies are shown.",
+    (
+        *("reply_learning_dev.json", "reply_learning_sgd.json"),
+        *("reply_learning_made.json", "reply_learning_own.json"),
+    ),
     """\
 python training_data/generate.py --out runs/made --dialogues 12 --seed 77
 python bench/reply_learning.py --data training_data/dev --every 2 \\
   --json bench/results/reply_learning_dev.json
+python bench/reply_learning.py --data $SGD/dev --seeds 5 --limit 1 \\
+  --services Alarm_1,Banks_2,Flights_3,Services_4,Hotels_4,Media_2,Movies_2,Restaurants_2 \\
+  --json bench/results/reply_learning_sgd.json
 python bench/reply_learning.py --data runs/made --services car_insurance_claims,\\
 energy_supplier,internet_provider_outage,property_management_tenants,university_student_office \\
   --json bench/results/reply_learning_made.json

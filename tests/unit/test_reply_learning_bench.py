@@ -12,13 +12,13 @@ import reply_learning
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.formats.yaml import write_yaml
 from rasa_onramp.generator.checkpoint import save_replies
-from reply_learning import Setting
+from reply_learning import RECOMMENDED, Setting
 from result_tables.replies import learned
 from tiny_replies import SCHEMA, corpus, tiny_model, write_folder
 
 pytest.importorskip("sacrebleu")
 
-TRIED = (Setting(1.0), Setting(50.0), Setting(1e-2, 1))
+TRIED = (RECOMMENDED, Setting(1.0), Setting(1e-2, 1))
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_settings_are_measured_on_the_same_replies(
     rows: Dict[str, Any] = {row["method"]: row for row in figures["summary"]}
     assert list(rows) == [setting.name for setting in TRIED]
     assert {row["replies"] for row in rows.values()} == {figures["runs"][0]["replies"]} != {0}
-    best, slow = rows[TRIED[1].name], rows[TRIED[0].name]
+    best, slow = rows[TRIED[0].name], rows[TRIED[1].name]
     assert "recommended_minus_bleu" not in best
     minus = slow["recommended_minus_bleu"][0]
     assert minus == pytest.approx(best["bleu"] - slow["bleu"], abs=1e-4)

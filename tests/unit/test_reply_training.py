@@ -6,7 +6,7 @@ import json
 import random
 from dataclasses import replace
 from pathlib import Path
-from typing import Callable, Dict, List, Mapping, Optional, Sequence
+from typing import Callable, Dict, List, Mapping, Sequence
 
 import numpy
 import pytest
@@ -334,15 +334,19 @@ def test_adapting_is_the_same_for_the_same_seed() -> None:
     assert any(changed(one, adapt_replies(model, SUPPORT, seed=seed)) for seed in (2, 3))
 
 
-@pytest.mark.parametrize("scale", [None, 1.0, 3])
-def test_one_plain_step_is_the_rate_times_the_gradient(scale: Optional[float]) -> None:
-    model = ready(steps=1, optimiser="sgd", dialogues_a_step=9)
-    if scale is not None:
-        model.card["adaptation"]["rate_scale"] = scale
+@pytest.mark.parametrize(
+    ("scales", "times"),
+    [({}, 1), ({"rate_scale": 3}, 3), ({"rate_scale": 2.0, "repeating_rate_scale": 3.0}, 6)],
+)
+def test_one_plain_step_is_the_rate_times_the_gradient(
+    monkeypatch: pytest.MonkeyPatch, scales: Dict[str, float], times: float
+) -> None:
+    monkeypatch.setattr("rasa_onramp.metalearning.reply_training.pace", lambda said, scale: scale)
+    model = ready(steps=1, optimiser="sgd", dialogues_a_step=9, **scales)
     weights = {k: v.clone().requires_grad_(True) for k, v in model.weights.items()}
     model.loss(SUPPORT, weights).backward()
     for name, value in adapt_replies(model, SUPPORT).items():
-        wanted = model.weights[name] - 1e-2 * (scale or 1) * weights[name].grad
+        wanted = model.weights[name] - 1e-2 * times * weights[name].grad
         torch.testing.assert_close(value, wanted, rtol=1e-4, atol=1e-6)
 
 
@@ -367,7 +371,7 @@ def test_a_model_without_rates_cannot_adapt() -> None:
     [
         *(("steps", 0), ("steps", None), ("dialogues_a_step", "two")),
         *(("optimiser", "adamw"), ("optimiser", [])),
-        *(("rate_scale", 0), ("rate_scale", "3"), ("rate_scale", None)),
+        *(("rate_scale", 0), ("rate_scale", "3"), ("repeating_rate_scale", None)),
     ],
 )
 def test_settings_that_cannot_be_are_refused(name: str, value: object) -> None:

@@ -42,12 +42,12 @@ _OPTIMISERS: Mapping[str, Any] = {"adam": torch.optim.Adam, "sgd": torch.optim.S
 
 
 def setting_flaw(name: str, value: Any) -> Optional[str]:
-    """What is wrong with a setting of adapting, "optimiser", "rate_scale" or how many there are of
-    something; None if nothing is.
+    """What is wrong with a setting of adapting, "optimiser", a scale of rates or how many there are
+    of something; None if nothing is.
     """
     if name == "optimiser":
         fine, mend = value in list(_OPTIMISERS), f"choose one of {', '.join(_OPTIMISERS)}"
-    elif name == "rate_scale":
+    elif name.endswith("rate_scale"):
         fine, mend = isinstance(value, (int, float)) and value > 0, "give a number above 0"
     else:
         fine, mend = isinstance(value, int) and value >= 1, "give a whole number from 1 on"

@@ -21,7 +21,7 @@ __all__ = ["ReplyFineTuning", "finetune_replies"]
 class ReplyFineTuning:
     """AdamW on the low-rank updates, `epochs` over the support set, a dialogue a step."""
 
-    rate: float = 1e-3
+    rate: float = 2e-4
     epochs: int = 2
     warmup: float = 0.1
     seed: int = 0

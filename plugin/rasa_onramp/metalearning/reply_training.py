@@ -30,6 +30,7 @@ from rasa_onramp.metalearning.lora import Adapter
 from rasa_onramp.metalearning.meta_gradient import Practice, QueryLoss
 from rasa_onramp.metalearning.outer_loop import MetaLearner, learned_rates, outer_loop
 from rasa_onramp.metalearning.parallel import ALONE, Workers
+from rasa_onramp.metalearning.repetition import pace
 from rasa_onramp.metalearning.reply_episodes import ReplyEpisode
 from rasa_onramp.metalearning.runs import Run
 
@@ -176,7 +177,8 @@ def adapt_replies(
     """A domain's updates: the learned inner steps on its support dialogues.
 
     The steps that the checkpoint recommends may exceed those meta-trained; the learned rates are
-    then stretched over them. It may multiply them, by a `rate_scale`.
+    then stretched over them. Its `rate_scale` multiplies them, and its `repeating_rate_scale` as
+    far as the replies repeat themselves (`repetition.pace`).
     Without a reply to learn from it is the initialisation itself. `after_step` is told each step's
     number and support loss. Raises CheckpointError if the model has no inner rates.
     """
@@ -185,7 +187,8 @@ def adapt_replies(
     if not batches:
         return dict(model.weights)
     loop = InnerLoop(how["steps"], 1, how["optimiser"])
-    scale = how.get("rate_scale", 1.0)  # settings of a new training have none
+    # settings of a new training have neither
+    scale = how.get("rate_scale", 1.0) * pace(support, how.get("repeating_rate_scale", 1.0))
     return adapt(
         model.weights,
         lambda weights, step: model.loss(batches[step], weights),
@@ -204,8 +207,9 @@ def _recommended(model: ReplyModel) -> Mapping[str, Any]:
             "this reply model was never meta-trained, so it has no rates to adapt with; "
             "take the meta stage on it, or use the shipped one"
         )
-    for name in ("steps", "dialogues_a_step", "optimiser", "rate_scale"):
-        flaw = setting_flaw(name, how.get(name, 1.0 if name == "rate_scale" else None))
+    scales = {"rate_scale": 1.0, "repeating_rate_scale": 1.0}
+    for name in ("steps", "dialogues_a_step", "optimiser", *scales):
+        flaw = setting_flaw(name, how.get(name, scales.get(name)))
         if flaw is not None:
             raise CheckpointError(f"replies.json, card.adaptation: {flaw}")
     return how
