@@ -97,7 +97,7 @@ def test_the_list_says_all_that_was_said(store: Path, checkpoint: Path) -> None:
         (["add", NAME, "--reply", "x"], "says nothing; give a thumb"),
         (["add", "zzz", "--reply", "x", "--up"], "no domain 'zzz'"),
         (["add", NAME, "--reply", " ", "--up"], "empty reply"),
-        (["add", NAME, "--reply", "x", "--corrected-reply", "y"], "give the message it answered"),
+        (["add", NAME, "--reply", "x", "--corrected-reply", "y"], "give --said"),
         (["add", NAME, "--reply", "x", "--set", "visit_day=friday"], "give --said"),
         (["add", NAME, "--reply", "x", "--set", "visit_day"], "write SLOT=VALUE"),
         (["add", NAME, "--reply", "x", "--up", "--said", " "], "--said without words"),

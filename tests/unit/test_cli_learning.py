@@ -168,7 +168,8 @@ def test_evaluate_writes_what_it_prints(data: Path, checkpoint: Path, tmp_path: 
     for row in found["differences"]:
         value = "{:+.3f} [{:+.3f}, {:+.3f}]".format(*row["jga"])
         assert f"adapted - {row['minus']}, 2" in done.out
-        assert f"{value}  {row['p']:.4f}" in done.out
+        assert row["p"] is None  # of so few support sets
+        assert f"{value}  -" in done.out
 
 
 def test_the_multi_task_stage_with_fine_tuning_is_a_baseline(data: Path, tmp_path: Path) -> None:
