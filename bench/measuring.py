@@ -19,6 +19,7 @@ from result_tables.table import Table, printed
 __all__ = ["as_command", "finish", "label", "measure_pieces", "refuse_others", "tell_if_done"]
 
 Piece = TypeVar("Piece")
+Found = TypeVar("Found")
 
 
 def as_command(main: Callable[[], None]) -> None:
@@ -64,8 +65,8 @@ def tell_if_done(pieces: Sequence[Any]) -> None:
 
 
 def measure_pieces(
-    journal: Journal[Row],
-    work: Callable[[Any, Piece], List[Row]],
+    journal: Journal[Found],
+    work: Callable[[Any, Piece], List[Found]],
     pieces: Sequence[Piece],
     *,
     jobs: int,
@@ -81,7 +82,7 @@ def measure_pieces(
             bar.update()
 
 
-def finish(journal: Journal[Row], results: Mapping[str, Any], path: Path, table: Table) -> None:
+def finish(journal: Journal[Any], results: Mapping[str, Any], path: Path, table: Table) -> None:
     """Write the results to `path`, which the journal is beside, and print their table."""
     write_figures(str(path), results)
     journal.close()

@@ -14,21 +14,16 @@ recommends.
 from __future__ import annotations
 
 import argparse
-from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from tqdm import tqdm
-
-from measuring import as_command, label
+from measuring import as_command, finish, label, measure_pieces
 from rasa_onramp.cli.corpora import read_all
-from rasa_onramp.cli.figures_file import plain, write_figures
-from rasa_onramp.embedding import Embed
+from rasa_onramp.cli.figures_file import plain
 from rasa_onramp.evaluation.intervals import MAIN
 from rasa_onramp.evaluation.journal import Journal
-from rasa_onramp.evaluation.processes import in_processes
 from rasa_onramp.evaluation.protocol import Protocol, Split, choose_services, splits
 from rasa_onramp.evaluation.reply_few_shot import ReplyResult, measure_replies
 from rasa_onramp.evaluation.reply_tables import difference, row, summarise_replies
@@ -39,7 +34,6 @@ from rasa_onramp.metalearning.precision import learning_attention
 from rasa_onramp.metalearning.reply_finetuning import ReplyFineTuning
 from rasa_onramp.tracker.sentences import cached_sentences
 from result_tables.replies import LEARNING
-from result_tables.table import printed
 
 __all__ = ["RECOMMENDED", "SETTINGS", "Setting", "main"]
 
@@ -76,7 +70,7 @@ SETTINGS: Tuple[Setting, ...] = (
 Piece = Tuple[Split, Setting]
 
 
-def measured(model: ReplyModel, piece: Piece) -> ReplyResult:
+def measured(model: ReplyModel, piece: Piece) -> List[ReplyResult]:
     """One setting on one split."""
     split, setting = piece
     recommended, finetuning = model.card["adaptation"], ReplyFineTuning()
@@ -87,16 +81,10 @@ def measured(model: ReplyModel, piece: Piece) -> ReplyResult:
         scales = {"rate_scale": setting.rate, "repeating_rate_scale": 1.0}
         model.card["adaptation"] = {**recommended, **scales}
     try:
-        (found,) = measure_replies(model, split, SHOTS, (method,), _embed(), finetuning)
+        (found,) = measure_replies(model, split, SHOTS, (method,), cached_sentences(), finetuning)
     finally:
         model.card["adaptation"] = recommended
-    return replace(found, method=setting.name)
-
-
-@lru_cache(maxsize=1)
-def _embed() -> Embed:
-    """The embeddings of a process."""
-    return cached_sentences()
+    return [replace(found, method=setting.name)]
 
 
 def summary(results: Sequence[ReplyResult], *, own_split: bool) -> List[Dict[str, Any]]:
@@ -167,26 +155,20 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
         for split in work
         if (*split.name, setting.name) not in done
     ]
-    found = in_processes(
+    measure_pieces(
+        journal,
         measured,
         pieces,
         jobs=options.jobs,
         load=partial(load_replies, options.checkpoint, attention=learning_attention("cpu")),
         threads=1,
     )
-    with tqdm(total=len(pieces), desc="learn", disable=None) as bar, closing(found):
-        for result in found:
-            journal.add([result])
-            bar.set_postfix_str(f"{result.service} {result.method}")
-            bar.update()
     results = {
         "settings": settings,
         "summary": summary(journal.rows, own_split=options.own_split),
         "runs": plain([row(result) for result in journal.rows]),
     }
-    write_figures(str(options.json), results)
-    journal.close()
-    print(printed(LEARNING, [results]))
+    finish(journal, results, options.json, LEARNING)
 
 
 if __name__ == "__main__":

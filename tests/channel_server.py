@@ -21,7 +21,7 @@ from rasa_onramp.components.settings import ModelSettings
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.store import Store
 from rasa_onramp.tracker.model import StateTracker
-from sentences import sentences
+from rasa_onramp.tracker.sentences import cached_sentences
 
 __all__ = ["ChannelServer", "runtime_on"]
 
@@ -34,7 +34,7 @@ def runtime_on(
 ) -> Iterator[host.OnrampRuntime]:
     """The runtime that channels find meanwhile, without a language model."""
     runtime = host.runtime_for(ModelSettings(replies=False, **settings))
-    runtime._engine = Engine(store, tracker, sentences())
+    runtime._engine = Engine(store, tracker, cached_sentences())
     try:
         yield runtime
     finally:

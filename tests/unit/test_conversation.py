@@ -34,7 +34,7 @@ from rasa_onramp.store.serialise import state_to_json
 from rasa_onramp.tracker.answers import TurnPrediction
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.model import StateTracker
-from sentences import sentences
+from rasa_onramp.tracker.sentences import cached_sentences
 from small_bot import BIKES, TABLES, corpus_of, dialogues, small_tracker
 
 Rows = Optional[Sequence[Mapping[str, str]]]
@@ -55,7 +55,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def engine(store: Store, tracker: StateTracker) -> Engine:
-    return Engine(store, tracker, sentences(), EngineSettings(cache_mb=2, retry_after=0.1))
+    return Engine(store, tracker, cached_sentences(), EngineSettings(cache_mb=2, retry_after=0.1))
 
 
 class Api:
@@ -113,7 +113,7 @@ def answered(session: Session, text: str, reply: str) -> None:
 def test_what_the_bot_answers_in_between_doesnt_end_a_domains_question(
     store: Store, shipped: StateTracker
 ) -> None:
-    engine, session = Engine(store, shipped, sentences()), Session()
+    engine, session = Engine(store, shipped, cached_sentences()), Session()
     engine.turn(session, "can i book a table on friday")
     answered(session, "when are you open?", "From noon.")
     assert session.domain is None
@@ -127,7 +127,7 @@ def test_what_the_bot_answers_in_between_doesnt_end_a_domains_question(
 def test_a_domain_that_asks_nothing_any_more_is_not_gone_back_to(
     store: Store, shipped: StateTracker
 ) -> None:
-    engine, began = Engine(store, shipped, sentences()), Session()
+    engine, began = Engine(store, shipped, cached_sentences()), Session()
     engine.turn(began, "can i book a table on friday")
     asked, long_ago, done = (copy.deepcopy(began) for _ in range(3))
     answered(asked, "the pizza was cold", "Sorry! Who may we call back?")
@@ -485,7 +485,7 @@ def test_a_store_that_is_down_is_an_error_and_comes_back_by_itself(
         other.upgrade()
         other.dialogues.import_corpus(corpus_of(TABLES))
     with open_store(f"sqlite:///{path}") as store:
-        engine = Engine(store, tracker, sentences(), EngineSettings(retry_after=1000.0))
+        engine = Engine(store, tracker, cached_sentences(), EngineSettings(retry_after=1000.0))
         session = Session()
         with pytest.raises(StoreUnavailable):
             engine.turn(session, "can i book a table on friday")

@@ -25,7 +25,7 @@ from rasa_onramp.rasa_names import KEY
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.session import LONGEST
 from rasa_onramp.store import open_store
-from sentences import sentences
+from rasa_onramp.tracker.sentences import cached_sentences
 from tiny_tracker import CAFE, corpus, tiny_tracker
 
 LONG = {
@@ -45,7 +45,7 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnrampRuntime]
         store.upgrade()
         store.dialogues.import_corpus(corpus())
         made = host.runtime_for(ModelSettings(replies=False))
-        made._engine = Engine(store, tiny_tracker(), sentences())
+        made._engine = Engine(store, tiny_tracker(), cached_sentences())
         OnrampStateTracker(None, None).process([Message({TEXT: "hi"})], None, made)  # warm
         yield made
         host._current.clear()

@@ -41,7 +41,7 @@ from rasa_onramp.runtime.background import load_background
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.session import Session
 from rasa_onramp.store import open_store
-from sentences import sentences
+from rasa_onramp.tracker.sentences import cached_sentences
 from small_bot import TABLES, corpus_of
 from tiny_tracker import corpus, tiny_tracker, write_domains
 
@@ -401,7 +401,7 @@ def test_what_a_metric_cant_be_trained_with_is_refused(
 
 @pytest.fixture(scope="module")
 def embed() -> CachedEmbed:
-    return sentences()
+    return cached_sentences()
 
 
 def test_a_router_sees_domains_in_the_space_of_its_metric(embed: CachedEmbed) -> None:

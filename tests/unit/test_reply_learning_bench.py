@@ -8,6 +8,7 @@ from typing import Any, Dict, List
 
 import pytest
 
+import measuring
 import reply_learning
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.formats.yaml import write_yaml
@@ -44,7 +45,7 @@ def test_settings_are_measured_on_the_same_replies(
 ) -> None:
     """And gone on with after an interruption."""
     handed: List[int] = []
-    measure = reply_learning.in_processes
+    measure = measuring.in_processes
 
     def noted(work: Any, pieces: Any, **how: Any) -> Any:
         handed.append(len(pieces))
@@ -54,7 +55,7 @@ def test_settings_are_measured_on_the_same_replies(
             raise ConfigError("stopped by the test")
         yield from found
 
-    monkeypatch.setattr(reply_learning, "in_processes", noted)
+    monkeypatch.setattr(measuring, "in_processes", noted)
     with pytest.raises(ConfigError, match="stopped by the test"):
         reply_learning.main(given)
     reply_learning.main(given)

@@ -17,7 +17,7 @@ from rasa_onramp.formats import read
 from rasa_onramp.runtime.background import Background, load_background
 from rasa_onramp.runtime.domain_index import Crowd, DomainIndex
 from rasa_onramp.runtime.router import BotView, Router
-from sentences import sentences
+from rasa_onramp.tracker.sentences import cached_sentences
 from small_bot import TABLES, dialogues
 
 Indexes = Dict[str, DomainIndex]
@@ -44,7 +44,7 @@ def background() -> Background:
 
 @pytest.fixture(scope="module")
 def embed() -> CachedEmbed:
-    return sentences()
+    return cached_sentences()
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,7 @@ from rasa_onramp.errors import (  # noqa: E402
     StoreError,
     StoreUnavailable,
 )
-from rasa_onramp.store import RasaEvents, Store, open_store, open_store_from_env  # noqa: E402
+from rasa_onramp.store import Lease, RasaEvents, Store, open_store, open_store_from_env  # noqa: E402
 from reply_store_contract import ReplyStoreContract  # noqa: E402
 from store_contract import PARCELS, StoreContract, corpus, count, dialogue  # noqa: E402
 from version_store_contract import VersionStoreContract  # noqa: E402
@@ -103,10 +103,7 @@ class TestJobsOnSqliteFile(JobStoreContract):
         self, url: str, store: Store, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Its owner waited, too, and couldn't say that it lives."""
-        store.jobs.enqueue("parcels", asked_by="worker")
-        owned = store.jobs.claim("first")
-        assert owned is not None
-        lapse(store)
+        owned = _lapsed(store)
         with _importing(url):
             assert store.jobs.claim("second") is None
         assert store.jobs.claim("second") is None  # nor right after that
@@ -119,10 +116,7 @@ class TestJobsOnSqliteFile(JobStoreContract):
     def test_nor_does_a_person_who_waited_for_it(
         self, url: str, store: Store, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        store.jobs.enqueue("parcels", asked_by="worker")
-        owned = store.jobs.claim("first")
-        assert owned is not None
-        lapse(store)
+        owned = _lapsed(store)
         with _importing(url):
             job, new = store.jobs.enqueue("parcels", asked_by="person", force=True)
         assert (job.state, job.owner, job.force, new) == ("running", "first", False, False)
@@ -133,6 +127,15 @@ class TestJobsOnSqliteFile(JobStoreContract):
         lapse(store)
         monkeypatch.setattr(store.jobs._grace, "_until", 0.0)
         assert store.jobs.begin("parcels", "me", asked_by="adapt").job.owner == "me"
+
+
+def _lapsed(store: Store) -> Lease:
+    """A worker's lease on a job, which has lapsed."""
+    store.jobs.enqueue("parcels", asked_by="worker")
+    owned = store.jobs.claim("first")
+    assert owned is not None
+    lapse(store)
+    return owned
 
 
 @contextmanager

@@ -154,13 +154,17 @@ def _warn_of_calls(corpus: Corpus) -> None:
 
 def _warn_of_length(corpus: Corpus) -> None:
     """Say which schemas are too long to be tracked."""
+    from rasa_onramp.tracker.schema_prompt import build_schema, may_be_too_long
+
+    long = list(filter(may_be_too_long, corpus.schemas.values()))
+    if not long:
+        return  # without torch, which takes seconds to import
     from rasa_onramp.tracker.checkpoint import shipped_tokens
-    from rasa_onramp.tracker.schema_prompt import check_length
 
     tokens = shipped_tokens()
-    for schema in corpus.schemas.values():
+    for schema in long:
         try:
-            check_length(tokens, schema)
+            build_schema(tokens, schema)
         except ConfigError as error:
             click.echo(f"warning: {error}. Bots leave it out until then", err=True)
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import time
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import Dict, Generator, Iterator, List, Optional, Sequence, Tuple
 
 from rasa_onramp.dialogue import Dialogue, Schema
@@ -232,12 +232,6 @@ def _measured(
 ) -> List[List[ReplyResult]]:
     """The results of each size of support, in their order."""
     return [
-        list(measure_replies(model, split, shots, protocol.methods, _embed(), finetuning))
+        list(measure_replies(model, split, shots, protocol.methods, cached_sentences(), finetuning))
         for shots in protocol.shots
     ]
-
-
-@lru_cache(maxsize=1)
-def _embed() -> Embed:
-    """The embeddings of a process."""
-    return cached_sentences()

@@ -12,7 +12,7 @@ from rasa_onramp.errors import ConfigError
 from rasa_onramp.tracker.roles import Role
 from rasa_onramp.tracker.tokens import Special, Tokens, words_of
 
-__all__ = ["SchemaPrompt", "build_schema", "check_length"]
+__all__ = ["SchemaPrompt", "build_schema", "check_length", "may_be_too_long"]
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,17 @@ _CUTS = ((40, 12), (16, 12), (8, 12), (4, 12), (0, 12), (0, 6), (0, 3), (0, 2))
 _LIMIT = 400
 
 
-def check_length(tokens: Tokens, schema: Schema, limit: int = _LIMIT) -> None:
-    """Raises ConfigError if `build_schema` does. A schema of few parts fits whatever their words
-    are, so it isn't tokenised for this.
-    """
+def may_be_too_long(schema: Schema, limit: int = _LIMIT) -> bool:
+    """Whether `build_schema` may refuse it: one of few parts fits whatever their words are."""
     parts = 1 + len(schema.slots) + sum(len(slot.values) for slot in schema.slots)
     parts += len(schema.intents) + len(schema.actions)
     # [CLS], three marks and [SEP], then at most a mark and the shortest name a part
-    if 5 + parts * (1 + _CUTS[-1][1]) > limit:
+    return 5 + parts * (1 + _CUTS[-1][1]) > limit
+
+
+def check_length(tokens: Tokens, schema: Schema, limit: int = _LIMIT) -> None:
+    """Raises ConfigError if `build_schema` does. One that fits anyhow isn't tokenised for this."""
+    if may_be_too_long(schema, limit):
         build_schema(tokens, schema, limit)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from copy import deepcopy
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Callable, Sequence, Union
 
@@ -91,9 +91,10 @@ class SentenceEncoder:
             return torch.jit.freeze(torch.jit.trace(plain, torch.arange(9), check_trace=False))
 
 
+@lru_cache(maxsize=1)
 def cached_sentences() -> CachedEmbed:
-    """Embeddings of all-MiniLM-L6-v2, each text's of a corpus computed once. Raises
-    CheckpointError.
+    """Embeddings of all-MiniLM-L6-v2, read once a process, each text's of a corpus computed once.
+    Raises CheckpointError.
     """
     return CachedEmbed(SentenceEncoder.load().embed, WHOLE_CORPUS)
 
