@@ -37,8 +37,9 @@ class Setting:
 
     @property
     def base(self) -> Setting:
-        """What it is compared with."""
-        return Setting(method=self.method)
+        """What it is compared with: its method without changes, and that with the default."""
+        plain = Setting(method=self.method)
+        return Setting() if self == plain else plain
 
     def protocol(self, protocol: Protocol) -> Protocol:
         """How it is measured."""
@@ -74,7 +75,7 @@ ABLATIONS: Dict[str, Tuple[Setting, ...]] = {
         _adapted(adapts=part) for part in ("heads", "lora", "heads+lower", "heads+upper")
     ),
     "rates": (_adapted(learned_rates=False),),
-    "rate_scale": (_adapted(rate_scale=0.5), _adapted(rate_scale=2.0)),
+    "rate_scale": tuple(_adapted(rate_scale=scale) for scale in (0.1, 0.25, 0.5, 2.0)),
     "mixing": tuple(_adapted(mixing=share) for share in (0.25, 0.5, 1.0)),
     "reading": (
         _adapted(noise=0.0),
@@ -130,5 +131,5 @@ def named(names: Optional[str]) -> List[Setting]:
     if unknown:
         raise ConfigError(f"no ablation {unknown[0]!r}; choose of {', '.join(ABLATIONS)}")
     settings = [setting for name in chosen for setting in ABLATIONS[name]]
-    found = {s.name: s for setting in settings for s in (setting.base, setting)}
+    found = {s.name: s for setting in settings for s in (setting.base.base, setting.base, setting)}
     return list(found.values())

@@ -43,6 +43,7 @@ from rasa_onramp.metalearning.precision import computing
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.model import StateTracker
 from result_tables.ablations import TABLE
+from side_by_side import with_rates
 
 __all__ = ["main", "measured", "row_of"]
 
@@ -82,9 +83,14 @@ def measured(
     if jobs == 1:
         yield from (work(tracker, piece) for piece in pieces)
         return
-    load = partial(load_tracker, checkpoint)
+    load = partial(_load, checkpoint)
     with closing(in_processes(work, pieces, jobs=jobs, load=load)) as found:
         yield from found
+
+
+def _load(checkpoint: Optional[str]) -> StateTracker:
+    """One that wasn't meta-trained adapts with the rates that meta-training would begin with."""
+    return with_rates(load_tracker(checkpoint))
 
 
 def options_of(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
@@ -97,7 +103,7 @@ def options_of(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=1, help="support sets a service")
     parser.add_argument("--limit", type=int, help="held-out dialogues a service and seed, at most")
     parser.add_argument("--minutes", type=float, help="measure nothing new after so many")
-    parser.add_argument("--checkpoint", help="a folder that meta-train wrote; default: the shipped")
+    parser.add_argument("--checkpoint", help="a folder that meta-train wrote; default: what ships")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--json", type=Path, required=True)
     return parser.parse_args(arguments)
@@ -106,7 +112,7 @@ def options_of(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
 def main(arguments: Optional[Sequence[str]] = None, tracker: Optional[StateTracker] = None) -> None:
     """Measure what isn't yet, write and print."""
     options = options_of(arguments)
-    tracker = tracker or load_tracker(options.checkpoint)
+    tracker = tracker or _load(options.checkpoint)
     chosen = named(options.only)
     if options.data.resolve().name == "dialogue_data":
         raise ConfigError("dialogue_data is what figures are reported on; give another --data")

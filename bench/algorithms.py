@@ -34,7 +34,7 @@ def trainings(options: argparse.Namespace) -> List[Training]:
     found = []
     for name in sorted(options.algorithms, key=lambda name: -ALGORITHMS[name].order):
         how = ["--stage", "meta", "--algorithm", name, "--meta-steps", str(options.meta_steps)]
-        how += ["--rank", str(RANK)]
+        how += ["--rank", str(RANK), "--inner-rates", str(options.inner_rates)]
         found.append(Training(name, options.runs / name, "tracker", ("meta-train", *how, *data)))
     # a third of the usual rates, as is advised for what is trained already
     how = ["--stage", "multitask", "--minutes", str(options.longer_minutes)]

@@ -126,11 +126,11 @@ def replies_beside_bare(
     schema, dialogues = domain
     said = [support_replies(schema, [dialogue]) for dialogue in dialogues[:FULL]]
     support = support_and_queries(model.tokens, schema, said, [], embed).support
-    how = model.card["adaptation"]
+    how = reply_training.ReplyAdaptation.of(model)
 
     def bare() -> float:
         batches = reply_training.inner_batches(
-            support, how["steps"], how["dialogues_a_step"], random.Random(0)
+            support, how.steps, how.dialogues_a_step, random.Random(0)
         )
         weights = {k: v.clone().requires_grad_(True) for k, v in model.weights.items()}
         return seconds_of(
@@ -141,7 +141,7 @@ def replies_beside_bare(
         )
 
     figures = beside_bare(lambda: reply_training.adapt_replies(model, support), bare, repeats, told)
-    return {"inner_steps": how["steps"], **figures}
+    return {"inner_steps": how.steps, **figures}
 
 
 def profiled(tracker: StateTracker, domain: Domain) -> str:

@@ -52,7 +52,6 @@ from rasa_onramp.runtime.session import Session  # noqa: E402
 from rasa_onramp.store import open_store  # noqa: E402
 from rasa_onramp.store.connect import make_engine, parse_url  # noqa: E402
 from rasa_onramp.tracker.checkpoint import load_tracker  # noqa: E402
-from rasa_onramp.tracker.decoding import track  # noqa: E402
 from rasa_onramp.tracker.together import AskedTurn, track_together  # noqa: E402
 
 __all__ = ["main"]
@@ -306,17 +305,17 @@ def together(engine: Engine, domains: Sequence[Domain]) -> List[Figures]:
             asked.append(AskedTurn(ready, turns, before, offers=True))
         alone, at_once = [], []
         for _ in range(7):
-            alone.append(seconds_of(lambda some=asked: [_alone(engine, one) for one in some]))
+            alone.append(
+                seconds_of(
+                    lambda some=asked: [track_together(engine.tracker, [one]) for one in some]
+                )
+            )
             at_once.append(seconds_of(lambda some=asked: track_together(engine.tracker, some)))
         one, many = statistics.median(alone) / count, statistics.median(at_once) / count
         rows.append(
             {"domains": count, "alone_ms": round(1000 * one, 1), "ms": round(1000 * many, 1)}
         )
     return rows
-
-
-def _alone(engine: Engine, one: AskedTurn) -> None:
-    track(engine.tracker, one.domain, one.turns, one.previous, offers=one.offers)
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ from rasa_onramp.cli.figures_file import write_figures
 from rasa_onramp.errors import OnrampError
 from rasa_onramp.evaluation.journal import Journal, Row
 from rasa_onramp.evaluation.protocol import Protocol, Split, choose_services, splits
-from rasa_onramp.generator.checkpoint import replies_digest
+from rasa_onramp.generator.checkpoint import reply_card
 from rasa_onramp.metalearning.adaptation import Adaptation
 from rasa_onramp.metalearning.finetuning import FineTuning
 from rasa_onramp.tracker.checkpoint import load_tracker
@@ -90,7 +90,7 @@ def main() -> None:
         "checkpoint": tracker.digest,
         "adaptation": Adaptation.of(tracker, offers=options.offers).as_settings,
         "finetune": FineTuning().as_settings,
-        "replies": {"checkpoint": replies_digest()},
+        "replies": {"checkpoint": reply_card().digest},
         "versions": {"python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
         "machine": machine(),
     }

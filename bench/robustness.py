@@ -105,7 +105,6 @@ def run(options: argparse.Namespace, tracker: StateTracker) -> Dict[str, Any]:
         raise ConfigError(
             f"no service has {options.shots} support dialogues and others held out; lower --shots"
         )
-    tuned = any(method.startswith("finetune") for method in options.methods)
     settings = {
         "data": label(options.data),
         "paraphrases": [label(path) for path in options.paraphrases],
@@ -116,7 +115,7 @@ def run(options: argparse.Namespace, tracker: StateTracker) -> Dict[str, Any]:
         "offers": options.offers,
         "adaptation": Adaptation.of(tracker, offers=options.offers).as_settings,
         **computing("cpu"),
-        **({"finetune": protocol.finetuning.as_settings} if tuned else {}),
+        "finetune": protocol.finetuning.as_settings,
         "checkpoint": tracker.digest,
     }
     journal = Journal.beside(options.json, settings)

@@ -33,7 +33,7 @@ __all__ = [
     "comparison_options",
     "load_all",
     "rows_of",
-    "untrained_rates",
+    "with_rates",
 ]
 
 #: Of the low-rank updates of all that are compared, but for ranks themselves: what ships has it.
@@ -51,23 +51,24 @@ def comparison_options(parser: argparse.ArgumentParser) -> None:
     add("--start", type=Path, required=True, help="what `meta-train --stage multitask` wrote")
     add("--meta-steps", type=int, default=32, help="outer steps of each meta-training")
     add("--shots", default="1,5", help="support dialogues")
+    add("--inner-rates", type=float, default=1.0, help="where they begin, times the usual ones")
 
 
-def untrained_rates(tracker: StateTracker) -> StateTracker:
-    """With low-rank updates and inner rates as meta-training begins, so that it can adapt."""
-    begins = MetaConfig(algorithm="fomaml", rank=RANK)
-    TrackerMetaLearner(tracker, begins).finish()
-    tracker.card["adaptation"] = begins.adaptation
+def with_rates(tracker: StateTracker, times: float = 1.0) -> StateTracker:
+    """One that wasn't meta-trained with low-rank updates and the inner rates that meta-training
+    begins with, `times` these, so that it can adapt.
+    """
+    if not tracker.rates:
+        rates = {name: times * getattr(MetaConfig, name) for name in ("lora_rate", "heads_rate")}
+        begins = MetaConfig(algorithm="fomaml", rank=RANK, **rates)
+        TrackerMetaLearner(tracker, begins).finish()
+        tracker.card["adaptation"] = begins.adaptation
     return tracker
 
 
-def load_all(folders: Mapping[str, str]) -> Dict[str, StateTracker]:
-    """The trackers of all names; those that weren't meta-trained with the first rates."""
-    found = {name: load_tracker(folder) for name, folder in folders.items()}
-    return {
-        name: tracker if tracker.rates else untrained_rates(tracker)
-        for name, tracker in found.items()
-    }
+def load_all(folders: Mapping[str, str], inner_rates: float = 1.0) -> Dict[str, StateTracker]:
+    """The trackers of all names, `with_rates`."""
+    return {name: with_rates(load_tracker(at), inner_rates) for name, at in folders.items()}
 
 
 def rows_of(
@@ -103,7 +104,7 @@ def compare(
     shots = tuple(int(each) for each in options.shots.split(","))
     protocol = Protocol(shots=shots, seeds=options.seeds, limit=options.limit)
     services = choose_services(corpus, options.services, start.training_services)
-    named = ("meta_steps", "seed", "seeds", "limit", "threads")
+    named = ("meta_steps", "inner_rates", "seed", "seeds", "limit", "threads")
     settings: Dict[str, Any] = {
         "start": start.digest,
         "data": label(options.data),
@@ -121,7 +122,7 @@ def compare(
     seconds = train_all(wanted, jobs=options.jobs)
     folders = {name: str(folder) for name, folder in untrained.items()}
     folders.update({training.name: str(training.made) for training in wanted})
-    trackers = load_all(folders)
+    trackers = load_all(folders, options.inner_rates)
     digests = {name: tracker.digest for name, tracker in trackers.items()}
     refuse_others(journal, "tracker", digests, journal.finished.get("trackers", {}))
     done = {(row["tracker"], row["service"], row["seed"]) for row in journal.rows}
@@ -135,7 +136,7 @@ def compare(
         partial(rows_of, protocol=protocol, meta_trained=adapted),
         pieces,
         jobs=options.jobs,
-        load=partial(load_all, folders),
+        load=partial(load_all, folders, options.inner_rates),
         threads=options.threads,
     )
     told: Dict[str, Mapping[str, Any]] = {

@@ -22,7 +22,8 @@ from rasa_onramp.formats import read
 from rasa_onramp.metalearning.adaptation import Adaptation, adapt_to_support, inner_batches
 from rasa_onramp.metalearning.objective import group_loss
 from rasa_onramp.tracker.checkpoint import load_tracker
-from rasa_onramp.tracker.decoding import prepare, track
+from rasa_onramp.tracker.decoding import prepare
+from rasa_onramp.tracker.together import track
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -44,6 +44,7 @@ def trainings(options: argparse.Namespace) -> List[Training]:
     for rank in sorted(options.ranks, reverse=True):
         how = ["--stage", "meta", "--algorithm", "meta-sgd", "--rank", str(rank)]
         how += ["--meta-steps", str(options.meta_steps), "--start", str(options.start)]
+        how += ["--inner-rates", str(options.inner_rates)]
         run = options.runs / f"rank-{rank}"
         found.append(Training(rank_name(rank), run, "tracker", ("meta-train", *how, *data)))
     return found

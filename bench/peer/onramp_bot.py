@@ -28,9 +28,10 @@ from rasa_onramp.runtime.session import Session
 from rasa_onramp.runtime.understanding import Understanding
 from rasa_onramp.store import open_store
 from rasa_onramp.tracker.checkpoint import load_tracker
-from rasa_onramp.tracker.decoding import prepare, track, track_dialogues
+from rasa_onramp.tracker.decoding import prepare, track_dialogues
 from rasa_onramp.tracker.model import StateTracker, Weights
 from rasa_onramp.tracker.sentences import SentenceEncoder
+from rasa_onramp.tracker.together import track
 
 __all__ = ["finetuned", "onboarded"]
 

@@ -75,10 +75,10 @@ def write_replies(job: Job, method: str, *, plain: bool = False) -> Outcome:
     outcome.seconds["learn_replies"] = found.adapting_seconds
     said: List[Said] = []
     for dialogue in job.held_out:
-        sources = [reply.source for reply in support_replies(job.schema, [dialogue])]
-        for source, reply in zip(sources, found.replies.get(dialogue.id, ())):
-            number = int(source.rpartition("#")[2])
-            said.append(Said(dialogue.id, number, reply.text, reply.template, reply.slots))
+        references = support_replies(job.schema, [dialogue])
+        for reference, reply in zip(references, found.replies.get(dialogue.id, ())):
+            text, template = reply.text, reply.template
+            said.append(Said(dialogue.id, reference.number, text, template, reply.slots))
     outcome.said = said
     outcome.seconds["write"] = found.writing_seconds
     a_reply = found.writing_seconds / max(1, len(said))

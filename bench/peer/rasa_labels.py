@@ -50,8 +50,7 @@ def reply_name(reply: SupportReply) -> str:
 
 def replies_by_turn(schema: Schema, dialogue: Dialogue) -> Dict[int, SupportReply]:
     """The replies of a dialogue by their turn's number."""
-    found = support_replies(schema, [dialogue])
-    return {int(reply.source.rpartition("#")[2]): reply for reply in found}
+    return {reply.number: reply for reply in support_replies(schema, [dialogue])}
 
 
 def _name(*parts: str) -> str:

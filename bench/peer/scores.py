@@ -164,7 +164,7 @@ def _replies(
     found = []
     for dialogue in held_out:
         for reference in support_replies(schema, [dialogue]):
-            number = int(reference.source.rpartition("#")[2])
+            number = reference.number
             one = given.get((dialogue.id, number)) or Said(dialogue.id, number, "", "", ())
             # what the bot stated without state or results holding it can't be asked of a method
             wanted = [p.slot for p in reference.template.placeholders if p.origin != "own"]

@@ -74,8 +74,8 @@ _TOLD: Dict[str, Tuple[str, str]] = {
     ),
     "finetuning": (
         "Plain fine-tuning",
-        "Of the same checkpoint, as the baseline `finetune` does it (AdamW at 3e-5 for 6 epochs), "
-        "which the others are compared with; the default stands beside it. `augmented` and "
+        "Of the same checkpoint, as the baseline `finetune` does it (AdamW at 3e-5 for 6 epochs); "
+        "it is compared with adapting, the default, and the others with it. `augmented` and "
         "`mixing` are what adapting does besides: other readings of the support, and a part of the "
         "initialisation mixed in.",
     ),

@@ -77,12 +77,15 @@ def about(results: Sequence[Results]) -> Optional[str]:
     (found,) = results
     how = found["settings"]
     services = sorted({run["service"] for run in found["runs"]})
+    times = how.get("inner_rates", 1.0)
+    rates = "" if times == 1.0 else f", whose rates begin at {times:g} times the usual ones"
     asked = units(found, START, "zero-shot", max(how["shots"])).values()
     turns = int(sum(number for _, number in asked))
     return (
         f"{how['meta_steps']} outer steps of {how['episodes_a_step']} episodes with "
-        f"{how['inner_steps']} inner steps each, seed {how['seed']}; {how['longer_minutes']:g} "
-        f"minutes of further multi-task training; processes of {how['threads']} thread(s). "
+        f"{how['inner_steps']} inner steps each{rates}, seed {how['seed']}; "
+        f"{how['longer_minutes']:g} minutes of further multi-task training; processes of "
+        f"{how['threads']} thread(s). "
         f"Measured on {how['seeds']} support sets a service and {turns} held-out turns of "
         + ", ".join(f"`{name}`" for name in services)
         + f" ({how['data']})."

@@ -78,13 +78,14 @@ def learned(results: Sequence[Results]) -> Grid:
         how, known = found["settings"], {row["method"]: row for row in found["summary"]}
         for name, cells in rows.items():
             figures = known.get(name)
-            minus = figures and figures.get("recommended_minus_bleu")
-            told = f" ({difference(*minus, decimals=1)})" if minus else ""
-            cells += (
-                [f"{figures['bleu']:.1f}{told}", f"{figures['slot_error_rate']:.2f}"]
-                if figures
-                else ["", ""]
-            )
+            for key, decimals in (("bleu", 1), ("slot_error_rate", 2)):
+                minus = figures and figures.get("recommended_minus", {}).get(key)
+                told = (
+                    f" ({difference(*minus, decimals=decimals)})"
+                    if minus and None not in minus
+                    else ""
+                )
+                cells.append(f"{figures[key]:.{decimals}f}{told}" if figures else "")
         header += [f"{how['data']}: BLEU", "slot error rate"]
         replies = max(row["replies"] for row in found["summary"])
         notes.append(f"{how['data']}: {replies} replies of {len(how['services'])} domains.")

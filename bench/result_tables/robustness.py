@@ -11,6 +11,9 @@ __all__ = ["TABLE", "TABLES"]
 
 NAMES = {"zero-shot": "zero-shot", "finetune": "plain fine-tuning", "adapted": "adapted"}
 
+#: What a difference of two methods is called.
+_OVER = "adapted minus plain fine-tuning"
+
 Found = Mapping[str, Any]
 
 _PAGE = "docs/robustness.md"
@@ -54,10 +57,11 @@ def conditions(results: Sequence[Results]) -> Grid:
             continue
         counts = [str(cells[method]["services"]) for method in methods if method in cells]
         count = counts[0] if len(set(counts)) == 1 else " / ".join(counts)
-        rows.append(
-            (group, count, *(_cell(cells[m]) if m in cells else "" for m in methods)),
-        )
-    return Grid(("JGA", "services", *(NAMES[method] for method in methods)), tuple(rows))
+        figures = (_cell(cells[m]) if m in cells else "" for m in methods)
+        minus = _over_tuning(cells.get("adapted", {})) or [""]
+        rows.append((group, count, *figures, *(minus if "finetune" in methods else ())))
+    header = ("JGA", "services", *(NAMES[method] for method in methods))
+    return Grid((*header, *([_OVER] if "finetune" in methods else ())), tuple(rows))
 
 
 def services(results: Sequence[Results]) -> Grid:
@@ -108,6 +112,9 @@ def missed(results: Sequence[Results]) -> Optional[Grid]:
         figures = [f"{row['clean_accuracy']:.3f}", f"{row['accuracy']:.3f}"]
         counts = [str(row["services"]), str(row["turns"])]
         rows.append((NAMES[row["method"]], *counts, *figures, _difference(row["minus_clean"])))
+    for row in results[0]["missed_slots"]:
+        for minus in _over_tuning(row):
+            rows.append((_OVER, *[""] * 3, minus, ""))
     return Grid(header, tuple(rows)) if rows else None
 
 
@@ -193,6 +200,10 @@ def _turns(found: Found) -> Mapping[str, int]:
 def _cell(row: Found) -> str:
     found = f"{row['jga']:.3f}"
     return f"{found} ({_difference(row['minus_clean'])})" if "minus_clean" in row else found
+
+
+def _over_tuning(row: Found) -> List[str]:
+    return [_difference(row["minus_finetune"])] if "minus_finetune" in row else []
 
 
 def _difference(values: Sequence[Any]) -> str:

@@ -94,7 +94,7 @@ def by_size(results: Sequence[Results]) -> Grid:
 
 
 def costs(results: Sequence[Results]) -> Grid:
-    """A column a support size: seconds and gradient steps of learning, the mean over runs."""
+    """A column a support size: seconds and gradient steps of learning, the median over runs."""
     runs = runs_of(results)
     sizes = [size for size in sorted(values_of(runs, "shots")) if size]
 
@@ -102,10 +102,11 @@ def costs(results: Sequence[Results]) -> Grid:
         chosen = of(runs, method, size)
         if not chosen:
             return ""
-        seconds = f"{statistics.fmean(r['seconds'] for r in chosen):.1f} s"
+        # files of an earlier version have the wall's only
+        seconds = statistics.median(r.get("computed", r["seconds"]) for r in chosen)
         if not all("steps" in r for r in chosen):  # files of an earlier version
-            return seconds
-        return f"{seconds}, {statistics.fmean(r['steps'] for r in chosen):.0f} steps"
+            return f"{seconds:.1f} s"
+        return f"{seconds:.1f} s, {statistics.median(r['steps'] for r in chosen):.0f} steps"
 
     learners = [method for method in methods_of(runs) if method != "zero-shot"]
     rows = [(name_of(m), *(cell(m, size) for size in sizes)) for m in learners]
@@ -159,12 +160,12 @@ rasa-onramp evaluate --data $SGD/dev --services unseen --shots 0,1,2,5,10 --seed
         "few-shot-budgets",
         "Plain fine-tuning at adapting's steps and time",
         "The same services: plain fine-tuning for as many gradient steps as adapting takes, of one "
-        "dialogue each where adapting reads two, and for as long as it took on the same dialogues, "
-        "in the same process.",
+        "dialogue each where adapting reads two, and for as long as it computed on the same "
+        "dialogues, in the same process.",
         ("few_shot_budgets_sgd_dev.json",),
         """\
 rasa-onramp evaluate --data $SGD/dev --services unseen --shots 1,5 --seeds 5 --limit 6 \\
-  --method adapted,finetune-steps,finetune-time --jobs 2 --threads 1 \\
+  --method zero-shot,adapted,finetune,finetune-steps,finetune-time --jobs 2 --threads 1 \\
   --json bench/results/few_shot_budgets_sgd_dev.json --resume""",
         by_size,
         parts=(Part("few-shot-budgets-costs", "What that takes", costs),),

@@ -23,7 +23,8 @@ def summarise(rows: Sequence[Row], resamples: int = 10_000) -> List[Row]:
 
     A turn's score in a kind of several conditions is its mean over them. Studies count where every
     condition of the kind was measured, and the clean one. The interval of the difference is that of
-    `paired_difference`, services kept, support sets and held-out dialogues drawn anew.
+    `paired_difference`, services kept, support sets and held-out dialogues drawn anew. A row of
+    adapting has what it has over plain fine-tuning, too, where both were measured.
     """
     found = []
     for method in _methods(rows):
@@ -45,6 +46,8 @@ def summarise(rows: Sequence[Row], resamples: int = 10_000) -> List[Row]:
             }
             if group != CLEAN:
                 row["minus_clean"] = _interval(here, there, resamples)
+            if method == "adapted":
+                row.update(_minus_finetuned(rows, group, "turn_jga", resamples))
             found.append(row)
     return found
 
@@ -90,17 +93,28 @@ def missed_slots(rows: Sequence[Row], resamples: int = 10_000) -> List[Row]:
         if both:
             here = {path: missed[path] for path in both}
             there = {path: clean[path] for path in both}
-            found.append(
-                {
-                    "method": method,
-                    "services": len({service for service, _, _ in both}),
-                    "turns": sum(map(len, here.values())),
-                    "accuracy": _mean(list(here.values())),
-                    "clean_accuracy": _mean(list(there.values())),
-                    "minus_clean": _interval(here, there, resamples),
-                }
-            )
+            row: Row = {
+                "method": method,
+                "services": len({service for service, _, _ in both}),
+                "turns": sum(map(len, here.values())),
+                "accuracy": _mean(list(here.values())),
+                "clean_accuracy": _mean(list(there.values())),
+                "minus_clean": _interval(here, there, resamples),
+            }
+            if method == "adapted":
+                row.update(_minus_finetuned(rows, MISSED, "slot_scores", resamples))
+            found.append(row)
     return found
+
+
+def _minus_finetuned(rows: Sequence[Row], group: str, what: str, resamples: int) -> Row:
+    """`adapted` minus `finetune` on what both were measured on; nothing where that is nothing."""
+    first, second = (_scores(rows, method, group, what) for method in ("adapted", "finetune"))
+    both = [path for path in first if second.get(path)]
+    if not both:
+        return {}
+    here, there = ({path: scores[path] for path in both} for scores in (first, second))
+    return {"minus_finetune": _interval(here, there, resamples)}
 
 
 def _methods(rows: Sequence[Row]) -> List[str]:

@@ -73,20 +73,23 @@ def test_every_setting_differs_from_the_shipped_default(settings: ModuleType) ->
     default = Adaptation.of(shipped, offers=True)
     for setting in [each for each in everything if each.method == "finetune"]:
         tuned = setting.protocol(Protocol()).finetuning
-        assert (tuned == FineTuning()) == (setting == setting.base), setting.name
+        assert (tuned == FineTuning()) == (setting == settings.Setting(method="finetune")), (
+            setting.name
+        )
     for setting in [each for each in everything if each.method != "finetune"]:
         changed = Adaptation.of(shipped, offers=setting.offers, **setting.changes)
         plain = setting.described and setting.history is None
-        assert setting == setting.base or not plain or changed != default, setting.name
+        same = setting == settings.Setting(method=setting.method)
+        assert same or not plain or changed != default, setting.name
         assert all(getattr(changed, name) == value for name, value in setting.changes.items())
 
 
 def test_settings_come_after_what_they_are_compared_with(settings: ModuleType) -> None:
     names = [setting.name for setting in settings.named("offers,steps")]
     assert names == [
+        "default",
         "zero-shot",
         "zero-shot, no offers",
-        "default",
         "no offers",
         *("steps 4", "steps 8", "steps 32"),
     ]

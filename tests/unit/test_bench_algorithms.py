@@ -56,13 +56,13 @@ def test_every_algorithm_is_trained_alike(start: Path, data: Path) -> None:
     assert len({one.run for one in wanted}) == len(wanted)
 
 
-def test_the_start_adapts_as_meta_training_begins(start: Path) -> None:
-    tracker = side_by_side.load_all({"start": str(start)})["start"]
+@pytest.mark.parametrize("times", [1.0, 0.25])
+def test_the_start_adapts_as_meta_training_begins(start: Path, times: float) -> None:
+    tracker = side_by_side.load_all({"start": str(start)}, times)["start"]
     how, first = Adaptation.of(tracker), MetaConfig()
     assert (how.steps, how.optimiser) == (first.inner_steps, first.inner_optimiser)
-    begins = initial_rates(
-        tracker.weights, first.inner_steps, lora=first.lora_rate, heads=first.heads_rate
-    )
+    lora, heads = times * first.lora_rate, times * first.heads_rate
+    begins = initial_rates(tracker.weights, first.inner_steps, lora=lora, heads=heads)
     assert tracker.rates.keys() == begins.keys() and any(".lora_" in name for name in begins)
     for name, rate in begins.items():
         torch.testing.assert_close(tracker.rates[name], rate)

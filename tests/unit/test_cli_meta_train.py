@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Tuple
 
 import pytest
+from safetensors.torch import save_file
 
 from command_line import Outcome, invoke
 from rasa_onramp.metalearning.lora import lora_rank
 from rasa_onramp.metalearning.runs import kept_setting
 from rasa_onramp.tracker.checkpoint import load_tracker, save_tracker
-from tiny_tracker import corpus, tiny_tracker, tokenizer_json, write_domains
+from rasa_onramp.tracker.encoder import Encoder
+from tiny_tracker import CONFIG, corpus, tiny_tracker, tokenizer_json, write_domains
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +116,9 @@ def test_updates_have_the_rank_asked_for_and_keep_what_they_have(
     assert lora_rank(load_tracker(tmp_path / "run" / "tracker").weights) == 3
     again = train(data, tmp_path / "run", plain, "--stage", "meta")
     assert again.code == 2 and "state.safetensors is of another rank (3, not 2)" in again.err
+    slower = train(data, tmp_path / "run", plain, "--stage", "meta", "--inner-rates", "0.1")
+    told = "is of another beginning of inner rates (0.005 and 0.002, not 0.0005 and 0.0002)"
+    assert slower.code == 2 and told in slower.err
     kept = train(data, tmp_path / "kept", start, "--stage", "meta", "--rank", "2")
     assert kept.code == 0 and lora_rank(load_tracker(tmp_path / "kept" / "tracker").weights) == 2
     other = train(data, tmp_path / "other", start, "--stage", "meta", "--rank", "4")
@@ -154,3 +161,13 @@ def test_what_a_tracker_cant_be_trained_with_is_refused(
     assert complaint in done.err
     assert len(done.err.splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_an_encoder_of_too_few_positions_is_refused(data: Path, tmp_path: Path) -> None:
+    short = replace(CONFIG, max_position_embeddings=256)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert", **asdict(short)}))
+    (tmp_path / "tokenizer.json").write_bytes(tokenizer_json())
+    save_file(Encoder(short).state_dict(), str(tmp_path / "model.safetensors"))
+    done = invoke("meta-train", "--data", data, "--run", tmp_path / "run", "--encoder", tmp_path)
+    assert done.code == 2
+    assert "the encoder has 256 positions, and a tracker reads 512; choose another" in done.err

@@ -18,6 +18,7 @@ import pytest
 import torch
 
 from command_line import environment, invoke, program
+from rasa_onramp.cli.options import load_learner
 from rasa_onramp.errors import CheckpointError, ConfigError
 from rasa_onramp.evaluation.few_shot import evaluate
 from rasa_onramp.evaluation.processes import evaluate_in_processes, in_processes
@@ -59,7 +60,8 @@ def test_several_processes_measure_what_one_does(checkpoint: Path) -> None:
     shared = evaluate_in_processes(
         found, list(found.schemas), protocol, jobs=2, checkpoint=str(checkpoint), threads=1
     )
-    assert [replace(r, seconds=0.0) for r in shared] == [replace(r, seconds=0.0) for r in alone]
+    timed = {"seconds": 0.0, "computed": 0.0}
+    assert [replace(r, **timed) for r in shared] == [replace(r, **timed) for r in alone]
 
 
 def test_pieces_are_shared_and_come_back_in_order(checkpoint: Path, tmp_path: Path) -> None:
@@ -100,6 +102,12 @@ def test_an_error_of_the_work_is_raised_here(checkpoint: Path) -> None:
     assert multiprocessing.active_children() == []
 
 
+def test_an_error_of_the_loading_is_raised_here(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"tracker\.json can't be read"):
+        list(in_processes(who, [1, 2], jobs=2, load=partial(load_tracker, str(tmp_path))))
+    assert not multiprocessing.active_children()
+
+
 def test_who_stops_early_leaves_no_process(checkpoint: Path) -> None:
     with closing(
         in_processes(takes_time, range(4), jobs=2, load=partial(load_tracker, str(checkpoint)))
@@ -127,6 +135,7 @@ def test_evaluate_with_jobs_writes_the_same_figures(
         assert len(found["runs"]) == 2 * 2 * 3
         for row in (*found["runs"], *found["summary"]):
             del row["seconds"]
+            row.pop("computed", None)  # a summary has none
     assert written[0] == written[1]
 
 
@@ -146,6 +155,7 @@ def test_adapt_with_jobs_stores_what_one_process_would(data: Path, checkpoint: P
             assert said == [f"{name}: version {jobs} from 4 support dialogues" for name in names]
     finally:
         torch.set_num_threads(threads)
+    assert load_learner.cache_info().currsize == 0  # beside several processes this one has none
     with open_store() as store:
         for name in names:
             one, two = (store.adapters.get(name, version) for version in (1, 2))

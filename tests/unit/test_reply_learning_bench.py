@@ -65,8 +65,8 @@ def test_settings_are_measured_on_the_same_replies(
     assert list(rows) == [setting.name for setting in TRIED]
     assert {row["replies"] for row in rows.values()} == {figures["runs"][0]["replies"]} != {0}
     best, slow = rows[TRIED[0].name], rows[TRIED[1].name]
-    assert "recommended_minus_bleu" not in best
-    minus = slow["recommended_minus_bleu"][0]
+    assert "recommended_minus" not in best
+    minus = slow["recommended_minus"]["bleu"][0]
     assert minus == pytest.approx(best["bleu"] - slow["bleu"], abs=1e-4)
     assert "AdamW at 0.01, 1 epochs" in capsys.readouterr().out
     assert [path.name for path in tmp_path.glob("out*")] == ["out.json"]
@@ -75,7 +75,7 @@ def test_settings_are_measured_on_the_same_replies(
 def test_table_by_hand() -> None:
     figures = {"replies": 9, "bleu": 40.0, "slot_error_rate": 0.25}
     tried = {**figures, "method": Setting(5e-4, 2).name, "bleu": 37.0}
-    tried["recommended_minus_bleu"] = [3, 1, 5]
+    tried["recommended_minus"] = {"bleu": [3, 1, 5], "slot_error_rate": [None] * 3}
     best = {**figures, "method": Setting(3.0).name}
     settings = {"services": ["a", "b"], "data": "x/dev"}
     own = {"settings": {**settings, "data": "own"}, "summary": [best]}

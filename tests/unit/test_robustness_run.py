@@ -305,6 +305,12 @@ def test_a_run_prints_its_tables_and_can_be_taken_up(
     robustness.main([*command, "--order-steps", "2"])
     assert json.loads(out.read_text(encoding="utf-8"))["order"]["tracking"]["steps"] == 2
 
+    monkeypatch.undo()
+    robustness.main([*command, "--methods", "finetune", "--conditions", "clean"])
+    summary = json.loads(out.read_text(encoding="utf-8"))["summary"]
+    assert [r["method"] for r in summary if "minus_finetune" in r] == ["adapted"]
+    assert {r["condition"] for r in summary if r["method"] == "finetune"} == {"clean"}
+
 
 def test_bad_command_lines(
     tmp_path: Path, command: List[str], capsys: pytest.CaptureFixture

@@ -6,6 +6,7 @@ from typing import Any, Dict, Sequence
 
 import pytest
 
+from robustness_parts.conditions import MISSED
 from robustness_parts.summary import missed_slots, sensitivities, summarise
 
 
@@ -67,6 +68,25 @@ def test_methods_are_kept_apart() -> None:
         ("adapted", 1.0),
         ("zero-shot", 0.0),
     ]
+
+
+def test_adapting_is_compared_with_fine_tuning_where_both_were_measured() -> None:
+    rows = [
+        row("clean", [[1.0, 1.0], [1.0]]),
+        {**row("clean", [[0.0, 1.0], [0.0]]), "method": "finetune"},
+        row("lower case", [[1.0, 1.0], [1.0]]),
+        row(MISSED, [[0.0], [0.0]], slot_scores=[[1.0], []]),
+        {**row(MISSED, [[0.0], [0.0]], slot_scores=[[0.0], []]), "method": "finetune"},
+        row("clean", [[0.0], [0.0]], service="b"),
+    ]
+    clean, lower = summarise(rows, resamples=200)[:2]
+    value, low, high = clean["minus_finetune"]
+    # the first dialogue gains in one of two turns, the second in its only one
+    assert (value, low, high) == (pytest.approx(2 / 3), 0.5, 1.0)
+    assert (lower["condition"], "minus_finetune" in lower) == ("lower case", False)
+    slots = row("clean", [[1.0], [1.0]], slot_scores=[[1.0], []])
+    (missed,) = missed_slots([slots, *rows[3:5]], resamples=40)
+    assert missed["minus_finetune"] == [1.0, None, None]
 
 
 def test_sensitivity_to_paraphrases_by_hand() -> None:

@@ -92,6 +92,22 @@ def test_tables_by_hand() -> None:
     assert "fell when one other was added: 0.250." in markdown(tables["robustness-order-routing"])
 
 
+def test_adapting_over_fine_tuning_has_a_column_of_its_own() -> None:
+    results = found()
+    clean, *others = results["summary"]
+    tuned = {**clean, "method": "finetune", "jga": 0.625}
+    minus = {"minus_finetune": [0.125, 0.0, 0.25]}
+    results["summary"] = [{**clean, **minus}, *others, tuned]
+    results["missed_slots"][0]["minus_finetune"] = [0.5, None, None]
+    tables = shown(results)
+    assert [(*row[:1], *row[3:]) for row in tables["robustness"].rows] == [
+        ("clean", "0.625", "0.750", "+0.125 [+0.000, +0.250]"),
+        ("lower case", "", "0.500 (-0.250 [-0.500, +0.125])", ""),
+    ]
+    assert tables["robustness"].header[-1] == "adapted minus plain fine-tuning"
+    assert tables["robustness-missed"].rows[-1][-2:] == ("+0.500", "")
+
+
 def test_sentences_by_hand() -> None:
     tables = shown(found())
     assert tables["robustness-order-tracking"].endswith(

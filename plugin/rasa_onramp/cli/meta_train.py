@@ -40,13 +40,13 @@ __all__ = ["command"]
 #: Parameters that a metric has no use for, and those that a tracker has none for.
 _TRACKERS = (
     *("paraphrases", "stage", "start", "steps", "minutes", "episodes_a_step", "rank"),
-    *("hold_back", "tokens", "encoder_rate", "heads_rate", "device"),
+    *("hold_back", "tokens", "encoder_rate", "heads_rate", "inner_rates", "device"),
 )
 _METRICS = ("purpose", "spare")
 
 #: Parameters of one stage alone.
 _MULTITASK = ("steps", "minutes", "tokens", "encoder_rate", "heads_rate")
-_META = ("algorithm", "meta_steps", "meta_minutes", "episodes_a_step", "rank")
+_META = ("algorithm", "meta_steps", "meta_minutes", "episodes_a_step", "rank", "inner_rates")
 
 
 @click.command("meta-train")
@@ -108,6 +108,13 @@ _META = ("algorithm", "meta_steps", "meta_minutes", "episodes_a_step", "rank")
     f"[default: {MetaConfig.rank}]",
 )
 @click.option(
+    "--inner-rates",
+    type=click.FloatRange(0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Where the inner rates begin that the tracker has none of yet, times the usual ones.",
+)
+@click.option(
     "--hold-back",
     default="",
     help="Services (with commas) left to meta-training, so that it meets tasks it can't solve yet.",
@@ -153,6 +160,7 @@ def command(
     meta_minutes: Optional[float],
     episodes_a_step: Optional[int],
     rank: Optional[int],
+    inner_rates: float,
     hold_back: str,
     tokens: int,
     encoder_rate: float,
@@ -208,7 +216,14 @@ def command(
             heads_rate=heads_rate,
             seed=seed,
         ),
-        meta=MetaConfig(algorithm=algorithm, steps=meta_steps, minutes=meta_minutes, seed=seed),
+        meta=MetaConfig(
+            algorithm=algorithm,
+            steps=meta_steps,
+            minutes=meta_minutes,
+            lora_rate=inner_rates * MetaConfig.lora_rate,
+            heads_rate=inner_rates * MetaConfig.heads_rate,
+            seed=seed,
+        ),
         device=torch.device(chosen_device(device)),
         progress=shows_progress(progress),
     )

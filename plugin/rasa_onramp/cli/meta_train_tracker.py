@@ -146,6 +146,7 @@ def _meta_stage(training: _Training, config: MetaConfig, origin: Optional[str]) 
     identity: Dict[str, object] = {
         "algorithm": config.algorithm,
         "inner optimiser": config.inner_optimiser,
+        "beginning of inner rates": f"{config.lora_rate:g} and {config.heads_rate:g}",
         "corpus": corpus_of(names),
         "number of wordings": wordings_of(tasks),
         "hold-back": ", ".join(sorted(training.held)) or "none",

@@ -32,6 +32,7 @@ class Result:
     dialogues: Tuple[Tuple[TurnScore, ...], ...]
     predictions: Mapping[str, Tuple[Optional[State], ...]]
     steps: int = 0
+    computed: float = 0.0
 
     @property
     def scores(self) -> Tuple[TurnScore, ...]:
@@ -43,7 +44,7 @@ class Result:
 
         Of each held-out dialogue it has [turns, their joint goal accuracies added up].
         """
-        keys = ("service", "method", "shots", "seed", "seconds", "steps")
+        keys = ("service", "method", "shots", "seed", "seconds", "computed", "steps")
         row: Dict[str, object] = {key: getattr(self, key) for key in keys}
         row.update(asdict(aggregate(self.scores)))
         jga = [[s.jga for s in scores if s.jga is not None] for scores in self.dialogues]
@@ -94,7 +95,7 @@ def measure(tracker: StateTracker, split: Split, protocol: Protocol) -> Iterator
                     finetuning=protocol.finetuning,
                     taken=taken,
                 )
-                taken[method] = learned.seconds
+                taken[method] = learned.computed
             found = track_dialogues(
                 learned.tracker,
                 schema,
@@ -110,8 +111,9 @@ def measure(tracker: StateTracker, split: Split, protocol: Protocol) -> Iterator
             scores = tuple(score_dialogue(schema, d, states[d.id]) for d in split.held_out)
             if plain:
                 zero_shot = (scores, states)
+            took = (learned.steps, learned.computed)
             yield Result(
-                schema.name, method, shots, seed, learned.seconds, scores, states, learned.steps
+                schema.name, method, shots, seed, learned.seconds, scores, states, *took
             )
 
 

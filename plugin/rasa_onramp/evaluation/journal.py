@@ -21,7 +21,7 @@ Row = Dict[str, Any]
 #: What to do about a journal of other settings.
 _MEND = "go on with the same ones, or name another file"
 #: Settings that files of earlier versions don't tell.
-_LATER = {"adaptation", "device", "precision"}
+_LATER = {"adaptation", "device", "finetune", "precision"}
 T = TypeVar("T")
 
 

@@ -4,7 +4,7 @@
 - finetune: plain fine-tuning of the same checkpoint;
 - adapted: the learned inner steps;
 - finetune-steps: plain fine-tuning for as many gradient steps as `adapted` takes;
-- finetune-time: plain fine-tuning for as long as `adapted` took on this very support set, just
+- finetune-time: plain fine-tuning for as long as `adapted` computed on this very support set, just
   before and in the same process. A step that began in time is taken to its end.
 """
 
@@ -18,7 +18,12 @@ from torch import Tensor
 
 from rasa_onramp.dialogue import Dialogue, Schema
 from rasa_onramp.metalearning.adaptation import Adaptation, adapt_to_support, inner_batches
-from rasa_onramp.metalearning.finetuning import FineTuning, finetune, support_groups
+from rasa_onramp.metalearning.finetuning import (
+    FineTuning,
+    computing_seconds,
+    finetune,
+    support_groups,
+)
 from rasa_onramp.tracker.model import StateTracker
 
 __all__ = ["ALL_METHODS", "METHODS", "METHOD_NAMES", "Learned", "learn"]
@@ -40,12 +45,15 @@ ALL_METHODS = tuple(METHOD_NAMES)
 
 @dataclass(frozen=True)
 class Learned:
-    """What tracks (`weights` instead of the tracker's own), and what making it took."""
+    """What tracks (`weights` instead of the tracker's own), and what making it took: by the clock
+    of the wall, and by `computing_seconds`.
+    """
 
     tracker: StateTracker
     weights: Optional[Mapping[str, Tensor]] = None
     seconds: float = 0.0
     steps: int = 0
+    computed: float = 0.0
 
 
 def learn(
@@ -63,7 +71,7 @@ def learn(
     """Learn from the support.
 
     `changes` are those of `adapted` to what the checkpoint recommends, None meaning none; `taken`
-    the seconds that methods took on the same support set.
+    the seconds that methods computed on the same support set.
     """
     if method == "zero-shot":
         return Learned(tracker)
@@ -73,7 +81,7 @@ def learn(
         losses.append(loss)
 
     how = Adaptation.of(tracker, offers=offers, seed=seed, **changes).for_support(len(support))
-    began = time.perf_counter()
+    began, computing = time.perf_counter(), computing_seconds(tracker.device)
     tuned, weights = tracker, None
     if method == "adapted":
         weights = adapt_to_support(tracker, schema, support, how, after_step=told)
@@ -91,7 +99,8 @@ def learn(
         if method == "finetune-steps":
             finetuning = replace(finetuning, steps=how.all_steps)
         elif method == "finetune-time":
-            left = taken["adapted"] - (time.perf_counter() - began)
+            left = taken["adapted"] - (computing_seconds(tracker.device) - computing)
             finetuning = replace(finetuning, seconds=left)
         tuned = finetune(tracker, groups, finetuning, after_step=told)
-    return Learned(tuned, weights, time.perf_counter() - began, len(losses))
+    computed = computing_seconds(tracker.device) - computing
+    return Learned(tuned, weights, time.perf_counter() - began, len(losses), computed)

@@ -17,7 +17,7 @@ from rasa_onramp.metalearning.objective import group_loss
 from rasa_onramp.metalearning.schedule import risen_and_fallen
 from rasa_onramp.tracker.model import StateTracker
 
-__all__ = ["CLIP", "WEIGHT_DECAY", "FineTuning", "finetune", "support_groups"]
+__all__ = ["CLIP", "WEIGHT_DECAY", "FineTuning", "computing_seconds", "finetune", "support_groups"]
 
 #: AdamW's weight decay, and the norm that its gradients have at most, here and for replies.
 WEIGHT_DECAY = 0.01
@@ -29,11 +29,11 @@ class FineTuning:
     """AdamW on all weights but the word embeddings, `epochs` over the support set.
 
     `steps` takes so many gradient steps instead, going round the support set; `seconds` as many as
-    begin within that time, one at least. The rate rises and falls over whatever is taken.
-    `augmented`: each step reads its dialogues anew, carelessly typed or with other values as often
-    as adapting does. `mixing` is how far to go from the checkpoint, 0, to where the steps lead, 1.
-    Neither is of plain fine-tuning: they tell what adapting owes to them. Rate and epochs are those
-    that suit it best on domains that no figure is of (docs/ablations.md).
+    begin within that time by `computing_seconds`, one at least. The rate rises and falls over
+    whatever is taken. `augmented`: each step reads its dialogues anew, carelessly typed or with
+    other values as often as adapting does. `mixing` is how far to go from the checkpoint, 0, to
+    where the steps lead, 1. Neither is of plain fine-tuning: they tell what adapting owes to them.
+    Rate and epochs are those that suit it best on domains that no figure is of (docs/ablations.md).
     """
 
     rate: float = 3e-5
@@ -51,6 +51,13 @@ class FineTuning:
         """Its values by name, for a results file; what plain fine-tuning doesn't do is left out."""
         plain, other = FineTuning(), ("steps", "seconds", "augmented", "mixing")
         return {k: v for k, v in asdict(self).items() if k not in other or v != getattr(plain, k)}
+
+
+def computing_seconds(device: torch.device) -> float:
+    """A clock of what this process computes: its processors' time, which other work on the machine
+    doesn't lengthen. On a GPU, for which the processor only waits, it is the wall's.
+    """
+    return time.process_time() if device.type == "cpu" else time.perf_counter()
 
 
 def support_groups(
@@ -83,7 +90,7 @@ def finetune(
 
     `after_step` is called with each step's number and loss.
     """
-    began = time.perf_counter()
+    began = computing_seconds(tracker.device)
     tuned = copy.copy(tracker)
     tuned.encoder = copy.deepcopy(tracker.encoder).requires_grad_(True)
     tuned.encoder.embeddings["word_embeddings"].requires_grad_(False)
@@ -95,7 +102,7 @@ def finetune(
     for step, chosen in enumerate(_batches(support, how)):
         if how.seconds is not None and step:
             # the steps that there will be at the pace so far; the first is taken in any case
-            total = step * how.seconds / (time.perf_counter() - began)
+            total = step * how.seconds / (computing_seconds(tracker.device) - began)
         if step >= total:
             break
         turns = sum(group.turns for group in chosen)
