@@ -24,6 +24,7 @@ __all__ = [
     "Turn",
     "conversation",
     "joined",
+    "unlabelled",
 ]
 
 #: The value a slot takes when the user says that any value will do.
@@ -205,6 +206,16 @@ def joined(first: Turn, second: Turn) -> Turn:
         parameters=called.parameters,
         results=called.results,
         spans=first.spans + moved,
+    )
+
+
+def unlabelled(dialogue: Dialogue) -> bool:
+    """Whether nobody said what its user wants: every user turn has a state, none of which says
+    anything. A call without parameters is labelled as such; one that has some lacks its states.
+    """
+    return all(
+        turn.state == State() if turn.is_user else turn.action is None or bool(turn.parameters)
+        for turn in dialogue.turns
     )
 
 

@@ -193,6 +193,11 @@ def test_rows_that_cannot_be_read(text: str, complaint: str) -> None:
         parse_rows(text, ("status",))
 
 
+def test_a_row_of_a_call_that_returns_nothing() -> None:
+    with pytest.raises(ValueError, match="list 'status' among the action's result_slots first"):
+        parse_rows("status=lost", ())
+
+
 def find_parcel(**parameters: str) -> Call:
     return Call("parcel_delivery", "find_parcel", parameters)
 

@@ -9,7 +9,7 @@ from typing import Any, Dict, Iterator, List
 import pytest
 
 from command_line import invoke
-from rasa_onramp.dialogue import State
+from rasa_onramp.dialogue import Dialogue, State, Turn, unlabelled
 from rasa_onramp.store import Store, open_store
 from tiny_tracker import CAFE
 
@@ -17,7 +17,7 @@ DOMAIN = CAFE.name
 SAID: List[Dict[str, Any]] = [
     {"conversation": "raw", "speaker": "user", "text": "a table on friday"},
     {"conversation": "raw", "speaker": "bot", "text": "For how many?"},
-    {"conversation": "given", "speaker": "user", "text": "hi", "slots": {"visit_day": "today"}},
+    {"conversation": "given", "speaker": "user", "text": "today", "slots": {"visit_day": "today"}},
 ]
 
 STORIES = """\
@@ -105,6 +105,28 @@ def test_what_no_call_will_have_is_said(store: Store, tmp_path: Path) -> None:
         text.replace("required_slots: [visit_day]}]\nd", "optional_slots: [seating]}]\nd")
     )
     assert "no example call" not in invoke("import", str(path)).err
+
+
+def test_yaml_that_nobody_labelled_waits(store: Store, tmp_path: Path) -> None:
+    """Learned from, it would teach that nothing is ever wanted."""
+    bare = "  - {id: bare, split: held-out, turns: [{user: a table}, {system: which day?}]}\n"
+    scope = (
+        "  - {id: scope, turns: [{user: a table}, {system: hm}, {user: x, out_of_scope: true}]}\n"
+    )
+    path = tmp_path / "schema.yml"
+    path.write_text(SCHEMA + bare + scope, encoding="utf-8")
+    done = invoke("import", path)
+    assert done.out.endswith(f"2 wait for labels: rasa-onramp label {DOMAIN}\n")
+    assert (ids(store), ids(store, waiting=True)) == (["scope"], ["not imported", "bare"])
+    assert invoke("import", "--no-check", path).code == 0
+    assert len(ids(store)) == 3
+
+
+def test_a_call_with_parameters_is_no_label_of_what_users_want() -> None:
+    said, given = Turn("user", "a table", State()), {"visit_day": "monday"}
+    calls = [Turn("system", "ok", action="book", parameters=row) for row in (given, {})]
+    found = [unlabelled(Dialogue("d", DOMAIN, (said, call))) for call in calls]
+    assert found == [True, False]
 
 
 def test_a_dry_run_says_what_would_be_done(store: Store, tmp_path: Path) -> None:

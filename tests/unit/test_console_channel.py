@@ -21,7 +21,7 @@ from rasa_onramp.components.tokens import Token
 from rasa_onramp.console import Console, api
 from rasa_onramp.console.helper import Helper, Surroundings
 from rasa_onramp.console.uploads import MOST_BYTES as MOST_UPLOADED
-from rasa_onramp.dialogue import Corpus, State
+from rasa_onramp.dialogue import Corpus, State, Turn
 from rasa_onramp.errors import (
     CheckpointError,
     ConfigError,
@@ -251,6 +251,29 @@ def test_an_import_is_looked_at_before_it_is_done(world: World) -> None:
     world.store.dialogues.delete_domain(BIKES.name)
 
 
+def test_an_import_says_what_waits_and_what_is_missing(world: World) -> None:
+    found = dialogues(BIKES, 1)[0]
+    bare = dataclasses.replace(
+        found,
+        id="bare",
+        turns=(Turn("user", "my bike broke", State()), Turn("system", "Which day?")),
+    )
+    silent = dataclasses.replace(
+        found,
+        turns=tuple(
+            dataclasses.replace(turn, action=None, parameters={}, results=())
+            for turn in found.turns
+        ),
+    )
+    file = {"name": "bikes.yml", "text": yaml_text(BIKES, (bare, silent))}
+    shown = world.done("import", files=[file])
+    assert [(each["support"], each["waiting"]) for each in shown["domains"]] == [(1, 1)]
+    (warning,) = shown["warnings"]
+    assert "no support dialogue here calls open_repair" in warning
+    assert world.store.dialogues.glance(BIKES.name).n_waiting == 1
+    world.store.dialogues.delete_domain(BIKES.name)
+
+
 def test_a_malformed_file_is_one_line_with_its_line_and_imports_nothing(world: World) -> None:
     bad = bikes()
     bad["text"] = bad["text"].replace("intent: repair_bike", "intent: repair_bikes", 1)
@@ -387,6 +410,10 @@ def test_versions_are_switched_pinned_and_rolled_back(world: World) -> None:
         ({"domain": NAME, "do": "drop", "version": 1}, "one of activate, rollback, pin, unpin"),
         ({"domain": NAME, "do": "pin", "version": "1"}, "'version' isn't a whole number"),
         ({"domain": NAME, "do": "pin", "version": True}, "'version' isn't a whole number"),
+        (
+            {"domain": NAME, "do": "pin", "version": 10**30},
+            "'version' is a number that no",
+        ),
         ({"domain": " ", "do": "pin"}, "'domain' is empty"),
         ({"domain": 3, "do": "pin"}, "'domain' isn't text"),
     ],

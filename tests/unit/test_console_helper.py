@@ -63,6 +63,15 @@ def test_the_same_is_not_done_twice(helper: Helper, monkeypatch: pytest.MonkeyPa
     )
 
 
+def test_nothing_is_run_with_code_that_is_not_the_bots(
+    helper: Helper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rasa_onramp.console.helper.code_digest", lambda: "upgraded")
+    helper.ask("listing", "domains")
+    wait_for(lambda: not helper.busy("listing"), seconds=60)
+    assert "restart the bot first" in str(helper.failure("listing"))
+
+
 def test_what_is_not_needed_any_more_is_not_done(helper: Helper) -> None:
     asked = []
 

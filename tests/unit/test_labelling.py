@@ -117,6 +117,27 @@ def test_what_was_accepted_of_a_raw_dialogue_is_shown_again_after_undoing() -> N
     ]
 
 
+def test_a_dialogue_whose_states_say_nothing_is_guessed() -> None:
+    def monday(turns: Sequence[Turn], before: State) -> TurnPrediction:
+        return TurnPrediction(State({"visit_day": ("monday",)}, "BookTable"))
+
+    turns = (Turn("user", "a table on monday", State()), Turn("system", "ok"))
+    work = Labelling(CAFE, Dialogue("d", CAFE.name, turns), monday)
+    assert accepted(work) == [({"visit_day": "monday"}, "BookTable")]
+
+
+def test_a_value_that_nobody_said_is_hinted_at() -> None:
+    work = labelling(said("a table on friday"), Turn("system", "or saturday?"), said("fine"))
+    hint = work.put("visit_day", "2024-06-07")
+    assert hint is not None and hint.startswith("'2024-06-07' is in no message so far")
+    assert work.put("visit_day", "Friday") is None
+    work.accept()
+    # what the bot said counts, and so does nothing that isn't looked for in messages
+    for name, value in (("visit_day", "saturday"), ("seating", "bar"), ("visit_day", "dontcare")):
+        assert work.put(name, value) is None
+    assert work.put("intent", "none") is work.put("visit_day", "") is None
+
+
 def test_without_a_correction_all_stays_as_it_was_recorded() -> None:
     turns = (said("on sunday", visit_day="sunday"), said("outside", seating="terrace"))
     work = labelling(*turns)

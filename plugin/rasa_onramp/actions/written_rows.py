@@ -69,6 +69,9 @@ def _from_json(text: str) -> Sequence[Dict[str, str]]:
 
 def _checked(row: Dict[str, str], allowed: Sequence[str]) -> Dict[str, str]:
     unknown = [name for name in row if name not in allowed]
+    if unknown and not allowed:
+        mend = f"list {unknown[0]!r} among the action's result_slots first"
+        raise ValueError(f"the schema says that this call returns nothing; {mend}")
     if unknown:
         raise ValueError(f"{unknown[0]!r} is no result of this call: {', '.join(allowed)}")
     if any(map(UNSTORABLE.search, row.values())):  # JSON can write them down

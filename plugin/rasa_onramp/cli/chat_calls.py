@@ -36,7 +36,8 @@ def answerer(kind: str, store: Store, read_line: ReadLine) -> Answerer:
 
 
 def _from_user(slots: Sequence[str], read_line: ReadLine) -> Optional[Sequence[Row]]:
-    click.echo(f"  What does it answer? A row a line, of {', '.join(slots)}, as")
+    of = f", of {', '.join(slots)}," if slots else ""
+    click.echo(f"  What does it answer? A row a line{of} as")
     click.echo("  slot=value, slot=value. An empty line ends; ! means that the call failed.")
     rows: List[Row] = []
     while True:

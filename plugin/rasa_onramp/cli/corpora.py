@@ -50,7 +50,7 @@ def chosen_schema(store: Store, file: Optional[str], domain: Optional[str]) -> O
 
 
 def has_states(dialogue: Dialogue) -> bool:
-    """Whether any turn of `dialogue` has a state."""
+    """Whether any turn of `dialogue` has a state, be it an empty one."""
     return any(turn.state is not None for turn in dialogue.turns)
 
 

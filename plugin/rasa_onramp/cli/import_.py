@@ -6,12 +6,12 @@ from typing import Optional, Tuple
 
 import click
 
+from rasa_onramp.advice import advice
 from rasa_onramp.cli.corpora import chosen_schema, has_states, read_all
 from rasa_onramp.cli.options import progress_bar, progress_option
 from rasa_onramp.cli.tracker_stores import FORMAT, import_tracker_stores, is_tracker_store
-from rasa_onramp.dialogue import Corpus, Dialogue
+from rasa_onramp.dialogue import Corpus, Dialogue, unlabelled
 from rasa_onramp.errors import ConfigError
-from rasa_onramp.example_calls import unshown_slots
 from rasa_onramp.formats import FORMATS
 from rasa_onramp.store import ImportReport, Intake, Store, open_store
 
@@ -50,7 +50,7 @@ __all__ = ["command"]
     "--check/--no-check",
     default=None,
     help="Have the dialogues wait for `rasa-onramp label` before they are learned from. Default: "
-    "those of a tracker store, and conversations of chat logs and stories without states.",
+    "those of a tracker store, and those that say nothing of what users want.",
 )
 @click.option(
     "--replace-labelled",
@@ -116,13 +116,15 @@ def command(
             corpus = read_all(paths, name, wanted, schema)
 
             def waits(dialogue: Dialogue) -> bool:
+                if check is not None:
+                    return check
                 # conversations, unlike files with a schema, may come without any state
-                return (schema is not None and not has_states(dialogue)) if check is None else check
+                return unlabelled(dialogue) or (schema is not None and not has_states(dialogue))
 
             intake = Intake(waits, replace_labelled, dry_run, domain is not None)
             report = _import_corpus(store, corpus, intake, progress)
-            _warn_of_calls(corpus)
-            _warn_of_length(corpus)
+            for line in advice(corpus, waits):
+                click.echo(f"warning: {line}", err=True)
     _show(report)
     if dry_run:
         click.echo("nothing was imported: that is what it would do")
@@ -138,35 +140,6 @@ def _import_corpus(
             bar.update(done - bar.n)
 
         return store.dialogues.import_corpus(corpus, after_dialogues, how)
-
-
-def _warn_of_calls(corpus: Corpus) -> None:
-    """Say what users may ask for that no call will pass on."""
-    for name, schema in corpus.schemas.items():
-        support = [d for d in corpus.dialogues if d.domain == name and d.split != "held-out"]
-        if slots := unshown_slots(schema, support):
-            click.echo(
-                f"{name}: no example call has {', '.join(slots)}, so calls leave that out; show "
-                "one that has it, or list it among an action's optional_slots",
-                err=True,
-            )
-
-
-def _warn_of_length(corpus: Corpus) -> None:
-    """Say which schemas are too long to be tracked."""
-    from rasa_onramp.tracker.schema_prompt import build_schema, may_be_too_long
-
-    long = list(filter(may_be_too_long, corpus.schemas.values()))
-    if not long:
-        return  # without torch, which takes seconds to import
-    from rasa_onramp.tracker.checkpoint import shipped_tokens
-
-    tokens = shipped_tokens()
-    for schema in long:
-        try:
-            build_schema(tokens, schema)
-        except ConfigError as error:
-            click.echo(f"warning: {error}. Bots leave it out until then", err=True)
 
 
 def _show(report: ImportReport) -> None:

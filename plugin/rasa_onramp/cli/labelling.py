@@ -11,6 +11,7 @@ from rasa_onramp.formats.wording import did_you_mean, quote
 from rasa_onramp.formats.yaml_dialogues import listed_value
 from rasa_onramp.formats.yaml_schema import NO_INTENT
 from rasa_onramp.tracker.decoding import TurnPrediction
+from rasa_onramp.tracker.targets import is_said
 
 __all__ = ["Guesser", "Labelling", "Proposal"]
 
@@ -106,13 +107,15 @@ class Labelling:
         requested = tuple(dict.fromkeys(names))
         self._change(replace(self._state(), requested_slots=requested))
 
-    def put(self, name: str, value: str) -> None:
-        """Propose a slot's value, or the `intent`; an empty value clears it."""
+    def put(self, name: str, value: str) -> Optional[str]:
+        """Propose a slot's value, or the `intent`; an empty value clears it. Returns a hint where
+        the tracker can't learn that.
+        """
         state = self._state()
         names = [slot.name for slot in self.schema.slots]
         if name == "intent" and name not in names:
             self._change(replace(state, active_intent=self._intent(value)))
-            return
+            return None
         slot = self._slot(name)
         if value and name not in self.schema.tracked_slots:
             raise ValueError(f"{name} is in no intent, so no state can hold it")
@@ -121,13 +124,20 @@ class Labelling:
         if value:
             listed = value if value == DONTCARE else listed_value(value, slot)
             if listed is None:
-                mend = did_you_mean(value, slot.values, "it")
+                mend = did_you_mean(value, (DONTCARE, *slot.values), "it")
                 raise ValueError(
                     f"{quote(value)} is not among the values listed for {name}; {mend}"
                 )
             values[name] = (listed,)
             spans += tuple(_mark(name, value, self.turn.text, spans))
         self._change(replace(state, values=values), spans)
+        heard = self._turns[: self.place + 1]
+        if not value or value == DONTCARE or slot.values or is_said(heard, name, (value,)):
+            return None
+        return (
+            f"{quote(value)} is in no message so far, so it can't be learned; give the words that "
+            "were said"
+        )
 
     def labelled(self, split: Optional[str]) -> Dialogue:
         """The dialogue as labelled; it goes into `split` unless it is of one already."""
@@ -137,7 +147,7 @@ class Labelling:
         turn = self._turns[self._places[self._at]]
         turns = self._turns[: self.place + 1]
         self.guesses[self.place] = self._guess(turns, self.before)
-        given = any(turn.state is not None for turn in self.dialogue.turns)
+        given = any(turn.state not in (None, State()) for turn in self.dialogue.turns)
         known = given or self._at in self._stood  # the latter was accepted, and undone
         self._proposals = [self._recorded(turn) if known else self._guessed()]
 

@@ -28,14 +28,16 @@ _SHOWN = 20  # sessions left out that are said one by one
 
 
 def is_tracker_store(path: str) -> bool:
-    """Whether a path is a database: its URL, a variable that holds one, or an SQLite file."""
+    """Whether a path is a database: its URL, a variable that holds one, or an SQLite file. So is
+    what isn't there and may be a URL with a slip in it, which `_url` doesn't repeat.
+    """
     if "://" in path or "://" in os.environ.get(path, ""):
         return True
     try:
         with open(path, "rb") as file:
             return file.read(16) == b"SQLite format 3\0"
     except (OSError, ValueError):  # ValueError: a NUL in the path
-        return False
+        return re.search(":.*@", path) is not None
 
 
 def import_tracker_stores(

@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, Mapping, Optional, Sequence
 from rasa_onramp import __version__
 from rasa_onramp.actions.support_rows import support_rows
 from rasa_onramp.actions.written_rows import parse_rows
+from rasa_onramp.advice import advice
 from rasa_onramp.console.chats import Asked, Chats, Turned
 from rasa_onramp.console.helper import Helper
 from rasa_onramp.console.overview import Overview
@@ -26,6 +27,7 @@ from rasa_onramp.console.views import (
     turn_view,
     version_view,
 )
+from rasa_onramp.dialogue import unlabelled
 from rasa_onramp.refusals import Refused, fields
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.store import Intake, Store
@@ -111,10 +113,11 @@ class Console:
         try:
             corpus = corpus_of(given["files"])
             dry_run = bool(given["dry_run"])
-            report = self._store.dialogues.import_corpus(corpus, how=Intake(dry_run=dry_run))
+            how = Intake(unlabelled, dry_run=dry_run)
+            report = self._store.dialogues.import_corpus(corpus, how=how)
         finally:
             self._importing.release()
-        return import_view(corpus, report, dry_run=dry_run)
+        return import_view(corpus, report, advice(corpus, unlabelled), dry_run=dry_run)
 
     def adapt(self, said: Said) -> Answer:
         """Ask for a domain to be adapted; who does it is whoever comes first."""

@@ -12,6 +12,7 @@ from typing import Callable, Deque, Dict, Mapping, Optional, Sequence, Tuple
 
 from rasa_onramp.errors import OnrampError
 from rasa_onramp.logs import logger_for, traceback_of
+from rasa_onramp.provenance import code_digest
 
 __all__ = ["Helper", "Surroundings"]
 
@@ -46,11 +47,13 @@ class _Task:
 class Helper:
     """Runs what it is asked for, in order. Thread-safe.
 
-    `surroundings` is asked for them each time, as they change with the bot's model.
+    `surroundings` is asked for them each time, as they change with the bot's model. Once the code
+    is another than it was at first, as after an upgrade, nothing is run any more.
     """
 
     def __init__(self, surroundings: Callable[[], Surroundings]):
         self._surroundings = surroundings
+        self._code = code_digest()
         self._tasks: Deque[_Task] = deque()
         self._failures: Dict[str, str] = {}
         self._process: Optional[subprocess.Popen] = None
@@ -130,6 +133,8 @@ class Helper:
 
     def _run(self, task: _Task) -> Optional[str]:
         """Run a task to its end. Returns why it failed, None if it didn't."""
+        if code_digest() != self._code:  # the weights would be made for another checkpoint
+            return "rasa-onramp was upgraded while this bot ran; restart the bot first"
         found = self._surroundings()
         options = found.options.get(task.command, ())
         with TemporaryFile() as said:

@@ -6,7 +6,7 @@ from typing import Any, Dict, Mapping, Optional, Sequence
 
 from rasa_onramp.actions.calls import Call
 from rasa_onramp.console.chats import Asked, Turned
-from rasa_onramp.dialogue import Corpus, Schema
+from rasa_onramp.dialogue import Corpus, Schema, unlabelled
 from rasa_onramp.runtime.conversation import TurnOutcome
 from rasa_onramp.store import AdapterInfo, Curve, DomainSummary, Feedback, ImportReport, Job
 from rasa_onramp.store.serialise import state_to_json
@@ -97,8 +97,10 @@ def curve_view(curve: Curve, support_digest: str) -> Dict[str, Any]:
     }
 
 
-def import_view(corpus: Corpus, report: ImportReport, *, dry_run: bool) -> Dict[str, Any]:
-    """What an import did, or would do."""
+def import_view(
+    corpus: Corpus, report: ImportReport, warnings: Sequence[str], *, dry_run: bool
+) -> Dict[str, Any]:
+    """What an import did, or would do. Dialogues that wait for labels are in no split yet."""
     return {
         "imported": not dry_run,
         "domains": [
@@ -111,6 +113,10 @@ def import_view(corpus: Corpus, report: ImportReport, *, dry_run: bool) -> Dict[
                 "actions": len(schema.actions),
                 "support": _count(corpus, schema.name, held_out=False),
                 "held_out": _count(corpus, schema.name, held_out=True),
+                "waiting": sum(
+                    dialogue.domain == schema.name and unlabelled(dialogue)
+                    for dialogue in corpus.dialogues
+                ),
             }
             for schema in corpus.schemas.values()
         ],
@@ -118,6 +124,7 @@ def import_view(corpus: Corpus, report: ImportReport, *, dry_run: bool) -> Dict[
         "replaced": report.replaced,
         "unchanged": report.unchanged,
         "kept": report.kept,
+        "warnings": list(warnings),
     }
 
 
@@ -186,6 +193,8 @@ def _rows(rows: Optional[Sequence[Mapping[str, str]]]) -> Any:
 
 def _count(corpus: Corpus, domain: str, *, held_out: bool) -> int:
     return sum(
-        dialogue.domain == domain and (dialogue.split == "held-out") == held_out
+        dialogue.domain == domain
+        and (dialogue.split == "held-out") == held_out
+        and not unlabelled(dialogue)
         for dialogue in corpus.dialogues
     )

@@ -50,6 +50,8 @@ def read(
         mend = did_you_mean(name, FORMATS, "it")
         raise FormatError(f"unknown format {quote(name)}", path=path, mend=mend)
     if schema is not None:
+        if name == "yaml":
+            read(path, name)  # of a file that isn't ours, that is what should be said
         mend = "leave the given schema out"
         raise FormatError(f"{name} brings its own schema", path=path, mend=mend)
     return _WITH_SCHEMA[name](path, services)

@@ -22,6 +22,7 @@ from rasa_onramp.formats.shape import Misfit, get, optional, shape
 from rasa_onramp.formats.source import read_text
 from rasa_onramp.formats.utterances import as_turns
 from rasa_onramp.formats.wording import did_you_mean, quote
+from rasa_onramp.formats.yaml_schema import NO_INTENT
 
 __all__ = ["LIMIT", "read_jsonl"]
 
@@ -33,6 +34,9 @@ _SPEAKERS = {"user": "user", "system": "system", "bot": "system"}
 #: Columns that say something of the state; a conversation where all are empty is unlabelled.
 _STATE = ("state", "slots", "intent", "requested")
 _CALL = ("parameters", "results")
+
+#: A value that is marked as in YAML.
+_MARK = re.compile(r"\[[^\[\]]+\]\(([^()\[\]]+)\)")
 
 #: The end of a time: a fraction of a second, and an offset.
 _TIMES_END = re.compile(r"(:\d\d)(?:[.,](\d+))?(?:([+-]\d\d):?(\d\d)?)?\Z", re.ASCII)
@@ -171,6 +175,10 @@ def _utterance(raw: Dict[str, Any], conversation: _Conversation) -> Turn:
     text = get(raw, "text", str, ())
     if not text.strip():
         raise Misfit("'text' is empty", "write what was said, or leave the line out", ())
+    mark = next((m for m in _MARK.finditer(text) if m[1].strip() in conversation.slots), None)
+    if mark is not None:
+        mend = "write the text as it was said; 'spans' say where values stand"
+        raise Misfit(f"{quote(mark[0])} is a mark, which only YAML has", mend, ())
     spans = tuple(_span(item, text, conversation) for item in (optional(raw, "spans", list) or ()))
     if speaker == "user":
         _refuse(raw, ("action", *_CALL), "a user's line")
@@ -218,13 +226,13 @@ def _state(raw: Dict[str, Any], conversation: _Conversation) -> Optional[State]:
             spellings = value if isinstance(value, list) and value else [value]
             values[name] = tuple(_value(each, slot) for each in spellings)
     conversation.values = values
-    if "intent" in raw:
-        names = [intent.name for intent in conversation.schema.intents]
-        intent = raw["intent"]
-        if intent is not None and intent not in names:
-            mend = did_you_mean(str(intent), names, "it")
+    intent = raw.get("intent")
+    if intent not in (None, ""):  # a dump's empty columns
+        names = [each.name for each in conversation.schema.intents]
+        if intent not in (*names, NO_INTENT):
+            mend = did_you_mean(str(intent), (*names, NO_INTENT), "it")
             raise Misfit(f"unknown intent {quote(intent)}", mend, ())
-        conversation.intent = intent
+        conversation.intent = intent if intent in names else None
     requested = [
         _slot(name, conversation).name for name in (optional(raw, "requested", list) or ())
     ]
@@ -260,9 +268,10 @@ def _value(value: Any, slot: Slot) -> str:
     if not isinstance(value, str) or not value.strip():
         message = f"{quote(value)} is no value for {quote(slot.name)}"
         raise Misfit(message, "write a text that isn't empty, or leave it out", ())
+    value = value.strip()
     if slot.values and value not in slot.values and value != DONTCARE:
         message = f"{quote(value)} is not among the values listed for {quote(slot.name)}"
-        raise Misfit(message, did_you_mean(value, slot.values, "it"), ())
+        raise Misfit(message, did_you_mean(value, (DONTCARE, *slot.values), "it"), ())
     return value
 
 

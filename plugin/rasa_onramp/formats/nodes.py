@@ -1,8 +1,8 @@
 """YAML as a tree of nodes that know their lines.
 
-Every scalar is the text as written: `True`, `0123` and `12:30` stay what the author typed. Tags,
-anchors, aliases and keys that occur twice are refused, so that a file says what it seems to say
-and nothing in it can be made to run or to multiply.
+Every scalar is the text as written: `True`, `0123` and `12:30` stay what the author typed; YAML's
+null says that it is one. Tags, anchors, aliases and keys that occur twice are refused, so that a
+file says what it seems to say and nothing in it can be made to run or to multiply.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from rasa_onramp.formats.wording import UNSTORABLE, quote
 __all__ = ["Fields", "Items", "Mistake", "Node", "Text", "parse_nodes"]
 
 _DEEPEST = 16
+_NULLS = ("null", "Null", "NULL", "~")
 
 
 class Mistake(Exception):
@@ -41,10 +42,11 @@ class Mistake(Exception):
 
 @dataclass(frozen=True)
 class Text:
-    """A scalar."""
+    """A scalar. It is `null` where it is one of YAML's words for nothing, without quotes."""
 
     value: str
     line: int
+    null: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,8 @@ def _compose(events: Iterator[Any]) -> Node:
             if UNSTORABLE.search(event.value):
                 message = "an escape that stands for no character of a text"
                 raise Mistake(message, "write the character itself, in UTF-8", line)
-            node = Text(event.value, line)
+            unquoted, _ = event.implicit
+            node = Text(event.value, line, unquoted and event.value in _NULLS)
         elif isinstance(event, (SequenceStartEvent, MappingStartEvent)):
             if len(open_nodes) == _DEEPEST:
                 raise Mistake("nested too deeply", "see the format's description", line)

@@ -13,9 +13,6 @@ from rasa_onramp.rasa_names import KEY
 
 __all__ = ["Replied", "Understood", "replied_in", "understood_in"]
 
-#: Why our components let a message be, without a look at whether it is a domain's.
-_UNJUDGED = ("form", "command", "unavailable")
-
 
 @dataclass(frozen=True)
 class Understood:
@@ -41,13 +38,16 @@ class Replied:
 
 def understood_in(payload: Any, schema: Schema) -> Optional[Understood]:
     """What a message's payload says of `schema`'s domain; None where there is no payload, or one
-    that judges nothing. Raises Misfit.
+    that doesn't judge that domain: it may have been imported since. Raises Misfit.
     """
     if payload is None:
         return None
     raw = shape(payload, dict, f"{KEY!r}", ())
-    if raw.get("domain") is None and raw.get("reason") in _UNJUDGED:
-        return None  # what the bot itself made of it holds
+    if raw.get("domain") is None:
+        compared = optional(raw, "scores", dict) or {}  # the five best of many; none in a form
+        talked_about = optional(raw, "states", dict) or {}
+        if schema.name not in {*compared, *talked_about}:
+            return None  # what the bot itself made of it holds
     if raw.get("domain") != schema.name or raw.get("in_scope") is False:
         return Understood()
     state = get(raw, "state", dict, ())

@@ -244,9 +244,11 @@ class RasaTurns:
         for button in self._buttons:
             if button.payload.strip() == payload and button.title.strip():
                 return button.title.strip()
+        name = re.split("[{@]", payload[1:], maxsplit=1)[0].strip()
+        if intent != name:  # Rasa took it for what somebody says
+            return payload
         values = [value_text(entity.value, entity.name) for entity in entities]
         said = " ".join(value for value in values if value)
-        name = intent or payload[1:].split("{")[0]
         return said or " ".join(name.replace("_", " ").split()) or payload
 
 

@@ -71,7 +71,7 @@ def line_at(text: str, offset: int) -> int:
 
 
 def _open(path: Path) -> BufferedIOBase:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
 
 
 def _decode(data: bytes, path: Path) -> str:

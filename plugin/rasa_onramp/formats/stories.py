@@ -291,4 +291,4 @@ def _scalar(node: Node) -> Optional[str]:
         return ", ".join(each for each in texts if each) or None
     if not isinstance(node, Text):
         raise Mistake("a value must be a text", "write it in quotes", node.line)
-    return None if node.value in ("", "~", "null", "Null", "NULL") else node.value
+    return None if node.null or not node.value else node.value

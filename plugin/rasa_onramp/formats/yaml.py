@@ -22,6 +22,8 @@ __all__ = ["LIMIT", "TooLarge", "parse_yaml", "read_yaml", "write_yaml", "yaml_f
 LIMIT = 4 * 2**20
 
 _KEYS = ("onramp", "domain", "dialogues")
+#: What tells a file of a Rasa bot.
+_OF_RASA = {"stories", "nlu", "responses", "rules", "intents", "pipeline", "policies"}
 
 
 class TooLarge(ValueError):
@@ -101,6 +103,8 @@ def _unsayable(schema: Schema, dialogues: Tuple[Dialogue, ...]) -> str:
 def _corpus(root: Node) -> Corpus:
     if not isinstance(root, Fields) or "onramp" not in root.values:
         mend = f'start it with onramp: "{VERSION}"'
+        if isinstance(root, Fields) and not _OF_RASA.isdisjoint(root.values):
+            mend = "read a Rasa bot's stories with --format stories --domain NAME, or --schema FILE"
         raise Mistake("not a file in rasa-onramp's format", mend, root.line)
     version = root.values["onramp"]
     if not isinstance(version, Text) or version.value != VERSION:

@@ -43,6 +43,8 @@ def text(node: Node, what: str, mend: str = "write it or leave the key out") -> 
     """`node` as a text that isn't blank. Raises Mistake."""
     if not isinstance(node, Text):
         raise Mistake(f"{what} must be a text", "write it in quotes", node.line)
+    if node.null:
+        raise Mistake(f"{what} is {node.value}, which is nothing", mend, node.line)
     if not node.value.strip():
         raise Mistake(f"{what} is empty", mend, node.line)
     return node.value
@@ -69,7 +71,7 @@ def optional_text(parent: Fields, key: str) -> str:
         return ""
     if not isinstance(node, Text):
         raise Mistake(f"{quote(key)} must be a text", "write it in quotes", node.line)
-    return node.value
+    return "" if node.null else node.value
 
 
 def known(node: Node, among: Collection[str], what: str) -> str:

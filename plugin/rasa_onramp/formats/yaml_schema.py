@@ -51,10 +51,11 @@ def read_schema(node: Node) -> Schema:
 
 def slot_value(node: Node, slot: Slot) -> str:
     """`node` as a value of `slot`: of those listed, if any are, or `dontcare`. Raises Mistake."""
-    value = text(node, f"the value of {quote(slot.name)}")
+    mend = f"leave it out; a user turn takes a value back by clear: [{slot.name}]"
+    value = text(node, f"the value of {quote(slot.name)}", mend)
     if slot.values and value not in slot.values and value != DONTCARE:
         message = f"{quote(value)} is not among the values listed for {quote(slot.name)}"
-        raise Mistake(message, did_you_mean(value, slot.values, "it"), node.line)
+        raise Mistake(message, did_you_mean(value, (DONTCARE, *slot.values), "it"), node.line)
     return value
 
 

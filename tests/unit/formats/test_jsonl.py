@@ -59,7 +59,7 @@ def test_the_example_in_the_docs(repository: Path, tmp_path: Path) -> None:
     (log,) = [part.split("```")[0] for part in page.split("```jsonl\n")[1:]]
     (domain,) = [part.split("```")[0] for part in page.split("```yaml\n")[1:]]
     schema = parse_yaml(domain, "parcels.yml").schemas["parcel_delivery"]
-    path = tmp_path / "chats.jsonl.gz"
+    path = tmp_path / "chats.jsonl.GZ"
     path.write_bytes(gzip.compress(log.encode("utf-8")))
     first, second = read(path, schema=schema).dialogues
     number = {"tracking_number": ("RX4821",)}
@@ -92,7 +92,9 @@ def test_what_a_line_does_not_mention_stays(tmp_path: Path) -> None:
         system(),
         user(state=None),
         system(),
-        user(intent=None),
+        user(intent=None, slots={"place": " York "}),
+        system(),
+        user(intent="none"),
     )
     last = {"size": (DONTCARE,), "place": ("York",)}
     assert found == (
@@ -100,6 +102,7 @@ def test_what_a_line_does_not_mention_stays(tmp_path: Path) -> None:
         State({"size": ("small", "large")}, "book", ("price",)),
         State(last, "book"),
         None,
+        State(last, "book"),  # null, as in dumps of tables, says nothing
         State(last),
     )
 
@@ -231,6 +234,8 @@ def test_a_conversation_without_a_user_is_none(tmp_path: Path) -> None:
         (user(slots={"plaec": "Leeds"}), "unknown slot 'plaec'; did you mean 'place'?"),
         (user(slots={"price": "5"}), "'price' is in no intent"),
         (user(slots={"size": "tiny"}), "'tiny' is not among the values listed for 'size'"),
+        (user(slots={"size": "dont care"}), "did you mean 'dontcare'?"),
+        (user("to [Leeds](place)"), "'[Leeds](place)' is a mark, which only YAML has; write the"),
         (user(slots={"place": 5}), "'5' is no value for 'place'"),
         (user(slots={"place": []}), "'[]' is no value for 'place'"),
         (user(slots=["place"]), "'slots' must be an object"),
@@ -273,6 +278,10 @@ def test_a_schema_is_needed_and_others_are_refused(tmp_path: Path) -> None:
         read(path)
     with pytest.raises(FormatError, match="its domain is 'taxi'"):
         read(path, services=["bus"], schema=TAXI)
-    (tmp_path / "x.yml").write_text("onramp: '1.0'", encoding="utf-8")
+    text = "onramp: '1.0'\ndomain: {name: x, slots: [{name: y}]}"
+    (tmp_path / "x.yml").write_text(text, encoding="utf-8")
     with pytest.raises(FormatError, match="yaml brings its own schema"):
+        read(tmp_path / "x.yml", schema=TAXI)
+    (tmp_path / "x.yml").write_text("stories: []", encoding="utf-8")
+    with pytest.raises(FormatError, match="read a Rasa bot's stories with --format stories"):
         read(tmp_path / "x.yml", schema=TAXI)

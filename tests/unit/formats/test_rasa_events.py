@@ -340,7 +340,7 @@ def test_a_bot_that_has_rasa_onramp_says_it_itself() -> None:
         "spans": [["price", 0, 1], ["price", 90, 95], ["gone", 0, 1]],
     }
     found = turns(
-        tracked("hello", None),
+        tracked("hello", None, scores={"taxi": 0.1}),
         slot("onramp", {"domain": None}),
         bot("Hi!"),
         tracked("to Leeds", "taxi", state, spans=[["place", 3, 8]]),
@@ -400,10 +400,24 @@ def test_what_rasa_onramp_did_not_judge_is_the_bots(reason: str) -> None:
             results=({"price": "X7"},),
         ),
     )
-    assert of(onramp={"domain": None, "reason": "none", "state": None}) == (
-        Turn("user", "to Leeds"),
-        Turn("system", "Booked X7."),
-    )
+    judged = {"domain": None, "reason": "none", "state": None, "states": {}}
+    assert of(onramp={**judged, "scores": {"cinema": 0.2}}) == found  # imported afterwards
+    elsewhere = (Turn("user", "to Leeds"), Turn("system", "Booked X7."))
+    assert of(onramp={**judged, "scores": {"cinema": 0.2, "taxi": 0.1}}) == elsewhere
+    assert of(onramp={**judged, "scores": {}, "states": {"taxi": {"values": {}}}}) == elsewhere
+
+
+def test_a_text_that_only_looks_like_a_buttons_payload_is_said() -> None:
+    """Rasa goes on with the text where the bot has no such intent."""
+
+    def said(event: Any) -> str:
+        return turns(event)[0].text
+
+    assert said(user("/var/log", "book")) == said(user("/var/log")) == "/var/log"
+    assert said(user("/see_log@1.0{}", "see_log")) == "see log"
+    kind, message = user("/var/log", "book")
+    message["parse_data"]["onramp"] = {"domain": None, "scores": {"taxi": 0.1}}
+    assert turns((kind, message)) == (Turn("user", "/var/log"),)
 
 
 def test_blanks_at_a_values_edges_are_not_its_own() -> None:

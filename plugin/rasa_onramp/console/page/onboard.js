@@ -9,15 +9,22 @@ domain:
   description: Track and reschedule parcel deliveries
   slots:
     - {name: tracking_number, description: Number on the delivery note}
+    - {name: status, description: Where the parcel is}
   intents:
     - {name: track_parcel, description: Find out where a parcel is, required_slots: [tracking_number]}
+  actions:
+    - {name: find_parcel, description: Look up a parcel, required_slots: [tracking_number], result_slots: [status]}
 dialogues:
   - id: parcel-01
     split: support
     turns:
       - user: "hi where is my parcel, its [RX4821](tracking_number)"
         intent: track_parcel
-      - system: "It is in transit."
+        requested: [status]
+      - system: "It is [in transit](status)."
+        action: find_parcel
+        parameters: {tracking_number: RX4821}
+        results: [{status: in transit}]
 `;
 
 /** A file's text; other encodings than UTF-8 would lose characters in silence. */
@@ -143,6 +150,7 @@ export function onboardView(status, imported) {
       [report.unchanged, "there already"],
       [report.kept, "kept as labelled"],
     ].filter(([count]) => count);
+    const waiting = report.domains.filter((domain) => domain.waiting);
     const few = report.domains.find((domain) => domain.support === 0);
     const unmeasured = report.domains.find((domain) => domain.held_out === 0);
     return element(
@@ -173,6 +181,16 @@ export function onboardView(status, imported) {
           ? `Dialogues: ${counts.map((each) => each.join(" ")).join(", ")}.`
           : "It holds no dialogues.",
       ),
+      ...waiting.map((domain) =>
+        element(
+          "p",
+          { class: "hint" },
+          `Not learned from, as no values, intents or requests are named: ${counted(domain.waiting, "dialogue")} of `,
+          words(domain.name),
+          ". Name them, or label what was imported by rasa-onramp label.",
+        ),
+      ),
+      ...report.warnings.map((warning) => element("p", { class: "hint" }, words(warning))),
       few
         ? element(
             "p",
