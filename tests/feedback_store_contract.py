@@ -164,6 +164,7 @@ class FeedbackStoreContract:
                 "of 4,097 characters; give one of 4,096",
             ),
             ({"corrected_reply": "yes", "history": ()}, "corrects a reply to nothing"),
+            ({"corrected_reply": "[lost](status)!"}, r"marked \[…\]\(status\); write the reply as"),
             ({"corrected_reply": "nul \0"}, "NUL"),
             ({"conversation": "half \ud83d"}, "surrogate"),
             ({"corrected_state": State({"colour": ("red",)})}, "slot 'colour'; it may have number"),

@@ -256,6 +256,27 @@ class StoreContract:
         store.dialogues.import_corpus(corpus(schema=free))
         assert store.dialogues.schema("parcels") == free
 
+    def test_a_slot_that_comes_to_list_values_lists_those_there_are(self, store: Store) -> None:
+        state = State({"number": ("Rx1", "Rx 1")})
+        store.dialogues.import_corpus(corpus(Dialogue("a", "parcels", (Turn("user", "h", state),))))
+
+        def listing(*values: str) -> Schema:
+            (slot, *others) = PARCELS.slots
+            assert slot.name == "number"
+            return replace(PARCELS, slots=(replace(slot, values=values), *others))
+
+        with pytest.raises(StoreError, match=r"lacks the value 'Rx 1' of slot 'number', .*turn 1"):
+            store.dialogues.import_corpus(corpus(schema=listing("two")))
+        store.dialogues.import_corpus(corpus(schema=listing("rx1", "two")))
+
+    def test_what_is_labelled_may_be_replaced_or_removed_for_a_new_schema(
+        self, store: Store
+    ) -> None:
+        store.dialogues.import_corpus(corpus(dialogue("a")))
+        mend = r"--replace-labelled .*`rasa-onramp remove parcels --dialogue ID`"
+        with pytest.raises(StoreError, match=mend):
+            store.dialogues.import_corpus(corpus(schema=replace(PARCELS, actions=())))
+
     def test_dialogues_of_one_id_may_stand_in_two_domains(self, store: Store) -> None:
         other = replace(PARCELS, name="letters")
         twin = replace(dialogue("a", "other text"), domain="letters")

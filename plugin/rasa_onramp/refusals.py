@@ -92,6 +92,8 @@ def fields(
             not isinstance(value, kind) or (isinstance(value, bool) and kind is int)
         ):
             raise Refused(f"{key!r} isn't {_KINDS[kind]}; make it that")
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise Refused(f"{key!r} is a number that no database holds; give a smaller one")
         if kind is str and key in required and not str(value).strip():
             raise Refused(f"{key!r} is empty; fill it in")
         if storable and isinstance(value, str) and UNSTORABLE.search(value):

@@ -18,6 +18,7 @@ from typing import Any, Iterator
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from sqlalchemy.engine import make_url
 
 pytest.register_assert_rewrite(
@@ -41,9 +42,10 @@ from rasa_onramp.errors import (  # noqa: E402
     StoreReadOnly,
     StoreUnavailable,
 )
+from rasa_onramp.rasa_project import RasaProject  # noqa: E402
 from rasa_onramp.runtime.reach import Reach  # noqa: E402
 from rasa_onramp.store import Embeddings, Store, open_store  # noqa: E402
-from reply_store_contract import ReplyStoreContract  # noqa: E402
+from reply_store_contract import ReplyStoreContract, _migrate  # noqa: E402
 from servers import wait_for  # noqa: E402
 from store_contract import StoreContract, corpus, count, dialogue  # noqa: E402
 from version_store_contract import VersionStoreContract  # noqa: E402
@@ -63,6 +65,22 @@ class TestRepliesOnPostgresql(ReplyStoreContract):
     @pytest.fixture
     def url(self, postgres_url: str) -> str:
         return postgres_url
+
+    def test_an_upgrade_is_not_long_in_the_way_of_bots(
+        self, url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """All who read a table wait behind who waits to change it."""
+        monkeypatch.setattr("rasa_onramp.store.database._UPGRADE_SECONDS", 1)
+        _migrate(url, command.upgrade, "0001")
+        engine = sa.create_engine(url)
+        with open_store(url) as store:
+            with engine.begin() as backup:
+                backup.exec_driver_sql("LOCK TABLE adapters IN ACCESS SHARE MODE")
+                with pytest.raises(StoreBusy, match="for 1 s; try again"):
+                    store.upgrade()
+            store.upgrade()
+            assert store.dialogues.domains() == ()
+        engine.dispose()
 
 
 class TestVersionsOnPostgresql(VersionStoreContract):
@@ -261,8 +279,8 @@ def test_a_user_who_may_only_read_is_told_so(
     how = {"database_url_env": "THE_STORE"}
     channels = tuple(f"rasa_onramp.components.{name}" for name in ("a.MetricsInput", "b.Feedback"))
     for project, ours, level in (
-        (tmp_path, channels[:1], "warning"),
-        (tmp_path, channels, "problem"),
+        (RasaProject(tmp_path), channels[:1], "warning"),
+        (RasaProject(tmp_path), channels, "problem"),
         (None, (), "problem"),
     ):
         found = list(store_findings(Subject(project, how, ours)))

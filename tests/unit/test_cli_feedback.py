@@ -65,6 +65,18 @@ def test_a_correction_with_its_conversation_is_learned(store: Path, checkpoint: 
     assert "feedback changed" not in invoke("domains").out
 
 
+def test_no_states_are_guessed_that_the_bot_would_not_track(store: Path, checkpoint: Path) -> None:
+    adapt = ("adapt", NAME, "--no-replies", "--steps", "1", "--checkpoint", checkpoint)
+    assert invoke(*adapt).code == 0
+    with open_store() as opened, opened._database.writing() as connection:
+        connection.exec_driver_sql("UPDATE adapters SET checkpoint_digest = 'another'")
+    add = ("feedback", "add", NAME, "--checkpoint", checkpoint, "--reply", "No.", "--said", "hello")
+    done = invoke(*add, "--corrected-reply", "Yes.")
+    assert done.code == 2 and "adapter 1 is for another checkpoint" in done.err
+    with open_store() as opened:
+        assert opened.feedback.list(NAME) == ()
+
+
 def test_the_list_says_all_that_was_said(store: Path, checkpoint: Path) -> None:
     assert invoke("feedback", "list", NAME).out == f"no feedback on {NAME} yet\n"
     add = ("feedback", "add", NAME, "--checkpoint", checkpoint)

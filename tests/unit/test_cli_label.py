@@ -22,7 +22,8 @@ from rasa_onramp.store import (
     support_digest,
 )
 from rasa_onramp.tracker.checkpoint import load_tracker, save_tracker
-from rasa_onramp.tracker.decoding import prepare, track
+from rasa_onramp.tracker.decoding import prepare
+from rasa_onramp.tracker.together import track
 from tiny_tracker import CAFE, tiny_tracker, tokenizer_json
 
 DOMAIN = CAFE.name

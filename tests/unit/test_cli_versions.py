@@ -176,7 +176,7 @@ def test_dialogues_are_removed_one_by_one_if_one_agrees(store: Path) -> None:
         done = invoke("remove", NAME, *both, "--yes")
         assert done.out.splitlines() == [
             f"Deleted 2 dialogues of {NAME} ({first}, {second}).",
-            f"{NAME} changed since its version was made; rasa-onramp adapt {NAME}",
+            f"{NAME} changed since its version was made; rasa-onramp adapt {NAME} --force",
         ]
         assert [each.id for each in opened.dialogues.dialogues(NAME)] == [third]
         assert opened.dialogues.changed_since(revision) == (NAME,)
@@ -218,14 +218,14 @@ def test_a_domain_that_is_not_there_is_not_removed(
     done = invoke("remove", "zzz", "--yes")
     assert done.code == 2
     assert "no domain 'zzz'" in done.err
-    listed = FeedbackStore.list
+    counted = FeedbackStore.count
 
     def meanwhile(self: FeedbackStore, domain: str) -> Any:
-        found = listed(self, domain)
+        found = counted(self, domain)
         with open_store() as other:
             other.dialogues.delete_domain(domain)
         return found
 
-    monkeypatch.setattr(FeedbackStore, "list", meanwhile)
+    monkeypatch.setattr(FeedbackStore, "count", meanwhile)
     done = invoke("remove", NAME, "--yes")
     assert (done.code, f"no domain '{NAME}'" in done.err) == (2, True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Iterator, Mapping
 
 import pytest
 
@@ -13,6 +14,7 @@ from changed_jobs import lapse
 from command_line import invoke
 from rasa_onramp.store import Store, open_store
 from rasa_onramp.tracker.checkpoint import save_tracker
+from servers import free_port
 from tiny_tracker import corpus, tiny_tracker, tokenizer_json
 
 ONE, TWO = "TableBooking_1", "TableBooking_2"
@@ -91,6 +93,27 @@ def test_a_store_that_is_not_there_is_said(checkpoint: Path) -> None:
         done = invoke(*command)
         assert (done.code, done.out) == (2, "")
         assert "hasn't been created yet" in done.err
+
+
+def test_a_server_that_is_not_up_yet_is_waited_for(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(
+        "RASA_ONRAMP_DATABASE_URL", f"postgresql://nobody@127.0.0.1:{free_port()}/nothing"
+    )
+    events = []
+
+    def heard(event: Mapping[str, Any]) -> None:
+        events.append(event["event"])
+        if event["event"] == "store away":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("rasa_onramp.cli.worker._print", heard)
+    worker = ("worker", "--no-replies", "--checkpoint", checkpoint, "--domains", ONE)
+    assert invoke(*worker).code == 0
+    assert events == ["started", "store away", "stopped"]
+    done = invoke(*worker, "--once")
+    assert done.code == 2 and "can't be reached" in done.err
 
 
 def test_jobs_are_asked_for_listed_and_cancelled(store: Store, checkpoint: Path) -> None:

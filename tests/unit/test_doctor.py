@@ -49,7 +49,8 @@ from rasa_onramp.doctor.trained import model_findings
 from rasa_onramp.generator.checkpoint import SHIPPED_REPLIES
 from rasa_onramp.metalearning.lora import adapter_to_bytes
 from rasa_onramp.provenance import STAMP, code_digest
-from rasa_onramp.store import Store, open_store
+from rasa_onramp.rasa_project import RasaProject
+from rasa_onramp.store import Intake, Store, open_store
 from rasa_onramp.tracker.checkpoint import load_tracker, save_tracker
 from servers import free_port
 from small_bot import BIKES, TABLES, corpus_of
@@ -145,7 +146,7 @@ def truncate(path: Path) -> None:
 
 def test_a_truncated_tracker(tracker_folder: Path, tmp_path: Path) -> None:
     shutil.copytree(tracker_folder, tmp_path / "mine")
-    subject = Subject(tmp_path, {"checkpoint": "mine"})
+    subject = Subject(RasaProject(tmp_path), {"checkpoint": "mine"})
     lines = told(partial(tracker_findings, subject))
     assert lines[0].startswith(f"ok tracker: {tmp_path}/mine's checkpoint is whole (")
     assert lines[1] == "ok router: the shipped background is whole"
@@ -160,13 +161,13 @@ def test_a_truncated_initialisation_of_replies(tmp_path: Path) -> None:
     assert line.startswith("ok replies: the shipped initialisation is whole (")
     shutil.copytree(SHIPPED_REPLIES, tmp_path / "mine")
     truncate(tmp_path / "mine" / "replies.safetensors")
-    subject = Subject(tmp_path, {"reply_checkpoint": str(tmp_path / "mine")})
+    subject = Subject(RasaProject(tmp_path), {"reply_checkpoint": str(tmp_path / "mine")})
     assert "is not what its digest says" in only(partial(reply_findings, subject), "problem")
 
 
 def test_a_learned_metric_that_is_not_there(tmp_path: Path) -> None:
     assert told(partial(metric_findings, Subject())) == []
-    subject = Subject(tmp_path, {"router_metric": "none"})
+    subject = Subject(RasaProject(tmp_path), {"router_metric": "none"})
     assert str(tmp_path / "none") in only(partial(metric_findings, subject), "problem")
 
 
@@ -180,6 +181,8 @@ def test_encoders_that_are_missing_or_damaged(tmp_path: Path) -> None:
     save_file({"weight": torch.zeros(100)}, str(tmp_path / "model.safetensors"))
     subject = Subject(None, {"encoder": str(tmp_path)})
     assert told(partial(encoder_findings, subject)) == [f"ok encoder: {tmp_path}"]
+    theirs = Subject(RasaProject(tmp_path.parent), {"encoder": tmp_path.name})  # as Rasa runs there
+    assert told(partial(encoder_findings, theirs)) == [f"ok encoder: {tmp_path}"]
     truncate(tmp_path / "model.safetensors")
     assert "truncated or damaged" in only(partial(encoder_findings, subject), "problem")
 
@@ -297,7 +300,7 @@ def test_who_changes_the_store(tmp_path: Path) -> None:
         (f"{ours}.console.ConsoleInput: {{token_env: T}}\n", True),
     ):
         credentials.write_text(text, encoding="utf-8")
-        assert subject_of(tmp_path).changes_store == changes
+        assert subject_of(RasaProject(tmp_path)).changes_store == changes
 
 
 def test_a_store_that_cannot_be_written_to(
@@ -311,10 +314,12 @@ def test_a_store_that_cannot_be_written_to(
     holder = sqlite3.connect(tmp_path / "onramp.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     try:
-        found = only(partial(store_findings, subject), "problem")
+        found = told(partial(store_findings, subject))
     finally:
         holder.close()
-    assert "another process has been writing" in found
+    (busy,) = [line for line in found if "another process has been writing" in line]
+    assert busy.startswith("warning store: whether it can be written to isn't known")
+    assert any("there are none" in line for line in found)  # the other checks go on
 
 
 def test_domains_that_lack_something(url: str, subject: Subject, tracker_folder: Path) -> None:
@@ -347,6 +352,50 @@ def test_a_schema_that_cannot_be_read(url: str, subject: Subject, tracker_folder
             connection.exec_driver_sql("UPDATE domains SET schema = 'no'")
     found = only(partial(store_findings, subject), "problem")
     assert found.startswith("problem domains: the schema of domain 'table_booking' isn't a JSON")
+
+
+def test_dialogues_that_wait_for_labels(url: str, subject: Subject, tracker_folder: Path) -> None:
+    with open_store(url) as store:
+        store.upgrade()
+        corpus = corpus_of(TABLES)
+        store.dialogues.import_corpus(corpus, how=Intake(waits=lambda dialogue: True))
+        add_adapter(store, TABLES.name, tracker_folder)
+    found = only(partial(store_findings, subject), "warning")
+    assert found.startswith("warning domains: with dialogues that wait for labels")
+    assert found.endswith("table_booking; `rasa-onramp label DOMAIN`")
+
+
+@pytest.mark.parametrize("state", ["no", {"values": {"day": "friday"}}])
+def test_dialogues_changed_by_hand(
+    url: str, subject: Subject, tracker_folder: Path, state: Any
+) -> None:
+    with open_store(url) as store:
+        store.upgrade()
+        store.dialogues.import_corpus(corpus_of(TABLES))
+        add_adapter(store, TABLES.name, tracker_folder)
+        with store._database.writing() as connection:
+            connection.exec_driver_sql(
+                "UPDATE turns SET state = ? WHERE speaker = 'user'", (json.dumps(state),)
+            )
+    found = only(partial(store_findings, subject), "problem")
+    assert found.startswith("problem domains: turn 1 of dialogue ")
+    assert "with --dialogue ID for one alone" in found
+
+
+def test_dialogues_changed_by_hand_that_can_be_read(
+    url: str, subject: Subject, tracker_folder: Path
+) -> None:
+    with open_store(url) as store:
+        store.upgrade()
+        store.dialogues.import_corpus(corpus_of(TABLES))
+        add_adapter(store, TABLES.name, tracker_folder)
+        (name, *_) = store.dialogues.ids(TABLES.name)
+        with store._database.writing() as connection:
+            connection.exec_driver_sql(
+                "UPDATE turns SET text = 'other' WHERE dialogue = ? AND position = 0", (name,)
+            )
+    found = only(partial(store_findings, subject), "warning")
+    assert f"takes note of: {name}; `rasa-onramp remove table_booking --dialogue ID`" in found
 
 
 def test_a_schema_too_long_to_be_tracked(url: str, subject: Subject, tracker_folder: Path) -> None:
@@ -442,14 +491,14 @@ def edit(path: Path, old: str, new: str) -> None:
 
 
 def test_a_bot_in_order(bot: Path) -> None:
-    assert told(partial(file_findings, bot)) == [
+    assert told(partial(file_findings, RasaProject(bot))) == [
         f"ok bot: {bot}: config.yml, domain and endpoints.yml have us"
     ]
-    assert told(partial(pipeline_findings, subject_of(bot))) == [
+    assert told(partial(pipeline_findings, subject_of(RasaProject(bot)))) == [
         "ok config.yml: the pipeline is in order"
     ]
-    assert told(partial(credential_findings, bot)) == []
-    assert subject_of(bot).database_variable == "SHOP_STORE"
+    assert told(partial(credential_findings, RasaProject(bot))) == []
+    assert subject_of(RasaProject(bot)).database_variable == "SHOP_STORE"
 
 
 @pytest.mark.parametrize(
@@ -476,16 +525,17 @@ def test_a_bot_in_order(bot: Path) -> None:
 )
 def test_files_that_lack_something(bot: Path, name: str, old: str, new: str, saying: str) -> None:
     edit(bot / name, old, new)
-    assert saying in only(partial(file_findings, bot), "problem")
+    assert saying in only(partial(file_findings, RasaProject(bot)), "problem")
 
 
 def test_a_domain_elsewhere(bot: Path) -> None:
     (bot / "domains").mkdir()
     domain = (bot / "domain.yml").rename(bot / "domains" / "base.yml")
-    assert only(partial(file_findings, bot), "problem").endswith("by --domain PATH")
-    assert told(partial(file_findings, bot, bot / "domains"))[0].startswith("ok bot: ")
+    assert only(partial(file_findings, RasaProject(bot)), "problem").endswith("by --domain PATH")
+    named = RasaProject(bot, domain=bot / "domains")
+    assert told(partial(file_findings, named))[0].startswith("ok bot: ")
     edit(domain, "utter_onramp", "utter_x")
-    assert told(partial(file_findings, bot, domain)) == [
+    assert told(partial(file_findings, RasaProject(bot, domain=domain))) == [
         "problem domains/base.yml: it lacks response utter_onramp; "
         f"`rasa-onramp init --bot {bot} --domain {domain}` adds what is missing"
     ]
@@ -494,8 +544,39 @@ def test_a_domain_elsewhere(bot: Path) -> None:
     assert "goes with --rasa-project" in invoke("doctor", "--domain", domain).err
 
 
+def test_files_of_other_names(bot: Path) -> None:
+    config = (bot / "config.yml").rename(bot / "config_de.yml")
+    (bot / "domain").mkdir()
+    domain = (bot / "domain.yml").rename(bot / "domain" / "base.yml")
+    assert only(partial(file_findings, RasaProject(bot)), "problem").endswith("by --config FILE")
+    project = RasaProject(bot, config)
+    assert told(partial(file_findings, project)) == [
+        f"ok bot: {bot}: config_de.yml, domain and endpoints.yml have us"
+    ]
+    assert subject_of(project).database_variable == "SHOP_STORE"
+    assert told(partial(pipeline_findings, subject_of(project))) == [
+        "ok config_de.yml: the pipeline is in order"
+    ]
+    pytest.importorskip("rasa")
+    stamp = {"version": __version__, "code": code_digest()}
+    model = trained(bot, *OURS, stamp=stamp)
+    check = partial(model_findings, project)
+    assert told(check) == ["ok model: a.tar.gz was trained with this code"]
+    for path in (config, domain):
+        os.utime(path, (path.stat().st_atime, model.stat().st_mtime + 60))
+    assert only(check, "warning") == (
+        "warning model: a.tar.gz is older than config_de.yml, domain/base.yml; run `rasa train "
+        "--config config_de.yml --domain domain`"
+    )
+    edit(config, "- name: rasa_onramp.components.OnrampPolicy\n", "")
+    command = f"`rasa-onramp init --bot {bot} --config {config}` adds what is missing"
+    assert command in only(partial(file_findings, project), "problem")
+    done = invoke("doctor", "--rasa-project", bot, "--config", config, "--json")
+    assert "config_de.yml" in [each["check"] for each in findings(done.out)["findings"]]
+
+
 def test_calls_that_run_actions_of_the_bots_own(bot: Path, url: str) -> None:
-    check = partial(action_findings, subject_of(bot))
+    check = partial(action_findings, subject_of(RasaProject(bot)))
     assert told(check) == []  # no store yet
     with open_store(url) as store:
         store.upgrade()
@@ -510,7 +591,7 @@ def test_calls_that_run_actions_of_the_bots_own(bot: Path, url: str) -> None:
 
 
 def test_a_bot_that_carries_slots_over(bot: Path) -> None:
-    check = partial(session_findings, bot)
+    check = partial(session_findings, RasaProject(bot))
     assert told(check) == []
     edit(bot / "domain.yml", "carry_over_slots_to_new_session: false", "")
     found = only(check, "warning")
@@ -526,14 +607,14 @@ def test_a_bot_that_carries_slots_over(bot: Path) -> None:
 def test_endpoints_elsewhere(bot: Path) -> None:
     plain = bot / "endpoints.prod.yml"
     plain.write_text("action_endpoint:\n  url: http://actions/\n", encoding="utf-8")
-    (found,) = told(partial(file_findings, bot, None, plain))
+    (found,) = told(partial(file_findings, RasaProject(bot, endpoints=plain)))
     assert found == (
         "problem endpoints.prod.yml: it lacks nlg type rasa_onramp.components."
         f"OnrampResponseGenerator; `rasa-onramp init --bot {bot} --endpoints {plain}` adds what is "
         "missing"
     )
     edit(plain, "action", "nlu:\n  url: http://nlu/\naction")
-    nlu = only(partial(endpoint_findings, bot, plain), "problem")
+    nlu = only(partial(endpoint_findings, RasaProject(bot, endpoints=plain)), "problem")
     assert "endpoints.prod.yml: an NLU server" in nlu
     done = invoke("doctor", "--rasa-project", bot, "--endpoints", plain, "--json")
     assert "endpoints.prod.yml" in [each["check"] for each in findings(done.out)["findings"]]
@@ -542,8 +623,8 @@ def test_endpoints_elsewhere(bot: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "nowhere"])
 def test_a_folder_that_holds_no_bot(tmp_path: Path, name: str) -> None:
-    assert "; give" in only(partial(file_findings, tmp_path / name), "problem")
-    assert subject_of(tmp_path / name).settings == {}
+    assert "; give" in only(partial(file_findings, RasaProject(tmp_path / name)), "problem")
+    assert subject_of(RasaProject(tmp_path / name)).settings == {}
 
 
 @pytest.mark.parametrize(
@@ -555,6 +636,11 @@ def test_a_folder_that_holds_no_bot(tmp_path: Path, name: str) -> None:
             "FallbackClassifier after OnrampStateTracker would take its messages away; move",
         ),
         (
+            "policies:",
+            "- name: DucklingEntityExtractor\n- name: EntitySynonymMapper\npolicies:",
+            "DucklingEntityExtractor, EntitySynonymMapper after OnrampStateTracker would change",
+        ),
+        (
             "- name: WhitespaceTokenizer",
             "- name: rasa_onramp.components.OnrampStateTracker",
             "OnrampStateTracker stands before OnrampModel, which it needs; put",
@@ -564,6 +650,12 @@ def test_a_folder_that_holds_no_bot(tmp_path: Path, name: str) -> None:
             "- name: SpacyNLP\n  model: xx_no_such_model",
             "model xx_no_such_model isn't installed; python -m spacy download xx_no_such_model",
         ),
+        (
+            *("SHOP_STORE\n", "SHOP_STORE\n  treshold: 0.4\n"),
+            "OnrampModel: there is no setting 'treshold'; the settings are action_threshold, ",
+        ),
+        ("SHOP_STORE\n", "SHOP_STORE\n  replies: 'no'\n", "replies is 'no'; make it true or false"),
+        ("policies:", "  x: 1\npolicies:", "OnrampStateTracker: there is no setting 'x'; "),
         ("SHOP_STORE", "postgresql://shop:s3cret@host/shop", "database_url_env doesn't name an"),
         ("SHOP_STORE", "host=db user=u password=s3cret", "database_url_env doesn't name an"),
     ],
@@ -573,14 +665,14 @@ def test_a_pipeline_out_of_order(bot: Path, old: str, new: str, saying: str) -> 
         for name in ("rasa_onramp.components.OnrampStateTracker", "DIETClassifier"):
             edit(bot / "config.yml", f"- name: {name}\n", "")
     edit(bot / "config.yml", old, new)
-    found = only(partial(pipeline_findings, subject_of(bot)), "problem")
+    found = only(partial(pipeline_findings, subject_of(RasaProject(bot))), "problem")
     assert saying in found and "s3cret" not in found
     if "s3cret" in new:
-        assert told(partial(store_findings, subject_of(bot))) == []
+        assert told(partial(store_findings, subject_of(RasaProject(bot)))) == []
 
 
 def test_a_server_of_its_own_for_nlu(bot: Path) -> None:
-    check = partial(endpoint_findings, bot)
+    check = partial(endpoint_findings, RasaProject(bot))
     assert told(check) == []
     with (bot / "endpoints.yml").open("a", encoding="utf-8") as file:
         file.write("nlu:\n  url: http://localhost:5006\n")
@@ -589,7 +681,7 @@ def test_a_server_of_its_own_for_nlu(bot: Path) -> None:
 
 def test_channels_without_their_tokens(bot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     channel = "rasa_onramp.components.metrics.MetricsInput"
-    check = partial(credential_findings, bot)
+    check = partial(credential_findings, RasaProject(bot))
     path = bot / "credentials.yml"
     path.write_text(f"rest:\n{channel}:\n", encoding="utf-8")
     assert "MetricsInput needs token_env" in only(check, "problem")
@@ -638,7 +730,7 @@ OURS = ("OnrampModel", "OnrampStateTracker", "OnrampPolicy")
 
 def test_trained_models(bot: Path) -> None:
     pytest.importorskip("rasa")
-    check = partial(model_findings, bot)
+    check = partial(model_findings, RasaProject(bot))
     assert "holds none; run `rasa train`" in only(check, "warning")
     now = {"version": __version__, "code": code_digest()}
     path = trained(bot, *OURS, stamp=now)
@@ -653,7 +745,7 @@ def test_trained_models(bot: Path) -> None:
     assert "was trained by Rasa 3.5.0, and 3.6." in only(check, "warning")
     trained(bot, *OURS, stamp=now)
     os.utime(path, (1, 1))
-    assert "a.tar.gz is older than config.yml and domain.yml; run" in only(check, "warning")
+    assert "a.tar.gz is older than config.yml, domain.yml; run" in only(check, "warning")
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", None])
@@ -661,7 +753,7 @@ def test_a_damaged_model(bot: Path, content: Optional[bytes]) -> None:
     pytest.importorskip("rasa")
     path = trained(bot, *OURS)
     path.write_bytes(path.read_bytes()[:-40] if content is None else content)
-    found = only(partial(model_findings, bot), "problem")
+    found = only(partial(model_findings, RasaProject(bot)), "problem")
     assert found.endswith("is damaged or no model of Rasa's; run `rasa train`")
 
 

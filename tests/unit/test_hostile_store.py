@@ -255,3 +255,30 @@ def test_a_config_of_any_depth(checkpoint: Path, tmp_path: Path) -> None:
     (folder / "tracker.json").write_text("[" * 100_000)
     with pytest.raises(CheckpointError):
         read_checkpoint(folder, "tracker", {}, "mend it")
+
+
+def test_a_dialogue_deleted_by_hand_can_be_imported_again(store: Store, path: Path) -> None:
+    corpus = parse_yaml(VALID_YAML, "taxi.yml")
+    whole = store.dialogues.dialogues("taxi")
+    write(path, "DELETE FROM dialogues WHERE id = ?", whole[0].id)  # its turns stay
+    assert store.dialogues.import_corpus(corpus).added == 1
+    assert {each.id: each for each in store.dialogues.dialogues("taxi")} == {
+        each.id: each for each in whole
+    }
+
+
+def test_a_domain_whose_feedback_cannot_be_read_can_be_removed(store: Store, path: Path) -> None:
+    store.feedback.add(Feedback("taxi", Turn("system", "no"), thumb="down"))
+    write(path, "UPDATE feedback SET reply = '[]'")
+    with pytest.raises(OnrampError, match="rasa-onramp feedback remove DOMAIN ID"):
+        store.feedback.list("taxi")
+    done = invoke("remove", "taxi", "--yes")
+    assert (done.code, done.err) == (0, "") and "1 feedback" in done.out
+
+
+def test_embeddings_of_what_feedback_said_go_with_it(store: Store) -> None:
+    given = Feedback("taxi", Turn("system", "no"), thumb="down")
+    store.feedback.add(given)
+    store.embeddings.keep({"taxi": Embeddings("1" * 64, b"rows")})
+    store.feedback.remove("taxi", given.id)
+    assert not store.embeddings.read(["taxi"])

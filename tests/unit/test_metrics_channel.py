@@ -167,6 +167,8 @@ def test_jobs_are_told_by_their_state(world: World) -> None:
     jobs.enqueue(TABLES.name, asked_by="test")
     assert jobs.claim("me", seconds=0) is not None
     assert told() == {"lapsed": 1}
+    jobs.cancel(TABLES.name)
+    assert told() == {"cancelled": 1}
 
 
 def test_a_store_that_is_away_is_counted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from rasa_onramp.onboarding import (
     onboard,
 )
 from rasa_onramp.onboarding.guard import JGA_TOLERANCE, worse
-from rasa_onramp.store import Store, open_store
+from rasa_onramp.store import Intake, Store, open_store
 from rasa_onramp.tracker.model import StateTracker
 from small_bot import TABLES, dialogues, small_tracker
 from tiny_replies import embed, tiny_model
@@ -340,3 +340,11 @@ def test_equal_support_makes_equal_weights(store: Store, tracker: StateTracker) 
     _import(store)
     one, two = (adapt(store, tracker, NAME, steps=2).version for _ in range(2))
     assert store.adapters.get(NAME, one).digest == store.adapters.get(NAME, two).digest
+
+
+def test_dialogues_that_wait_for_labels_are_told(store: Store, tracker: StateTracker) -> None:
+    waiting = Intake(waits=lambda dialogue: dialogue.split != "held-out")
+    store.dialogues.import_corpus(Corpus({NAME: TABLES}, dialogues(TABLES, 3)), how=waiting)
+    report = adapt(store, tracker, NAME, steps=1)
+    assert report.figures.startswith("from 0 support dialogues in ")
+    assert report.figures.endswith(f"; 3 more wait for labels: rasa-onramp label {NAME}")

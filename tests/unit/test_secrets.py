@@ -9,7 +9,7 @@ from typing import Any, Callable, Iterator
 
 import pytest
 
-from command_line import spawn
+from command_line import invoke, spawn
 from rasa_onramp.actions.calls import Call
 from rasa_onramp.actions.http import post
 from rasa_onramp.errors import ActionFailed, OnrampError
@@ -87,6 +87,19 @@ def test_the_command_line(
     done = spawn(*command)
     assert done.code == 2
     assert SECRET not in done.out + done.err
+
+
+@pytest.mark.parametrize("source", ["postgresql:/ann:s3cret@db/rasa", "ann:s3cret@db/rasa"])
+def test_a_url_with_a_slip_in_it(
+    source: str, tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RASA_ONRAMP_DATABASE_URL", f"sqlite:///{tmp_path / 'onramp.db'}")
+    schema = repository / "dialogue_data" / "parcel_delivery.yml"
+    assert invoke("init").code == 0
+    for options in ((), ("--schema", schema)):
+        done = invoke("import", *options, source)
+        assert done.code == 2 and SECRET not in done.out + done.err
+    assert "PATH is neither a database URL nor a file" in done.err
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_digests_do_not_drift() -> None:
 def test_a_damaged_schema_is_refused_in_one_line(damage: object) -> None:
     data = schema_to_json(Schema("d", slots=(Slot("s"),)))
     broken = {**data, **damage} if isinstance(damage, dict) and damage else damage
-    with pytest.raises(StoreError, match=r"^the row.*: delete the domain and import") as caught:
+    with pytest.raises(StoreError, match=r"^the row.*: undo that, or delete") as caught:
         schema_from_json(broken, "the row")
     assert "\n" not in str(caught.value)
 

@@ -328,6 +328,18 @@ def test_a_file_that_may_only_be_read_is_named() -> None:
         assert said.startswith(f"StoreReadOnly: the store at {path} can't be")
 
 
+def test_a_file_that_may_not_be_read_is_named() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "s.db")
+        open_store(f"sqlite:///{path}").upgrade()
+        Path(folder).chmod(0o755)
+        path.chmod(0)
+        assert _said_to_nobody(lambda: open_store(f"sqlite:///{path}").revision()) == (
+            f"StoreUnavailable: this user may not read the store at {path}; run as its owner, or "
+            "chown it"
+        )
+
+
 def test_a_file_in_a_folder_of_somebody_elses_is_named() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "s.db")

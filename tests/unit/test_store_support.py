@@ -64,6 +64,15 @@ def test_a_corrected_state_is_followed_by_what_the_bot_said() -> None:
     assert dialogue.turns[1].text == "reply 0"
 
 
+def test_a_question_for_what_was_missed_is_not_learned_as_the_answer_to_it() -> None:
+    missed = feedback(said({}), {"day": "monday"})
+    asked = replace(missed, reply=Turn("system", "what day?"))
+    (dialogue,) = corrected_dialogues([asked])
+    assert dialogue.turns == (Turn("user", "message 0", state({"day": "monday"})),)
+    (dialogue,) = corrected_dialogues([replace(asked, corrected_reply="on monday")])
+    assert [turn.text for turn in dialogue.turns] == ["message 0", "on monday"]
+
+
 def test_corrections_of_earlier_messages_hold_in_later_ones() -> None:
     first = feedback(said({"day": "sunday"}), {"day": "monday", "seat": "inside"})
     history = said({"day": "sunday"}, {"day": "sunday", "name": "ann"}, {"day": "friday"})

@@ -10,11 +10,12 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 import pytest
 
 from changed_jobs import lapse
-from rasa_onramp.dialogue import Corpus
+from rasa_onramp.dialogue import Corpus, Turn
 from rasa_onramp.errors import CheckpointError, LeaseError, StoreBusy, StoreUnavailable
+from rasa_onramp.logs import Seldom
 from rasa_onramp.onboarding import Watch, Worker, adapt, adapt_at_once, attempt
 from rasa_onramp.onboarding.heartbeat import Heartbeat
-from rasa_onramp.store import ATTEMPTS, DomainSummary, Lease, Store, open_store
+from rasa_onramp.store import ATTEMPTS, DomainSummary, Feedback, Lease, Store, open_store
 from rasa_onramp.tracker.model import StateTracker
 from tiny_tracker import booking, corpus, tiny_tracker
 
@@ -257,6 +258,46 @@ def test_an_error_that_would_come_again_is_not_tried_again(
     assert _states(store) == ["done", "failed"]
 
 
+def test_a_failure_is_over_when_what_failed_is_taken_back(
+    store: Store, tracker: StateTracker
+) -> None:
+    """Else the alert of failed jobs would never end."""
+    watch = Watch(store, tracker, domains=[ONE])
+    work = _worker(store, tracker, [], domains=[ONE])
+    work.run(once=True)
+    watch.look()
+    given = Feedback(ONE, Turn("system", "no"), thumb="down")
+    store.feedback.add(given)
+    assert watch.look() == (ONE,)
+    lease = store.jobs.claim("me")
+    assert lease is not None
+    store.jobs.fail(lease, "no room")
+    assert watch.look() == ()
+    store.feedback.remove(ONE, given.id)
+    assert watch.look() == (ONE,)
+    work.run(once=True)
+    assert _states(store) == ["done", "failed", "done"]
+    assert len(store.adapters.versions(ONE)) == 1
+
+
+def test_a_store_that_another_program_writes_to_is_not_away(
+    store: Store, tracker: StateTracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rasa_onramp.onboarding.worker._PAUSES", (0.01, 0.01))
+    events: List[Event] = []
+    worker = _worker(store, tracker, events, domains=[ONE])
+    answers: List[Any] = [StoreBusy("another process has been writing"), None]
+
+    def next_() -> None:
+        answer = answers.pop(0)
+        if answer is not None:
+            raise answer
+
+    worker._next = next_  # type: ignore[method-assign]
+    worker.run(once=True)
+    assert [e["event"] for e in events] == ["started", "store busy", "store back", "stopped"]
+
+
 def test_what_a_person_asked_for_fails_once(store: Store, tracker: StateTracker) -> None:
     untrained = dataclasses.replace(tracker, rates={})
     store.jobs.enqueue(ONE, asked_by="person")
@@ -396,6 +437,25 @@ def test_a_worker_that_is_stopped_gives_its_job_back(store: Store, tracker: Stat
         ("job", "given back"),
         ("stopped", None),
     ]
+
+
+def test_a_worker_that_is_stopped_measures_no_further(store: Store, tracker: StateTracker) -> None:
+    held_out = tuple(
+        dataclasses.replace(d, id=f"more {d.id}", split="held-out")
+        for d in store.dialogues.dialogues(ONE)
+    )
+    store.dialogues.import_corpus(Corpus({ONE: store.dialogues.schema(ONE)}, held_out))
+    events: List[Event] = []
+    worker = _worker(store, tracker, events, domains=[ONE])
+
+    def after_step(done: int, total: int, loss: float) -> None:
+        if done == total:
+            worker.stop()
+
+    worker._after_step = after_step  # type: ignore[method-assign]
+    assert worker.run() == 0
+    assert [e.get("state") for e in events] == [None, "given back", None]
+    assert _states(store) == ["queued"] and store.adapters.versions(ONE) == ()
 
 
 def test_a_store_that_goes_away_is_waited_for(
@@ -549,7 +609,7 @@ def test_a_heartbeat_says_once_a_minute_that_the_store_is_away(
         return [record.getMessage().rpartition(": ")[2] for record in caplog.records]
 
     assert said_in(8) == ["away", "still away"]
-    monkeypatch.setattr("rasa_onramp.onboarding.heartbeat._SAY_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("rasa_onramp.onboarding.heartbeat.Seldom", lambda: Seldom(0.0))
     assert len(said_in(8)) >= 8
 
 

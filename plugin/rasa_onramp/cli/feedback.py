@@ -131,6 +131,10 @@ def remove(domain: str, ids: Tuple[str, ...]) -> None:
         for id in ids:
             store.feedback.remove(domain, id)
             click.echo(f"{domain}: feedback {id} deleted")
+        if store.dialogues.glance(domain).stale:
+            click.echo(
+                f"{domain} changed since its version was made; rasa-onramp adapt {domain} --force"
+            )
 
 
 def _tracked(
@@ -143,13 +147,12 @@ def _tracked(
 ) -> Tuple[Tuple[Turn, ...], Turn, str]:
     """The conversation with the states that a bot tracks in it, the reply, and its template."""
     from rasa_onramp.generator.replies import support_replies
-    from rasa_onramp.onboarding.guard import running
-    from rasa_onramp.tracker.decoding import prepare, track
+    from rasa_onramp.runtime.adapter_cache import prepared
+    from rasa_onramp.tracker.together import track
 
     tracker = load(checkpoint, device)
     schema = store.dialogues.schema(domain)
-    now = running(store, tracker, domain)
-    ready = prepare(tracker, schema, None if now is None else now.weights)
+    ready = prepared(store, tracker, schema)
     history: List[Turn] = []
     state = State()
     for place, text in enumerate(said):

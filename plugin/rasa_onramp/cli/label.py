@@ -15,11 +15,11 @@ from rasa_onramp.cli.terminal import read_line, somebody_types
 from rasa_onramp.dialogue import Dialogue, State, Turn
 from rasa_onramp.errors import NotFound, StoreError, StoreUnavailable
 from rasa_onramp.formats.wording import visible
-from rasa_onramp.runtime.adapter_cache import AdapterCache
-from rasa_onramp.runtime.reach import Reach
+from rasa_onramp.runtime.adapter_cache import prepared
 from rasa_onramp.store import Store, open_store
-from rasa_onramp.tracker.decoding import Prepared, TurnPrediction, track
+from rasa_onramp.tracker.decoding import Prepared, TurnPrediction
 from rasa_onramp.tracker.model import StateTracker
+from rasa_onramp.tracker.together import track
 
 __all__ = ["command"]
 
@@ -69,9 +69,7 @@ def command(
             return
         tracker = load(checkpoint, "cpu", threads)
         summary = store.dialogues.glance(domain)
-        ready = AdapterCache(Reach(store), tracker, 0).get(
-            schema, summary.support_digest, summary.active_version, summary.active_digest
-        )
+        ready = prepared(store, tracker, schema)
         click.echo(_HELP)
         stored = lost = turns = corrected = 0
         for number, dialogue in enumerate(dialogues, start=1):
@@ -184,7 +182,9 @@ def _obey(typed: str, labelling: Labelling) -> None:
         raise ValueError(_HELP)
     else:
         name, _, value = typed.partition("=")
-        labelling.put(name.strip(), value.strip())
+        hint = labelling.put(name.strip(), value.strip())
+        if hint is not None:
+            click.echo(f"  {hint}")
 
 
 def _show_turns(labelling: Labelling) -> None:

@@ -35,7 +35,7 @@ def command(domain: str, dialogues: Tuple[str, ...], yes: bool) -> None:
             _remove_dialogues(store, domain, sorted(set(dialogues)), yes)
             return
         versions = len(store.adapters.versions(domain))
-        feedback = len(store.feedback.list(domain))
+        feedback = store.feedback.count(domain)
         found = store.dialogues.glance(domain)
         what = f"{domain} with {found.n_dialogues - found.n_waiting} dialogues, "
         if found.n_waiting:
@@ -55,4 +55,7 @@ def _remove_dialogues(store: Store, domain: str, ids: Sequence[str], yes: bool) 
     store.dialogues.delete_dialogues(domain, ids)
     click.echo(f"Deleted {what}.")
     if store.dialogues.glance(domain).stale:
-        click.echo(f"{domain} changed since its version was made; rasa-onramp adapt {domain}")
+        # --force, as an older version may be of just what is left, beside one that learned of this
+        click.echo(
+            f"{domain} changed since its version was made; rasa-onramp adapt {domain} --force"
+        )

@@ -19,6 +19,7 @@ from rasa_onramp.cli.options import (
     reply_checkpoint_option,
     threads_option,
 )
+from rasa_onramp.errors import StoreUnavailable
 from rasa_onramp.store import LEASE_SECONDS, POLL_SECONDS, open_store
 
 __all__ = ["command"]
@@ -90,14 +91,18 @@ def command(
     Any number of workers, on any machines, may share a store in PostgreSQL; on one machine an
     SQLite file, too. They never adapt one domain at once, and take over the job of one that died.
     Prints a line of JSON for each attempt at a job. SIGTERM and Ctrl-C make it give its job back
-    and exit; a second one, exit at once.
+    and exit; a second one, exit at once. While PostgreSQL is away it waits, but not with --once.
     """
     from rasa_onramp.onboarding import Worker
 
     with open_store() as store:
-        store.revision()  # a store that isn't there is said before any work, and so is a wrong name
-        for domain in domains or ():
-            store.dialogues.schema(domain)
+        try:  # what is wrong is said before any work
+            store.revision()
+            for domain in domains or ():
+                store.dialogues.schema(domain)
+        except StoreUnavailable:
+            if once or not store.remote:  # a server may start later than its workers
+                raise
         refuse_reply_checkpoint(with_replies)
         device = chosen_device(device)
         tracker = load(checkpoint, device, threads)

@@ -1,6 +1,6 @@
 """`rasa-onramp doctor`: whether everything that a bot with us needs is there and fits.
 
-    for finding in examine(Path("mybot")):
+    for finding in examine(RasaProject(Path("mybot"))):
         print(finding.level, finding.check, finding.says)
 
 Each kind of thing has a module; a check yields findings and may raise any error of errors.py, which

@@ -10,6 +10,7 @@ from rasa_onramp.botfiles import MODEL, TRACKER, carries_slots_over, component_e
 from rasa_onramp.channel_token import is_variable, token_flaw
 from rasa_onramp.doctor.findings import Finding, ok, problem, warning
 from rasa_onramp.doctor.subject import Subject, channel_settings
+from rasa_onramp.rasa_project import RasaProject
 from rasa_onramp.yaml_edit import YamlFile
 
 __all__ = [
@@ -21,44 +22,34 @@ __all__ = [
 ]
 
 
-def file_findings(
-    project: Path, domain: Optional[Path] = None, endpoints: Optional[Path] = None
-) -> Iterator[Finding]:
-    """What config.yml, the domain and endpoints.yml (at `domain` and `endpoints` if these are
-    given) lack. Raises ConfigError, FormatError.
-    """
-    edits = plan_edits(project, domain=domain, endpoints=endpoints)
-    more = "" if domain is None else f" --domain {domain}"
-    more += "" if endpoints is None else f" --endpoints {endpoints}"
+def file_findings(project: RasaProject) -> Iterator[Finding]:
+    """What config.yml, the domain and endpoints.yml lack. Raises ConfigError, FormatError."""
+    edits = plan_edits(project)
+    command = f"rasa-onramp init --bot {project.folder}{project.named()}"
     for edit in edits.files:
         lacks = ", ".join(edit.adds)
-        yield problem(
-            edits.name(edit),
-            f"it lacks {lacks}; `rasa-onramp init --bot {project}{more}` adds what is missing",
-        )
+        yield problem(edits.name(edit), f"it lacks {lacks}; `{command}` adds what is missing")
     if not edits:
-        named = (endpoints or Path("endpoints.yml")).name
-        yield ok("bot", f"{project}: config.yml, domain and {named} have us")
+        config, endpoints = project.config_file().name, project.endpoints_file().name
+        yield ok("bot", f"{project.folder}: {config}, domain and {endpoints} have us")
 
 
 def pipeline_findings(subject: Subject) -> Iterator[Finding]:
-    """The order of the pipeline, and what it needs besides. Raises FormatError."""
+    """The order of the pipeline, and what it needs besides. Raises ConfigError, FormatError."""
     assert subject.project is not None
-    file = YamlFile.read(subject.project / "config.yml")
+    file = YamlFile.read(subject.project.config_file())
     entries = component_entries(file, "pipeline")
     names = [_short(str(entry["name"])) for entry in entries]
-    flaws = [*_order(names), *_variable(subject), *_models(entries)]
+    flaws = [*_order(names), *_settings(entries), *_models(entries)]
     for flaw in flaws:
-        yield problem("config.yml", flaw)
+        yield problem(file.path.name, flaw)
     if not flaws:
-        yield ok("config.yml", "the pipeline is in order")
+        yield ok(file.path.name, "the pipeline is in order")
 
 
-def endpoint_findings(project: Path, endpoints: Optional[Path] = None) -> Iterator[Finding]:
-    """What endpoints.yml, or the file `endpoints`, has that we can't work with. Raises
-    FormatError.
-    """
-    path = endpoints or project / "endpoints.yml"
+def endpoint_findings(project: RasaProject) -> Iterator[Finding]:
+    """What endpoints.yml has that we can't work with. Raises ConfigError, FormatError."""
+    path = project.endpoints_file()
     if path.is_file() and YamlFile.read(path).data.get("nlu"):
         yield problem(
             path.name,
@@ -67,11 +58,9 @@ def endpoint_findings(project: Path, endpoints: Optional[Path] = None) -> Iterat
         )
 
 
-def session_findings(project: Path, domain: Optional[Path] = None) -> Iterator[Finding]:
-    """What a new session has of the one before; `domain` as of `file_findings`. Raises ConfigError,
-    FormatError.
-    """
-    if carries_slots_over(project, domain):
+def session_findings(project: RasaProject) -> Iterator[Finding]:
+    """What a new session has of the one before. Raises ConfigError, FormatError."""
+    if carries_slots_over(project):
         yield warning(
             "sessions",
             "Rasa copies all that slots were ever set to, ours too, into each new session, so that "
@@ -81,7 +70,7 @@ def session_findings(project: Path, domain: Optional[Path] = None) -> Iterator[F
         )
 
 
-def credential_findings(project: Path) -> Iterator[Finding]:
+def credential_findings(project: RasaProject) -> Iterator[Finding]:
     """Our channels in credentials.yml, which `rasa run` refuses to start without. Raises
     FormatError.
     """
@@ -100,23 +89,25 @@ def _order(names: List[str]) -> Iterator[str]:
     place = names.index(tracker)
     if names.index(model) > place:
         yield f"{tracker} stands before {model}, which it needs; put {model} before it"
-    later = [name for name in names[place + 1 :] if name.endswith("Classifier")]
-    if later:
-        yield (
-            f"{', '.join(later)} after {tracker} would take its messages away; "
-            f"move {tracker} to the pipeline's end"
-        )
+    behind = names[place + 1 :]
+    takers = [name for name in behind if name.endswith("Classifier")]
+    adders = [name for name in behind if name.endswith(("Extractor", "EntitySynonymMapper"))]
+    for later, does in ((takers, "take its messages away"), (adders, "change their entities")):
+        if later:
+            said = f"{', '.join(later)} after {tracker} would {does}"
+            yield f"{said}; move {tracker} to the pipeline's end"
 
 
-def _variable(subject: Subject) -> Iterator[str]:
-    variable = subject.database_variable
-    if variable is None:
-        return
-    if not is_variable(variable):  # not repeated: it may hold a password
-        yield (
-            "database_url_env doesn't name an environment variable that is set; put the store's "
-            "URL in one and the variable's name here"
-        )
+def _settings(entries: List[Mapping[str, Any]]) -> Iterator[str]:
+    """What `rasa train` refuses of our settings."""
+    from rasa_onramp.runtime.settings import ModelSettings, check_keys
+
+    for entry in entries:
+        name = _short(str(entry["name"]))
+        if name == _short(MODEL):
+            yield from ModelSettings.problems_of(entry)
+        elif name == _short(TRACKER):
+            yield from check_keys(name, entry, {})
 
 
 def _models(entries: List[Mapping[str, Any]]) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import Callable, Iterable, Iterator, List, Optional, Tuple
 
 from rasa_onramp.doctor.bot import (
@@ -28,22 +27,16 @@ from rasa_onramp.doctor.packages import package_findings
 from rasa_onramp.doctor.stored import store_findings
 from rasa_onramp.doctor.subject import subject_of
 from rasa_onramp.doctor.trained import model_findings
+from rasa_onramp.rasa_project import RasaProject
 
 __all__ = ["examine"]
 
 _Check = Tuple[str, Callable[[], Iterable[Finding]]]
 
 
-def examine(
-    project: Optional[Path] = None,
-    *,
-    domain: Optional[Path] = None,
-    endpoints: Optional[Path] = None,
-    progress: bool = False,
-) -> Iterator[Finding]:
-    """What is found, as it is found. `project` is the folder of a Rasa bot to look at too, `domain`
-    the file or folder of its domain, and `endpoints` its endpoints file, where these have other
-    names than Rasa's. Nothing is changed, nothing is fetched, and no error is raised.
+def examine(project: Optional[RasaProject] = None, *, progress: bool = False) -> Iterator[Finding]:
+    """What is found, as it is found; `project` is a Rasa bot to look at too. Nothing is changed,
+    nothing is fetched, and no error is raised.
     """
     subject = subject_of(project)
     checks: List[_Check] = [
@@ -59,12 +52,12 @@ def examine(
     ]
     if project is not None:
         checks += [
-            ("bot", partial(file_findings, project, domain, endpoints)),
-            ("sessions", partial(session_findings, project, domain)),
+            ("bot", partial(file_findings, project)),
+            ("sessions", partial(session_findings, project)),
             ("config.yml", partial(pipeline_findings, subject)),
-            ("endpoints.yml", partial(endpoint_findings, project, endpoints)),
+            ("endpoints.yml", partial(endpoint_findings, project)),
             ("credentials.yml", partial(credential_findings, project)),
-            ("actions", partial(action_findings, subject, domain)),
+            ("actions", partial(action_findings, subject)),
             ("model", partial(model_findings, project)),
         ]
     for name, check in checks:

@@ -40,9 +40,9 @@ def tracker_findings(subject: Subject) -> Iterator[Finding]:
 
 def reply_findings(subject: Subject) -> Iterator[Finding]:
     """The replies' initialisation. Raises CheckpointError."""
-    from rasa_onramp.generator.checkpoint import replies_digest
+    from rasa_onramp.generator.checkpoint import reply_card
 
-    digest = replies_digest(subject.reply_checkpoint)
+    digest = reply_card(subject.reply_checkpoint).digest
     whose = _whose(subject.reply_checkpoint)
     yield ok("replies", f"{whose} initialisation is whole ({digest[:12]})")
 
@@ -75,7 +75,7 @@ def language_model_findings(subject: Subject) -> Iterator[Finding]:
     """The language model that writes replies, foreign weights too: without it, support replies
     answer.
     """
-    from rasa_onramp.generator.checkpoint import language_model_of
+    from rasa_onramp.generator.checkpoint import reply_card
     from rasa_onramp.weights import LANGUAGE_MODEL, resolve_language_model, source_of
 
     if not subject.writes_replies:
@@ -83,7 +83,7 @@ def language_model_findings(subject: Subject) -> Iterator[Finding]:
         return
     name = LANGUAGE_MODEL
     with suppress(CheckpointError):  # a damaged initialisation has a check of its own
-        name = language_model_of(subject.reply_checkpoint)
+        name = reply_card(subject.reply_checkpoint).language_model
     try:
         folder = resolve_language_model(name)
     except CheckpointError as error:

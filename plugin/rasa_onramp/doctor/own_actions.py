@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
-from typing import Iterator, Optional
+from typing import Iterator
 
 from rasa_onramp.botfiles import declared_actions
 from rasa_onramp.doctor.findings import Finding, some, warning
@@ -16,13 +15,12 @@ from rasa_onramp.rasa_names import own_actions
 __all__ = ["action_findings"]
 
 
-def action_findings(subject: Subject, domain: Optional[Path] = None) -> Iterator[Finding]:
-    """The actions of the bot's domain (at `domain` if it is given) that have the names of calls.
-    What is wrong with the store, or a schema in it, is for their own check to say. Raises
-    ConfigError, FormatError.
+def action_findings(subject: Subject) -> Iterator[Finding]:
+    """The actions of the bot's domain that have the names of calls. What is wrong with the store,
+    or a schema in it, is for their own check to say. Raises ConfigError, FormatError.
     """
     assert subject.project is not None
-    declared = declared_actions(subject.project, domain)
+    declared = declared_actions(subject.project)
     found = []
     with suppress(StoreError, ConfigError), opened(subject) as store:
         for name in store.dialogues.domains():

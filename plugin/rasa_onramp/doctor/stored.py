@@ -15,6 +15,8 @@ from rasa_onramp.doctor.subject import Subject
 from rasa_onramp.errors import (
     CheckpointError,
     ConfigError,
+    NotFound,
+    StoreBusy,
     StoreError,
     StoreReadOnly,
     StoreUnavailable,
@@ -59,6 +61,8 @@ def _writing(store: Store, subject: Subject) -> Finding:
     """Whether it takes changes; a bot without a channel of ours that makes any does without."""
     try:
         store.try_writing()
+    except StoreBusy as error:
+        return warning("store", f"whether it can be written to isn't known: {error}")
     except StoreReadOnly as error:
         said = " ".join(str(error).split())
         if subject.changes_store:
@@ -109,15 +113,34 @@ def _domains(
     for summary in summaries:
         try:
             schema = store.dialogues.schema(summary.name)
+            by_hand = store.dialogues.changed_by_hand(summary.name)
+            store.feedback.list(summary.name)
             if tracker is not None:
                 check_length(tracker.tokens, schema)
+        except NotFound:  # deleted meanwhile
+            continue
         except StoreUnavailable:
             raise
         except StoreError as error:
             yield problem("domains", str(error))
         except ConfigError as error:
             yield problem("domains", f"{error}. Bots leave it out until then")
-    bare = [s.name for s in summaries if s.n_support == 0]
+        else:
+            if by_hand:
+                yield warning(
+                    "domains",
+                    f"dialogues of {summary.name} whose rows were changed by hand, which no "
+                    f"adapting takes note of: {some(by_hand)}; `rasa-onramp remove {summary.name} "
+                    "--dialogue ID`, and import them",
+                )
+    waiting = [s.name for s in summaries if s.n_waiting]
+    if waiting:
+        yield warning(
+            "domains",
+            f"with dialogues that wait for labels, and aren't learned from: {some(waiting)}; "
+            "`rasa-onramp label DOMAIN`",
+        )
+    bare = [s.name for s in summaries if s.n_support == 0 and not s.n_waiting]
     if bare:
         yield warning(
             "domains",
@@ -147,7 +170,7 @@ def _domains(
 
 
 def _jobs(store: Store) -> Iterator[Finding]:
-    failed = [job.domain for job in store.jobs.newest() if job.state == "failed"]
+    failed = [job.domain for job in store.jobs.newest() if job.failed]
     if failed:
         yield warning("jobs", f"failed: {some(failed)}; `rasa-onramp jobs list` says why")
 
@@ -160,13 +183,13 @@ def _adapters(
     progress: bool,
 ) -> Iterator[Finding]:
     """Whether every active version is whole and for the checkpoints that the bot runs."""
-    from rasa_onramp.generator.checkpoint import replies_digest
+    from rasa_onramp.generator.checkpoint import reply_card
     from rasa_onramp.runtime.adapter_cache import read_adapter
 
     digest = None if tracker is None else tracker.digest
     replies: Optional[str] = None
     with suppress(CheckpointError):  # damaged ones have a check of their own
-        replies = replies_digest(subject.reply_checkpoint)
+        replies = reply_card(subject.reply_checkpoint).digest
     active = [s for s in summaries if s.active_version is not None]
     flaws: List[str] = []
     foreign: List[str] = []

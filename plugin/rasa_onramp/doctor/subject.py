@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Mapping, Optional, Tuple
 
 from rasa_onramp.botfiles import MODEL, component_entries
-from rasa_onramp.errors import FormatError
+from rasa_onramp.errors import ConfigError, FormatError
+from rasa_onramp.rasa_project import RasaProject
 from rasa_onramp.yaml_edit import YamlFile
 
 __all__ = ["Subject", "channel_settings", "subject_of"]
@@ -19,11 +20,11 @@ _CHANNELS = "rasa_onramp.components."
 
 @dataclass(frozen=True)
 class Subject:
-    """A bot's `project` folder (None: no bot is given), what its config.yml sets of OnrampModel's
+    """A bot's `project` (None: no bot is given), what its config.yml sets of OnrampModel's
     settings, and our `channels` in its credentials.yml.
     """
 
-    project: Optional[Path] = None
+    project: Optional[RasaProject] = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     channels: Tuple[str, ...] = ()
 
@@ -44,8 +45,10 @@ class Subject:
 
     @property
     def encoder(self) -> str:
-        """The sentence encoder's name or folder."""
-        return self._text("encoder") or "all-MiniLM-L6-v2"
+        """The sentence encoder's name or folder, which may be in the bot's own."""
+        name = self._text("encoder") or "all-MiniLM-L6-v2"
+        folder = self._from_bot(name)
+        return str(folder) if folder.is_dir() else name
 
     @property
     def writes_replies(self) -> bool:
@@ -64,21 +67,24 @@ class Subject:
     def folder(self, setting: str) -> Optional[Path]:
         """A folder that config.yml names: Rasa runs in the bot's own."""
         text = self._text(setting)
-        return None if text is None else (self.project or Path()) / text
+        return None if text is None else self._from_bot(text)
+
+    def _from_bot(self, path: str) -> Path:
+        return (Path() if self.project is None else self.project.folder) / path
 
     def _text(self, setting: str) -> Optional[str]:
         value = self.settings.get(setting)
         return value if isinstance(value, str) and value.strip() else None
 
 
-def subject_of(project: Optional[Path]) -> Subject:
+def subject_of(project: Optional[RasaProject]) -> Subject:
     """The subject; what is wrong with the bot's files is for their own check to say."""
     if project is None:
         return Subject()
     settings: Mapping[str, Any] = {}
     channels: Tuple[str, ...] = ()
-    with suppress(FormatError):
-        entries = component_entries(YamlFile.read(project / "config.yml"), "pipeline")
+    with suppress(ConfigError, FormatError):
+        entries = component_entries(YamlFile.read(project.config_file()), "pipeline")
         short = MODEL.rpartition(".")[2]
         found = (entry for entry in entries if entry["name"].rpartition(".")[2] == short)
         settings = next(found, {})
@@ -87,7 +93,7 @@ def subject_of(project: Optional[Path]) -> Subject:
     return Subject(project, settings, channels)
 
 
-def channel_settings(project: Path) -> Mapping[str, Any]:
+def channel_settings(project: RasaProject) -> Mapping[str, Any]:
     """Our channels in a bot's credentials.yml, and what it sets of each. Raises FormatError."""
-    data = YamlFile.read(project / "credentials.yml").data
+    data = YamlFile.read(project.folder / "credentials.yml").data
     return {str(name): told for name, told in data.items() if str(name).startswith(_CHANNELS)}

@@ -6,12 +6,13 @@ import json
 import tarfile
 from importlib import metadata
 from pathlib import Path, PurePosixPath
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, Iterator
 
 from rasa_onramp import __version__
 from rasa_onramp.botfiles import POLICY, TRACKER
-from rasa_onramp.doctor.findings import Finding, ok, problem, warning
+from rasa_onramp.doctor.findings import Finding, ok, problem, some, warning
 from rasa_onramp.provenance import STAMP, code_digest
+from rasa_onramp.rasa_project import RasaProject
 
 __all__ = ["model_findings"]
 
@@ -19,15 +20,13 @@ __all__ = ["model_findings"]
 _METADATA = "metadata.json"
 _MOST_BYTES = 64 * 1024 * 1024
 
-#: The bot's files that a model is trained from and that are often edited.
-_SOURCES = ("config.yml", "domain.yml")
 
-
-def model_findings(project: Path) -> Iterator[Finding]:
-    """The newest trained model, which is the one that `rasa run` loads."""
-    models = sorted((project / "models").glob("*.tar.gz"), key=lambda path: path.stat().st_mtime)
+def model_findings(project: RasaProject) -> Iterator[Finding]:
+    """The newest trained model, which is the one that `rasa run` loads. Raises ConfigError."""
+    folder, mend = project.folder / "models", f"run `{project.train_command()}`"
+    models = sorted(folder.glob("*.tar.gz"), key=lambda path: path.stat().st_mtime)
     if not models:
-        yield warning("model", f"{project / 'models'} holds none; run `rasa train`")
+        yield warning("model", f"{folder} holds none; {mend}")
         return
     newest = models[-1]
     try:
@@ -35,15 +34,15 @@ def model_findings(project: Path) -> Iterator[Finding]:
         nodes = found[_METADATA]["predict_schema"]["nodes"].values()
         used = {str(node["uses"]).rpartition(".")[2] for node in nodes}
     except (OSError, EOFError, tarfile.TarError, ValueError, KeyError, TypeError, AttributeError):
-        yield problem("model", f"{newest} is damaged or no model of Rasa's; run `rasa train`")
+        yield problem("model", f"{newest} is damaged or no model of Rasa's; {mend}")
         return
     lacks = [name for name in (TRACKER, POLICY) if name.rpartition(".")[2] not in used]
     if lacks:
-        yield problem("model", f"{newest.name} was trained without {lacks[0]}; run `rasa train`")
+        yield problem("model", f"{newest.name} was trained without {lacks[0]}; {mend}")
         return
     doubts = [*_doubts(found), *_edited(project, newest)]
     for doubt in doubts:
-        yield warning("model", f"{newest.name} {doubt}; run `rasa train`")
+        yield warning("model", f"{newest.name} {doubt}; {mend}")
     if not doubts:
         yield ok("model", f"{newest.name} was trained with this code")
 
@@ -63,15 +62,12 @@ def _doubts(found: Dict[str, Any]) -> Iterator[str]:
         yield f"was trained by Rasa {trained}, and {installed} is installed"
 
 
-def _edited(project: Path, model: Path) -> Iterator[str]:
+def _edited(project: RasaProject, model: Path) -> Iterator[str]:
     since = model.stat().st_mtime
-    changed: List[str] = [
-        name
-        for name in _SOURCES
-        if (project / name).is_file() and (project / name).stat().st_mtime > since
-    ]
+    sources = (project.config_file(), *project.domain_files())  # which are often edited
+    changed = [project.name(path) for path in sources if path.stat().st_mtime > since]
     if changed:
-        yield f"is older than {' and '.join(changed)}"
+        yield f"is older than {some(changed)}"
 
 
 def _read(path: Path) -> Dict[str, Any]:

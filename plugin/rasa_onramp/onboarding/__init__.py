@@ -2,17 +2,17 @@
 jobs that any number of processes share.
 """
 
-from .freshness import made_already
-from .jobs import Attempt, adapt_at_once, attempt, this_process, up_to_date
-from .onboard import AdaptationReport, adapt
-from .replies import ReplyAdaptation, ReplyLearner
-from .watch import Watch
-from .worker import Worker
+from rasa_onramp.onboarding.freshness import made_already
+from rasa_onramp.onboarding.jobs import Attempt, adapt_at_once, attempt, this_process, up_to_date
+from rasa_onramp.onboarding.onboard import AdaptationReport, adapt
+from rasa_onramp.onboarding.replies import AdaptedReplies, ReplyLearner
+from rasa_onramp.onboarding.watch import Watch
+from rasa_onramp.onboarding.worker import Worker
 
 __all__ = [
     "AdaptationReport",
+    "AdaptedReplies",
     "Attempt",
-    "ReplyAdaptation",
     "ReplyLearner",
     "Watch",
     "Worker",

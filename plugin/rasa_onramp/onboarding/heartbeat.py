@@ -6,9 +6,10 @@ import logging
 import threading
 import time
 from types import TracebackType
-from typing import Dict, Optional, Tuple, Type
+from typing import Optional, Tuple, Type
 
 from rasa_onramp.errors import LeaseError, StoreError
+from rasa_onramp.logs import Seldom
 from rasa_onramp.store import Lease, Store
 
 __all__ = ["Heartbeat"]
@@ -19,8 +20,6 @@ logger = logging.getLogger(__name__)
 PROGRESS_SECONDS = 1.0
 #: Heartbeats in the time of a lease: one or two may come to nothing.
 BEATS = 4
-#: The same error is logged no more often than this, however often it is met.
-_SAY_AGAIN_SECONDS = 60.0
 
 Progress = Tuple[int, int, float]  # steps done, steps in all, loss
 
@@ -29,7 +28,7 @@ class Heartbeat:
     """While in its block, a thread says that the lease's owner lives.
 
     A store that can't be reached is tried again; the lease may lapse meanwhile. Where the job isn't
-    the lease's any more, `step` raises, so that no more time is spent on it.
+    the lease's any more, `step` and `check` raise, so that no more time is spent on it.
     """
 
     def __init__(self, store: Store, lease: Lease):
@@ -38,15 +37,19 @@ class Heartbeat:
         self._every = lease.seconds / BEATS
         self._progress: Optional[Progress] = None
         self._lost: Optional[LeaseError] = None
-        self._said: Dict[str, float] = {}  # what was logged of late, and when
+        self._saying = Seldom()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="onramp-heartbeat", daemon=True)
 
     def step(self, done: int, total: int, loss: float) -> None:
         """So many steps are done. Raises LeaseError if the job was lost."""
+        self.check()
+        self._progress = (done, total, loss)
+
+    def check(self) -> None:
+        """Raises LeaseError if the job was lost."""
         if self._lost is not None:
             raise self._lost
-        self._progress = (done, total, loss)
 
     def __enter__(self) -> Heartbeat:
         self._thread.start()
@@ -74,17 +77,10 @@ class Heartbeat:
                 self._lost = lost
                 return
             except StoreError as error:
-                self._say(str(error))
+                if self._saying.due(str(error)):
+                    logger.warning("no heartbeat for %s: %s", self._lease.job.domain, error)
                 continue
             stored, beaten = progress, time.monotonic()
-
-    def _say(self, error: str) -> None:
-        """Log why there is no heartbeat, unless that was said of late."""
-        now = time.monotonic()
-        self._said = {said: at for said, at in self._said.items() if now - at < _SAY_AGAIN_SECONDS}
-        if error not in self._said:
-            self._said[error] = now
-            logger.warning("no heartbeat for %s: %s", self._lease.job.domain, error)
 
     def _beat(self, progress: Optional[Progress]) -> None:
         if progress is None:

@@ -102,17 +102,18 @@ def attempt(
     replies: Optional[ReplyLearner] = None,
     keep: Optional[int] = None,
     progress: Optional[Progress] = None,
+    check: Callable[[], None] = lambda: None,
 ) -> Attempt:
     """`perform` a job, and what came of it: its errors are stored with the job, not raised. Once it
     has made a version, the domain's old ones are deleted as `AdapterStore.collect` does, with
     `keep` (None: all stay). Raises StoreUnavailable where the store is away, with which nothing is
-    stored, and what `progress` raises that is no Exception.
+    stored, and what `progress` and `check` raise that is no Exception.
     """
     began = time.monotonic()
     version: Optional[int] = None
     deleted: Tuple[int, ...] = ()
     try:
-        made = perform(store, lease, tracker, replies=replies, progress=progress)
+        made = perform(store, lease, tracker, replies=replies, progress=progress, check=check)
         state, version = "done", made.version
         if isinstance(made, AdaptationReport):
             said = made.outcome
@@ -139,6 +140,7 @@ def perform(
     replies: Optional[ReplyLearner] = None,
     by_hand: bool = False,
     progress: Optional[Progress] = None,
+    check: Callable[[], None] = lambda: None,
 ) -> Union[AdaptationReport, AdapterInfo]:
     """Do the job that `lease` is for, and store what came of it; what `adapt` did, or the version
     that is there already.
@@ -156,6 +158,10 @@ def perform(
             heartbeat.step(done, total, loss)
             if progress is not None:
                 progress(done, total, loss)
+
+        def checked() -> None:
+            heartbeat.check()
+            check()
 
         try:
             if not by_hand:
@@ -180,6 +186,7 @@ def perform(
                 replies=replies,
                 switch_anyway=job.switch_anyway,
                 progress=told,
+                check=checked,
                 lease=lease,
             )
         except LeaseError:

@@ -9,17 +9,17 @@ from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from torch import Tensor
 
-from ..dialogue import Dialogue, Schema
-from ..errors import StoreUnavailable, Switched
-from ..evaluation.metrics import Figures, TurnScore, aggregate, score_dialogue
-from ..metalearning.adaptation import Adaptation, adapt_to_support
-from ..metalearning.lora import adapter_from_bytes, adapter_to_bytes
-from ..store import Lease, Store, support_digest
-from ..store.patience import patiently
-from ..tracker.decoding import track_dialogues
-from ..tracker.model import StateTracker
-from .guard import Running, running, worse
-from .replies import ReplyAdaptation, ReplyLearner
+from rasa_onramp.dialogue import Dialogue, Schema
+from rasa_onramp.errors import StoreUnavailable, Switched
+from rasa_onramp.evaluation.metrics import Figures, TurnScore, aggregate, score_dialogue
+from rasa_onramp.metalearning.adaptation import Adaptation, adapt_to_support
+from rasa_onramp.metalearning.lora import adapter_from_bytes, adapter_to_bytes
+from rasa_onramp.onboarding.guard import Running, running, worse
+from rasa_onramp.onboarding.replies import AdaptedReplies, ReplyLearner
+from rasa_onramp.store import Lease, Store, support_digest
+from rasa_onramp.store.patience import patiently
+from rasa_onramp.tracker.decoding import track_dialogues
+from rasa_onramp.tracker.model import StateTracker
 
 __all__ = ["AdaptationReport", "adapt", "measure"]
 
@@ -32,7 +32,8 @@ class AdaptationReport:
     `warning` is what the switch to it means for bots with another checkpoint, None for nothing.
     `before` (zero-shot) and `after` are figures on the held-out dialogues, None without any.
     `seconds` is the time that adapting the tracker took, measuring not included. `replies` is what
-    was made for the reply generator, None without one.
+    was made for the reply generator, None without one. `waiting` dialogues weren't learned from, as
+    they wait for labels.
     """
 
     domain: str
@@ -43,9 +44,10 @@ class AdaptationReport:
     seconds: float
     before: Optional[Figures]
     after: Optional[Figures]
-    replies: Optional[ReplyAdaptation] = None
+    replies: Optional[AdaptedReplies] = None
     kept: Optional[str] = None
     warning: Optional[str] = None
+    waiting: int = 0
 
     @property
     def figures(self) -> str:
@@ -61,6 +63,8 @@ class AdaptationReport:
             if self.replies.before is not None and self.replies.after is not None:
                 before, after = exp(self.replies.before), exp(self.replies.after)
                 line += f", perplexity {before:.2f} → {after:.2f}"
+        if self.waiting:
+            line += f"; {self.waiting} more wait for labels: rasa-onramp label {self.domain}"
         return line
 
     @property
@@ -79,6 +83,7 @@ def adapt(
     replies: Optional[ReplyLearner] = None,
     switch_anyway: bool = False,
     progress: Optional[Callable[[int, int, float], None]] = None,
+    check: Callable[[], None] = lambda: None,
     lease: Optional[Lease] = None,
 ) -> AdaptationReport:
     """Adapt `domain` to its support dialogues and switch to the new version, unless it is worse on
@@ -95,6 +100,7 @@ def adapt(
             of the support dialogues).
         switch_anyway: switch to a version that is worse, too.
         progress: told (steps done, steps in all, support loss) after each step.
+        check: called again and again while it measures; what it raises ends that.
         lease: of the job that this is, which is done with the version (None: of no job).
 
     Raises:
@@ -117,8 +123,8 @@ def adapt(
     adapted = adapt_to_support(tracker, schema, support, how, after_step=after_step)
     seconds = time.perf_counter() - began
     weights = adapter_to_bytes(adapted)
-    before = measure(tracker, schema, held_out, None)
-    after = measure(tracker, schema, held_out, adapter_from_bytes(weights))
+    before = measure(tracker, schema, held_out, None, check)
+    after = measure(tracker, schema, held_out, adapter_from_bytes(weights), check)
     written = None
     if replies is not None and support:
         written = replies.adapt(
@@ -142,11 +148,12 @@ def adapt(
         before=before,
         after=after,
         replies=written,
+        waiting=store.dialogues.glance(domain).n_waiting,
     )
     while True:
         in_use = store.adapters.in_use(domain)
         now = running(store, tracker, domain)
-        kept, ran = _compared(tracker, schema, held_out, now, before, after)
+        kept, ran = _compared(tracker, schema, held_out, now, before, after, check)
         figures.pop("running", None)
         if ran is not None:
             figures["running"] = ran
@@ -192,11 +199,14 @@ def measure(
     schema: Schema,
     dialogues: Sequence[Dialogue],
     weights: Optional[Mapping[str, Tensor]],
+    check: Callable[[], None] = lambda: None,
 ) -> Optional[Figures]:
-    """Figures of `weights` (None: zero-shot) on dialogues, or None if there are none."""
+    """Figures of `weights` (None: zero-shot) on dialogues, or None if there are none. `check` is
+    called again and again, and ends it by raising.
+    """
     if not dialogues:
         return None
-    found = track_dialogues(tracker, schema, dialogues, weights, offers=True)
+    found = track_dialogues(tracker, schema, dialogues, weights, offers=True, check=check)
     scores: List[TurnScore] = []
     for dialogue, predictions in zip(dialogues, found):
         states = [p.state if p is not None else None for p in predictions]
@@ -211,13 +221,16 @@ def _compared(
     now: Optional[Running],
     before: Optional[Figures],
     after: Optional[Figures],
+    check: Callable[[], None],
 ) -> Tuple[Optional[str], Optional[Dict[str, object]]]:
     """In what the new version is worse than what the domain runs on, None if it isn't or if that
     can't be told; and the figures of the latter, None without any.
     """
     if now is None or before is None or after is None:
         return None, None
-    ran = before if now.version is None else measure(tracker, schema, held_out, now.weights)
+    ran: Optional[Figures] = before
+    if now.version is not None:
+        ran = measure(tracker, schema, held_out, now.weights, check)
     assert ran is not None  # there are held-out dialogues: `before` is of them
     lost = worse(after, ran)
     said = f"which is worse than {now.name}: {lost} on {len(held_out)} held-out dialogues"

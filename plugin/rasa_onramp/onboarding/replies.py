@@ -5,25 +5,25 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
-from typing import Any, Callable, Collection, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Callable, Collection, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import torch
 
 from rasa_onramp.dialogue import Dialogue, Schema
 from rasa_onramp.embedding import Embed
+from rasa_onramp.errors import CheckpointError
 from rasa_onramp.generator.blocking import Blocked, sayable
 from rasa_onramp.generator.checkpoint import chosen_replies
 from rasa_onramp.generator.model import ReplyModel, Weights
 from rasa_onramp.generator.packing import Packed
 from rasa_onramp.generator.replies import SupportReply, support_replies
-from rasa_onramp.metalearning.inner_loop import setting_flaw
 from rasa_onramp.metalearning.lora import adapter_from_bytes, adapter_to_bytes
 from rasa_onramp.metalearning.precision import learning_attention
 from rasa_onramp.metalearning.reply_episodes import support_and_queries
-from rasa_onramp.metalearning.reply_training import adapt_replies
+from rasa_onramp.metalearning.reply_training import ReplyAdaptation, adapt_replies
 from rasa_onramp.tracker.sentences import SentenceEncoder
 
-__all__ = ["ReplyAdaptation", "ReplyLearner"]
+__all__ = ["AdaptedReplies", "ReplyLearner"]
 
 logger = logging.getLogger(__name__)
 
@@ -58,9 +58,10 @@ class ReplyLearner:
         """The inner steps of an adaptation; 0 where the checkpoint recommends none that can be,
         which `adapt` then says.
         """
-        how = self.model.card.get("adaptation")
-        steps: Any = how.get("steps") if isinstance(how, dict) else None
-        return steps if setting_flaw("steps", steps) is None else 0
+        try:
+            return ReplyAdaptation.of(self.model).steps
+        except CheckpointError:
+            return 0
 
     def adapt(
         self,
@@ -70,7 +71,7 @@ class ReplyLearner:
         *,
         blocked: Collection[str] = (),
         after_step: Optional[Callable[[int, float], None]] = None,
-    ) -> ReplyAdaptation:
+    ) -> AdaptedReplies:
         """Adapt to the support dialogues, but for replies whose text or template is `blocked`.
         Raises CheckpointError as `adapt_replies` does.
 
@@ -96,7 +97,7 @@ class ReplyLearner:
         held_out: Sequence[Dialogue],
         blocked: Collection[str],
         after_step: Optional[Callable[[int, float], None]],
-    ) -> ReplyAdaptation:
+    ) -> AdaptedReplies:
         began = time.perf_counter()
         episode = support_and_queries(
             self.model.tokens,
@@ -109,7 +110,7 @@ class ReplyLearner:
         seconds = time.perf_counter() - began
         weights = adapter_to_bytes(adapted)
         stored = {k: v.to(self.model.device) for k, v in adapter_from_bytes(weights).items()}
-        return ReplyAdaptation(
+        return AdaptedReplies(
             weights=weights,
             checkpoint_digest=self.model.digest,
             adaptation=self.model.card["adaptation"],
@@ -129,7 +130,7 @@ class ReplyLearner:
 
 
 @dataclass(frozen=True)
-class ReplyAdaptation:
+class AdaptedReplies:
     """The replies' part of an adapter version, as a file, and for which initialisation it is.
 
     `adaptation` is how it was adapted, as the checkpoint's card recommends.

@@ -22,7 +22,8 @@ class Watch:
     these checkpoints, in whatever number of inner steps.
 
     Every domain is read at the first look; after that those that changed, and those whose job ended
-    since. A domain whose job failed, whoever asked for it, isn't queued again before it changes.
+    since. A domain whose job failed, whoever asked for it, isn't queued again before it changes;
+    then it is, even where it is again what it was before, for its newest job to have ended well.
     """
 
     def __init__(
@@ -62,7 +63,11 @@ class Watch:
                 continue
             job = jobs.get(name)
             with suppress(NotFound):  # deleted meanwhile
-                if self._made(summary) or (job is not None and job.failed_with(digest)):
+                if job is not None and job.failed_with(digest):
+                    continue
+                # after a job that has just ended, workers of two checkpoints would ask in turns
+                righted = job is not None and job.failed and name not in self._pending
+                if self._made(summary) and not righted:
                     continue
                 asked = self._store.jobs.enqueue(name, asked_by=WATCH, input_digest=digest)
                 pending.add(name)

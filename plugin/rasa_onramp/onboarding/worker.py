@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any, Callable, Collection, Dict, Optional, TypeVar
 
-from rasa_onramp.errors import LeaseError, StoreUnavailable
+from rasa_onramp.errors import LeaseError, StoreBusy, StoreUnavailable
 from rasa_onramp.onboarding.jobs import Attempt, attempt, this_process
 from rasa_onramp.onboarding.replies import ReplyLearner
 from rasa_onramp.onboarding.watch import Watch
@@ -84,8 +84,8 @@ class Worker:
         return failed
 
     def stop(self) -> None:
-        """Stop soon; a signal handler may say so. A job is given back after the inner step that it
-        is at; one whose steps are all done is measured and stored first.
+        """Stop soon; a signal handler may say so. A job is given back after the inner step, or the
+        few held-out dialogues, that it is at; one that is measured is stored first.
         """
         self._stopping = True
 
@@ -110,6 +110,7 @@ class Worker:
                 replies=self._replies,
                 keep=self._keep,
                 progress=self._after_step,
+                check=self._check,
             )
         except _Stopped:
             self._tell("job", domain=job.domain, job=job.number, state="given back")
@@ -125,6 +126,9 @@ class Worker:
         return done
 
     def _after_step(self, done: int, total: int, loss: float) -> None:
+        self._check()
+
+    def _check(self) -> None:
         if self._stopping:
             raise _Stopped
 
@@ -137,7 +141,8 @@ class Worker:
                 result = call()
             except StoreUnavailable as error:
                 if not away:
-                    self._tell("store away", said=str(error))
+                    busy = isinstance(error, StoreBusy)
+                    self._tell("store busy" if busy else "store away", said=str(error))
                 away = True
                 self._sleep(pause)
                 pause = min(2 * pause, longest)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Collection, Iterable, Iterator, Optional, Set, Tuple
+from typing import Any, Collection, Iterable, Iterator, Mapping, Optional, Sequence, Set, Tuple
 
-from rasa_onramp.dialogue import DONTCARE, SPLITS, Dialogue, Schema, State
+from rasa_onramp.dialogue import DONTCARE, SPLITS, Dialogue, Schema, State, Turn
 from rasa_onramp.errors import StoreError
 from rasa_onramp.store.serialise import dialogue_to_json, schema_to_json
 
@@ -104,22 +104,27 @@ def conflict(
     something of the `old` schema that the `new` one lacks.
 
     Only what the change took away counts: dialogues may hold values that no schema ever listed, and
-    a slot that lists none any more takes any.
+    a slot that lists none any more takes any. One that comes to list some takes no others.
     """
+    before = {slot.name for slot in old.slots if not slot.values}
+    listed = {slot.name: slot.values for slot in new.slots if slot.values and slot.name in before}
     free = {slot.name for slot in new.slots if not slot.values}
     gone = {
         (kind, name, value)
         for kind, name, value in set(_names(old)).difference(_names(new))
         if value is None or name not in free
     }
-    if not gone:
+    if not gone and not listed:
         return
-    mend = "import a version of the dialogue without it, or delete the domain first"
+    mend = (
+        "import a version of the dialogue without it (--replace-labelled where people labelled "
+        f"it), or `rasa-onramp remove {new.name} --dialogue ID`"
+    )
     feedback = f"or take the feedback back (`rasa-onramp feedback remove {new.name} ID`)"
     for some, way_out in ((dialogues, mend), (corrections, feedback)):
         for dialogue in some:
             for place, turn in enumerate(dialogue.turns, start=1):
-                used = gone.intersection(_used(turn))
+                used = gone.intersection(_used(turn)).union(_unlisted(turn, listed))
                 if used:
                     raise StoreError(
                         f"the new schema of domain {new.name!r} lacks the "
@@ -169,6 +174,14 @@ def _used(turn: Any) -> Iterator[_Name]:
             yield "slot", slot, None
     if turn.action is not None:
         yield "action", turn.action, None
+
+
+def _unlisted(turn: Turn, listed: Mapping[str, Sequence[str]]) -> Iterator[_Name]:
+    """The values in a turn's state that slots which came to list some don't list."""
+    for slot, values in turn.state.values.items() if turn.state is not None else ():
+        known = {value.lower() for value in (*listed.get(slot, ()), DONTCARE)}
+        if slot in listed and known.isdisjoint(value.lower() for value in values):
+            yield from (("slot", slot, value) for value in values)
 
 
 def _check_length(name: str, what: str) -> None:

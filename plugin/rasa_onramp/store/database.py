@@ -29,6 +29,8 @@ __all__ = ["Database"]
 _MIGRATIONS = Path(__file__).parent / "migrations"
 #: Any number, as long as no other program takes the same advisory lock in the same database.
 _MIGRATION_LOCK = 7_243_072_161
+#: How long an upgrade waits on PostgreSQL for who uses a table; everybody else waits behind it.
+_UPGRADE_SECONDS = 5
 
 
 class Database:
@@ -150,7 +152,7 @@ class Database:
 
         Does nothing where they are up to date. An SQLite file's folder is made too;
         the file can be read by this user alone.
-        Raises StoreUnavailable.
+        Raises StoreUnavailable; StoreBusy where a table stays in use, as by a backup.
         """
         if self._file is not None:
             try:
@@ -163,12 +165,15 @@ class Database:
             with suppress(OSError):  # it is there already; or what SQLite says of it counts
                 # what people said to the bot is for this user's eyes
                 os.close(os.open(self._file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        with translated(self.name, self._engine):
+        waited = _UPGRADE_SECONDS if self._postgresql else None
+        with translated(self.name, self._engine, waited):
             if self._file is not None:
                 self._use_write_ahead_log()
             with self._writer.begin() as connection:
                 if self._postgresql:
                     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+                    wait = f"{_UPGRADE_SECONDS}s"
+                    connection.execute(sa.select(sa.func.set_config("lock_timeout", wait, True)))
                 self._migrate(connection)
         self._checked = self._found_ours = True
 

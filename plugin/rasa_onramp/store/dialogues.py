@@ -24,12 +24,14 @@ from rasa_onramp.errors import ConfigError
 from rasa_onramp.store import tables
 from rasa_onramp.store.checks import check_schemas, conflict
 from rasa_onramp.store.database import Database
+from rasa_onramp.store.digest import dialogue_digest
 from rasa_onramp.store.feedback import read_feedback
 from rasa_onramp.store.intake import ImportReport, Intake, Progress, checked, take_in
 from rasa_onramp.store.rows import (
     NAMED,
     delete_dialogues,
     domain_names,
+    known_dialogues,
     read_dialogues,
     require_dialogues,
     require_domain,
@@ -216,6 +218,16 @@ class DialogueStore:
             if not found:
                 require_domain(connection, domain)
             return found
+
+    def changed_by_hand(self, domain: str) -> Tuple[str, ...]:
+        """The ids of those dialogues of `domain`, of those that wait too, whose rows hold something
+        else than was given to this store. Raises StoreError for what can't be read, and
+        StoreUnavailable.
+        """
+        with self._database.reading() as connection:
+            known = known_dialogues(connection, [domain])
+            found = read_dialogues(connection, domain)
+        return tuple(d.id for d in found if known[domain, d.id].digest != dialogue_digest(d))
 
     def ids(self, domain: str) -> FrozenSet[str]:
         """The ids of the dialogues of `domain`, of those that wait too; none where there is no such

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator, Optional
@@ -133,6 +134,10 @@ def _explain(
             f"the file or database at {store} is damaged or not a database ({said}); "
             "restore it from a backup, or move it away and create a new store with "
             "`rasa-onramp init`"
+        )
+    if "unable to open" in low and os.path.exists(store) and not os.access(store, os.R_OK):
+        return StoreUnavailable(
+            f"this user may not read the store at {store}; run as its owner, or chown it"
         )
     lost = getattr(error, "connection_invalidated", False)
     if lost or isinstance(error, (exc.OperationalError, exc.InterfaceError)):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, Optional, Set, Tuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -15,7 +16,7 @@ from rasa_onramp.store import tables
 from rasa_onramp.store.checks import check_state, check_text
 from rasa_onramp.store.database import Database
 from rasa_onramp.store.digest import bytes_digest, canonical_json
-from rasa_onramp.store.rows import read_schema, require_domain
+from rasa_onramp.store.rows import forget_embeddings, read_schema, require_domain
 from rasa_onramp.store.serialise import (
     state_from_json,
     state_to_json,
@@ -26,6 +27,9 @@ from rasa_onramp.store.serialise import (
 __all__ = ["THUMBS", "Feedback", "FeedbackStore", "read_feedback"]
 
 THUMBS = ("up", "down")
+
+#: A value that is marked as dialogue files have it; its slot.
+_MARK = re.compile(r"\]\(([^()]*)\)")
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ class FeedbackStore:
         table = tables.feedback
         with self._database.writing(brief=brief) as connection:
             schema = read_schema(connection, feedback.domain)
+            _refuse_marks(feedback, {slot.name for slot in schema.slots})
             if feedback.corrected_state is not None:
                 where = f"the corrected state of the feedback on {feedback.domain!r}"
                 check_state(feedback.corrected_state, schema, where)
@@ -97,6 +102,16 @@ class FeedbackStore:
             require_domain(connection, domain)
             return read_feedback(connection, domain)
 
+    def count(self, domain: str) -> int:
+        """How much feedback there is on a domain, readable or not. Raises NotFound,
+        StoreUnavailable.
+        """
+        table = tables.feedback
+        query = sa.select(sa.func.count()).select_from(table).where(table.c.domain == domain)
+        with self._database.reading() as connection:
+            require_domain(connection, domain)
+            return int(connection.execute(query).scalar_one())
+
     def remove(self, domain: str, id: str) -> None:
         """Delete the feedback of this id. Raises NotFound, StoreUnavailable."""
         table = tables.feedback
@@ -111,6 +126,7 @@ class FeedbackStore:
                 )
             connection.execute(sa.delete(table).where(same))
             if row.digest is not None:
+                forget_embeddings(connection, domain)
                 self._database.changed(connection, [domain])
 
 
@@ -159,6 +175,18 @@ def _row(feedback: Feedback) -> Dict[str, Any]:
     return {**content, "id": feedback.id, "digest": digest, "created_at": now}
 
 
+def _refuse_marks(feedback: Feedback, slots: Set[str]) -> None:
+    """Raise StoreError for a corrected reply with values marked as in dialogue files: it is said as
+    it stands.
+    """
+    for name in _MARK.findall(feedback.corrected_reply or ""):
+        if name in slots:
+            raise StoreError(
+                f"the correction of the feedback on {feedback.domain!r} has a value marked "
+                f"[…]({name}); write the reply as it is said"
+            )
+
+
 def _before(feedback: Feedback) -> str:
     return (
         f"the conversation before the feedback on {feedback.domain!r}, begun with another schema,"
@@ -168,7 +196,10 @@ def _before(feedback: Feedback) -> str:
 def _feedback(row: Any) -> Feedback:
     where = f"feedback {row.id!r} of domain {row.domain!r}"
     if not isinstance(row.history, list):
-        raise StoreError(f"{where} has a history that isn't a list; delete it and give it again")
+        raise StoreError(
+            f"{where} has a history that isn't a list; delete it and give it again "
+            f"(`rasa-onramp feedback remove {row.domain} {row.id}`)"
+        )
     return Feedback(
         domain=row.domain,
         conversation=row.conversation,

@@ -17,7 +17,10 @@ from sqlalchemy.engine import Connection
 
 from rasa_onramp.store import tables
 
-__all__ = ["Job", "Lease", "clock", "due", "due_job", "job_of", "newest_job"]
+__all__ = ["CANCELLED", "Job", "Lease", "clock", "due", "due_job", "job_of", "newest_job"]
+
+#: What is said of a job that somebody took back.
+CANCELLED = "cancelled"
 
 _COLUMNS = tables.jobs.c
 
@@ -62,6 +65,16 @@ class Job:
     error: Optional[str]
     finished_at: Optional[datetime]
     lapsed: bool = False
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody took it back: the state is then "failed", too."""
+        return self.state == "failed" and self.error == CANCELLED
+
+    @property
+    def failed(self) -> bool:
+        """Whether it failed by itself."""
+        return self.state == "failed" and not self.cancelled
 
     @property
     def unfinished(self) -> bool:

@@ -18,7 +18,16 @@ from rasa_onramp.errors import NotFound
 from rasa_onramp.store import tables
 from rasa_onramp.store.database import Database
 from rasa_onramp.store.grace import Grace
-from rasa_onramp.store.job_rows import Job, Lease, clock, due, due_job, job_of, newest_job
+from rasa_onramp.store.job_rows import (
+    CANCELLED,
+    Job,
+    Lease,
+    clock,
+    due,
+    due_job,
+    job_of,
+    newest_job,
+)
 from rasa_onramp.store.leases import (
     NOBODY,
     NOT_BEGUN,
@@ -230,7 +239,7 @@ class JobStore:
                     f"domain {domain!r} has no unfinished job; `rasa-onramp jobs list` shows those "
                     "there are"
                 )
-            write_job(connection, job, _failed("cancelled", now))
+            write_job(connection, job, _failed(CANCELLED, now))
             return _there(connection, domain, now)
 
     def of(self, domain: str) -> Tuple[Job, ...]:

@@ -25,6 +25,7 @@ __all__ = [
     "Known",
     "delete_dialogues",
     "domain_names",
+    "forget_embeddings",
     "known_dialogues",
     "read_dialogues",
     "read_schema",
@@ -127,11 +128,19 @@ def write_dialogues(
     replaced: List[Tuple[Dialogue, Dict[str, Any]]],
 ) -> None:
     """Write some dialogues, each with its row of the table `dialogues`. What people labelled in
-    those that are replaced goes.
+    those that are replaced goes, and so does what is left of one that another program deleted
+    without its turns.
     """
     dialogues, turns, labels = tables.dialogues, tables.turns, tables.labels
     if added:
         connection.execute(sa.insert(dialogues), [row for _, row in added])
+    ids: Dict[str, List[str]] = {}
+    for dialogue, _ in (*added, *replaced):
+        ids.setdefault(dialogue.domain, []).append(dialogue.id)
+    for domain, names in ids.items():
+        for table in (turns, labels):
+            clear = sa.delete(table).where(table.c.domain == domain, table.c.dialogue.in_(names))
+            connection.execute(clear)
     if replaced:
         key = sa.and_(
             dialogues.c.domain == sa.bindparam("the_domain"),
@@ -142,12 +151,6 @@ def write_dialogues(
         keys = [{"the_domain": row["domain"], "the_id": row["id"]} for _, row in replaced]
         values = [{name: row[name] for name in changing} for _, row in replaced]
         connection.execute(update, [{**k, **v} for k, v in zip(keys, values)])
-        for table in (turns, labels):
-            clear = sa.delete(table).where(
-                table.c.domain == sa.bindparam("the_domain"),
-                table.c.dialogue == sa.bindparam("the_id"),
-            )
-            connection.execute(clear, keys)
     lines = [
         {"domain": d.domain, "dialogue": d.id, "position": place, **turn_to_json(turn)}
         for d, _ in (*added, *replaced)
@@ -173,9 +176,15 @@ def delete_dialogues(connection: Connection, domain: str, ids: Iterable[str]) ->
     """Delete these dialogues of `domain`, with their labels, and what was kept of the embeddings of
     what is said in it.
     """
-    dialogues, embeddings = tables.dialogues, tables.embeddings
+    dialogues = tables.dialogues
     key = sa.and_(dialogues.c.domain == domain, dialogues.c.id == sa.bindparam("the_id"))
     connection.execute(sa.delete(dialogues).where(key), [{"the_id": name} for name in ids])
+    forget_embeddings(connection, domain)
+
+
+def forget_embeddings(connection: Connection, domain: str) -> None:
+    """Delete what was kept of the embeddings of what is said in `domain`."""
+    embeddings = tables.embeddings
     connection.execute(sa.delete(embeddings).where(embeddings.c.domain == domain))
 
 

@@ -181,8 +181,9 @@ class _Row:
 
     def refuse(self, problem: str) -> None:
         raise StoreError(
-            f"{self.where} {problem}; the row was changed by hand: "
-            "delete the domain and import its file again"
+            f"{self.where} {problem}; the row was changed by hand: undo that, or delete what it "
+            "belongs to and give it anew (`rasa-onramp remove DOMAIN`, with --dialogue ID for "
+            "one alone, or `rasa-onramp feedback remove DOMAIN ID`)"
         )
 
     def get(self, key: str) -> Any:

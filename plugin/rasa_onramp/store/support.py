@@ -77,7 +77,8 @@ def read_support(database: Database, domain: str, held_out: bool = True) -> Supp
 def corrected_dialogues(feedback: Sequence[Feedback]) -> Tuple[Dialogue, ...]:
     """One dialogue for each correction: the conversation so far, as it should have been.
 
-    It ends in the corrected reply, or, where only the state was corrected, in the bot's own.
+    It ends in the corrected reply; where only the state was corrected, in the bot's own if that
+    came with an API call, else in the message: what follows the right state isn't known.
     Earlier messages whose state was corrected too, in other feedback on the same conversation, have
     that, and earlier replies that were corrected say that.
     """
@@ -100,8 +101,9 @@ def _corrected(feedback: Feedback, others: Iterable[Feedback]) -> Dialogue:
     reply = feedback.reply
     if feedback.corrected_reply is not None:
         reply = replace(reply, text=feedback.corrected_reply, spans=())
-    name = f"feedback-{feedback.id}"
-    return Dialogue(name, feedback.domain, (*turns, reply), "support")
+    if feedback.corrected_reply is not None or reply.action is not None:
+        turns.append(reply)
+    return Dialogue(f"feedback-{feedback.id}", feedback.domain, tuple(turns), "support")
 
 
 def _precedes(other: Feedback, feedback: Feedback) -> bool:
