@@ -17,8 +17,8 @@ from rasa.shared.core.trackers import DialogueStateTracker
 from sanic import Sanic
 
 from rasa_onramp.components import host
-from rasa_onramp.components.settings import ModelSettings
 from rasa_onramp.runtime.conversation import Engine
+from rasa_onramp.runtime.settings import ModelSettings
 from rasa_onramp.store import Store
 from rasa_onramp.tracker.model import StateTracker
 from rasa_onramp.tracker.sentences import cached_sentences

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator, List, Optional, Tuple
 
-from .errors import ConfigError
+from rasa_onramp.errors import ConfigError
 
 __all__ = ["BotEdits", "FileEdit"]
 

@@ -1,6 +1,6 @@
 """`rasa-onramp init --bot DIR`: the few edits that add us to an existing Rasa bot.
 
-    edits = plan_edits(Path("mybot"))
+    edits = plan_edits(RasaProject(Path("mybot")))
     print(edits.diff())
     edits.apply()
 
@@ -11,13 +11,13 @@ stays, so that planning again after applying finds nothing to do.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, List, Mapping, Sequence, Tuple
 
-from .bot_edits import BotEdits, FileEdit
-from .errors import ConfigError, FormatError
-from .rasa_names import DISPATCHER, INTENT, KEY, REPLY, RESULTS
-from .yaml_edit import YamlFile
+from rasa_onramp.bot_edits import BotEdits, FileEdit
+from rasa_onramp.errors import FormatError
+from rasa_onramp.rasa_names import DISPATCHER, INTENT, KEY, REPLY, RESULTS
+from rasa_onramp.rasa_project import RasaProject
+from rasa_onramp.yaml_edit import YamlFile
 
 __all__ = [
     "MODEL",
@@ -62,35 +62,21 @@ _RASA_POLICIES: Tuple[Dict[str, Any], ...] = (
 
 
 def plan_edits(
-    folder: Path,
-    *,
-    domain: Optional[Path] = None,
-    endpoints: Optional[Path] = None,
-    database_url_env: str = "RASA_ONRAMP_DATABASE_URL",
+    project: RasaProject, *, database_url_env: str = "RASA_ONRAMP_DATABASE_URL"
 ) -> BotEdits:
-    """What has to change in the bot in `folder`.
+    """What has to change in the bot.
 
-    `domain` is the file or folder of its domain, where that isn't domain.yml or the folder domain,
-    `endpoints` the file that `rasa run --endpoints` is given, where that isn't endpoints.yml.
     `database_url_env` names the environment variable that will hold the store's URL. Raises
-    ConfigError if `folder` is no Rasa bot, FormatError if one of its files can't be read.
+    ConfigError if it is no Rasa bot, FormatError if one of its files can't be read.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise ConfigError(f"{folder} is no folder; give the folder that holds a bot's config.yml")
-    if not (folder / "config.yml").is_file():
-        raise ConfigError(
-            f"{folder} holds no config.yml; give a Rasa bot's folder, or `rasa init` one"
-        )
     files = [
-        _config(YamlFile.read(folder / "config.yml"), database_url_env),
-        _domain(_domain_of(folder, domain)),
-        _endpoints(YamlFile.read(_endpoints_of(folder, endpoints))),
+        _config(YamlFile.read(project.config_file()), database_url_env),
+        _domain(project),
+        _endpoints(YamlFile.read(project.endpoints_file())),
     ]
     changed = ((f, adds) for f, adds in files if f.text != (f.before or ""))
-    return BotEdits(
-        folder, tuple(FileEdit(f.path, f.before, f.text, tuple(adds)) for f, adds in changed)
-    )
+    found = tuple(FileEdit(f.path, f.before, f.text, tuple(adds)) for f, adds in changed)
+    return BotEdits(project.folder, found)
 
 
 def _config(file: YamlFile, variable: str) -> Tuple[YamlFile, List[str]]:
@@ -121,30 +107,10 @@ def _unless(
     return default if file.data.get(key) is None else []
 
 
-def _domain_of(folder: Path, given: Optional[Path]) -> Path:
-    """The file or folder of the bot's domain. Raises ConfigError: a new domain.yml beside a domain
-    elsewhere would be read by nobody.
-    """
-    if given is not None:
-        if not given.exists():
-            raise ConfigError(f"{given} doesn't exist; name the file or folder of the bot's domain")
-        return given
-    if (folder / "domain.yml").is_file():
-        return folder / "domain.yml"
-    if not (folder / "domain").is_dir():
-        raise ConfigError(
-            f"{folder} holds neither domain.yml nor a folder domain; name the bot's domain by "
-            "--domain PATH"
-        )
-    return folder / "domain"
-
-
-def _domain(place: Path) -> Tuple[YamlFile, List[str]]:
-    if not place.is_dir():
-        file, others = YamlFile.read(place), []
-    else:
-        file = YamlFile.read(place / "onramp.yml")
-        others = [YamlFile.read(path) for path in _parts(place) if path != file.path]
+def _domain(project: RasaProject) -> Tuple[YamlFile, List[str]]:
+    place = project.domain_place()
+    file = YamlFile.read(place / "onramp.yml" if place.is_dir() else place)
+    others = [YamlFile.read(path) for path in project.domain_files() if path != file.path]
     parts = [file, *others]
     known = {key: _known(parts, key) for key in ("intents", "slots", "actions", "responses")}
     _no_clash(parts)
@@ -165,46 +131,28 @@ def _domain(place: Path) -> Tuple[YamlFile, List[str]]:
     return file, adds
 
 
-def _parts(place: Path) -> List[Path]:
-    """The files of a domain that is a folder."""
-    return sorted(path for path in place.rglob("*") if path.suffix in (".yml", ".yaml"))
+def declared_actions(project: RasaProject) -> FrozenSet[str]:
+    """The actions that the bot's domain lists. Raises ConfigError, FormatError."""
+    return frozenset(_known(_domain_files(project), "actions"))
 
 
-def _domain_files(folder: Path, domain: Optional[Path]) -> List[YamlFile]:
-    place = _domain_of(folder, domain)
-    return [YamlFile.read(path) for path in (_parts(place) if place.is_dir() else [place])]
-
-
-def declared_actions(folder: Path, domain: Optional[Path] = None) -> FrozenSet[str]:
-    """The actions that the domain of the bot in `folder` lists; `domain` as of `plan_edits`. Raises
-    ConfigError, FormatError.
+def carries_slots_over(project: RasaProject) -> bool:
+    """Whether a new session of the bot begins with the slots of the one before, as it does unless
+    its domain says otherwise. Raises ConfigError, FormatError.
     """
-    return frozenset(_known(_domain_files(folder, domain), "actions"))
-
-
-def carries_slots_over(folder: Path, domain: Optional[Path] = None) -> bool:
-    """Whether a new session of the bot in `folder` begins with the slots of the one before, as it
-    does unless its domain says otherwise; `domain` as of `plan_edits`. Raises ConfigError,
-    FormatError.
-    """
-    files = _domain_files(folder, domain)
-    sessions = [file.data.get("session_config") for file in files]
+    sessions = [file.data.get("session_config") for file in _domain_files(project)]
     return not any(
         isinstance(session, Mapping) and session.get("carry_over_slots_to_new_session") is False
         for session in sessions
     )
 
 
+def _domain_files(project: RasaProject) -> List[YamlFile]:
+    return [YamlFile.read(path) for path in project.domain_files()]
+
+
 def _slot() -> Dict[str, Any]:
     return {"type": "any", "mappings": [{"type": "custom"}]}
-
-
-def _endpoints_of(folder: Path, given: Optional[Path]) -> Path:
-    if given is None:
-        return folder / "endpoints.yml"
-    if not given.is_file():
-        raise ConfigError(f"{given} is no file; name the one that `rasa run --endpoints` is given")
-    return given
 
 
 def _endpoints(file: YamlFile) -> Tuple[YamlFile, List[str]]:

@@ -11,18 +11,39 @@ import hashlib
 import logging
 import os
 import secrets
+import threading
+import time
 import traceback
-from typing import Any
+from typing import Any, Dict, Hashable
 
 import structlog
 
-__all__ = ["KEY_VARIABLE", "as_rasa_does", "logger_for", "pseudonym", "traceback_of"]
+__all__ = ["KEY_VARIABLE", "Seldom", "as_rasa_does", "logger_for", "pseudonym", "traceback_of"]
 
 #: The variable that holds the key of pseudonyms, the same in all processes that should agree.
 KEY_VARIABLE = "RASA_ONRAMP_LOG_KEY"
 
 #: Without that variable, pseudonyms hold as long as the process lives.
 _OWN_KEY = secrets.token_hex(32)
+
+
+class Seldom:
+    """Keeps what is met again and again from being logged each time. Thread-safe."""
+
+    def __init__(self, seconds: float = 60.0):
+        self._seconds = seconds
+        self._said: Dict[Hashable, float] = {}
+        self._lock = threading.Lock()
+
+    def due(self, what: Hashable = None) -> bool:
+        """Whether `what` wasn't said within these seconds; if so, it counts as said now."""
+        now = time.monotonic()
+        with self._lock:
+            self._said = {it: at for it, at in self._said.items() if now - at < self._seconds}
+            if what in self._said:
+                return False
+            self._said[what] = now
+            return True
 
 
 def logger_for(module: str) -> Any:

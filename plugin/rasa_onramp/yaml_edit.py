@@ -16,7 +16,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from .errors import FormatError
+from rasa_onramp.errors import FormatError
 
 __all__ = ["YamlFile", "unescaped"]
 

@@ -11,8 +11,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from rasa_onramp import botfiles
-from rasa_onramp.botfiles import plan_edits
+from rasa_onramp.bot_edits import BotEdits
 from rasa_onramp.errors import ConfigError, FormatError
+from rasa_onramp.rasa_project import RasaProject
 
 CONFIG = """\
 recipe: default.v1
@@ -60,6 +61,11 @@ def bot(folder: Path, **files: str) -> Path:
     for name, text in texts.items():
         (folder / f"{name}.yml").write_text(text, encoding="utf-8")
     return folder
+
+
+def plan_edits(folder: Path, *, database_url_env: str = "SHOP_URL", **where: Path) -> BotEdits:
+    project = RasaProject(folder, **where)
+    return botfiles.plan_edits(project, database_url_env=database_url_env)
 
 
 def load(path: Path) -> Dict[str, Any]:

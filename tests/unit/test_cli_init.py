@@ -124,6 +124,25 @@ def test_a_domain_elsewhere(bot: Path, home: Path) -> None:
     assert "--domain goes with --bot" in invoke("init", "--domain", bot / "domains").err
 
 
+def test_what_rasa_does_not_find_by_itself_is_named_in_the_next_step(bot: Path, home: Path) -> None:
+    done = invoke("init", "--bot", bot, "--yes")
+    assert done.out.splitlines()[-4].endswith("once, in its folder: rasa train")
+    (bot / "domain").mkdir()
+    (bot / "domain.yml").write_text(DOMAIN, encoding="utf-8")
+    (bot / "domain.yml").rename(bot / "domain" / "base.yml")
+    config = (bot / "config.yml").rename(bot / "config_de.yml")
+    refused = invoke("init", "--bot", bot, "--yes")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err.endswith("name the bot's configuration by --config FILE\n")
+    gone = invoke("init", "--bot", bot, "--config", bot / "config_en.yml")
+    assert "config_en.yml is no file; name the one that `rasa train --config` is" in gone.err
+    done = invoke("init", "--bot", bot, "--config", config, "--yes")
+    assert (done.code, done.err) == (0, "")
+    assert "in its folder: rasa train --config config_de.yml --domain domain\n" in done.out
+    assert "OnrampPolicy" in config.read_text("utf-8") and not (bot / "config.yml").exists()
+    assert "--config goes with --bot" in invoke("init", "--config", config).err
+
+
 def test_endpoints_elsewhere(bot: Path, home: Path) -> None:
     prod = bot / "endpoints.prod.yml"
     refused = invoke("init", "--bot", bot, "--endpoints", prod, "--yes")

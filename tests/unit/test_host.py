@@ -26,8 +26,8 @@ from rasa.shared.nlu.training_data.message import Message
 from rasa_onramp.components import OnrampModel, OnrampStateTracker, host
 from rasa_onramp.components.bot_examples import save_examples
 from rasa_onramp.components.host import current_runtime, runtime_for
-from rasa_onramp.components.settings import ModelSettings
 from rasa_onramp.runtime.conversation import Engine
+from rasa_onramp.runtime.settings import ModelSettings
 from rasa_onramp.store import open_store
 from rasa_onramp.tracker.sentences import SentenceEncoder
 from servers import wait_for

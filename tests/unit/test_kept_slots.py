@@ -12,6 +12,7 @@ pytest.importorskip("rasa")
 from rasa.engine.graph import ExecutionContext, GraphSchema, SchemaNode
 from rasa.engine.storage.local_model_storage import LocalModelStorage
 from rasa.engine.storage.resource import Resource
+from rasa.nlu.classifiers.regex_message_handler import RegexMessageHandler
 from rasa.shared.core.domain import Domain
 from rasa.shared.exceptions import InvalidConfigException
 from rasa.shared.nlu.constants import ENTITIES
@@ -23,7 +24,9 @@ from rasa_onramp.runtime.router import Route
 from rasa_onramp.runtime.understanding import Understanding
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore:Slot auto-fill has been removed", "ignore::DeprecationWarning"
+    "ignore:Slot auto-fill has been removed",
+    "ignore:Failed to parse arguments in line",
+    "ignore::DeprecationWarning",
 )  # Rasa's own
 
 DOMAIN = """
@@ -44,18 +47,23 @@ forms:
 """
 
 
-def claimed(folder: Path, **settings: Any) -> FrozenSet[str]:
-    """The entities that a message of ours has in a bot whose OnrampPolicy has `settings`."""
+def loaded(folder: Path, **settings: Any) -> OnrampStateTracker:
+    """The component of a bot whose OnrampPolicy has `settings`."""
     folder.mkdir()
     storage = LocalModelStorage.create(folder)
     with storage.write_to(Resource("domain_provider")) as place:
         Domain.from_yaml(DOMAIN).persist(place / "domain.yml")
     node = SchemaNode({}, OnrampPolicy, "load", "predict_action_probabilities", settings)
     context = ExecutionContext(GraphSchema({"run_policy": node}))
-    made = OnrampStateTracker.load({}, storage, Resource("state_tracker"), context)
+    return OnrampStateTracker.load({}, storage, Resource("state_tracker"), context)
+
+
+def claimed(folder: Path, **settings: Any) -> FrozenSet[str]:
+    """The entities that a message of ours has in that bot."""
     spans = tuple(Span(slot, 0, 1) for slot in ("city", "people", "size", "day"))
     message = Message.build("x y")
-    made._claim(message, Understanding(Route("trips", 1.0), State(), spans=spans), "x y")
+    understood = Understanding(Route("trips", 1.0), State(), spans=spans)
+    loaded(folder, **settings)._claim(message, understood, "x y")
     return frozenset(entity["entity"] for entity in message.get(ENTITIES))
 
 
@@ -63,6 +71,16 @@ def test_slots_of_forms_and_kept_ones_are_not_filled_from_our_entities(tmp_path:
     assert claimed(tmp_path / "default") == {"city", "people", "day"}
     assert claimed(tmp_path / "kept", keep_slots=["guests"]) == {"city", "day"}
     assert claimed(tmp_path / "none", fill_slots=False) == {"day"}
+
+
+def test_only_a_command_that_rasa_takes_for_one_is_nobodys_to_hear(tmp_path: Path) -> None:
+    """As Rasa's own handler does, which comes after us."""
+    component, domain = loaded(tmp_path / "bot"), Domain.from_yaml(DOMAIN)
+    texts = ("/restart", "/onramp@0.5", " /onramp {}", "/", "/var/log is full", "hi /restart")
+    for text in texts:
+        message = Message.build(text)
+        (parsed,) = RegexMessageHandler().process([message], domain)
+        assert component._commands(text) == (parsed is not message), text
 
 
 def test_a_setting_that_names_no_slots() -> None:

@@ -20,10 +20,10 @@ from rasa_onramp.components.sessions import (
     exchanged,
     session_of,
 )
-from rasa_onramp.components.settings import ModelSettings
 from rasa_onramp.rasa_names import KEY
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.session import LONGEST
+from rasa_onramp.runtime.settings import ModelSettings
 from rasa_onramp.store import open_store
 from rasa_onramp.tracker.sentences import cached_sentences
 from tiny_tracker import CAFE, corpus, tiny_tracker

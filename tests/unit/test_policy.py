@@ -33,6 +33,7 @@ from rasa.shared.core.trackers import DialogueStateTracker
 from rasa_onramp.components import OnrampPolicy, own_actions, speaker
 from rasa_onramp.components.events import form_runs, last_message
 from rasa_onramp.dialogue import State
+from rasa_onramp.logs import Seldom
 from rasa_onramp.rasa_names import KEY, REPLY, RESULTS
 from rasa_onramp.store.serialise import state_to_json
 
@@ -49,6 +50,7 @@ DOMAIN = {
         "onramp_results": {"type": "any", **CUSTOM},
         "city": {"type": "text", **CUSTOM},
         "people": {"type": "float", **CUSTOM},
+        "size": {"type": "text", "initial_value": "small", **CUSTOM},
     },
     "forms": {"trip_form": {"required_slots": []}},
 }
@@ -129,6 +131,25 @@ def test_what_the_bot_made_of_a_value_stays(tracker: DialogueStateTracker) -> No
     assert tracker.get_slot("city") == "Paris, FR"
     assert hear(tracker, city="paris", people="a few") == {"people": None}  # no number can be that
     assert hear(tracker, city="paris", people="dontcare") == {}
+
+
+def test_what_the_bot_starts_over_with_is_filled_again(tracker: DialogueStateTracker) -> None:
+    hear(tracker, city="paris")
+    for event in (
+        *(UserUttered("start over", {"name": "restart_order"}), ActionExecuted("action_start")),
+        *(SlotSet("city", None), ActionExecuted("action_listen")),
+    ):
+        tracker.update(event)
+    assert hear(tracker, city="paris") == {"city": "paris"}
+
+
+def test_a_slot_is_emptied_to_its_initial_value(tracker: DialogueStateTracker) -> None:
+    assert tracker.get_slot("size") == "small"
+    assert hear(tracker, size="large") == {"size": "large"}
+    assert hear(tracker, "size") == {"size": "small"}
+    assert hear(tracker, "size") == {}
+    assert hear(tracker, size="large") == {"size": "large"}
+    assert hear(tracker, domain="hotels") == {"size": "small"}  # another domain's value
 
 
 def test_what_the_bots_validation_makes_of_a_value_stays(tracker: DialogueStateTracker) -> None:
@@ -239,6 +260,19 @@ def test_what_a_session_before_left_is_emptied(tracker: DialogueStateTracker) ->
     assert hear(tracker, city="paris") == {}  # the bot's own, in this session
 
 
+def test_what_the_bot_made_of_a_value_a_session_before_is_not_what_is_meant_now(
+    tracker: DialogueStateTracker,
+) -> None:
+    """Tomorrow is another day by then."""
+    hear(tracker, city="tomorrow")
+    tracker.update(SlotSet("city", "2024-05-31"))
+    domain = Domain.from_dict(DOMAIN)
+    for event in asyncio.run(ActionSessionStart().run(None, None, tracker, domain)):  # type: ignore[arg-type]
+        tracker.update(event)
+    assert tracker.get_slot("city") == "2024-05-31"
+    assert hear(tracker, city="tomorrow") == {"city": "tomorrow"}
+
+
 def test_the_slot_holds_what_actions_need_and_no_more(tracker: DialogueStateTracker) -> None:
     """Rasa carries over into a session all that a slot was ever set to."""
     hear(tracker, city="paris", call="book")
@@ -317,10 +351,26 @@ def test_a_call_that_began_a_form_is_not_made_again_after_it(tracker: DialogueSt
     assert next_action(tracker) == "action_listen"
 
 
+def test_other_policies_may_win_a_message_but_not_our_turn(tracker: DialogueStateTracker) -> None:
+    """Where a story names our intent, so that our turns aren't hidden."""
+    hear(tracker, call="book")
+    tracker.latest_message.parse_data[KEY]["confidence"] = 0.6  # type: ignore[union-attr]
+
+    def sure() -> float:
+        return prediction(tracker, calibrated=True).max_confidence
+
+    assert sure() == 0.6
+    tracker.update(ActionExecuted("action_log"))  # another's
+    assert sure() == 0.6
+    for action in ("action_onramp_call", REPLY):
+        tracker.update(ActionExecuted(action))
+        assert sure() == 1.0
+
+
 def test_an_action_of_the_bots_own_that_makes_a_call_is_told_of_once(
     tracker: DialogueStateTracker, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(own_actions, "_told", set())
+    monkeypatch.setattr(own_actions, "_saying", Seldom())
     hear(tracker, call="cancel_order")
     assert "cancel_order" not in caplog.text  # the dispatcher's
     monkeypatch.setitem(DOMAIN, "actions", ["action_onramp_call", "action_cancel_order"])
@@ -334,6 +384,6 @@ def test_a_reply_that_none_of_ours_spoke_is_told_of(
     tracker: DialogueStateTracker, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(speaker, "_made", False)
-    monkeypatch.setattr(speaker, "_said_at", None)
+    monkeypatch.setattr(speaker, "_saying", Seldom())
     hear(tracker, city="paris", meanwhile=[ActionExecuted(REPLY), BotUttered("Sorry.")])
     assert "the endpoints file names no OnrampResponseGenerator" in caplog.text

@@ -19,8 +19,8 @@ from rasa.shared.core.trackers import DialogueStateTracker
 from rasa.utils.endpoints import EndpointConfig
 
 from rasa_onramp.components import OnrampResponseGenerator, host
-from rasa_onramp.components.settings import ModelSettings
 from rasa_onramp.rasa_names import KEY, REPLY
+from rasa_onramp.runtime.settings import ModelSettings
 from servers import LocalServer, free_port
 
 RESPONSES = {"responses": {REPLY: [{"text": "Sorry."}]}}

@@ -179,6 +179,19 @@ def test_what_a_button_or_a_reminder_has_the_bot_say_ends_the_domain(
     assert session_of(tracker, engine).domain == NAME
 
 
+def test_a_text_that_only_looks_like_a_command_is_said(engine: Engine) -> None:
+    tracker = DialogueStateTracker("ann", [AnySlot(KEY, mappings=[{"type": "custom"}])])
+    say(engine, tracker, "can i book a table on friday")
+    answer(tracker, "Under which name?")
+    say(engine, tracker, "/hana/ i am")  # which Rasa leaves our payload on
+    message = last_message(tracker)
+    assert message is not None and message.parse_data[KEY]["domain"] == NAME
+    answer(tracker, "For how many?")
+    session = session_of(tracker, engine)
+    assert session.domain == NAME
+    assert [turn.text for turn in session.history(NAME)][-2] == "/hana/ i am"
+
+
 def test_a_picture_that_answers_a_button_ends_the_domain(engine: Engine) -> None:
     tracker = DialogueStateTracker("ann", [AnySlot(KEY, mappings=[{"type": "custom"}])])
     picture = BotUttered(None, {"image": "https://example.com/hours.png"})

@@ -13,6 +13,7 @@ from rasa.shared.core.events import ActionExecuted, BotUttered, Event
 
 from rasa_onramp.components import OnrampResponseGenerator, speaker
 from rasa_onramp.components.speaker import tell_if_unspoken
+from rasa_onramp.logs import Seldom
 from rasa_onramp.rasa_names import KEY, REPLY
 
 APOLOGY = [ActionExecuted(REPLY), BotUttered("Sorry.", metadata={"utter_action": REPLY})]
@@ -21,19 +22,14 @@ APOLOGY = [ActionExecuted(REPLY), BotUttered("Sorry.", metadata={"utter_action":
 @pytest.fixture(autouse=True)
 def new_process(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(speaker, "_made", False)
-    monkeypatch.setattr(speaker, "_said_at", None)
+    monkeypatch.setattr(speaker, "_saying", Seldom())
     caplog.set_level(logging.ERROR)
 
 
-def test_a_reply_of_another_s_is_told_once_a_minute(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_reply_of_another_s_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     tell_if_unspoken(APOLOGY)
     tell_if_unspoken(APOLOGY)
     assert caplog.text.count("names no OnrampResponseGenerator") == 1
-    monkeypatch.setattr(speaker, "_SAY_AGAIN", 0.0)
-    tell_if_unspoken(APOLOGY)
-    assert caplog.text.count("names no OnrampResponseGenerator") == 2
 
 
 @pytest.mark.parametrize(

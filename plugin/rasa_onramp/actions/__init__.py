@@ -16,10 +16,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from rasa_onramp.actions.calls import Call, as_rows
+from rasa_onramp.actions.registry import handles
 from rasa_onramp.errors import ActionFailed
-
-from .calls import Call, as_rows
-from .registry import handles
 
 __all__ = ["ActionFailed", "ActionOnrampCall", "Call", "as_rows", "handles"]
 
@@ -27,7 +26,7 @@ __all__ = ["ActionFailed", "ActionOnrampCall", "Call", "as_rows", "handles"]
 def __getattr__(name: str) -> Any:
     # only the dispatcher needs rasa-sdk: `rasa-onramp chat` calls handlers without it
     if name == "ActionOnrampCall":
-        from .dispatcher import ActionOnrampCall
+        from rasa_onramp.actions.dispatcher import ActionOnrampCall
 
         return ActionOnrampCall
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,11 +9,10 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Callable, Dict, Tuple
 
+from rasa_onramp.actions.calls import Call, as_rows
+from rasa_onramp.actions.http import DEFAULT_TIMEOUT, post
+from rasa_onramp.actions.registry import Handler, find_handler
 from rasa_onramp.errors import ActionFailed
-
-from .calls import Call, as_rows
-from .http import DEFAULT_TIMEOUT, post
-from .registry import Handler, find_handler
 
 __all__ = ["answer", "answer_now"]
 

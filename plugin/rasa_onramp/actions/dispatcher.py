@@ -18,12 +18,11 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
+from rasa_onramp.actions.answer import answer
+from rasa_onramp.actions.calls import Call
+from rasa_onramp.actions.http import DEFAULT_TIMEOUT
 from rasa_onramp.errors import ActionFailed
 from rasa_onramp.rasa_names import DISPATCHER, KEY, RESULTS
-
-from .answer import answer
-from .calls import Call
-from .http import DEFAULT_TIMEOUT
 
 __all__ = ["TIMEOUT_VARIABLE", "ActionOnrampCall"]
 

@@ -29,9 +29,8 @@ from urllib.request import (
     build_opener,
 )
 
+from rasa_onramp.actions.calls import Call, as_rows
 from rasa_onramp.errors import ActionFailed
-
-from .calls import Call, as_rows
 
 __all__ = ["ALLOWED_HOSTS_VARIABLE", "DEFAULT_TIMEOUT", "MAX_BYTES", "post"]
 

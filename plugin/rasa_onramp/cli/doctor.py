@@ -11,6 +11,8 @@ from typing import List, Optional
 import click
 
 from rasa_onramp.cli.options import progress_option, refuse_options, shows_progress
+from rasa_onramp.cli.rasa_files import RASA_FILES, rasa_files_options
+from rasa_onramp.rasa_project import RasaProject
 
 __all__ = ["command"]
 
@@ -20,28 +22,18 @@ _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 @click.command("doctor")
 @click.option(
     "--rasa-project",
-    "project",
+    "folder",
     type=click.Path(path_type=Path),
     default=None,
     help="Folder of a Rasa bot to look at too: its files, its newest model, and the store and "
     "checkpoints that its config.yml names.",
 )
-@click.option(
-    "--domain",
-    type=click.Path(path_type=Path),
-    default=None,
-    help="File or folder of that bot's domain, where it isn't domain.yml or the folder domain.",
-)
-@click.option(
-    "--endpoints",
-    type=click.Path(path_type=Path),
-    default=None,
-    help="The file that `rasa run --endpoints` is given, where it isn't that bot's endpoints.yml.",
-)
+@rasa_files_options
 @click.option("--json", "as_json", is_flag=True, help="Print all findings as one JSON object.")
 @progress_option
 def command(
-    project: Optional[Path],
+    folder: Optional[Path],
+    config: Optional[Path],
     domain: Optional[Path],
     endpoints: Optional[Path],
     as_json: bool,
@@ -53,12 +45,13 @@ def command(
     with --rasa-project the bot too. Nothing is changed or downloaded. A warning is about what
     works, but not as well as it could. The exit code is 1 if there is a problem.
     """
-    if project is None:
-        refuse_options(("domain", "endpoints"), "with --rasa-project")
+    if folder is None:
+        refuse_options(RASA_FILES, "with --rasa-project")
     from rasa_onramp.doctor import PROBLEM, WARNING, Finding, examine
 
     found: List[Finding] = []
-    seen = examine(project, domain=domain, endpoints=endpoints, progress=shows_progress(progress))
+    project = None if folder is None else RasaProject(folder, config, domain, endpoints)
+    seen = examine(project, progress=shows_progress(progress))
     for finding in seen:
         found.append(finding)
         if not as_json:

@@ -11,6 +11,8 @@ import click
 
 from rasa_onramp.botfiles import plan_edits
 from rasa_onramp.cli.options import agree, refuse_options
+from rasa_onramp.cli.rasa_files import RASA_FILES, rasa_files_options
+from rasa_onramp.rasa_project import RasaProject
 from rasa_onramp.store import Store, open_store
 from rasa_onramp.store.connect import URL_VARIABLE
 
@@ -23,42 +25,32 @@ _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 @click.option(
     "--bot",
     "folder",
-    type=click.Path(),
+    type=click.Path(path_type=Path),
     default=None,
     help="Folder of a Rasa bot: show the edits that add us to its config.yml, domain and "
     "endpoints.yml, and make them if you agree.",
 )
-@click.option(
-    "--domain",
-    type=click.Path(),
-    default=None,
-    help="File or folder of that bot's domain, where it isn't domain.yml or the folder domain.",
-)
-@click.option(
-    "--endpoints",
-    type=click.Path(),
-    default=None,
-    help="The file that `rasa run --endpoints` is given, where it isn't that bot's endpoints.yml.",
-)
+@rasa_files_options
 @click.option("--yes", is_flag=True, help="Make the edits without asking.")
 def command(
-    folder: Optional[str], domain: Optional[str], endpoints: Optional[str], yes: bool
+    folder: Optional[Path],
+    config: Optional[Path],
+    domain: Optional[Path],
+    endpoints: Optional[Path],
+    yes: bool,
 ) -> None:
     """Create the store, or bring an older one up to date. Does nothing where it is up to date.
 
     If the edits to a bot are declined, nothing at all is changed and the exit code is 1.
     """
     if folder is None:
-        refuse_options(("domain", "endpoints", "yes"), "with --bot")
+        refuse_options((*RASA_FILES, "yes"), "with --bot")
     with open_store() as store:
         if folder is None:
             _upgrade(store)
             return
-        edits = plan_edits(
-            Path(folder),
-            domain=None if domain is None else Path(domain),
-            endpoints=None if endpoints is None else Path(endpoints),
-        )
+        project = RasaProject(folder, config, domain, endpoints)
+        edits = plan_edits(project)
         if edits:
             for line in edits.diff().splitlines():
                 click.secho(line, fg=_COLOURS.get(line[:1]))
@@ -68,7 +60,8 @@ def command(
         if edits:
             edits.apply()
             names = ", ".join(str(edit.path) for edit in edits.files)
-            click.echo(f"Wrote {names}. Train the bot once: rasa train")
+            train = project.train_command()
+            click.echo(f"Wrote {names}. Train the bot once, in its folder: {train}")
             made = {edit.path.name for edit in edits.files if edit.before is None}
             if "endpoints.yml" in made:
                 click.echo(

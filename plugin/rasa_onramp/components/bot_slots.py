@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from rasa.shared.core.domain import Domain
-from rasa.shared.core.events import AllSlotsReset, Event, SlotSet, UserUttered
+from rasa.shared.core.events import ActionExecuted, AllSlotsReset, Event, SlotSet, UserUttered
+from rasa.shared.core.slots import Slot
 from rasa.shared.core.trackers import DialogueStateTracker
 
 from rasa_onramp.components.domain_needs import form_slots, rasa_value
@@ -25,13 +26,16 @@ def filled(
 ) -> List[Event]:
     """The bot's slots of the same names as ours, but for those that its forms ask for and `theirs`:
     what changed since we last set them, and what they lack. So a value that the bot made of ours,
-    or of its own, stays. What another domain, or a session before, left in them is emptied.
+    or of its own, stays. What another domain, or a session before, left in them is emptied, to
+    their `initial_value`.
     """
     events = applied(tracker)
+    heard = (place for place, event in enumerate(events) if isinstance(event, UserUttered))
+    first = next(heard, len(events))  # what is set before it, Rasa carries over
     now = domain_of(payload)
     cleared = {slot: () for slot, texts in payload.get("changes", {}).items() if not texts}
     told = {**_values(payload), **cleared}
-    known = _known(events, now)
+    known = _known(events[first:], now)
     kept = {*form_slots(domain), *theirs, KEY, RESULTS}
     found: List[Event] = []
     refused: Optional[Set[str]] = None  # looked for at most once
@@ -46,16 +50,20 @@ def filled(
             refused = _refused(events) if refused is None else refused
             if name in refused:
                 continue
-        value = rasa_value(slot, tuple(texts))
-        if value != slot.value:
-            found.append(SlotSet(name, value))
-    for name, texts in _left(events, now).items():
+        found += _setting(slot, rasa_value(slot, tuple(texts)))
+    for name, texts in _left(events, now, first).items():
         slot = tracker.slots.get(name)
         if slot is None or slot.value is None or name in told or name in kept:
             continue
         if slot.value == rasa_value(slot, tuple(texts)):  # else it is the bot's own by now
-            found.append(SlotSet(name, None))
+            found += _setting(slot, None)
     return found
+
+
+def _setting(slot: Slot, value: Any) -> List[Event]:
+    """What sets `slot` to `value`, or empties it as Rasa does; nothing where it is that already."""
+    value = slot.initial_value if value is None else value
+    return [] if value == slot.value else [SlotSet(slot.name, value)]
 
 
 def _values(payload: Any) -> Mapping[str, Sequence[str]]:
@@ -88,17 +96,20 @@ def _known(events: Sequence[Event], domain: Optional[str]) -> Dict[str, Tuple[st
     return {}
 
 
-def _left(events: Sequence[Event], domain: Optional[str]) -> Mapping[str, Sequence[str]]:
+def _left(
+    events: Sequence[Event], domain: Optional[str], first: int
+) -> Mapping[str, Sequence[str]]:
     """The values that the bot's slots were last set by, if they are not of this conversation with
-    `domain`: another's, or carried over by Rasa from a session before.
+    `domain`: another's, or carried over by Rasa from a session before, which is what stands before
+    the `first` message.
     """
     for place in range(len(events) - 1, -1, -1):
         event = events[place]
         if isinstance(event, AllSlotsReset):
             break
         if isinstance(event, SlotSet) and event.key == KEY:
-            heard = any(isinstance(earlier, UserUttered) for earlier in events[:place])
-            return {} if heard and domain_of(event.value) == domain else _values(event.value)
+            here = place > first and domain_of(event.value) == domain
+            return {} if here else _values(event.value)
     return {}
 
 
@@ -118,12 +129,14 @@ def set_by_bot(done: Sequence[Event], message: UserUttered) -> Set[str]:
 
 
 def _refused(events: Sequence[Event]) -> Set[str]:
-    """Slots that the bot's validation has emptied, before we had set any for the message."""
+    """Slots that the bot's validation has emptied: what Rasa does with a message before any action
+    runs, and before we set slots for it.
+    """
     found: Set[str] = set()
     validating = False
     for event in events:
-        if isinstance(event, UserUttered):
-            validating = True
+        if isinstance(event, (UserUttered, ActionExecuted)):
+            validating = isinstance(event, UserUttered)
         elif isinstance(event, SlotSet):
             validating = validating and event.key != KEY
             found.discard(event.key)

@@ -36,7 +36,7 @@ __all__ = [
     "was_said",
 ]
 
-#: Texts that begin so are commands of Rasa's ("/restart"), not said by anyone.
+#: Commands of Rasa's ("/restart") begin so, and are said by nobody. Other texts may, too.
 _COMMAND = "/"
 
 #: After these alone does Rasa leave out more than what was before a session.
@@ -80,7 +80,12 @@ def was_said(message: UserUttered) -> bool:
     """
     text = message.text or ""
     told = (message.metadata or {}).get(IS_EXTERNAL)
-    return bool(text.strip()) and not text.startswith(_COMMAND) and not told
+    if told or not text.strip():
+        return False
+    if not text.startswith(_COMMAND):
+        return True
+    payload = payload_in(message)  # which Rasa takes off a command
+    return isinstance(payload, Mapping) and payload.get("reason") != "command"
 
 
 def text_of(message: UserUttered) -> str:

@@ -14,19 +14,19 @@ import traceback
 import weakref
 from contextlib import suppress
 from functools import partial
-from typing import Dict, List, Optional, Tuple
+from typing import List, Optional, Tuple
 
 import torch
 
-from rasa_onramp.components.settings import ModelSettings
 from rasa_onramp.errors import OnrampError, StoreError
 from rasa_onramp.generator.checkpoint import available_replies, load_replies
 from rasa_onramp.generator.model import ReplyModel
-from rasa_onramp.logs import logger_for, traceback_of
+from rasa_onramp.logs import Seldom, logger_for, traceback_of
 from rasa_onramp.metalearning.metric.checkpoint import load_metric
 from rasa_onramp.provenance import code_digest
 from rasa_onramp.runtime.adapter_cache import read_adapter
 from rasa_onramp.runtime.conversation import Engine
+from rasa_onramp.runtime.settings import ModelSettings
 from rasa_onramp.runtime.telemetry import count_failure
 from rasa_onramp.store import Store, open_store, open_store_from_env
 from rasa_onramp.tracker.checkpoint import load_tracker
@@ -38,9 +38,6 @@ logger = logger_for(__name__)
 
 #: Seconds between attempts to open an engine that couldn't be opened.
 _RETRY = 5.0
-
-#: Seconds until the same failure is logged again.
-_SAY_AGAIN = 60.0
 
 #: Embedded one by one when a model is loaded, and by nothing else: what embeds single texts is
 #: made for the first of them, and at its fastest only after the second.
@@ -61,7 +58,7 @@ class OnrampRuntime:
         self._failed: Optional[Tuple[float, Exception]] = None
         self._trying = False
         self._lock = threading.Lock()
-        self._said: Dict[str, float] = {}
+        self._saying = Seldom()
 
     def engine(self) -> Engine:
         """The engine. Raises OnrampError if it can't be opened, or what else keeps it from that."""
@@ -201,14 +198,10 @@ class OnrampRuntime:
         messages fail so.
         """
         count_failure(error)
-        reason, now = f"{type(error).__name__}: {error}", time.monotonic()
-        with self._lock:
-            self._said = {said: at for said, at in self._said.items() if now - at < _SAY_AGAIN}
-            level = logging.DEBUG if reason in self._said else logging.ERROR
-            self._said.setdefault(reason, now)
+        due = self._saying.due(f"{type(error).__name__}: {error}")
         fields = {} if isinstance(error, OnrampError) else {"traceback": traceback_of(error)}
         logger.log(
-            level,
+            logging.ERROR if due else logging.DEBUG,
             "onramp.abstaining",
             event_info=f"abstaining from {what}: {error}",
             kind=type(error).__name__,

@@ -10,8 +10,9 @@ from rasa.engine.storage.resource import Resource
 from rasa.engine.storage.storage import ModelStorage
 
 from rasa_onramp.components.host import OnrampRuntime, runtime_for
-from rasa_onramp.components.settings import ModelSettings, refuse
+from rasa_onramp.components.settings import refuse
 from rasa_onramp.logs import as_rasa_does, logger_for
+from rasa_onramp.runtime.settings import ModelSettings
 
 __all__ = ["OnrampModel"]
 
@@ -56,7 +57,7 @@ class OnrampModel(GraphComponent):
 
         Rasa may train in the process of a running bot, whose runtime stays what it is.
         """
-        refuse(ModelSettings.problems_of(config))
+        refuse([*ModelSettings.problems_of(config), *ModelSettings.unset_variable(config)])
         runtime = OnrampRuntime(ModelSettings.from_config(config))
         problems, stored = runtime.problems()
         as_rasa_does()

@@ -31,11 +31,12 @@ from rasa_onramp.components.host import current_runtime
 from rasa_onramp.components.own_actions import tell_own_action
 from rasa_onramp.components.payload import domain_of, payload_of
 from rasa_onramp.components.sessions import session_before_message
-from rasa_onramp.components.settings import check_keys, refuse
+from rasa_onramp.components.settings import refuse
 from rasa_onramp.components.speaker import tell_if_unspoken
 from rasa_onramp.logs import logger_for
 from rasa_onramp.provenance import code_digest
 from rasa_onramp.rasa_names import INTENT, KEY, REPLY, RESULTS
+from rasa_onramp.runtime.settings import check_keys
 
 __all__ = ["OnrampPolicy"]
 
@@ -171,7 +172,8 @@ class OnrampPolicy(Policy):
             return self._abstain(domain)
         done = since_message(tracker, message)
         events: List[Event] = []
-        if was_executed(done, REPLY):
+        begun = was_executed(done, REPLY)
+        if begun:
             tell_if_unspoken(done)
             action = ACTION_LISTEN_NAME
         else:
@@ -180,14 +182,17 @@ class OnrampPolicy(Policy):
             if call and wanted is None:
                 said = f"the domain declares no action for the API call {call['name']}"
                 logger.error("onramp.call.undeclared", event_info=said, call=call["name"])
-            calling = wanted is not None and not was_executed(done, wanted)
-            if call and calling and wanted is not None:
+            begun = wanted is not None and was_executed(done, wanted)
+            if call and wanted and not begun:
+                action = wanted
                 tell_own_action(domain_of(payload), call["name"], wanted)
-            action = wanted if calling and wanted is not None else REPLY
-            events = self._events(tracker, domain, payload, calling, message, done)
+            else:
+                action = REPLY
+            events = self._events(tracker, domain, payload, action != REPLY, message, done)
         probabilities = self._default_predictions(domain)
-        begun = any(isinstance(event, ActionExecuted) and event.hide_rule_turn for event in done)
-        sure = float(payload["confidence"]) if self.config["calibrated"] and not begun else 1.0
+        hidden = any(isinstance(event, ActionExecuted) and event.hide_rule_turn for event in done)
+        settled = begun or hidden or not self.config["calibrated"]
+        sure = 1.0 if settled else float(payload["confidence"])
         probabilities[domain.index_for_action(action)] = sure
         prediction = self._prediction(
             probabilities,
@@ -195,7 +200,7 @@ class OnrampPolicy(Policy):
             action_metadata={KEY: {k: payload[k] for k in ("domain", "confidence", "reason")}},
         )
         prediction.hide_rule_turn = self._hides
-        if begun:
+        if hidden:
             prediction.policy_priority = _WITHIN
         return prediction
 

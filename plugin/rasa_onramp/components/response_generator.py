@@ -12,7 +12,7 @@ import asyncio
 import copy
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from rasa.core.nlg import NaturalLanguageGenerator, TemplatedNaturalLanguageGenerator
 from rasa.shared.core.domain import Domain
@@ -39,15 +39,10 @@ from rasa_onramp.components.sessions import (
 from rasa_onramp.components.speaker import note_speaker
 from rasa_onramp.components.turn_log import REPHRASED, note_rephrasing, note_reply
 from rasa_onramp.dialogue import Turn
-from rasa_onramp.errors import OnrampError
-from rasa_onramp.generator import Reply
-from rasa_onramp.generator.neural import WRITTEN
-from rasa_onramp.logs import logger_for, traceback_of
+from rasa_onramp.logs import logger_for
 from rasa_onramp.rasa_names import KEY, REPLY
 from rasa_onramp.runtime.conversation import Engine
-from rasa_onramp.runtime.session import Session
 from rasa_onramp.runtime.telemetry import Stopwatch
-from rasa_onramp.runtime.understanding import Understanding
 
 __all__ = ["OnrampResponseGenerator"]
 
@@ -223,7 +218,7 @@ def _answer(
                 return None, {**reply_metadata(told, domain, None), "failed": call}
             told = replace(told, action=name, parameters=parameters, results=results)
         session = session_before_message(tracker, engine)
-        reply = _reply(engine, session, text_of(message), understood, results)
+        reply = engine.reply(session, text_of(message), understood, results)
         turn = engine.system_turn(reply, understood, results, session.results.get(domain, ()))
         return reply.text, reply_metadata(turn, domain, reply)
     except Exception as error:
@@ -231,28 +226,6 @@ def _answer(
         # still the domain's turn: what the user says next may be meant for it. And what was booked
         # is booked, though we couldn't say so
         return None, {**reply_metadata(told, domain, None), "because": "unavailable"}
-
-
-def _reply(
-    engine: Engine,
-    session: Session,
-    text: str,
-    understood: Understanding,
-    results: Optional[Sequence[Mapping[str, str]]],
-) -> Reply:
-    """The reply, with the reason why it isn't written; a support reply where writing one fails."""
-    try:
-        reply = engine.reply(session, text, understood, results)
-    except Exception as error:
-        if engine.writer is None or isinstance(error, OnrampError):
-            raise
-        said = f"a support reply is said instead ({type(error).__name__}: {error})"
-        logger.error("onramp.reply.unwritten", event_info=said, traceback=traceback_of(error))
-        reply = engine.reply(session, text, understood, results, written=False)
-        return replace(reply, because="unwritten")
-    if reply.source != WRITTEN and not reply.because:
-        reply = replace(reply, because="no_model" if engine.writer is None else "not_adapted")
-    return reply
 
 
 def _results(

@@ -4,23 +4,19 @@ file every reply of ours is the bot's own `utter_onramp`.
 
 from __future__ import annotations
 
-import time
-from typing import Optional, Sequence
+from typing import Sequence
 
 from rasa.shared.core.events import ActionExecuted, BotUttered, Event
 
-from rasa_onramp.logs import logger_for
+from rasa_onramp.logs import Seldom, logger_for
 from rasa_onramp.rasa_names import KEY, REPLY
 
 __all__ = ["note_speaker", "tell_if_unspoken"]
 
 logger = logger_for(__name__)
 
-#: Seconds until it is logged again.
-_SAY_AGAIN = 60.0
-
 _made = False
-_said_at: Optional[float] = None
+_saying = Seldom()
 
 
 def note_speaker() -> None:
@@ -33,12 +29,7 @@ def tell_if_unspoken(done: Sequence[Event]) -> None:
     """Log, at most once a minute, that a reply in `done`, what happened since a message, was none
     of our generator's, where this process has none.
     """
-    global _said_at
-    if _made or not _by_another(done):
-        return
-    now = time.monotonic()
-    if _said_at is None or now - _said_at >= _SAY_AGAIN:
-        _said_at = now
+    if not _made and _by_another(done) and _saying.due():
         said = (
             "the endpoints file names no OnrampResponseGenerator, so that all of our replies are "
             "the bot's utter_onramp; `rasa-onramp init --bot DIR --endpoints FILE` adds it"

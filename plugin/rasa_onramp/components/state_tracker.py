@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Tuple
 
 from rasa.engine.graph import ExecutionContext, GraphComponent
@@ -42,7 +43,7 @@ from rasa_onramp.components.host import OnrampRuntime, current_runtime, keep_cur
 from rasa_onramp.components.payload import UNAVAILABLE, abstention, payload_of
 from rasa_onramp.components.policy import OnrampPolicy
 from rasa_onramp.components.sessions import session_of
-from rasa_onramp.components.settings import check_keys, refuse
+from rasa_onramp.components.settings import refuse
 from rasa_onramp.components.turn_log import note_turn
 from rasa_onramp.logs import logger_for
 from rasa_onramp.provenance import STAMP, code_digest
@@ -52,6 +53,7 @@ from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.domain_index import DomainIndex
 from rasa_onramp.runtime.router import BotView
 from rasa_onramp.runtime.session import LONGEST
+from rasa_onramp.runtime.settings import check_keys
 from rasa_onramp.runtime.telemetry import Stopwatch
 from rasa_onramp.runtime.understanding import Understanding
 
@@ -60,10 +62,17 @@ __all__ = ["OnrampStateTracker"]
 logger = logger_for(__name__)
 
 
-class Forms(NamedTuple):
-    """The bot's forms by name, and the entities that fill slots which aren't ours to fill."""
+#: A command ("/restart"), if its name is that of an intent of the bot's: what Rasa unpacks.
+_COMMAND = re.compile(r"/([^{@]+)")
 
-    names: FrozenSet[str]
+
+class BotDomain(NamedTuple):
+    """The names of the bot's intents and forms, and the entities that fill slots which aren't ours
+    to fill.
+    """
+
+    intents: FrozenSet[str]
+    forms: FrozenSet[str]
     entities: FrozenSet[str]
 
 
@@ -82,12 +91,12 @@ class OnrampStateTracker(GraphComponent, EntityExtractorMixin):
         model_storage: ModelStorage,
         resource: Resource,
         examples: Optional[Tuple[Dict[str, List[str]], Tensor]] = None,
-        forms: Optional[Forms] = None,
+        domain: Optional[BotDomain] = None,
     ):
         self._model_storage = model_storage
         self._resource = resource
         self._examples = examples
-        self._forms = forms
+        self._domain = domain
         self._index: Optional[Tuple[Engine, Optional[DomainIndex]]] = None
 
     @classmethod
@@ -124,8 +133,8 @@ class OnrampStateTracker(GraphComponent, EntityExtractorMixin):
             said = f"the bot's own examples can't be read ({error}); run `rasa train`"
             logger.error("onramp.bot_examples.unreadable", event_info=said)
             examples = None
-        forms = _forms(model_storage, _policy_settings(execution_context))
-        component = cls(model_storage, resource, examples, forms)
+        domain = _domain(model_storage, _policy_settings(execution_context))
+        component = cls(model_storage, resource, examples, domain)
         component._warm()
         return component
 
@@ -170,12 +179,12 @@ class OnrampStateTracker(GraphComponent, EntityExtractorMixin):
         model: Optional[OnrampRuntime],
     ) -> None:
         text = readable((message.get(TEXT) or "")[:LONGEST])
-        if model is None or not text.strip() or text.startswith("/"):
+        if model is None or not text.strip() or self._commands(text):
             message.set(KEY, abstention("command"), add_to_output=True)
             return
         if tracker is None:
             tracker = DialogueStateTracker.from_events("", [])
-        if form_runs(tracker, self._forms and self._forms.names):
+        if form_runs(tracker, self._domain and self._domain.forms):
             message.set(KEY, abstention("form"), add_to_output=True)
             return
         engine = model.engine()
@@ -209,9 +218,18 @@ class OnrampStateTracker(GraphComponent, EntityExtractorMixin):
                 "confidence_entity": round(understood.slot_confidence.get(span.slot, 0.0), 4),
             }
             for span in understood.spans
-            if self._forms is None or span.slot not in self._forms.entities
+            if self._domain is None or span.slot not in self._domain.entities
         ]
         message.set(ENTITIES, self.add_extractor_name(entities), add_to_output=True)
+
+    def _commands(self, text: str) -> bool:
+        """Whether Rasa takes the text for a command. With an intent that the bot doesn't have
+        ("/var/log is full") it goes on with the text.
+        """
+        command = _COMMAND.match(text.strip())
+        if command is None or self._domain is None:
+            return command is not None
+        return command[1].strip() in self._domain.intents
 
     def _warm(self) -> None:
         """Index the bot's examples now rather than at the first message, if the engine is open."""
@@ -245,9 +263,9 @@ def _policy_settings(context: ExecutionContext) -> Mapping[str, Any]:
     return next((node.config for node in nodes if node.uses is OnrampPolicy), {})
 
 
-def _forms(model_storage: ModelStorage, policy: Mapping[str, Any]) -> Optional[Forms]:
-    """The forms of the bot that the trained model is of, and what they, or the settings of the
-    `policy`, keep of its slots: Rasa fills slots from entities by itself.
+def _domain(model_storage: ModelStorage, policy: Mapping[str, Any]) -> Optional[BotDomain]:
+    """Of the bot that the trained model is of: its intents, its forms, and what these, or the
+    settings of the `policy`, keep of its slots: Rasa fills slots from entities by itself.
 
     The model holds the domain, but hands it to no component of the pipeline. One without dialogue
     part has none: None.
@@ -265,4 +283,4 @@ def _forms(model_storage: ModelStorage, policy: Mapping[str, Any]) -> Optional[F
         for mapping in slot.mappings
         if mapping.get("entity")
     )
-    return Forms(frozenset(domain.form_names), entities)
+    return BotDomain(frozenset(domain.intents), frozenset(domain.form_names), entities)

@@ -44,7 +44,7 @@ class ActionReserveTable(Action):
     def run(
         self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Dict[str, Any]
     ) -> List[Dict[str, Any]]:
-        parameters = tracker.get_slot("onramp")["call"]["parameters"]
+        parameters = tracker.latest_message["onramp"]["call"]["parameters"]
         _log("reserve_table", parameters)
         return [SlotSet("table_code", "t77")]
 
