@@ -39,7 +39,8 @@ from rasa_onramp.store import Store, open_store
 from rasa_onramp.store.connect import URL_VARIABLE
 from rasa_onramp.store.digest import dialogue_digest
 from rasa_onramp.store.serialise import state_to_json
-from rasa_onramp.tracker.decoding import prepare, track
+from rasa_onramp.tracker.decoding import prepare
+from rasa_onramp.tracker.together import track
 from small_bot import BIKES, dialogues
 from tiny_tracker import CAFE, booking
 

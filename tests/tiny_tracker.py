@@ -29,8 +29,10 @@ from rasa_onramp.metalearning import examples
 from rasa_onramp.metalearning.examples import Augmentation, Example
 from rasa_onramp.metalearning.inner_loop import initial_rates
 from rasa_onramp.metalearning.lora import initial_lora
+from rasa_onramp.tracker import model
+from rasa_onramp.tracker.batch import Batch
 from rasa_onramp.tracker.encoder import Encoder, EncoderConfig
-from rasa_onramp.tracker.model import StateTracker, initial_heads
+from rasa_onramp.tracker.model import Scores, StateTracker, initial_heads
 from rasa_onramp.tracker.prompt import Prompt, build_prompt
 from rasa_onramp.tracker.schema_prompt import build_schema
 from rasa_onramp.tracker.tokens import Tokens
@@ -43,6 +45,7 @@ __all__ = [
     "bookings",
     "corpus",
     "examples_of",
+    "in_one_pass",
     "prompt_of",
     "shared_tokens",
     "system",
@@ -201,6 +204,19 @@ def prompt_of(
         known=known if known is not None else [{}] * len(asked),
         offers=offers,
     )
+
+
+def in_one_pass(
+    tracker: StateTracker, batch: Batch, weights: Optional[Mapping[str, torch.Tensor]] = None
+) -> Scores:
+    """Scores of whole prompts, histories and queries at once: what `ask` after `remember` is to
+    come to.
+    """
+    weights = tracker.weights if weights is None else weights
+    hidden, index = tracker.remember(batch, weights).hidden, batch.queries()
+    rows = index.clamp(min=0)[..., None].expand(-1, -1, hidden.shape[-1])
+    queries = model._take(batch, index)
+    return model._point(hidden.gather(1, rows), hidden, queries, batch, weights)
 
 
 def examples_of(

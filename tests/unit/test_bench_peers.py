@@ -194,9 +194,10 @@ def test_a_perfect_method_scores_one() -> None:
                     )
                 )
         for reply in support_replies(CAFE, [dialogue]):
-            number = int(reply.source.rpartition("#")[2])
-            text, template = dialogue.turns[number].text, reply.template
-            outcome.said.append(Said(dialogue.id, number, text, template.text, template.slots))
+            text, template = dialogue.turns[reply.number].text, reply.template
+            outcome.said.append(
+                Said(dialogue.id, reply.number, text, template.text, template.slots)
+            )
     row = figures(CAFE, held_out, outcome)
     for name in ("jga", "intent_accuracy", "span_f1", "value_f1", "action_accuracy", "call_f1"):
         assert row[name] == 1.0, name

@@ -16,6 +16,7 @@ from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.protocol import Split
 from rasa_onramp.evaluation.reply_few_shot import replies_in_processes
 from rasa_onramp.formats.yaml import write_yaml
+from rasa_onramp.generator.model import ReplyModel
 from rasa_onramp.metalearning.runs import kept_setting
 from rasa_onramp.store import open_store
 from rasa_onramp.tracker.checkpoint import save_tracker
@@ -68,6 +69,7 @@ def test_evaluate_measures_every_method(
             yield from found
 
     monkeypatch.setattr(evaluate_replies, "replies_in_processes", noted)
+    monkeypatch.setattr(ReplyModel, "load", None)  # only the processes that measure load one
     assert "stopped by the test" in invoke(*command).err
     assert "go on with it by --resume" in invoke(*command).err
     done = invoke(*command, "--resume")

@@ -24,6 +24,7 @@ LAYERS: Tuple[Tuple[str, ...], ...] = (
     ("errors", "rasa_names"),
     (
         *("channel_token", "dialogue", "home", "logs", "memory", "provenance"),
+        *("rasa_project", "whole_files"),
         *("evaluation.bleu", "evaluation.bootstrap"),
     ),
     (
@@ -32,7 +33,7 @@ LAYERS: Tuple[Tuple[str, ...], ...] = (
     ),
     ("checkpoint_files",),
     ("formats", "store", "tracker", "generator", "botfiles"),
-    ("metalearning",),
+    ("advice", "metalearning"),
     ("onboarding",),
     ("actions", "evaluation", "refusals", "runtime"),
     ("doctor", "console"),

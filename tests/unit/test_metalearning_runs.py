@@ -83,7 +83,7 @@ def test_a_save_that_was_cut_short_leaves_the_one_before(tmp_path: Path) -> None
     parameters = fresh()
     run = Run(tmp_path, tensorboard=False)
     run.save(5, parameters)
-    (tmp_path / "state.part").write_bytes(b"half a file")
+    (tmp_path / "state.safetensors.part").write_bytes(b"half a file")
     assert Run(tmp_path, tensorboard=False).resume(parameters) == 5
 
 

@@ -10,7 +10,6 @@ import pytest
 from rasa_onramp.dialogue import Dialogue, Intent, Schema, Slot, State, Turn
 from rasa_onramp.evaluation.metrics import (
     aggregate,
-    aggregate_by_domain,
     schema_sensitivity,
     score_dialogue,
     score_turn,
@@ -180,19 +179,6 @@ def test_a_schema_without_slots_has_no_joint_goal_accuracy():
     assert score.jga is None
     assert math.isnan(aggregate([score]).jga)
     assert aggregate([score]).intent_accuracy == 1
-
-
-def test_figures_of_each_domain_are_its_own_turns():
-    other = Schema("taxis", slots=(Slot("name"),))
-    scores = [
-        score_turn(other, state(name="abc"), state(name="abc")),
-        score_turn(SCHEMA, state(name="abc"), state(name="xyz")),
-        score_turn(SCHEMA, state(name="abc"), state(name="abc")),
-    ]
-    by_domain = aggregate_by_domain(scores)
-    assert list(by_domain) == ["restaurants", "taxis"]
-    assert (by_domain["restaurants"].jga, by_domain["restaurants"].turns) == (0.5, 2)
-    assert (by_domain["taxis"].jga, by_domain["taxis"].turns) == (1.0, 1)
 
 
 def test_a_dialogue_is_scored_on_the_turns_that_have_a_frame():

@@ -31,6 +31,7 @@ from rasa_onramp.metalearning.reply_episodes import ReplyEpisode
 from rasa_onramp.metalearning.reply_finetuning import ReplyFineTuning, finetune_replies
 from rasa_onramp.metalearning.reply_multitask import ReplyMultitaskConfig, pretrain_replies
 from rasa_onramp.metalearning.reply_training import (
+    ReplyAdaptation,
     ReplyMetaConfig,
     adapt_replies,
     inner_batches,
@@ -229,7 +230,7 @@ def test_meta_training_moves_weights_and_rates(name: str, tmp_path: Path) -> Non
     assert moved == (list(rates) if ALGORITHMS[name].learn_rates else [])
     assert all((value > 0).all() for value in model.rates.values())
     assert not any(v.requires_grad for v in (*model.weights.values(), *model.rates.values()))
-    assert model.card["adaptation"] == {"steps": 2, "dialogues_a_step": 1, "optimiser": "adam"}
+    assert ReplyAdaptation.of(model) == ReplyAdaptation(2, 1, "adam")
     assert changed(model.weights, adapt_replies(model, SUPPORT)) == list(start)
 
 
@@ -379,6 +380,11 @@ def test_settings_that_cannot_be_are_refused(name: str, value: object) -> None:
     model.card = {"adaptation": {**model.card["adaptation"], name: value}}
     with pytest.raises(CheckpointError, match=f"replies.json, card.adaptation: {name} is "):
         adapt_replies(model, SUPPORT)
+
+
+def test_a_recommended_setting_that_there_is_none_of_is_told() -> None:
+    with pytest.raises(CheckpointError, match=r"^replies\.json: .* 'repeating_rate_scal'; take"):
+        adapt_replies(ready(repeating_rate_scal=3), SUPPORT)
 
 
 @pytest.mark.parametrize("recommended", [[], "ten steps", 10])

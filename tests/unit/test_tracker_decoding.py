@@ -18,10 +18,11 @@ from rasa_onramp.metalearning.finetuning import FineTuning, finetune
 from rasa_onramp.metalearning.lora import initial_lora
 from rasa_onramp.tracker.answers import MAX_SPAN, STAYING, TurnPrediction, answer
 from rasa_onramp.tracker.batch import candidate_mask, collate
-from rasa_onramp.tracker.decoding import prepare, track, track_dialogues
+from rasa_onramp.tracker.decoding import prepare, track_dialogues
 from rasa_onramp.tracker.model import Scores, StateTracker
 from rasa_onramp.tracker.prompt import Prompt
 from rasa_onramp.tracker.targets import known_before, label
+from rasa_onramp.tracker.together import track
 from tiny_tracker import CAFE, CONFIG, booking, bookings, prompt_of, system, tiny_tracker, user
 
 LOWEST = torch.finfo(torch.float32).min

@@ -14,7 +14,7 @@ from rasa_onramp.tracker.model import Scores, StateTracker
 from rasa_onramp.tracker.prompt import Prompt, build_prompt
 from rasa_onramp.tracker.roles import Role
 from rasa_onramp.tracker.schema_prompt import build_schema
-from tiny_tracker import CAFE, CONFIG, booking, prompt_of, shared_tokens, tiny_tracker
+from tiny_tracker import CAFE, CONFIG, booking, in_one_pass, prompt_of, shared_tokens, tiny_tracker
 
 LOWEST = torch.finfo(torch.float32).min
 
@@ -110,7 +110,7 @@ def test_a_turn_never_sees_its_future(tracker: StateTracker) -> None:
     same = int((one.utterance[: one.history] < 3).sum())
     assert one.ids[:same].tolist() == two.ids[:same].tolist()
     with torch.no_grad():
-        before, after = tracker(collate([one])), tracker(collate([two]))
+        before, after = in_one_pass(tracker, collate([one])), in_one_pass(tracker, collate([two]))
     for kind in ("start", "end"):
         a, b = getattr(before, kind)[0], getattr(after, kind)[0]
         # two turns of five queries each come before the change
@@ -123,8 +123,8 @@ def test_a_turn_never_sees_its_future(tracker: StateTracker) -> None:
 def test_asking_more_turns_changes_no_answer(tracker: StateTracker) -> None:
     turns = booking(0).turns
     with torch.no_grad():
-        together = tracker(collate([prompt_of(turns, 0, 2, 4)]))
-        alone = tracker(collate([prompt_of(turns, 4)]))
+        together = in_one_pass(tracker, collate([prompt_of(turns, 0, 2, 4)]))
+        alone = in_one_pass(tracker, collate([prompt_of(turns, 4)]))
     history = prompt_of(turns, 4).history
     torch.testing.assert_close(
         together.start[0, 10:15, :history], alone.start[0, :, :history], rtol=1e-4, atol=1e-5
@@ -134,9 +134,9 @@ def test_asking_more_turns_changes_no_answer(tracker: StateTracker) -> None:
 def test_padding_changes_no_answer(tracker: StateTracker) -> None:
     prompts = [prompt_of(booking(0).turns, 0, 2, 4), prompt_of(booking(1).turns[:1], 0)]
     with torch.no_grad():
-        together = tracker(collate(prompts))
+        together = in_one_pass(tracker, collate(prompts))
         for row, prompt in enumerate(prompts):
-            alone = tracker(collate([prompt]))
+            alone = in_one_pass(tracker, collate([prompt]))
             queries, length = alone.start.shape[1:]
             assert_same(alone, row_of(together, row, queries, length))
 
@@ -162,7 +162,7 @@ def test_remembering_and_asking_is_one_pass(tracker: StateTracker, offers: bool)
     ]
     histories = [prompt_of(prompt.turns, offers=offers) for prompt in prompts]
     with torch.no_grad():
-        whole = tracker(collate(prompts))
+        whole = in_one_pass(tracker, collate(prompts))
         memory = tracker.remember(collate(histories))
         asked = tracker.ask(memory, collate(prompts, "queries"))
     for row, prompt in enumerate(prompts):
@@ -182,7 +182,7 @@ def test_a_remembered_schema_goes_with_every_dialogue(tracker: StateTracker, off
         prompt_of(booking(5).turns[:3], 2, offers=offers),
     ]
     with torch.no_grad():
-        whole = tracker(collate(prompts))
+        whole = in_one_pass(tracker, collate(prompts))
         memory = tracker.remember(collate([build_prompt(shared_tokens(), schema, ())]))
         asked = tracker.ask(memory, collate(prompts, "said"))
     for row, prompt in enumerate(prompts):
@@ -198,7 +198,7 @@ def test_marked_offers_and_known_values_are_seen(tracker: StateTracker) -> None:
     known = {"guest_name": ("ann",)}
     with torch.no_grad():
         plain, offered, filled = (
-            tracker(collate([prompt])).start
+            in_one_pass(tracker, collate([prompt])).start
             for prompt in (
                 prompt_of(turns, 4),
                 prompt_of(turns, 4, offers=True),
@@ -214,7 +214,10 @@ def test_a_batch_of_different_schemas(tracker: StateTracker) -> None:
     small = replace(CAFE, slots=CAFE.slots[1:2], actions=())
     prompts = [prompt_of(booking(0).turns, 2), prompt_of(booking(0).turns, 2, schema=small)]
     with torch.no_grad():
-        together, alone = tracker(collate(prompts)), tracker(collate(prompts[1:]))
+        together, alone = (
+            in_one_pass(tracker, collate(prompts)),
+            in_one_pass(tracker, collate(prompts[1:])),
+        )
     queries, length = alone.start.shape[1:]
     assert_same(alone, row_of(together, 1, queries, length))
     assert collate(prompts).queries()[1].tolist()[queries:] == [-1, -1]

@@ -8,7 +8,7 @@ from rasa_onramp.tracker.batch import collate, mention_masks
 from rasa_onramp.tracker.mentions import MOST_VALUES, mentioned
 from rasa_onramp.tracker.prompt import build_prompt
 from rasa_onramp.tracker.schema_prompt import build_schema
-from tiny_tracker import CAFE, tiny_tracker
+from tiny_tracker import CAFE, in_one_pass, tiny_tracker
 
 SIZES = Slot("size", values=("large", "Extra large", "in_person", "True", "2"))
 
@@ -86,6 +86,6 @@ def test_a_said_value_scores_higher_by_the_learned_weights():
     batch = collate([build_prompt(tracker.tokens, schema, turns, asked=(0,), known=({},))])
     plain = {**tracker.weights, "mention.weight": torch.zeros(2)}
     weighed = {**tracker.weights, "mention.weight": torch.tensor([3.0, 1.0])}
-    gain = tracker(batch, weighed).start - tracker(batch, plain).start
+    gain = in_one_pass(tracker, batch, weighed).start - in_one_pass(tracker, batch, plain).start
     assert gain[0].nonzero().tolist() == [[column, schema.targets[column][value.lower()]]]
     assert gain.max() == pytest.approx(3.0)

@@ -147,7 +147,7 @@ def wide(slots: int, values: int, words: int) -> Schema:
     [(wide(4, 0, 5), 5), (wide(8, 0, 60), 15), (wide(20, 0, 60), 7), (wide(60, 0, 60), 0)],
 )
 def test_descriptions_are_shortened_evenly(schema: Schema, left: int) -> None:
-    prompt = build_schema(TOKENS, schema, 400)
+    prompt = build_schema(TOKENS, schema)
     assert len(prompt) <= 400
     texts = [spelled(prompt.ids[prompt.segment == n]) for n in range(1, len(schema.slots) + 1)]
     assert {text.count("description") for text in texts} == {left}

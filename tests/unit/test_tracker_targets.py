@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rasa_onramp.dialogue import DONTCARE, Schema, Slot, Span, State, Turn
 from rasa_onramp.tracker.prompt import Prompt
-from rasa_onramp.tracker.targets import Targets, known_before, label
+from rasa_onramp.tracker.targets import Targets, known_before, label, unsaid
 from tiny_tracker import CAFE, booking, bookings, prompt_of, system, user
 
 COLUMN = {"guest_name": 0, "seating": 1, "visit_day": 2, "intent": 3, "action": 4}
@@ -131,6 +131,20 @@ def test_the_latest_verbatim_mention_is_taken_with_all_in_that_turn() -> None:
     assert one(turns, "visit_day") == ["1:Friday", "1:friday"]
 
 
+@pytest.mark.parametrize("day", ["friday", "fri", "$5", "the 3rd", "monday|FRIDAY", DONTCARE])
+@pytest.mark.parametrize("marked", [False, True])
+def test_what_is_unsaid_can_not_be_pointed_at(day: str, marked: bool) -> None:
+    turns = [
+        user("anna or bruno?", {}),
+        system("on friday for $5.50", marks={"visit_day": "friday"} if marked else {}),
+        user("bruno, in the bar", {"visit_day": day, "guest_name": "bruno", "seating": "garden"}),
+        system("ok"),
+        user("good", {"visit_day": day, "guest_name": "Bruno", "seating": "garden"}),
+    ]
+    found = [] if one(turns[:3], "visit_day") else [(2, "visit_day", day)]
+    assert list(unsaid(CAFE, turns)) == found
+
+
 def test_only_whole_words_are_mentions() -> None:
     turns = [user("fridays are bad, on friday's eve", {"visit_day": "friday"})]
     assert one(turns, "visit_day") == ["0:friday"]
@@ -182,7 +196,10 @@ def test_an_action_belongs_to_the_reply() -> None:
     turns = [user("any days?", {}), system("monday", "find_days"), user("thanks", {})]
     prompt, targets = labelled(turns, 0, 2)
     assert spots(prompt, targets, "action", 0) == ["<find_days>"]
-    assert spots(prompt, targets, "action", 1) == ["NONE"]
+    assert spots(prompt, targets, "action", 1) == []  # nobody knows what is done after it
+    asked = [user("any days?", {}), user("hello?", {}), system("monday", "find_days")]
+    assert spots(*labelled(asked, 0, 1), "action", 0) == []
+    assert spots(*labelled(asked, 0, 1), "action", 1) == ["<find_days>"]
 
 
 def test_turns_about_something_else_change_nothing() -> None:
@@ -243,7 +260,7 @@ def test_every_query_of_a_clean_dialogue_has_an_answer(number: int) -> None:
 
 def test_slots_of_other_schemas_in_the_state_are_left_alone() -> None:
     schema = Schema("Small", slots=(Slot("visit_day"),))
-    turns = [user("anna, friday", {"visit_day": "friday", "guest_name": "anna"})]
+    turns = [user("anna, friday", {"visit_day": "friday", "guest_name": "anna"}), system("ok")]
     prompt = prompt_of(turns, 0, schema=schema)
     points: Dict[int, int] = {}
     for query, _, _ in label(prompt, [{}]).points:

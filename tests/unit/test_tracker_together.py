@@ -13,9 +13,9 @@ from rasa_onramp.dialogue import Schema, State
 from rasa_onramp.metalearning.lora import initial_lora
 from rasa_onramp.runtime import turn_reader
 from rasa_onramp.runtime.turn_reader import TurnReader
-from rasa_onramp.tracker.decoding import TurnPrediction, prepare, track
+from rasa_onramp.tracker.decoding import TurnPrediction, prepare
 from rasa_onramp.tracker.model import StateTracker
-from rasa_onramp.tracker.together import AskedTurn, track_together
+from rasa_onramp.tracker.together import AskedTurn, track, track_together
 from tiny_tracker import CAFE, CONFIG, bookings, tiny_tracker
 
 

@@ -12,7 +12,7 @@ import torch
 from rasa_onramp.tracker.batch import collate
 from rasa_onramp.tracker.prompt import build_prompt
 from rasa_onramp.tracker.schema_prompt import build_schema
-from tiny_tracker import CAFE, bookings, tiny_tracker
+from tiny_tracker import CAFE, bookings, in_one_pass, tiny_tracker
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +33,10 @@ def test_a_merged_tracker_scores_as_before(script: ModuleType) -> None:
     schema = build_schema(tracker.tokens, CAFE)
     batch = collate([build_prompt(tracker.tokens, schema, turns, asked=(0,), known=({},))])
     with torch.no_grad():
-        before = tracker(batch).start
+        before = in_one_pass(tracker, batch).start
         merged = script.merged(tracker)
         assert not merged.rates and not [n for n in merged.weights if ".lora_" in n]
-        torch.testing.assert_close(merged(batch).start, before, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(in_one_pass(merged, batch).start, before, rtol=1e-4, atol=1e-4)
 
 
 def test_averages(script: ModuleType) -> None:
@@ -58,8 +58,8 @@ def test_fresh_updates_change_nothing_and_are_the_same_every_time(script: Module
     schema = build_schema(tracker.tokens, CAFE)
     batch = collate([build_prompt(tracker.tokens, schema, turns, asked=(0,), known=({},))])
     with torch.no_grad():
-        before = tracker(batch).start
-        assert torch.equal(script.with_updates(tracker)(batch).start, before)
+        before = in_one_pass(tracker, batch).start
+        assert torch.equal(in_one_pass(script.with_updates(tracker), batch).start, before)
     updates = [name for name in tracker.weights if ".lora_" in name]
     assert updates
     script.with_updates(again)

@@ -134,6 +134,8 @@ def command(
             work = partial(
                 _adapted, how=how, replies=replies is not None, reply_checkpoint=reply_checkpoint
             )
+            del tracker, replies  # each process has its own
+            load_learner.cache_clear()
             found = _side_by_side(work, chosen, progress, jobs, checkpoint, device, threads)
         with closing(found):
             for one in found:

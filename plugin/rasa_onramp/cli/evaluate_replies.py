@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import closing
 from dataclasses import asdict
+from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
 import click
@@ -27,8 +28,10 @@ from rasa_onramp.evaluation.reply_tables import (
     summarise_replies,
 )
 from rasa_onramp.evaluation.result_json import reply_result_from_json, reply_result_to_json
-from rasa_onramp.generator.checkpoint import load_replies
+from rasa_onramp.generator.checkpoint import reply_card
 from rasa_onramp.metalearning.reply_finetuning import ReplyFineTuning
+from rasa_onramp.weights import resolve_language_model
+from rasa_onramp.whole_files import whole
 
 __all__ = ["evaluate_replies"]
 
@@ -56,19 +59,19 @@ def evaluate_replies(
     With `json_path` each split's results are kept in a journal beside it, for `resume`.
     """
     signature = bleu_signature()  # before any work: sacrebleu may not be there
-    model = load_replies(checkpoint, device=device)
-    known = model.training_services
-    chosen, work = services_and_splits(corpus, services, protocol, known)
+    start = reply_card(checkpoint)  # other processes load and measure it
+    resolve_language_model(start.language_model)  # which may not be there, either
+    chosen, work = services_and_splits(corpus, services, protocol, start.training_services)
     if not any(_asked(dialogue) for split in work for dialogue in split.held_out):
         raise ConfigError("no held-out dialogue has a reply of the bot's to be judged by")
     settings: Row = {
         **settings_of(data, chosen, protocol),
-        "adaptation": model.card.get("adaptation"),
+        "adaptation": start.card.get("adaptation"),
         "finetune": asdict(finetuning),
         "threads": threads,
         "device": device,
-        "checkpoint": model.digest,
-        "language_model": model.name,
+        "checkpoint": start.digest,
+        "language_model": start.language_model,
         "bleu": signature,
     }
     journal: Journal[ReplyResult] = Journal(
@@ -118,7 +121,7 @@ def evaluate_replies(
     )
     click.echo(replies_table(summary, differences))
     if replies_path is not None:
-        with open(replies_path, "w", encoding="utf-8") as file:
+        with whole(Path(replies_path)) as made, made.open("w", encoding="utf-8") as file:
             for split in work:
                 own = [result for result in results if (result.service, result.seed) == split.name]
                 for shots in protocol.shots:

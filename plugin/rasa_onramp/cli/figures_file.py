@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Sequence
+
+from rasa_onramp.whole_files import whole
 
 __all__ = ["plain", "write_figures"]
 
@@ -20,9 +21,8 @@ def write_figures(path: str, figures: Mapping[str, Any]) -> None:
         else:
             text = _text(value)
         parts.append(f" {json.dumps(key)}: {text}")
-    temporary = Path(f"{path}.part")
-    temporary.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
-    os.replace(temporary, path)
+    with whole(Path(path)) as file:
+        file.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
 
 
 def plain(rows: Sequence[Mapping[str, object]]) -> List[Dict[str, object]]:

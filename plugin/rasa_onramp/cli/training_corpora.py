@@ -20,7 +20,10 @@ __all__ = ["corpus_embed", "tasks_in", "training_tasks"]
 
 
 def corpus_embed() -> Embed:
-    """What finds similar turns of a corpus, as a bot finds them; a text is embedded once. Raises
+    """What finds similar turns of a corpus, as a bot finds them; a text is embedded once.
+
+    In the precision that this machine learns in, for speed, where a bot and evaluate embed many
+    texts in float32: of turns that are all but equally alike, machines may choose others. Raises
     CheckpointError.
     """
     import torch

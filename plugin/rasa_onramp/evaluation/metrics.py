@@ -29,7 +29,7 @@ import statistics
 from collections import Counter
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
 from rapidfuzz.distance import Indel
 
@@ -39,7 +39,6 @@ __all__ = [
     "Figures",
     "TurnScore",
     "aggregate",
-    "aggregate_by_domain",
     "schema_sensitivity",
     "score_dialogue",
     "score_turn",
@@ -137,14 +136,6 @@ def aggregate(scores: Iterable[TurnScore]) -> Figures:
         ),
         turns=len(scores),
     )
-
-
-def aggregate_by_domain(scores: Iterable[TurnScore]) -> Mapping[str, Figures]:
-    """`aggregate` for each domain, in alphabetical order."""
-    by_domain: Dict[str, List[TurnScore]] = {}
-    for score in scores:
-        by_domain.setdefault(score.domain, []).append(score)
-    return {domain: aggregate(by_domain[domain]) for domain in sorted(by_domain)}
 
 
 def schema_sensitivity(turns: Iterable[Sequence[float]]) -> float:

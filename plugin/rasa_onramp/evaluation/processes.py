@@ -16,7 +16,7 @@ import threading
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Callable, Collection, Generator, Iterator, List, Optional, Sequence, TypeVar
 
 import torch
@@ -33,7 +33,7 @@ __all__ = ["evaluate_in_processes", "in_processes"]
 Piece = TypeVar("Piece")
 Found = TypeVar("Found")
 
-#: What a process does with a piece, by its number, once `_begin` has loaded its model.
+#: What a process does with a piece, by its number, set by `_begin`.
 _tasks: List[Callable[[int], Any]] = []
 
 
@@ -76,7 +76,8 @@ def in_processes(
     Args:
         work: a function that a module defines, or a `partial` of one; an error of its is raised.
         jobs: processes, at most.
-        load: what gives each process the model that is `work`'s first argument.
+        load: what gives each process the model that is `work`'s first argument; an error of its is
+            raised, too.
         threads: of each process (None: its part of what this one has).
 
     Raises:
@@ -127,8 +128,8 @@ def _begin(
 ) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
-    model = load()
-    _tasks.append(lambda number: work(model, pieces[number]))
+    model = lru_cache(maxsize=1)(load)  # by the first piece: here its error would be lost
+    _tasks.append(lambda number: work(model(), pieces[number]))
 
 
 def _end_with_parent() -> None:

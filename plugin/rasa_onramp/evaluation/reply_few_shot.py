@@ -151,8 +151,7 @@ def _turns_of(schema: Schema, dialogue: Dialogue) -> _Turns:
     said = support_replies(schema, [dialogue])
     asked, texts = [], []
     for reply in said:
-        number = int(reply.source.rpartition("#")[2])
-        turn, before = dialogue.turns[number], dialogue.turns[:number]
+        turn, before = dialogue.turns[reply.number], dialogue.turns[: reply.number]
         asked.append(Asked(before, before[-1].state, turn.results, turn.action))
         texts.append(turn.text)
     return _Turns(dialogue.id, tuple(asked), said, tuple(texts))

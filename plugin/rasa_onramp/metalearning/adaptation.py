@@ -15,7 +15,13 @@ from rasa_onramp.dialogue import Dialogue, Schema
 from rasa_onramp.errors import CheckpointError, ConfigError
 from rasa_onramp.metalearning.episodes import inner_groups, usable
 from rasa_onramp.metalearning.examples import Augmentation, Group
-from rasa_onramp.metalearning.inner_loop import InnerLoop, adapt, setting_flaw, stretched
+from rasa_onramp.metalearning.inner_loop import (
+    InnerLoop,
+    adapt,
+    recommended,
+    setting_flaw,
+    stretched,
+)
 from rasa_onramp.metalearning.objective import group_loss
 from rasa_onramp.tracker.model import StateTracker
 
@@ -106,22 +112,7 @@ class Adaptation:
         Raises CheckpointError for a recommended setting that there is none of, or that can't be;
         ConfigError for such a change.
         """
-        recommended = tracker.card.get("adaptation", {})
-        if not isinstance(recommended, dict):
-            raise CheckpointError(
-                f"tracker.json: card.adaptation is {recommended!r}; give settings by name, or take "
-                "it out"
-            )
-        unknown = [key for key in recommended if key not in cls.__dataclass_fields__]
-        if unknown:
-            raise CheckpointError(
-                f"tracker.json: card.adaptation has no setting {unknown[0]!r}; take it out, or use "
-                "the version of rasa-onramp that wrote it"
-            )
-        try:
-            found = cls(**recommended)
-        except ConfigError as error:
-            raise CheckpointError(f"tracker.json, card.{error}") from None
+        found = recommended(cls, tracker.card, "tracker.json")
         told = {k: v for k, v in changes.items() if v is not None}
         return replace(found, **({"epochs": 0, **told} if "steps" in told else told))
 

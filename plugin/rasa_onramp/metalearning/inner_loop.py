@@ -12,15 +12,16 @@ constant.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import reduce
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Type, TypeVar
 
 import higher
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from rasa_onramp.errors import CheckpointError, ConfigError
 from rasa_onramp.metalearning.lora import Adapter
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "adapt",
     "differentiable_steps",
     "initial_rates",
+    "recommended",
     "setting_flaw",
     "stretched",
 ]
@@ -36,6 +38,7 @@ __all__ = [
 #: Support loss of some weights at some step.
 SupportLoss = Callable[[Mapping[str, Tensor], int], Tensor]
 
+Settings = TypeVar("Settings")
 
 #: Optimisers of the inner loop.
 _OPTIMISERS: Mapping[str, Any] = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
@@ -52,6 +55,28 @@ def setting_flaw(name: str, value: Any) -> Optional[str]:
     else:
         fine, mend = isinstance(value, int) and value >= 1, "give a whole number from 1 on"
     return None if fine else f"{name} is {value!r}; {mend}"
+
+
+def recommended(kind: Type[Settings], card: Mapping[str, Any], file: str) -> Settings:
+    """What a checkpoint's card, in `file`, says under `adaptation`; the other settings of `kind`, a
+    dataclass, are its defaults.
+
+    Raises CheckpointError for a setting that there is none of, or that can't be.
+    """
+    told = card.get("adaptation", {})
+    if not isinstance(told, dict):
+        raise CheckpointError(f"{file}: card.adaptation is {told!r}; give settings by name")
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    unknown = [name for name in told if name not in known]
+    if unknown:
+        raise CheckpointError(
+            f"{file}: card.adaptation has no setting {unknown[0]!r}; take it out, or use the "
+            "version of rasa-onramp that wrote it"
+        )
+    try:
+        return kind(**told)
+    except ConfigError as error:
+        raise CheckpointError(f"{file}, card.{error}") from None
 
 
 @dataclass(frozen=True)

@@ -41,8 +41,7 @@ def reread(
     found: List[SupportReply] = []
     made = True  # whether the bot could have made the last call
     for reply in replies:
-        number = int(reply.source.rpartition("#")[2])
-        turn, before = dialogue.turns[number], dialogue.turns[:number]
+        turn, before = dialogue.turns[reply.number], dialogue.turns[: reply.number]
         now = situate(schema, before, before[-1].state, turn.results, turn.action)
         if now.action is not None:
             made = _held(schema, reply.situation) <= _held(schema, now)

@@ -6,7 +6,6 @@ slower than reading them; a GPU machine gets the file.
 
 from __future__ import annotations
 
-import os
 import random
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -26,6 +25,7 @@ from rasa_onramp.generator.prompt import exchanges
 from rasa_onramp.generator.replies import SupportReply, support_replies
 from rasa_onramp.memory import MEGABYTE, LastUsed, bytes_of
 from rasa_onramp.metalearning.corpus import Task, draw, stream
+from rasa_onramp.whole_files import whole
 
 __all__ = [
     "KnownReplies",
@@ -148,11 +148,8 @@ def write_episodes(
         "services": numpy.array([e.service for e in episodes]),
         "vocabulary": numpy.array(vocabulary),
     }
-    path = Path(path)
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("wb") as file:
+    with whole(Path(path)) as temporary, temporary.open("wb") as file:
         numpy.savez_compressed(file, **arrays)
-    os.replace(temporary, path)
 
 
 def read_episodes(path: Union[str, Path], vocabulary: str) -> List[ReplyEpisode]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+from typing import Callable, Dict, List, Mapping, Optional, Sequence
 
 from torch import Tensor
 
@@ -23,6 +23,7 @@ from rasa_onramp.metalearning.inner_loop import (
     InnerLoop,
     adapt,
     initial_rates,
+    recommended,
     setting_flaw,
     stretched,
 )
@@ -35,6 +36,7 @@ from rasa_onramp.metalearning.reply_episodes import ReplyEpisode
 from rasa_onramp.metalearning.runs import Run
 
 __all__ = [
+    "ReplyAdaptation",
     "ReplyMetaConfig",
     "ReplyMetaLearner",
     "adapt_replies",
@@ -42,6 +44,41 @@ __all__ = [
     "meta_train_replies",
     "query_losses",
 ]
+
+
+@dataclass(frozen=True)
+class ReplyAdaptation:
+    """How replies are adapted at deployment: `steps` inner steps on `dialogues_a_step` support
+    dialogues each.
+
+    The steps may exceed those meta-trained; the learned rates are then stretched over them.
+    `rate_scale` multiplies these, and `repeating_rate_scale` as far as the replies repeat
+    themselves (`repetition.pace`). Raises ConfigError.
+    """
+
+    steps: int = 5
+    dialogues_a_step: int = 1
+    optimiser: str = "adam"
+    rate_scale: float = 1.0
+    repeating_rate_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            flaw = setting_flaw(name, value)
+            if flaw is not None:
+                raise ConfigError(f"adaptation: {flaw}")
+
+    @classmethod
+    def of(cls, model: ReplyModel) -> ReplyAdaptation:
+        """What the checkpoint recommends. Raises CheckpointError, also if the model has no rates to
+        adapt with.
+        """
+        if not model.rates or model.card.get("adaptation") is None:
+            raise CheckpointError(
+                "this reply model was never meta-trained, so it has no rates to adapt with; "
+                "take the meta stage on it, or use the shipped one"
+            )
+        return recommended(cls, model.card, "replies.json")
 
 
 @dataclass(frozen=True)
@@ -111,11 +148,8 @@ class ReplyMetaLearner(MetaLearner):
         model, how = self.model, self.config
         model.weights = {name: value.detach() for name, value in self.adapter().items()}
         model.rates = {name: value.detach() for name, value in self.rates().items()}
-        model.card["adaptation"] = {
-            "steps": how.inner_steps,
-            "dialogues_a_step": how.dialogues_a_step,
-            "optimiser": how.inner_optimiser,
-        }
+        adaptation = ReplyAdaptation(how.inner_steps, how.dialogues_a_step, how.inner_optimiser)
+        model.card["adaptation"] = asdict(adaptation)
 
 
 def meta_train_replies(
@@ -174,42 +208,21 @@ def adapt_replies(
     seed: int = 0,
     after_step: Optional[Callable[[int, float], None]] = None,
 ) -> Dict[str, Tensor]:
-    """A domain's updates: the learned inner steps on its support dialogues.
+    """A domain's updates: the learned inner steps on its support dialogues, as the checkpoint
+    recommends.
 
-    The steps that the checkpoint recommends may exceed those meta-trained; the learned rates are
-    then stretched over them. Its `rate_scale` multiplies them, and its `repeating_rate_scale` as
-    far as the replies repeat themselves (`repetition.pace`).
     Without a reply to learn from it is the initialisation itself. `after_step` is told each step's
-    number and support loss. Raises CheckpointError if the model has no inner rates.
+    number and support loss. Raises CheckpointError as `ReplyAdaptation.of` does.
     """
-    how = _recommended(model)
-    batches = inner_batches(support, how["steps"], how["dialogues_a_step"], random.Random(seed))
+    how = ReplyAdaptation.of(model)
+    batches = inner_batches(support, how.steps, how.dialogues_a_step, random.Random(seed))
     if not batches:
         return dict(model.weights)
-    loop = InnerLoop(how["steps"], 1, how["optimiser"])
-    # settings of a new training have neither
-    scale = how.get("rate_scale", 1.0) * pace(support, how.get("repeating_rate_scale", 1.0))
+    scale = how.rate_scale * pace(support, how.repeating_rate_scale)
     return adapt(
         model.weights,
         lambda weights, step: model.loss(batches[step], weights),
-        {name: stretched(v, how["steps"]) * scale for name, v in model.rates.items()},
-        loop,
+        {name: stretched(v, how.steps) * scale for name, v in model.rates.items()},
+        InnerLoop(how.steps, 1, how.optimiser),
         after_step=after_step,
     )
-
-
-def _recommended(model: ReplyModel) -> Mapping[str, Any]:
-    how = model.card.get("adaptation")
-    if how is not None and not isinstance(how, dict):
-        raise CheckpointError(f"replies.json: card.adaptation is {how!r}; give settings by name")
-    if not model.rates or how is None:
-        raise CheckpointError(
-            "this reply model was never meta-trained, so it has no rates to adapt with; "
-            "take the meta stage on it, or use the shipped one"
-        )
-    scales = {"rate_scale": 1.0, "repeating_rate_scale": 1.0}
-    for name in ("steps", "dialogues_a_step", "optimiser", *scales):
-        flaw = setting_flaw(name, how.get(name, scales.get(name)))
-        if flaw is not None:
-            raise CheckpointError(f"replies.json, card.adaptation: {flaw}")
-    return how

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any, Dict, Iterable, Mapping, Optional, Tuple, Union
 
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from rasa_onramp.errors import CheckpointError
 from rasa_onramp.weights.tensors import write_tensors
+from rasa_onramp.whole_files import whole
 
 __all__ = ["Run", "corpus_of", "kept_setting"]
 
@@ -90,16 +90,13 @@ class Run:
                         value.reshape(value.shape or (1,)).contiguous().clone()
                     )
         if config is not None:
-            settings = self.folder / _SETTINGS
-            temporary = settings.with_suffix(".part")
-            temporary.write_text(json.dumps(dict(config), indent=1) + "\n", encoding="utf-8")
-            os.replace(temporary, settings)
-        temporary = self._state.with_suffix(".part")
+            with whole(self.folder / _SETTINGS) as file:
+                file.write_text(json.dumps(dict(config), indent=1) + "\n", encoding="utf-8")
         told = {**self.identity, "seconds": f"{elapsed:.3f}"}
         if ended is not None:
             told["ended"] = json.dumps(ended)
-        write_tensors(tensors, temporary, told)
-        os.replace(temporary, self._state)
+        with whole(self._state) as file:
+            write_tensors(tensors, file, told)
 
     def resume(
         self, parameters: Mapping[str, Tensor], optimiser: Optional[torch.optim.Optimizer] = None
@@ -149,9 +146,8 @@ class Run:
         lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
         kept = [line for line in lines if _step_of(line) <= step]
         if kept != lines:
-            temporary = log.with_suffix(".part")
-            temporary.write_text("".join(kept), encoding="utf-8")
-            os.replace(temporary, log)
+            with whole(log) as file:
+                file.write_text("".join(kept), encoding="utf-8")
 
     def elapsed(self) -> float:
         """Seconds of training behind what was saved; 0 where nothing was, or no time with it."""

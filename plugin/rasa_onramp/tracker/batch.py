@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Optional, Sequence, Tuple, Union
 
 import numpy as np
@@ -22,11 +22,6 @@ __all__ = [
     "collate_labels",
     "mention_masks",
 ]
-
-_FIELDS = (
-    *("ids", "positions", "segment", "role", "utterance", "offer", "flag"),
-    *("number", "said", "heard"),
-)
 
 
 @dataclass(frozen=True)
@@ -49,7 +44,7 @@ class Batch:
 
     def to(self, device: Union[str, torch.device]) -> Batch:
         """The same on another device."""
-        return Batch(**{name: getattr(self, name).to(device) for name in _FIELDS})
+        return Batch(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
     def queries(self) -> Tensor:
         """Token index of each query, (batch, queries), -1 where a prompt has fewer."""
@@ -95,7 +90,7 @@ def collate(prompts: Sequence[Prompt], part: Optional[str] = None) -> Batch:
 
     length = max(len(cut(p, "ids")) for p in prompts)
     tensors = {}
-    for name in _FIELDS:
+    for name in (field.name for field in fields(Batch)):
         rows = np.zeros((len(prompts), length), np.int64)
         for row, prompt in zip(rows, prompts):
             values = cut(prompt, name)

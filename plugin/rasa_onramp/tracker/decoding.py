@@ -1,9 +1,9 @@
-"""Turns followed one by one: from a history and a known state to the next state."""
+"""A domain made ready to be tracked, and dialogues followed turn by turn."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 import torch
 
@@ -15,14 +15,7 @@ from rasa_onramp.tracker.prompt import Prompt, build_prompt
 from rasa_onramp.tracker.schema_prompt import SchemaPrompt, build_schema
 from rasa_onramp.tracker.windows import windows
 
-__all__ = [
-    "Prepared",
-    "TurnPrediction",
-    "prepare",
-    "track",
-    "track_dialogues",
-    "turn_prompt",
-]
+__all__ = ["Prepared", "TurnPrediction", "prepare", "track_dialogues"]
 
 
 @dataclass(frozen=True)
@@ -42,46 +35,6 @@ def prepare(tracker: StateTracker, schema: Schema, adapter: Optional[Weights] = 
         return Prepared(prompt_schema, adapter, tracker.remember(batch, adapter))
 
 
-def track(
-    tracker: StateTracker,
-    domain: Prepared,
-    turns: Sequence[Turn],
-    previous: State,
-    *,
-    offers: bool = False,
-) -> TurnPrediction:
-    """Read the last of `turns`, a user turn, given the state before it.
-
-    `offers` lets the tracker see which values the bot's own turns state (their spans).
-    """
-    prompt = turn_prompt(tracker, domain, turns, previous, offers=offers)
-    with torch.inference_mode():
-        said = collate([prompt], "said").to(tracker.device)
-        scores = tracker.ask(domain.memory, said, domain.weights)
-    return answer(prompt, scores, 0, previous)
-
-
-def turn_prompt(
-    tracker: StateTracker,
-    domain: Prepared,
-    turns: Sequence[Turn],
-    previous: State,
-    *,
-    offers: bool,
-) -> Prompt:
-    """The prompt that asks about the last of `turns`; see `track`."""
-    first, _, _ = windows(tracker.tokens, len(domain.schema), turns)[-1]
-    return build_prompt(
-        tracker.tokens,
-        domain.schema,
-        turns,
-        first=first,
-        asked=(len(turns) - 1,),
-        known=(previous.values,),
-        offers=offers,
-    )
-
-
 def track_dialogues(
     tracker: StateTracker,
     schema: Schema,
@@ -91,12 +44,13 @@ def track_dialogues(
     offers: bool = False,
     history: Optional[int] = None,
     batch_size: int = 8,
+    check: Callable[[], None] = lambda: None,
 ) -> List[Tuple[Optional[TurnPrediction], ...]]:
     """One prediction a user turn, the tracker's own states fed back.
 
     None where a turn has no state. Histories are encoded once a window and asked turn by turn,
     dialogues side by side. `history`: utterances that a turn is read with, its own counted (None:
-    all that fit).
+    all that fit). `check` is called before each batch, and ends it by raising.
     """
     adapter = tracker.placed(adapter)
     order = sorted(
@@ -104,6 +58,7 @@ def track_dialogues(
     )
     results: Dict[int, Tuple[Optional[TurnPrediction], ...]] = {}
     for start in range(0, len(order), batch_size):
+        check()
         chosen = order[start : start + batch_size]
         many = [dialogues[i].turns for i in chosen]
         found = _follow(tracker, schema, many, adapter, offers, history)

@@ -9,17 +9,19 @@ encoder serves every domain.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Dict, Mapping, Optional, Tuple, Union
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from rasa_onramp.errors import CheckpointError
 from rasa_onramp.tracker.batch import Batch, attention_mask, candidate_mask, mention_masks
 from rasa_onramp.tracker.encoder import Encoder, Prefix
 from rasa_onramp.tracker.roles import Flag, Role
 from rasa_onramp.tracker.tokens import Special, Tokens
+from rasa_onramp.tracker.windows import MAX_POSITIONS
 
 __all__ = ["Memory", "Scores", "StateTracker", "Weights", "initial_heads"]
 
@@ -79,7 +81,8 @@ class StateTracker:
     """A tracker ready to adapt and to track.
 
     `weights` is the initialisation; `rates` its learned inner learning rates, one value a step;
-    `training_services` are the services it was trained on; `digest` names the checkpoint.
+    `training_services` are the services it was trained on; `digest` names the checkpoint. Raises
+    CheckpointError if the encoder has too few positions.
     """
 
     encoder: Encoder
@@ -89,6 +92,14 @@ class StateTracker:
     training_services: Tuple[str, ...] = ()
     digest: str = ""
     card: Dict[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        positions = self.encoder.config.max_position_embeddings
+        if positions < MAX_POSITIONS:
+            raise CheckpointError(
+                f"the encoder has {positions} positions, and a tracker reads {MAX_POSITIONS}; "
+                "choose another encoder"
+            )
 
     @property
     def device(self) -> torch.device:
@@ -108,25 +119,12 @@ class StateTracker:
         self.rates = {k: v.to(device) for k, v in self.rates.items()}
         return self
 
-    def __call__(
-        self, batch: Batch, weights: Optional[Weights] = None, *, math_attention: bool = False
-    ) -> Scores:
-        """Scores of whole prompts, in one pass. `math_attention`: allow second derivatives."""
-        weights = self.weights if weights is None else weights
-        words, _ = self._words(batch, weights, None)
-        mask = attention_mask(batch, batch)
-        hidden, _ = self.encoder(
-            words, batch.positions, mask, lora=weights, math_attention=math_attention
-        )
-        index = batch.queries()
-        asked = _take(batch, index)
-        rows = index.clamp(min=0)[..., None].expand(-1, -1, hidden.shape[-1])
-        return _point(hidden.gather(1, rows), hidden, asked, batch, weights)
-
     def remember(
         self, batch: Batch, weights: Optional[Weights] = None, *, math_attention: bool = False
     ) -> Memory:
-        """Encode histories (prompts without queries) to be asked later."""
+        """Encode histories (prompts without queries) to be asked later. `math_attention`: allow
+        second derivatives.
+        """
         weights = self.weights if weights is None else weights
         words, bag = self._words(batch, weights, None)
         mask = attention_mask(batch, batch)
@@ -215,7 +213,7 @@ def _take(batch: Batch, index: Tensor) -> Batch:
     """The tokens at `index` (batch, queries) as a batch; -1 becomes padding."""
     absent = index < 0
     rows = index.clamp(min=0)
-    taken = {n: getattr(batch, n).gather(1, rows) for n in Batch.__dataclass_fields__}
+    taken = {f.name: getattr(batch, f.name).gather(1, rows) for f in fields(Batch)}
     taken["role"] = taken["role"].masked_fill(absent, int(Role.PAD))
     return Batch(**taken)
 
@@ -227,7 +225,7 @@ def _join(first: Batch, second: Batch) -> Batch:
         head, tail = getattr(first, name), getattr(second, name)
         return torch.cat([head.expand(len(tail), -1), tail], dim=1)
 
-    return Batch(**{name: both(name) for name in Batch.__dataclass_fields__})
+    return Batch(**{f.name: both(f.name) for f in fields(Batch)})
 
 
 def _point(asked: Tensor, hidden: Tensor, query: Batch, key: Batch, weights: Weights) -> Scores:

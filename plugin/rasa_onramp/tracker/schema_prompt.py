@@ -47,32 +47,32 @@ _CUTS = ((40, 12), (16, 12), (8, 12), (4, 12), (0, 12), (0, 6), (0, 3), (0, 2))
 _LIMIT = 400
 
 
-def may_be_too_long(schema: Schema, limit: int = _LIMIT) -> bool:
+def may_be_too_long(schema: Schema) -> bool:
     """Whether `build_schema` may refuse it: one of few parts fits whatever their words are."""
     parts = 1 + len(schema.slots) + sum(len(slot.values) for slot in schema.slots)
     parts += len(schema.intents) + len(schema.actions)
     # [CLS], three marks and [SEP], then at most a mark and the shortest name a part
-    return 5 + parts * (1 + _CUTS[-1][1]) > limit
+    return 5 + parts * (1 + _CUTS[-1][1]) > _LIMIT
 
 
-def check_length(tokens: Tokens, schema: Schema, limit: int = _LIMIT) -> None:
+def check_length(tokens: Tokens, schema: Schema) -> None:
     """Raises ConfigError if `build_schema` does. One that fits anyhow isn't tokenised for this."""
-    if may_be_too_long(schema, limit):
-        build_schema(tokens, schema, limit)
+    if may_be_too_long(schema):
+        build_schema(tokens, schema)
 
 
-def build_schema(tokens: Tokens, schema: Schema, limit: int = _LIMIT) -> SchemaPrompt:
+def build_schema(tokens: Tokens, schema: Schema) -> SchemaPrompt:
     """The schema's part of the prompt.
 
     Descriptions, then names and listed values, are shortened step by step where the whole would
-    exceed `limit` tokens, so that history always has room. Raises ConfigError if nothing helps.
+    exceed 400 tokens, so that history always has room. Raises ConfigError if nothing helps.
     """
     for words, names in _CUTS:
         prompt = _schema_tokens(tokens, schema, words, names)
-        if len(prompt) <= limit:
+        if len(prompt) <= _LIMIT:
             return prompt
     raise ConfigError(
-        f"domain {schema.name!r} takes {len(prompt)} tokens of the {limit} a schema may have; "
+        f"domain {schema.name!r} takes {len(prompt)} tokens of the {_LIMIT} a schema may have; "
         "list fewer values or split the domain"
     )
 

@@ -93,8 +93,8 @@ class SentenceEncoder:
 
 @lru_cache(maxsize=1)
 def cached_sentences() -> CachedEmbed:
-    """Embeddings of all-MiniLM-L6-v2, read once a process, each text's of a corpus computed once.
-    Raises CheckpointError.
+    """Embeddings of all-MiniLM-L6-v2, read once a process, each text's of a corpus computed once,
+    of several texts in float32. Raises CheckpointError.
     """
     return CachedEmbed(SentenceEncoder.load().embed, WHOLE_CORPUS)
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-from rasa_onramp.dialogue import DONTCARE, Slot, Turn
+from rasa_onramp.dialogue import DONTCARE, Schema, Slot, State, Turn
 from rasa_onramp.tracker.prompt import Prompt
 from rasa_onramp.tracker.roles import Role
 from rasa_onramp.tracker.schema_prompt import SchemaPrompt
+from rasa_onramp.tracker.windows import MAX_POSITIONS
 
-__all__ = ["Targets", "known_before", "label"]
+__all__ = ["Targets", "is_said", "known_before", "label", "unsaid"]
 
 Values = Mapping[str, Tuple[str, ...]]
 
@@ -46,6 +47,7 @@ def label(prompt: Prompt, known: Sequence[Values]) -> Targets:
     """Point each query of `prompt` at what is right, given what was `known` before each turn.
 
     Turns without a state (out of scope) should change nothing and have no intent and no action.
+    What is done after a message that no reply follows isn't known: its action isn't trained on.
     """
     schema = prompt.schema
     points: List[Tuple[int, int, int]] = []
@@ -62,19 +64,40 @@ def label(prompt: Prompt, known: Sequence[Values]) -> Targets:
                 requested[base + column] = 1
         intent = None if state is None else state.active_intent
         points.append((base + width - 2, *_named(schema, schema.intents, intent)))
-        action = _next_action(prompt.turns, index) if state is not None else None
-        points.append((base + width - 1, *_named(schema, schema.actions, action)))
+        following = prompt.turns[index + 1 : index + 2]
+        if state is None or (following and not following[0].is_user):
+            action = following[0].action if following and state is not None else None
+            points.append((base + width - 1, *_named(schema, schema.actions, action)))
     return Targets(tuple(points), requested)
+
+
+def unsaid(schema: Schema, turns: Sequence[Turn]) -> Iterator[Tuple[int, str, str]]:
+    """The new values of free slots that `label` can't point at, as no turn up to theirs says them:
+    (index of the turn, slot, value).
+    """
+    for index, before in enumerate(known_before(turns)):
+        state = turns[index].state or State()
+        for slot in schema.slots:
+            new = state.values.get(slot.name)
+            if slot.categorical or not new or new[0] == DONTCARE:
+                continue
+            # a turn takes two tokens at least, so no prompt has more
+            heard = turns[max(0, index + 1 - MAX_POSITIONS // 2) : index + 1]
+            if not _kept(before.get(slot.name), new) and not is_said(heard, slot.name, new):
+                yield index, slot.name, new[0]
+
+
+def is_said(turns: Sequence[Turn], slot: str, values: Tuple[str, ...]) -> bool:
+    """Whether one of a free slot's `values` stands in any of `turns`, as `label` looks for it."""
+    return any(
+        next(_marked(turn, slot, values), None) or next(_verbatim(turn, values), None)
+        for turn in reversed(turns)
+    )
 
 
 def _named(schema: SchemaPrompt, places: Mapping[str, int], name: Optional[str]) -> Tuple[int, int]:
     place = places.get(name, schema.none) if name else schema.none
     return place, place
-
-
-def _next_action(turns: Sequence[Turn], index: int) -> Optional[str]:
-    following = turns[index + 1] if index + 1 < len(turns) else None
-    return following.action if following is not None and not following.is_user else None
 
 
 def _slot(
@@ -90,7 +113,7 @@ def _slot(
     if not after:
         place = schema.clear if before else schema.none
         return [(place, place)]
-    if before and {v.lower() for v in before} & {v.lower() for v in after}:
+    if _kept(before, after):
         return [(schema.none, schema.none)]
     if after[0] == DONTCARE:
         return [(schema.any, schema.any)]
@@ -104,23 +127,41 @@ def _mentions(
     prompt: Prompt, slot: str, index: int, values: Tuple[str, ...]
 ) -> List[Tuple[int, int]]:
     """Where one of `values` stands: marked spans of the slot, else the latest verbatim mention."""
-    wanted = {v.lower() for v in values}
     tokens = _tokens_by_turn(prompt)
     marked: List[Tuple[int, int]] = []
     plain: List[Tuple[int, int]] = []
     for turn_index in sorted((t for t in tokens if t <= index), reverse=True):
         turn = prompt.turns[turn_index]
-        for span in turn.spans:
-            if span.slot == slot and turn.text[span.start : span.end].lower() in wanted:
-                marked += _align(prompt, tokens[turn_index], span.start, span.end)
+        for start, end in _marked(turn, slot, values):
+            marked += _align(prompt, tokens[turn_index], start, end)
         if not plain and not marked:
-            for value in sorted(set(values)):
-                # not in a lower-cased copy: lower-casing changes some texts' length
-                pattern = rf"(?<!\w){re.escape(value)}(?!\w)"
-                for match in re.finditer(pattern, turn.text, re.IGNORECASE):
-                    if match.group().lower() in wanted:
-                        plain += _align(prompt, tokens[turn_index], *match.span())
+            for start, end in _verbatim(turn, values):
+                plain += _align(prompt, tokens[turn_index], start, end)
     return marked or plain
+
+
+def _marked(turn: Turn, slot: str, values: Tuple[str, ...]) -> Iterator[Tuple[int, int]]:
+    """Characters [start, end) that are marked as the slot's and say one of `values`."""
+    wanted = {v.lower() for v in values}
+    for span in turn.spans:
+        if span.slot == slot and turn.text[span.start : span.end].lower() in wanted:
+            yield span.start, span.end
+
+
+def _verbatim(turn: Turn, values: Tuple[str, ...]) -> Iterator[Tuple[int, int]]:
+    """Characters [start, end) that say one of `values` in whole words."""
+    wanted = {v.lower() for v in values}
+    for value in sorted(set(values)):
+        # not in a lower-cased copy: lower-casing changes some texts' length
+        pattern = rf"(?<!\w){re.escape(value)}(?!\w)"
+        for match in re.finditer(pattern, turn.text, re.IGNORECASE):
+            if match.group().lower() in wanted:
+                yield match.span()
+
+
+def _kept(before: Optional[Tuple[str, ...]], after: Tuple[str, ...]) -> bool:
+    """Whether a value that is known has stayed, perhaps in another spelling."""
+    return not {v.lower() for v in before or ()}.isdisjoint(v.lower() for v in after)
 
 
 def _tokens_by_turn(prompt: Prompt) -> Dict[int, np.ndarray]:

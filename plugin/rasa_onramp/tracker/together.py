@@ -1,4 +1,5 @@
-"""Turns of several domains read in one pass: each row has a schema and an adapter of its own.
+"""Turns as a bot reads them, those of several domains in one pass: each row has a schema and an
+adapter of its own.
 
 The rows' encoded schemas differ in length; padding stands between schema and what was said, where
 nobody looks, and is cut out of the scores again.
@@ -16,21 +17,37 @@ from torch.nn import functional as F
 from rasa_onramp.dialogue import State, Turn
 from rasa_onramp.tracker.answers import TurnPrediction, answer
 from rasa_onramp.tracker.batch import Batch, collate
-from rasa_onramp.tracker.decoding import Prepared, turn_prompt
+from rasa_onramp.tracker.decoding import Prepared
 from rasa_onramp.tracker.model import Memory, Scores, StateTracker, Weights
-from rasa_onramp.tracker.prompt import Prompt
+from rasa_onramp.tracker.prompt import Prompt, build_prompt
+from rasa_onramp.tracker.windows import windows
 
-__all__ = ["AskedTurn", "track_together"]
+__all__ = ["AskedTurn", "track", "track_together"]
 
 
 @dataclass(frozen=True)
 class AskedTurn:
-    """What `track` is given: the last of `turns` is to be read, given the state before it."""
+    """The last of `turns`, a user turn, is to be read, given the state before it.
+
+    `offers` lets the tracker see which values the bot's own turns state (their spans).
+    """
 
     domain: Prepared
     turns: Sequence[Turn]
     previous: State
     offers: bool = False
+
+
+def track(
+    tracker: StateTracker,
+    domain: Prepared,
+    turns: Sequence[Turn],
+    previous: State,
+    *,
+    offers: bool = False,
+) -> TurnPrediction:
+    """Read one turn; see `AskedTurn`."""
+    return track_together(tracker, [AskedTurn(domain, turns, previous, offers)])[0]
 
 
 def track_together(tracker: StateTracker, asked: Sequence[AskedTurn]) -> List[TurnPrediction]:
@@ -46,10 +63,7 @@ def track_together(tracker: StateTracker, asked: Sequence[AskedTurn]) -> List[Tu
 
 def _track(tracker: StateTracker, asked: Sequence[AskedTurn]) -> List[TurnPrediction]:
     """Of domains whose adapters have the same tensors."""
-    prompts = [
-        turn_prompt(tracker, one.domain, one.turns, one.previous, offers=one.offers)
-        for one in asked
-    ]
+    prompts = [_prompt(tracker, one) for one in asked]
     with torch.inference_mode():
         said = collate(prompts, "said").to(tracker.device)
         domains = [one.domain for one in asked]
@@ -64,6 +78,20 @@ def _track(tracker: StateTracker, asked: Sequence[AskedTurn]) -> List[TurnPredic
             answer(prompt, _of_row(scores, row, prompt, schemas), 0, one.previous)
             for row, (prompt, one) in enumerate(zip(prompts, asked))
         ]
+
+
+def _prompt(tracker: StateTracker, one: AskedTurn) -> Prompt:
+    schema, turns = one.domain.schema, one.turns
+    first, _, _ = windows(tracker.tokens, len(schema), turns)[-1]
+    return build_prompt(
+        tracker.tokens,
+        schema,
+        turns,
+        first=first,
+        asked=(len(turns) - 1,),
+        known=(one.previous.values,),
+        offers=one.offers,
+    )
 
 
 def _weights(tracker: StateTracker, domain: Prepared) -> Weights:

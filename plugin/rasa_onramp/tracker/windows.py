@@ -9,7 +9,8 @@ from rasa_onramp.tracker.tokens import MOST_TOKENS, Tokens
 
 __all__ = ["MAX_POSITIONS", "OVERLAP", "utterance_limit", "windows"]
 
-#: Positions the encoder has; schema and utterances share them, a turn's queries sit on its end.
+#: Positions of the encoder that are used; schema and utterances share them, a turn's queries sit on
+#: its end.
 MAX_POSITIONS = 512
 #: Utterances that a later window of a long dialogue repeats from the one before.
 OVERLAP = 6

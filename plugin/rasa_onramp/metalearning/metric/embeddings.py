@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import Callable, Sequence
 
@@ -14,6 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from rasa_onramp.weights.tensors import write_tensors
+from rasa_onramp.whole_files import whole
 
 __all__ = ["embed_once"]
 
@@ -47,7 +47,6 @@ def embed_once(
             rows.append(embed(texts[start : start + _CHUNK]).half())
             bar.update(len(rows[-1]))
     found = torch.cat(rows) if rows else embed(texts).half()
-    temporary = path.with_suffix(".part")
-    write_tensors({"rows": found, "texts": key}, temporary)
-    os.replace(temporary, path)
+    with whole(path) as temporary:
+        write_tensors({"rows": found, "texts": key}, temporary)
     return found.float()

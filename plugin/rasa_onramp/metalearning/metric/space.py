@@ -9,7 +9,6 @@ embeddings, and it costs one product of a vector with a matrix a text.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Dict
 
 import torch
 from torch import Tensor
@@ -30,11 +29,6 @@ class Space:
         self.delta = torch.zeros(len(mean), len(mean), requires_grad=True)
         self.log_scale = torch.tensor(scale).log().requires_grad_(True)
         self.threshold = torch.tensor(threshold, requires_grad=True)
-
-    @property
-    def parameters(self) -> Dict[str, Tensor]:
-        """What is learned, by name."""
-        return {"delta": self.delta, "log_scale": self.log_scale, "threshold": self.threshold}
 
     @property
     def projection(self) -> Tensor:

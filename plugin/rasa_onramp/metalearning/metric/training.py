@@ -13,7 +13,7 @@ from __future__ import annotations
 import random
 from dataclasses import asdict, dataclass
 from types import ModuleType
-from typing import Dict, Iterator, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterator, Optional, Sequence, Tuple
 
 from torch import Tensor
 
@@ -91,7 +91,10 @@ def train_metric(
         [
             [
                 {"parameters": {"delta": space.delta}, "rate": config.rate},
-                {"parameters": _scalars(space), "rate": 10 * config.rate},
+                {
+                    "parameters": {"log_scale": space.log_scale, "threshold": space.threshold},
+                    "rate": 10 * config.rate,
+                },
             ]
         ],
         losses_of,
@@ -107,7 +110,3 @@ def train_metric(
 def episode_loss(space: Space, method: str, episode: MetricEpisode) -> Tensor:
     """The loss of one of METHODS on an episode of embeddings."""
     return METHODS[method].loss(space.mapped(episode), space.log_scale.exp(), space.threshold)
-
-
-def _scalars(space: Space) -> Mapping[str, Tensor]:
-    return {"log_scale": space.log_scale, "threshold": space.threshold}
