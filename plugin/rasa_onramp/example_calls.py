@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Dict, FrozenSet, Iterable, Iterator, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, Iterable, Iterator, Optional, Sequence, Set, Tuple
 
 from rasa_onramp.dialogue import DONTCARE, Dialogue, Schema, State, Turn
 
 __all__ = ["taken_slots", "unshown_slots"]
 
 
-def taken_slots(schema: Schema, support: Iterable[Dialogue]) -> Dict[str, FrozenSet[str]]:
-    """The slots that each action with an example call is given: those of such calls, its required
-    and its optional ones, and those that may be given for the intent of its name: in SGD's format
-    one entry makes both. An example without even its required slots shows nothing.
+def taken_slots(
+    schema: Schema, support: Iterable[Dialogue]
+) -> Dict[Tuple[str, Optional[str]], FrozenSet[str]]:
+    """The slots that each action with an example call is given, by its name and the intent that it
+    is called for; None: another than the examples'.
+
+    They are those of such calls, those of calls for other intents that this one takes, too, the
+    action's required and optional ones, and those that may be given for the intent of its name: in
+    SGD's format one entry makes both. An example without even its required slots shows nothing, nor
+    does one without any parameters where values were known.
     """
-    seen: Dict[str, Set[str]] = {}
-    for _, call in _examples(schema, support):
-        seen.setdefault(str(call.action), set()).update(call.parameters)
+    shown: Dict[str, Dict[Optional[str], Set[str]]] = {}
+    for state, call in _examples(schema, support):
+        of_action = shown.setdefault(str(call.action), {None: set()})
+        for intent in (None, state.active_intent):
+            of_action.setdefault(intent, set()).update(call.parameters)
+    takes = {i.name: (*i.required_slots, *i.optional_slots) for i in schema.intents}
     of_intent = {intent.name: intent.optional_slots for intent in schema.intents}
-    return {
-        action.name: frozenset(
-            {
-                *seen[action.name],
-                *action.required_slots,
-                *action.optional_slots,
-                *of_intent.get(action.name, ()),
-            }
-        )
-        for action in schema.actions
-        if action.name in seen
-    }
+    taken: Dict[Tuple[str, Optional[str]], FrozenSet[str]] = {}
+    for action in schema.actions:
+        always = {*action.required_slots, *action.optional_slots, *of_intent.get(action.name, ())}
+        for intent, slots in shown.get(action.name, {}).items():
+            others = shown[action.name][None].intersection(takes.get(intent or "", ()))
+            taken[action.name, intent] = frozenset(slots | always | others)
+    return taken
 
 
 def unshown_slots(schema: Schema, support: Sequence[Dialogue]) -> Tuple[str, ...]:
@@ -42,19 +46,23 @@ def unshown_slots(schema: Schema, support: Sequence[Dialogue]) -> Tuple[str, ...
     intents = {i.name: (*i.required_slots, *i.optional_slots) for i in schema.intents}
     for state, _ in _examples(schema, support):
         unknown.update(intents.get(state.active_intent or "", ()))
-        known.update(s for s, v in state.values.items() if v and v[0] != DONTCARE)
+        known.update(_known(state))
     return tuple(sorted(unknown - known))
 
 
 def _examples(schema: Schema, support: Iterable[Dialogue]) -> Iterator[Tuple[State, Turn]]:
-    """Each call that has its required slots at least, with the state it is made in."""
+    """Each call that seems to be shown with its parameters, with the state it is made in."""
     required = {action.name: set(action.required_slots) for action in schema.actions}
     for dialogue in support:
         state = State()
         for turn in dialogue.turns:
             if turn.is_user:
                 state = turn.state or state
-            elif turn.action is not None and required.get(turn.action, set()) <= set(
-                turn.parameters
-            ):
-                yield state, turn
+            elif turn.action is not None:
+                given = set(turn.parameters)
+                if required.get(turn.action, set()) <= given and (given or not _known(state)):
+                    yield state, turn
+
+
+def _known(state: State) -> Set[str]:
+    return {slot for slot, texts in state.values.items() if texts and texts[0] != DONTCARE}

@@ -12,7 +12,18 @@ from typing import Any, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import pytest
 
-from rasa_onramp.dialogue import DONTCARE, Corpus, Slot, Span, State, Turn
+from rasa_onramp.dialogue import (
+    DONTCARE,
+    Action,
+    Corpus,
+    Dialogue,
+    Intent,
+    Schema,
+    Slot,
+    Span,
+    State,
+    Turn,
+)
 from rasa_onramp.errors import CheckpointError, NotFound, StoreUnavailable
 from rasa_onramp.generator import Reply, RetrievalGenerator
 from rasa_onramp.onboarding import adapt
@@ -28,13 +39,14 @@ from rasa_onramp.runtime.session import (
     state_from_json,
 )
 from rasa_onramp.runtime.stated import system_turn
-from rasa_onramp.runtime.understanding import Understanding, with_call
+from rasa_onramp.runtime.understanding import Understanding, understood_as, with_call
 from rasa_onramp.store import Feedback, Store, open_store
 from rasa_onramp.store.serialise import state_to_json
 from rasa_onramp.tracker.answers import TurnPrediction
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.model import StateTracker
 from rasa_onramp.tracker.sentences import cached_sentences
+from servers import wait_for
 from small_bot import BIKES, TABLES, corpus_of, dialogues, small_tracker
 
 Rows = Optional[Sequence[Mapping[str, str]]]
@@ -140,6 +152,91 @@ def test_a_domain_that_asks_nothing_any_more_is_not_gone_back_to(
     assert engine.understand(done, "it is emil").domain is None
 
 
+COLOURS = ("red", "green", "blue")
+LOST = Schema(
+    "lost_property",
+    "Look for what was left behind in the cloakroom",
+    slots=(
+        Slot("item_colour", "Colour of what was lost", COLOURS),
+        Slot("found", "Whether it was found", ("True", "False")),
+    ),
+    intents=(Intent("find_item", "Look for a lost coat or umbrella", ("item_colour",)),),
+    actions=(Action("look", "Look for it", ("item_colour",), ("found",)),),
+)
+
+
+def lost(colour: str, answer: str = "We have found it, it is at the desk.") -> Dialogue:
+    """A dialogue about a lost umbrella of that colour."""
+    text = f"i lost my {colour} umbrella in the cloakroom"
+    begin = text.index(colour)
+    mark = Span("item_colour", begin, begin + len(colour))
+    state = State({"item_colour": (colour,)}, "find_item")
+    found = {"parameters": {"item_colour": colour}, "results": ({"found": "True"},)}
+    turns = (
+        Turn("user", text, state=state, spans=(mark,)),
+        Turn("system", answer, action="look", **found),
+        Turn("user", "oh good, thanks", state=state),
+        Turn("system", "You're welcome!"),
+    )
+    return Dialogue(f"lost-{colour}", LOST.name, turns, "support")
+
+
+@pytest.mark.parametrize(
+    ("answer", "domain"),
+    [
+        ("We have found it, it is at the desk.", "table_booking"),
+        ("We have found it. Who are you?", "lost_property"),  # this is answered
+    ],
+)
+def test_another_domains_answer_in_between_doesnt_end_a_domains_question(
+    store: Store, shipped: StateTracker, answer: str, domain: str
+) -> None:
+    umbrellas = tuple(lost(colour, answer) for colour in COLOURS)
+    store.dialogues.import_corpus(Corpus({LOST.name: LOST}, umbrellas))
+    engine, session = Engine(store, shipped, cached_sentences()), Session()
+    engine.turn(session, "can i book a table on friday")
+    between = engine.turn(
+        session, "i lost my red umbrella in the cloakroom", Api([{"found": "True"}])
+    )
+    assert between.understanding.domain == "lost_property"
+    assert between.reply is not None and between.reply.text == answer
+    found = engine.understand(session, "it is hana")
+    assert (found.domain, found.route.reason) == (domain, "context")
+    if domain == "table_booking":
+        assert found.state.values == {"visit_day": ("friday",), "guest_name": ("hana",)}
+    # what tells the first domain nothing stays with the second
+    assert engine.understand(session, "thanks a lot").domain == "lost_property"
+
+
+def test_what_is_said_in_between_ends_no_intent(engine: Engine) -> None:
+    domain = engine.catalogue.domains()["table_booking"]
+    before = State({"visit_day": ("friday",)}, "book_table")
+    nothing = TurnPrediction(dataclasses.replace(before, active_intent=None))
+    route = Route("table_booking")
+    kept = understood_as(nothing, route, domain, before, False, 0.5)
+    assert (kept.state, kept.idle) == (before, True)
+    # what is done may end
+    assert understood_as(nothing, route, domain, before, True, 0.5).state == nothing.state
+    news = TurnPrediction(nothing.state, changes={"visit_day": ("friday",)})
+    told = understood_as(news, route, domain, before, False, 0.5)
+    assert (told.state, told.idle) == (nothing.state, False)
+
+
+def test_what_a_call_was_made_for_is_settled_until_something_is_new() -> None:
+    session, state = Session(), State({"day": ("friday",)}, "book")
+    assert not session.settled("d")
+    session.hear("book friday", "d", state)
+    assert not session.settled("d")
+    session.say(Turn("system", "Done.", action="save"), "d")
+    assert session.settled("d") and not session.settled("other")
+    session.hear("thanks", "d", state)
+    assert session.settled("d")
+    for day, intent in (("monday", "book"), ("friday", "cancel")):
+        later = copy.deepcopy(session)
+        later.hear("and", "d", State({"day": (day,)}, intent))
+        assert not later.settled("d")
+
+
 def test_of_a_long_message_no_more_is_kept_than_counts(engine: Engine) -> None:
     session = Session()
     engine.turn(session, "x" * (3 * LONGEST))
@@ -219,10 +316,25 @@ def test_a_value_of_an_earlier_call_that_a_reply_tells_is_marked(
     session = Session()
     engine.turn(session, "can i book a table on friday")
     engine.turn(session, "it is hana", Api([{"table_code": "t99"}]))
-    told = Reply("The code is t99.", "", "a", 1.0)
+    told = Reply("The code is t99.", "", "a", 1.0, because="no_model")
     monkeypatch.setattr(RetrievalGenerator, "reply", lambda *_: told)
     assert engine.turn(session, "thanks, that is all").reply == told
     assert session.turns[-1].turn.spans == (Span("table_code", 12, 15),)
+
+
+def test_where_writing_fails_a_support_reply_is_said(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Fails:
+        def generator(self, domain: Any) -> Any:
+            raise RuntimeError("no room")
+
+    plain = engine.turn(Session(), "can i book a table on friday").reply
+    monkeypatch.setattr(engine, "writer", Fails())
+    reply = engine.turn(Session(), "can i book a table on friday").reply
+    assert plain is not None and reply is not None
+    assert (plain.because, reply.because) == ("no_model", "unwritten")
+    assert reply.text == plain.text and "RuntimeError: no room" in caplog.text
 
 
 def test_a_failed_booking_leaves_the_rows_of_the_search_before_it() -> None:
@@ -446,14 +558,14 @@ def test_why_an_adapter_cannot_be_used_is_remembered(
         monkeypatch.setattr(store.adapters, "get", None)  # the second time it isn't asked
 
 
-def test_a_damaged_adapter_is_looked_at_again(
+def test_an_adapter_that_cannot_be_read_is_not_read_again(
     engine: Engine, store: Store, tracker: StateTracker
 ) -> None:
     add_no_weights(store, tracker.digest)
     for _ in range(2):
         with pytest.raises(CheckpointError):
             engine.turn(Session(), "can i book a table on friday")
-    assert len(engine.adapters._unusable) == 0
+    assert len(engine.adapters._unusable) == 1
 
 
 def test_few_domains_are_kept_in_memory(engine: Engine, store: Store) -> None:
@@ -493,7 +605,10 @@ def test_a_store_that_is_down_is_an_error_and_comes_back_by_itself(
         shutil.copy(ready, path)
         with pytest.raises(StoreUnavailable):  # not asked again so soon
             engine.turn(session, "can i book a table on friday")
+        assert not engine.catalogue.ready
         assert engine.reach._is_back()  # as the thread that looks for it would find
+        wait_for(lambda: engine.catalogue.ready, seconds=20)  # before any message asks for it
+        assert list(engine.catalogue.last) == ["table_booking"]
         outcome = engine.turn(session, "can i book a table on friday")
         assert outcome.understanding.domain == "table_booking"
 

@@ -21,6 +21,7 @@ from rasa_onramp.generator.forms import form_of, render, surfaces
         ("box", "Boxes"),
         ("boxes", "box"),
         ("in_transit", "in transit"),
+        ("OUT_FOR_DELIVERY", "OUT FOR DELIVERY"),
         ("the 9th", "9th"),
         ("9th", "the 9th"),
         ("2nd", "second"),
@@ -145,3 +146,9 @@ def test_a_very_long_value_stands_as_it_is(value):
 @pytest.mark.parametrize("value", ["...", "fr...", "mo."])
 def test_dots_make_no_weekday(value):
     assert "date.Friday" not in dict(surfaces(value)).values()
+
+
+@pytest.mark.parametrize("value", ["john_doe@mail.com", "RX_48", "a_b_1", "_", "https://x.y/z_z"])
+def test_an_underscore_that_joins_no_words_stays(value):
+    assert render(value, "told") == render(value, "spaced") == value
+    assert value.replace("_", " ") not in dict(surfaces(value))

@@ -117,14 +117,14 @@ def test_a_user_cannot_put_words_in_its_mouth(claim: str) -> None:
 
 def test_a_real_model_is_asked_with_the_prompt() -> None:
     pytest.importorskip("transformers")
-    from rasa_onramp.generator.writing import write
+    from rasa_onramp.generator.writing import Updates, Writer
 
     model = reciting("Good news: {tracking_number} is {status}.")
     seen: List[Packed] = []
 
     def read_and_write(prompt: Packed) -> Optional[str]:
         seen.append(prompt)
-        return write(model, [prompt])[0]
+        return Writer(model).write([prompt], [Updates("", {})])[0]
 
     real = NeuralGenerator(RETRIEVED, model.tokens, read_and_write, sure=1.1)
     assert real.reply(*FOUND).text == "Good news: QQ7 is in transit."

@@ -723,6 +723,19 @@ def test_what_is_done_or_was_refused_is_not_confirmed_again(bare):
         assert ask(bare, first, shown, monday).text == CONFIRMED.replace("friday", "monday")
 
 
+def test_what_was_given_for_another_intent_is_not_confirmed(bare):
+    known = {"tracking_number": "QQ77", "delivery_day": "friday", "area": "leith", "shop": "Spar"}
+    assert ask(bare, user("QQ77 on friday", "move", **known)).text == CONFIRMED
+
+
+def test_a_code_with_a_letter_at_its_end_is_told_before_a_full_stop():
+    seats = Schema("seats", "", (Slot("seat"),), (Intent("check", "", ()),), ())
+    taught = [user("where do i sit", "check", ["seat"], seat="12A"), system("Your seat is 12A.")]
+    generator = RetrievalGenerator(seats, [Dialogue("s", "seats", taught, "support")], embed)
+    reply = ask(generator, user("where do i sit", "check", ["seat"], seat="14C"))
+    assert (reply.text, reply.source) == ("Your seat is 14C.", "s#1")
+
+
 def test_what_nobody_knows_is_said_to_be_unknown(bare):
     known = {"tracking_number": "QQ77"}
     first = user("where is QQ77", "track", ["status"], **known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any, Mapping, Optional, Sequence, Tuple
 
 import pytest
@@ -123,10 +124,26 @@ def asking(text: str, *said: str, requested: Sequence[str] = (), **state: str) -
         ("the former please", 0),
         ("on the first one, is there a fee?", 0),
         ("the first one is fine, the first one", 0),
+        ("first one, is it open late?", 0),
+        ("ok first one", 0),
+        ("2nd one pls", 1),
+        ("the 1st pls", 0),
+        ("option 1", 0),
+        ("option 1 please", 0),
+        ("yes but the first one please", 0),
+        ("isn't the first one by video?", 0),
+        ("why not take the first one", 0),
         # which is none of the rows that were told, or not one of them
         ("the third one?", 1),
         ("the first one or the second one?", 1),
         ("not the first one", 1),
+        ("I don't like the first one", 1),
+        ("i dont really want the first one", 1),
+        ("not keen on the first one", 1),
+        ("anything but the first one", 1),
+        ("the first one or second one?", 1),
+        ("my first choice is another", 1),
+        ("can you offer 1 room", 1),
         ("is it cheaper than the first one?", 1),
         ("my first name is Ann", 1),
         ("what was the first name?", 1),
@@ -162,6 +179,7 @@ def test_which_one_is_meant_counts_where_several_were_told() -> None:
     ("text", "said", "row"),
     [
         ("is Dr Osei any good?", [OFFER], 0),
+        ("I don't like Dr Osei", [OFFER], 1),
         ("what's the room of the 9:20 one", [OFFER], 0),
         ("dr osei or Dr Lindgren?", [OFFER], 1),  # both: the last one
         ("is dr osei better than Dr Lindgren?", [OFFER], 0),
@@ -240,6 +258,27 @@ def test_a_call_that_returns_nothing_may_be_acknowledged() -> None:
     # one that returns something, or that the schema doesn't know, tells what it likes
     for action in ("find", "another"):
         assert now(*turns, results=[{"ok": "True"}], action=action).found
+
+
+def test_rows_are_of_what_the_call_was_required_to_be_given() -> None:
+    first = user("where is QQ7", "track", tracking_number="QQ7")
+    found = system("At the depot.", "find", {"status": "at the depot"})
+    found = replace(found, parameters={"tracking_number": "QQ7", "shop": "Spar"})
+    same = user("and when", "track", tracking_number="QQ7", shop="Co-op")
+    assert now(first, found, same).rows == now(first, found, same, results=found.results).rows
+    assert now(first, found, same).rows == found.results
+    other = user("and AB1?", "track", tracking_number="AB1")
+    assert now(first, found, other).rows == now(first, found, other, results=found.results).rows
+    assert now(first, found, other).rows == ()
+
+
+def test_an_emptied_slot_is_news() -> None:
+    known = {"tracking_number": "QQ7", "delivery_day": "friday"}
+    first, saved = user("QQ7 on friday", "move", **known), system("Done.", "save")
+    emptied = user("another day", "move", tracking_number="QQ7")
+    assert now(first, saved, emptied).brings_news and not now(first, saved, emptied).done
+    assert not now(first, saved, emptied, system("Which?"), emptied).brings_news
+    assert not now(first, saved, user("thanks", "move", **known)).brings_news
 
 
 def test_what_was_done_is_done_until_something_is_new() -> None:

@@ -79,6 +79,19 @@ def test_what_is_not_read_is_found_nowhere() -> None:
     assert found_in("x" * 2001, "x" * 2001, "y" * 2001) == []
 
 
+@pytest.mark.parametrize("value", ["14C", "50K", "5G", "T5X", "RX4821", "B7", "20 GB"])
+def test_a_full_stop_is_no_part_of_a_code(value: str) -> None:
+    for text in (
+        f"Your seat is {value}.",
+        f"It is {value}. Is that right?",
+        f"{value}, or {value}.",
+    ):
+        assert set(found_in(text, value)) == {value}
+    assert [token.text for token in tokens("Ask J. Smith in the U.S.A.")][1:] == [
+        *("J.", "Smith", "in", "the", "U.S.A.")
+    ]
+
+
 def test_a_long_link_is_found() -> None:
     link = "https://pay.example.com/i?" + "&".join(f"key{n}=a%2F{n}" for n in range(120))
     assert 1500 < len(link) < 2000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 from rasa_onramp.generator.model import ReplyModel
 from rasa_onramp.generator.packing import Packed, pack, reply_places
 from rasa_onramp.generator.prompt import Exchange
-from rasa_onramp.generator.writing import Updates, Writer, write
+from rasa_onramp.generator.writing import Updates, Writer
 from tiny_replies import SCHEMA, prompts, random_updates, reciting, shared_tokens, tiny_llama
 
 pytest.importorskip("transformers")
@@ -49,6 +49,16 @@ def theirs(llama: Any, prompt: Packed) -> Optional[str]:
     return TOKENS.text(new[:-1]).strip() if new[-1] == end else None
 
 
+def written(
+    model: ReplyModel,
+    some: Sequence[Packed],
+    updates: Optional[Dict[str, Tensor]] = None,
+    **how: Any,
+) -> List[Optional[str]]:
+    """What a fresh writer writes on, all under the same updates."""
+    return Writer(model).write(some, [Updates("", updates or {})] * len(some), **how)
+
+
 @pytest.fixture(scope="module")
 def model() -> ReplyModel:
     return ReplyModel(often_ending(), TOKENS, "tiny")
@@ -58,7 +68,7 @@ def test_rows_of_different_lengths_are_written_as_if_alone(model: ReplyModel) ->
     some = prompts()
     assert len({len(prompt.ids) for prompt in some}) > 5
     wanted = [theirs(often_ending(), prompt) for prompt in some]
-    found = write(model, some, most=MOST)
+    found = written(model, some, most=MOST)
     assert found == wanted
     # a line that doesn't end is worth nothing, and doesn't keep others from ending
     assert None in found and len(set(found) - {None, ""}) > 1
@@ -67,32 +77,23 @@ def test_rows_of_different_lengths_are_written_as_if_alone(model: ReplyModel) ->
 def test_updates_are_written_under(model: ReplyModel) -> None:
     some, updates = prompts(4), random_updates(model, seed=4)
     wanted = [theirs(often_ending(updates), prompt) for prompt in some]
-    assert write(model, some, updates, most=MOST) == wanted
-    assert wanted != write(model, some, most=MOST)
-
-
-def test_each_row_is_written_under_updates_of_its_own(model: ReplyModel) -> None:
-    some = prompts(3)
-    own = [random_updates(model, seed=seed) for seed in (4, 5, 6)]
-    rows = {name: torch.stack([each[name] for each in own]) for name in own[0]}
-    alone = [write(model, [p], u, most=MOST)[0] for p, u in zip(some, own)]
-    assert write(model, some, rows, most=MOST) == alone
-    assert len(set(alone)) > 1
+    assert written(model, some, updates, most=MOST) == wanted
+    assert wanted != written(model, some, most=MOST)
 
 
 def test_what_did_not_end_in_time_is_given_up() -> None:
     model = reciting("Good day to you.")
     some = [pack(model.tokens, SCHEMA, [Exchange(f"User: {'hi ' * n}\nBot:")]) for n in (1, 4)]
     said = ["Good day to you."] * 2
-    assert write(model, some) == said
-    assert write(model, some, most=2) == said  # the text and its end are a token each
-    assert write(model, some, most=1) == [None, None]
-    assert write(model, some, seconds=0) == [None, None]
-    assert write(model, some, seconds=600) == said
+    assert written(model, some) == said
+    assert written(model, some, most=2) == said  # the text and its end are a token each
+    assert written(model, some, most=1) == [None, None]
+    assert written(model, some, seconds=0) == [None, None]
+    assert written(model, some, seconds=600) == said
 
 
 def test_no_prompts_no_replies(model: ReplyModel) -> None:
-    assert write(model, []) == []
+    assert written(model, []) == []
 
 
 def test_the_cache_is_always_ours(model: ReplyModel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +109,6 @@ def test_the_cache_is_always_ours(model: ReplyModel, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(model.model.base_model, "forward", forward)
     some, updates = prompts(2), Updates("a", random_updates(model))
-    write(model, some, most=2)
     Writer(model).write(some, [updates] * 2, most=2)
     Writer(model).write_along(some[1], [3, 5], updates, most=2)
     assert len(given) > 3 and all(isinstance(each, DynamicCache) for each in given)
@@ -156,6 +156,7 @@ def test_domains_are_written_together_as_if_alone(model: ReplyModel) -> None:
     updates = [Updates(str(n), random_updates(model, seed=n)) for n in (4, 5, 4, 6)]
     found = Writer(model).write(some, updates, most=MOST)
     assert found == [Writer(model).write([p], [u], most=MOST)[0] for p, u in zip(some, updates)]
+    assert len(set(found)) > 1
 
 
 def test_a_conversation_read_once_is_answered_at_every_place(model: ReplyModel) -> None:

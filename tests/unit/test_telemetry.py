@@ -24,10 +24,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from rasa.utils.log_utils import configure_structlog
 
 from rasa_onramp.components import host, turn_log
-from rasa_onramp.components.settings import ModelSettings
 from rasa_onramp.errors import StoreUnavailable
 from rasa_onramp.logs import KEY_VARIABLE, pseudonym
 from rasa_onramp.runtime import telemetry
+from rasa_onramp.runtime.settings import ModelSettings
 from rasa_onramp.runtime.telemetry import Stopwatch, count_failure, count_read, exposition
 
 PAYLOAD = {"domain": "parcels", "reason": "match", "confidence": 0.9, "adapter": 3}

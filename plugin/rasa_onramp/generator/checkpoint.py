@@ -5,25 +5,26 @@ The language model itself is foreign and never copied: see rasa_onramp.weights.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Optional, Union
+from typing import Any, Callable, Mapping, Optional, Tuple, Union
 
 import torch
 
-from rasa_onramp.checkpoint_files import read_checkpoint, write_checkpoint
+from rasa_onramp.checkpoint_files import Parts, read_checkpoint, write_checkpoint
 from rasa_onramp.errors import CheckpointError
 from rasa_onramp.generator.model import ReplyModel
 from rasa_onramp.weights import LANGUAGE_MODEL, resolve_language_model
 
 __all__ = [
     "SHIPPED_REPLIES",
+    "ReplyCard",
     "available_replies",
     "chosen_replies",
-    "language_model_of",
     "load_replies",
     "new_replies",
-    "replies_digest",
     "replies_with_room",
+    "reply_card",
     "save_replies",
 ]
 
@@ -57,9 +58,8 @@ def load_replies(
     `language_model` is a folder or name to take that one from instead, of the same shape.
     Raises CheckpointError if either is missing, damaged, or they don't fit each other.
     """
-    folder = SHIPPED_REPLIES if folder is None else Path(folder)
-    config, parts = read_checkpoint(folder, _NAME, {"language_model": str}, _MEND)
-    name = config["language_model"]
+    read, parts = _read(folder)
+    name = read.language_model
     model = new_replies(language_model or name, device=device, attention=attention)
     wanted = {key: value.shape for key, value in model.initial_weights(rank=1).items()}
     updates, rates = parts.get("weights", {}), parts.get("rates", {})
@@ -68,34 +68,39 @@ def load_replies(
         side = -1 if ".lora_A." in key else 0
         if key not in wanted or value.shape[side] != wanted[key][side]:
             raise CheckpointError(
-                f"{folder} is not for the language model {model.name!r} ({key}); "
-                f"use {name!r}, or train one for it with meta-train-replies"
+                f"{folder or SHIPPED_REPLIES} is not for the language model {model.name!r} "
+                f"({key}); use {name!r}, or train one for it with meta-train-replies"
             )
     model.weights = {key: value.to(model.device) for key, value in updates.items()}
     model.rates = {key: value.to(model.device) for key, value in rates.items()}
-    model.training_services = tuple(config.get("training_services", ()))
-    model.digest, model.card = config["sha256"], config.get("card", {})
+    model.training_services = read.training_services
+    model.digest, model.card = read.digest, dict(read.card)
     return model
 
 
-def replies_digest(folder: Optional[Union[str, Path]] = None) -> str:
-    """The digest of an initialisation (None: the shipped one) whose files are whole; its language
+@dataclass(frozen=True)
+class ReplyCard:
+    """What an initialisation says of itself; `language_model` is the name or folder of its own."""
+
+    digest: str
+    language_model: str
+    training_services: Tuple[str, ...]
+    card: Mapping[str, Any]
+
+
+def reply_card(folder: Optional[Union[str, Path]] = None) -> ReplyCard:
+    """The card of an initialisation (None: the shipped one) whose files are whole; its language
     model isn't needed. Raises CheckpointError.
     """
-    folder = SHIPPED_REPLIES if folder is None else Path(folder)
-    config, _ = read_checkpoint(folder, _NAME, {"language_model": str}, _MEND)
-    digest: str = config["sha256"]
-    return digest
+    return _read(folder)[0]
 
 
-def language_model_of(folder: Optional[Union[str, Path]] = None) -> str:
-    """The name or folder of the language model that an initialisation (None: the shipped one) is
-    for. Raises CheckpointError.
-    """
+def _read(folder: Optional[Union[str, Path]]) -> Tuple[ReplyCard, Parts]:
     folder = SHIPPED_REPLIES if folder is None else Path(folder)
-    config, _ = read_checkpoint(folder, _NAME, {"language_model": str}, _MEND)
-    name: str = config["language_model"]
-    return name
+    config, parts = read_checkpoint(folder, _NAME, {"language_model": str}, _MEND)
+    services = tuple(config.get("training_services", ()))
+    card = ReplyCard(config["sha256"], config["language_model"], services, config.get("card", {}))
+    return card, parts
 
 
 def available_replies(

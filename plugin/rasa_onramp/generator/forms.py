@@ -92,8 +92,12 @@ def _singular(value: str) -> Optional[str]:
     return value[:-2] if with_es else value[:-1]
 
 
+#: Words that a schema or an API joins, not "RX_48" or "john_doe@mail.com".
+_JOINED = re.compile(r"[A-Z]?[a-z]+(?:_[a-z]+)+|[A-Z]+(?:_[A-Z]+)+")
+
+
 def _spaced(value: str) -> Optional[str]:
-    return value.replace("_", " ").strip() if "_" in value else None
+    return value.replace("_", " ") if _JOINED.fullmatch(value) else None
 
 
 def _told(value: str) -> Optional[str]:

@@ -7,7 +7,6 @@ from typing import Callable, Dict, FrozenSet, Mapping
 from rasa_onramp.dialogue import Schema
 from rasa_onramp.generator.replies import SupportReply
 from rasa_onramp.generator.situation import Situation, relevant_slots
-from rasa_onramp.generator.spotting import plain_values
 
 __all__ = ["fitting", "likeness", "weighed"]
 
@@ -76,9 +75,10 @@ def fitting(schema: Schema, now: Situation) -> Callable[[SupportReply], bool]:
     told comes first.
     """
     relevant = relevant_slots(schema, now.state)
-    known_requests = _known_requests(now)
+    known_requests = frozenset(filter(now.knows, now.requested))
     outcome = now.in_scope, now.action, now.found
     talks = now.action is None and now.in_scope
+    finished = now.done is not None and now.wants_nothing
     values = now.state.values
 
     def fits(reply: SupportReply) -> bool:
@@ -88,11 +88,12 @@ def fitting(schema: Schema, now: Situation) -> Callable[[SupportReply], bool]:
         if reply.asks & now.newly_set:
             return False  # it asks for more, too, but takes no notice of what was given
         if talks:
-            if now.new_intent or then.new_intent:
-                wants = {now.state.active_intent, then.state.active_intent} - {None}
-                if len(wants) > 1:
-                    return False  # it takes up another wish
-            if (now.newly_set or now.new_intent) and now.missing and not then.missing:
+            wants = {now.state.active_intent, then.state.active_intent} - {None}
+            if len(wants) > 1 and (now.new_intent or then.new_intent or _confirms(reply)):
+                return False  # it takes up another wish, or confirms it
+            if finished and then.brings_news and _led_nowhere_else(reply, now):
+                return False  # it leads to a call that has been made
+            if now.brings_news and now.missing and not then.missing:
                 return False  # it answered somebody who had said everything
             if known_requests and not known_requests & reply.answers:
                 return False  # it doesn't answer the question
@@ -111,25 +112,25 @@ def fitting(schema: Schema, now: Situation) -> Callable[[SupportReply], bool]:
             return False  # it asks again for what was partly given
         if then.wants_nothing and not then.system and now.system:
             return False  # it greets
-        row = _row(now, reply.row_now(now)) if reply.facts else {}
+        row = now.row_at(reply.row_now(now)) if reply.facts else {}
         # it tells in words what is otherwise of the row now
         return not any(row.get(slot) != value for slot, value in reply.facts)
 
     return fits
 
 
-def _known_requests(now: Situation) -> FrozenSet[str]:
-    row = _row(now, now.row or 0)
-    values = now.state.values
-    return frozenset(
-        slot
-        for slot in now.requested
-        if plain_values(row.get(slot)) or plain_values(values.get(slot))
-    )
+def _led_nowhere_else(reply: SupportReply, now: Situation) -> bool:
+    """Whether no other call followed a reply than the one that is done, nor does it ask for what
+    is missing.
+    """
+    return reply.leads_to in (None, now.done) and reply.asks.isdisjoint(now.missing)
 
 
-def _row(situation: Situation, place: int) -> Mapping[str, str]:
-    return situation.rows[place] if 0 <= place < len(situation.rows) else {}
+def _confirms(reply: SupportReply) -> bool:
+    """Whether a reply tells what the user gave, and neither asks nor was asked for anything."""
+    if reply.asks or reply.situation.requested:
+        return False
+    return any(each.origin in ("state", "either") for each in reply.template.placeholders)
 
 
 def _row_slots(situation: Situation) -> FrozenSet[str]:

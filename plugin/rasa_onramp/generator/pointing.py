@@ -12,22 +12,33 @@ __all__ = ["pointed_at", "rules_out"]
 
 _FIRST = ORDINAL_WORDS[1:]
 _PLACES = rf"{'|'.join(_FIRST)}|(?P<digits>\d{{1,2}})(?:st|nd|rd|th)|former|latter"
-_PLACE = rf"\bthe\s+(?P<place>{_PLACES})\b"
-_PLACE_OR_LAST = rf"\bthe\s+(?P<place>{_PLACES}|last)\b"
-_ANY = re.compile(_PLACE_OR_LAST, re.IGNORECASE)
+#: What goes on after something that was pointed at.
+_AFTER = (
+    r"(?=\s*(?:[,.;:?!]|$)|\s+(?:is|was|has|does|sounds|looks|seems|works|would|will|by|with|instead"
+    r"|then|please|pls)\b)"
+)
+#: With "the", or where a phrase begins: not "my first choice".
 _ONE = re.compile(
-    rf"{_PLACE_OR_LAST}\s+(?:one|option|choice|offer|suggestion|result)\b", re.IGNORECASE
+    r"(?:\bthe\s+|(?:^|[,.;:?!]|\b(?:ok|okay|yes|yeah|and|or|take|is|about|than|not))\s*\b)"
+    rf"(?P<place>{_PLACES}|last)\s+(?:one|option|choice|offer|suggestion|result)\b",
+    re.IGNORECASE,
 )
+_NUMBERED = re.compile(
+    rf"\b(?:option|choice)\s+(?P<place>(?P<digits>[1-9]\d?))\b{_AFTER}", re.IGNORECASE
+)
+_THE = re.compile(rf"\bthe\s+(?P<place>{_PLACES}|last)\b", re.IGNORECASE)
 #: Not "the first floor", "the first of May", "the first name".
-_ALONE = re.compile(
-    rf"{_PLACE}(?=\s*(?:[,.;:?!]|$)|\s+(?:is|was|has|does|sounds|looks|seems|works|would|will|by|with"
-    r"|instead|then|please)\b)",
-    re.IGNORECASE,
-)
+_ALONE = re.compile(rf"\bthe\s+(?P<place>{_PLACES})\b{_AFTER}", re.IGNORECASE)
 _ANOTHER = re.compile(
-    r"\b(?:not|than|except|besides|without|instead of|before|after|since|until|till)\s+$",
+    r"\b(?:(?:not|than|except|besides|without|instead of|before|after|since|until|till)"
+    r"|(?:any|every|no)(?:thing|one|body)? but|all but"
+    r"|(?:\w+n['\u2019]?t|(?<!why )not)(?: really| so| too)?"
+    r" (?:like|want|need|fancy|love|take|care for|keen on|interested in))\s+$",
     re.IGNORECASE,
 )
+#: So many characters before something say whether it is ruled out.
+_BEFORE = 60
+_ARTICLE = re.compile(r"\bthe\s+$", re.IGNORECASE)
 #: "On the second" is a day; so may "for the 2nd" be.
 _DATED = re.compile(
     r"\b(?:on|in|by|to|from|until|till|before|after|since|between|through)\s+$", re.IGNORECASE
@@ -48,13 +59,16 @@ def pointed_at(text: str, told: Sequence[int], said: str) -> Optional[int]:
     None if it points at none of them, or at more than one. Without "one" or the like, what may be a
     day of the month points at none where `said` speaks of days.
     """
-    if len(told) < 2 or len({each["place"].lower() for each in _ANY.finditer(text)}) != 1:
+    if len(told) < 2:
         return None
-    for match in (*_ONE.finditer(text), *_ALONE.finditer(text)):
-        before, place = text[: match.start()], _place(match)
+    surely = [*_ONE.finditer(text), *_NUMBERED.finditer(text)]
+    if len({_place(match) for match in (*surely, *_THE.finditer(text))}) != 1:
+        return None
+    for match in (*surely, *_ALONE.finditer(text)):
+        before, place = _before(text, match.start("place")), _place(match)
         if rules_out(before) or not -len(told) <= place < len(told):
             continue
-        if match.re is _ONE or not _may_be_a_day(before, match, said):
+        if match.re is not _ALONE or not _may_be_a_day(before, match, said):
             return told[place]
     return None
 
@@ -63,7 +77,12 @@ def rules_out(before: str) -> bool:
     """Whether what stands before something says that another is meant: "not the first one", "until
     noon".
     """
-    return _ANOTHER.search(before) is not None
+    return _ANOTHER.search(before[-_BEFORE:]) is not None
+
+
+def _before(text: str, place: int) -> str:
+    """What stands before a place that is pointed at, without its article."""
+    return _ARTICLE.sub("", text[max(0, place - _BEFORE) : place])
 
 
 def _may_be_a_day(before: str, match: re.Match[str], said: str) -> bool:

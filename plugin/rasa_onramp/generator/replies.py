@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Dict, FrozenSet, Iterator, List, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, Iterator, List, Optional, Sequence, Set, Tuple
 
-from rasa_onramp.dialogue import DONTCARE, Dialogue, Schema, State
+from rasa_onramp.dialogue import DONTCARE, Dialogue, Schema, State, Turn
 from rasa_onramp.generator.asking import asked_slots, worded_slots
 from rasa_onramp.generator.delexicalise import delexicalise
 from rasa_onramp.generator.quantities import MONEY
@@ -27,13 +27,15 @@ class SupportReply:
     """A system turn of a support dialogue: its template, what it answered and what it asks for.
 
     `wording` are the slots that it may speak of in words rather than by a value: those that are
-    true, false, 1 or "any will do" where it was said; `told` what is true or false of the row
+    true, false, 1 or "any will do" where it was said; `facts` what is true or false of the row
     that it speaks of, and that it may tell in words, too. `known` says whether state and results
     held all that it states. `ends`: it is the last of its dialogue, asks for nothing and answers a
-    turn that wanted nothing, as a goodbye does.
+    turn that wanted nothing, as a goodbye does. `offers` are the slots whose listed values it
+    names side by side; `leads_to` is the next action for the same intent in its dialogue.
     """
 
-    source: str  # "dialogue id#turn", turns counted from 0
+    dialogue: str  # the id of the one that it stands in
+    number: int  # of its turn, counted from 0
     template: Template
     situation: Situation
     asks: FrozenSet[str]
@@ -42,11 +44,13 @@ class SupportReply:
     known: bool
     ends: bool = False
     facts: FrozenSet[Tuple[str, str]] = frozenset()
+    offers: FrozenSet[str] = frozenset()
+    leads_to: Optional[str] = None
 
-    @cached_property
-    def dialogue(self) -> str:
-        """The id of the dialogue that it stands in."""
-        return self.source.rpartition("#")[0]
+    @property
+    def source(self) -> str:
+        """Where it is from: "dialogue id#number"."""
+        return f"{self.dialogue}#{self.number}"
 
     @cached_property
     def states(self) -> FrozenSet[str]:
@@ -55,8 +59,8 @@ class SupportReply:
 
     @cached_property
     def answers(self) -> FrozenSet[str]:
-        """The slots that it tells the user something of: by a value, or in words."""
-        return self.states | {slot for slot, _ in self.facts}
+        """The slots that it tells the user something of: by a value, a choice, or in words."""
+        return self.states | self.offers | {slot for slot, _ in self.facts}
 
     def row_now(self, now: Situation) -> int:
         """The row of `now`'s that it would speak of; there need not be one.
@@ -94,13 +98,14 @@ def support_replies(schema: Schema, dialogues: Sequence[Dialogue]) -> Tuple[Supp
                 fresh=turn.action is not None,
                 focus=situation.row,
             )
-            template = _with_offers_spelt_out(schema, template)
+            template, offers = _with_offers_spelt_out(schema, template)
             after = turns[number + 1].state if number + 1 < len(turns) else None
             asks = asked_slots(schema, template, situation.state, after)
             first_row = min(_stated_rows(template), default=situation.row or 0)
             replies.append(
                 SupportReply(
-                    source=f"{dialogue.id}#{number}",
+                    dialogue=dialogue.id,
+                    number=number,
                     template=template,
                     situation=situation,
                     asks=asks,
@@ -109,9 +114,20 @@ def support_replies(schema: Schema, dialogues: Sequence[Dialogue]) -> Tuple[Supp
                     known=all(each.origin != "own" for each in template.placeholders),
                     ends=number == last and not asks and situation.wants_nothing,
                     facts=_facts(template, situation, first_row),
+                    offers=offers,
+                    leads_to=_next_action(turns[number + 1 :], situation.state.active_intent),
                 )
             )
     return tuple(replies)
+
+
+def _next_action(turns: Sequence[Turn], intent: Optional[str]) -> Optional[str]:
+    for turn in turns:
+        if turn.state is not None and turn.state.active_intent != intent:
+            return None
+        if turn.action is not None:
+            return turn.action
+    return None
 
 
 def data_of(dialogues: Sequence[Dialogue]) -> Set[str]:
@@ -161,7 +177,7 @@ def _stated_rows(template: Template) -> List[int]:
 
 def _facts(template: Template, situation: Situation, place: int) -> FrozenSet[Tuple[str, str]]:
     """What is true or false of a row, and may be told in words."""
-    row = situation.rows[place] if place < len(situation.rows) else {}
+    row = situation.row_at(place)
     yes_no = State({slot: (value,) for slot, value in row.items() if yes_or_no(value)})
     # a row has many such slots, and half a name is soon said: "you're welcome" of "pets_welcome"
     worded = worded_slots(template, yes_no, whole=True)
@@ -170,16 +186,16 @@ def _facts(template: Template, situation: Situation, place: int) -> FrozenSet[Tu
     return frozenset((slot, row[slot]) for slot in worded | asked)
 
 
-def _with_offers_spelt_out(schema: Schema, template: Template) -> Template:
-    """Make listed values that the bot offers side by side part of the text."""
+def _with_offers_spelt_out(schema: Schema, template: Template) -> Tuple[Template, FrozenSet[str]]:
+    """Make listed values that the bot offers side by side part of the text; and their slots."""
     own: Dict[str, Set[str]] = {}
     for placeholder, surface in zip(template.placeholders, template.surfaces):
         if placeholder.origin == "own":
             own.setdefault(placeholder.slot, set()).add(surface)
     listed = {slot.name for slot in schema.slots if slot.categorical}
-    offered = {slot for slot, values in own.items() if slot in listed and len(values) > 1}
+    offered = frozenset(s for s, values in own.items() if s in listed and len(values) > 1)
     if not offered:
-        return template
+        return template, offered
     surfaces = iter(template.surfaces)
     parts: List = []
     kept = []
@@ -192,4 +208,4 @@ def _with_offers_spelt_out(schema: Schema, template: Template) -> Template:
             parts[-1] += surface
         else:
             parts.append(surface)
-    return Template(tuple(parts), tuple(kept))
+    return Template(tuple(parts), tuple(kept)), offered

@@ -3,31 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import AbstractSet, Any, Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, FrozenSet, Mapping, Optional, Sequence, Tuple
 
 from rasa_onramp.dialogue import Schema, State, Turn
-from rasa_onramp.generator.counting import counted
-from rasa_onramp.generator.forms import WEAK_FORMS, form_of
-from rasa_onramp.generator.pointing import pointed_at, rules_out
-from rasa_onramp.generator.spotting import (
-    Finder,
-    Region,
-    Source,
-    find_sources,
-    longest,
-    may_be_a_word,
-    named_near,
-    overlaps,
-    plain_values,
-    sources_of,
-    tokens,
-)
-from rasa_onramp.generator.units import holds, unit_of
+from rasa_onramp.generator.focus import READ, focus_of
+from rasa_onramp.generator.sameness import agrees
+from rasa_onramp.generator.spotting import Source, find_sources, plain_values
 
 __all__ = ["Situation", "missing_slots", "relevant_slots", "situate"]
-
-#: Characters of a user's text that are looked through for values. The tracker reads hardly more.
-_READ = 500
 
 
 @dataclass(frozen=True)
@@ -38,8 +21,10 @@ class Situation:
     `missing` the active intent's required slots without a value, in order. `found` is None where no
     action was executed, else whether it returned rows. `rows` are those of the last action that was
     executed so far; `row` is the one that the talk is about, None where that is not known; `agrees`
-    says that the first row has no other value than the state. `done`: an earlier action was
-    executed for what is wanted, and nothing is new since.
+    says that the first row may have the state's values. `done` is the last action, if it was
+    executed for what is wanted and nothing is new since. `told` are the rows that the bot told
+    last, in its order, if they are several and none of them is meant in particular. `cleared`: it
+    emptied a slot.
     """
 
     user: str
@@ -54,12 +39,23 @@ class Situation:
     newly_set: FrozenSet[str]
     new_intent: bool
     missing: Tuple[str, ...]
-    done: bool = False
+    done: Optional[str] = None
+    told: Tuple[int, ...] = ()
+    cleared: bool = False
+
+    def row_at(self, number: int) -> Mapping[str, str]:
+        """A row; empty where there is none of this number."""
+        return self.rows[number] if 0 <= number < len(self.rows) else {}
+
+    def knows(self, slot: str) -> bool:
+        """Whether the row in focus (the first, where none is) or the state has a value for it."""
+        row = self.row_at(self.row or 0)
+        return bool(plain_values(row.get(slot)) or plain_values(self.state.values.get(slot)))
 
     @property
     def brings_news(self) -> bool:
-        """Whether the turn set a slot or changed the intent."""
-        return bool(self.newly_set) or self.new_intent
+        """Whether the turn set or emptied a slot, or changed the intent."""
+        return bool(self.newly_set) or self.cleared or self.new_intent
 
     @property
     def wants_nothing(self) -> bool:
@@ -96,10 +92,12 @@ def situate(
     last = said[since - 1] if since else None  # that executed an action
     if action is None and last is not None:
         rows = rows or tuple(last.results)
+        rows = () if _of_something_else(schema, last, rows, now) else rows
     rows = _telling(schema, rows, action or (last.action if last is not None else None))
     after = (*turns[1:-1], replace(turns[-1], state=state))
     pairs = [(turn, then) for turn, then in zip(earlier, after) if not turn.is_user]
     shown = pairs[max(since - 1, 0) :] if action is None else []
+    focus = focus_of(rows, now, shown)
     return Situation(
         user=turns[-1].text,
         system=said[-1].text if said else "",
@@ -108,12 +106,14 @@ def situate(
         action=action,
         found=bool(rows) if action is not None else None,
         rows=rows,
-        row=_row_in_focus(rows, now, shown),
-        agrees=not rows or _agrees(rows[0], now),
+        row=focus.row,
+        agrees=not rows or agrees(rows[0], now.values),
         newly_set=_newly_set(now, states, turns) if state is not None else frozenset(),
         new_intent=state is not None and _new_intent(state, states),
         missing=missing_slots(schema, now),
-        done=action is None and state is not None and _done(state, turns),
+        done=_done(state, turns) if action is None and state is not None else None,
+        told=focus.told,
+        cleared=state is not None and _cleared(state, states),
     )
 
 
@@ -133,6 +133,20 @@ def relevant_slots(schema: Schema, state: State) -> FrozenSet[str]:
     return frozenset(slot.name for slot in schema.slots)
 
 
+def _of_something_else(
+    schema: Schema, call: Turn, rows: Sequence[Mapping[str, str]], state: State
+) -> bool:
+    """Whether a call was required to be given another value than the state has now, of which no row
+    says anything: the rows are of another parcel.
+    """
+    required = {
+        slot for each in schema.actions if each.name == call.action for slot in each.required_slots
+    }
+    told = {slot for row in rows for slot in row}
+    given = {slot: call.parameters[slot] for slot in (required - told) & call.parameters.keys()}
+    return not agrees(given, state.values)
+
+
 def _telling(
     schema: Schema, rows: Sequence[Mapping[str, str]], action: Optional[str]
 ) -> Tuple[Mapping[str, str], ...]:
@@ -143,16 +157,25 @@ def _telling(
     return tuple(row for row in rows if not slots.isdisjoint(row))
 
 
-def _done(state: State, turns: Sequence[Turn]) -> bool:
-    """Whether the last action in `turns` was executed in a state that this one adds nothing to."""
+def _done(state: State, turns: Sequence[Turn]) -> Optional[str]:
+    """The last action in `turns` if it was executed in a state that this one adds nothing to."""
     called = max((place for place, turn in enumerate(turns) if turn.action), default=0)
     before = [turn.state for turn in turns[:called] if turn.is_user and turn.state is not None]
-    return bool(before) and not (_newly_set(state, before, turns) or _new_intent(state, before))
+    if not before or _newly_set(state, before, turns):
+        return None
+    if _cleared(state, before) or _new_intent(state, before):
+        return None
+    return turns[called].action
 
 
 def _new_intent(state: State, states: Sequence[State]) -> bool:
     before = states[-1].active_intent if states else None
     return state.active_intent not in (None, before)
+
+
+def _cleared(state: State, states: Sequence[State]) -> bool:
+    before = states[-1].values if states else {}
+    return any(values and not state.values.get(slot) for slot, values in before.items())
 
 
 def _newly_set(state: State, states: Sequence[State], turns: Sequence[Turn]) -> FrozenSet[str]:
@@ -166,98 +189,4 @@ def _newly_set(state: State, states: Sequence[State], turns: Sequence[Turn]) -> 
         for slot, values in state.values.items()
         for value in plain_values(values)
     ]
-    return frozenset(source.slot for _, source in find_sources(turns[-1].text[:_READ], sources))
-
-
-def _row_in_focus(
-    rows: Sequence[Mapping[str, str]], state: State, shown: Sequence[Tuple[Turn, Turn]]
-) -> Optional[int]:
-    """The row that the user chose, else the last one that the user pointed at or named or that was
-    shown; None if none is clear. `shown` are the bot's turns, each with the one after it.
-    """
-    if len(rows) < 2:
-        return 0 if rows and shown else None
-    # what all rows share chooses none, and need not be spelt as in the state
-    differing = {slot for row in rows for slot in row if len({r.get(slot) for r in rows}) > 1}
-    chosen = [
-        number
-        for number, row in enumerate(rows)
-        if _agrees({slot: row[slot] for slot in row if slot in differing}, state)
-    ]
-    if len(chosen) == 1:
-        return chosen[0]
-    candidates = set(chosen or range(len(rows)))
-    finder = Finder(sources_of(state.values, rows))
-    told = [_mentions(turn.text, finder, len(rows)) for turn, _ in shown]
-    told_by = {slot for mentions in told for each in mentions for slot in each.slots}
-    for (turn, then), mentions in zip(reversed(shown), reversed(told)):
-        if then.is_user:
-            in_order = list(dict.fromkeys(each.row for each in mentions))
-            pointed = candidates & {pointed_at(then.text, in_order, turn.text)}
-            meant = pointed or candidates & _named(then, rows, told_by)
-            if len(meant) == 1:
-                return min(meant)
-        seen = {each.row for each in mentions} & candidates
-        if seen:
-            return max(seen)
-    return chosen[0] if 0 < len(chosen) < len(rows) else None
-
-
-def _named(turn: Turn, rows: Sequence[Mapping[str, str]], slots: AbstractSet[str]) -> Set[int]:
-    """The rows that a user names by a value of `slots` that isn't asked about. A bare number names
-    one only beside its slot's name: "4" may be of people, too.
-    """
-    text = turn.text[:_READ]
-    asked = turn.state.requested_slots if turn.state is not None else ()
-    return {
-        each.row
-        for each in _mentions(text, Finder(sources_of({}, rows)), len(rows))
-        for slot in (each.slots & slots).difference(asked)
-        if not all(token.like_num for token in tokens(text[slice(*each.region)]))
-        or named_near(slot, text, each.region)
-        if not rules_out(text[: each.region[0]])
-    }
-
-
-def _agrees(row: Mapping[str, str], state: State) -> bool:
-    for slot, value in row.items():
-        values = plain_values(state.values.get(slot))
-        if values and not any(
-            value.casefold() == each.casefold()
-            or form_of(value, each)
-            or form_of(each, value, clock24=True)
-            for each in values
-        ):
-            return False
-    return True
-
-
-@dataclass(frozen=True)
-class _Mention:
-    """Where a text states what one row only says, in these slots."""
-
-    region: Region
-    row: int
-    slots: FrozenSet[str]
-
-
-def _mentions(text: str, sources: Finder, rows: int) -> List[_Mention]:
-    """Where a text states what no other row says, nor the state of another slot."""
-    counts = counted(text, rows)
-    found: Dict[Region, List[Source]] = {}
-    for region, source in sources.find(text):
-        surface = text[slice(*region)]
-        unit = unit_of(text, region)
-        if unit is not None and not holds(source.slot, {}, unit[0]):
-            continue
-        form = (form_of(surface, source.value, source.clock24) or "").partition("|")[0]
-        if form not in WEAK_FORMS and not may_be_a_word(surface, source.value):
-            found.setdefault(region, []).append(source)
-    mentions = []
-    for region in longest(found):
-        of_rows = {each.row for each in found[region] if each.row is not None}
-        slots = frozenset(each.slot for each in found[region] if each.row is not None)
-        given = {each.slot for each in found[region] if each.row is None}
-        if len(of_rows) == 1 and given <= slots and not overlaps(region, counts):
-            mentions.append(_Mention(region, min(of_rows), slots))
-    return mentions
+    return frozenset(source.slot for _, source in find_sources(turns[-1].text[:READ], sources))

@@ -251,6 +251,9 @@ _renewing = threading.Lock()
 #: and reads all that is left each time.
 _UNREADABLE = re.compile(r"(?<!\S)\S{2001,}|(?:[A-Za-z]{0,2}(?:[^\w\s]|_)){100,}")
 
+#: The full stop after "14C" or "50K", which spaCy leaves on the word.
+_AFTER_A_CODE = r"(?<=[0-9][A-Z])\."
+
 
 def _make_doc(text: str) -> Any:
     if len(_english().vocab.strings) > _MOST_STRINGS:
@@ -270,7 +273,10 @@ def _english() -> Any:
         import spacy
         import spacy.matcher
 
-        return spacy.blank("en")
+        english: Any = spacy.blank("en")
+        suffixes = [*english.Defaults.suffixes, _AFTER_A_CODE]
+        english.tokenizer.suffix_search = spacy.util.compile_suffix_regex(suffixes).search
+        return english
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, Dict, Mapping, Optional, Sequence, Tuple, Union
 
 from rasa_onramp.generator.forms import VERBATIM, WEAK_FORMS, form_of, render
+from rasa_onramp.generator.sameness import may_be_same
 from rasa_onramp.generator.spotting import Values, plain_values
 
 __all__ = ["COUNT", "Placeholder", "Template", "fill", "value_of"]
@@ -89,7 +90,7 @@ def fill(
 
     A placeholder takes its value from where it stood when the template was made, and can't be
     filled if its rivals now hold another. A text that sets a slot's result against its state can't
-    be filled where they agree, one that states once what several rows share can't where they no
+    be filled where they may agree, one that states once what several rows share can't where they no
     longer do, and "any will do" can't be stated. `first_row` is added to the rows. Braces in a
     value are left as they are.
     """
@@ -105,9 +106,10 @@ def fill(
         if value is None:
             return None
         filled.append(value)
-        stated[part.slot, part.origin] = value.casefold()
+        stated[part.slot, part.origin] = value
     for (slot, origin), value in stated.items():
-        if origin == "state" and stated.get((slot, "results")) == value:
+        told = stated.get((slot, "results"))
+        if origin == "state" and told is not None and may_be_same(told, value):
             return None
     return "".join(filled)
 

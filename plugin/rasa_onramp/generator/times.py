@@ -14,10 +14,14 @@ from typing import Callable, Optional
 __all__ = [
     "DAY_WORDS",
     "MONTHS",
+    "Date",
+    "Time",
     "Writer",
+    "date_of",
     "date_writer",
     "ordinal",
     "spoken_time",
+    "time_of",
     "twelve_hour_writer",
     "twenty_four_hour_writer",
     "weekday",
@@ -55,7 +59,9 @@ DAY_WORDS = frozenset(
 
 
 @dataclass(frozen=True)
-class _Time:
+class Time:
+    """A time of day."""
+
     hour: int  # 0 to 23, or 1 to 12 where `known` is false
     minute: int
     known: bool  # whether morning or afternoon is known
@@ -65,12 +71,13 @@ _CLOCK = re.compile(r"(\d{1,2})(?::(\d{2}))?(?::00)?\s*([ap])?\.?(?:m\.?)?", re.
 _MERIDIEM = re.compile(r"\d\s*[ap]\.?m\.?$", re.IGNORECASE)
 
 
-def _time(value: str, clock24: bool) -> Optional[_Time]:
+def time_of(value: str, clock24: bool) -> Optional[Time]:
+    """The time that a value is, None if it is none. `clock24`: a bare "11:30" is before noon."""
     value = value.strip()
     if value.lower() in ("noon", "midday"):
-        return _Time(12, 0, True)
+        return Time(12, 0, True)
     if value.lower() == "midnight":
-        return _Time(0, 0, True)
+        return Time(0, 0, True)
     oclock = re.fullmatch(r"(\d{1,2}) o'clock", value, re.IGNORECASE)
     match = oclock or _CLOCK.fullmatch(value)
     if not match:
@@ -80,18 +87,18 @@ def _time(value: str, clock24: bool) -> Optional[_Time]:
     if _MERIDIEM.search(value):
         if not 1 <= hour <= 12 or minute > 59:
             return None
-        return _Time(hour % 12 + 12 * (match.group(3).lower() == "p"), minute, True)
+        return Time(hour % 12 + 12 * (match.group(3).lower() == "p"), minute, True)
     if (not oclock and match.group(2) is None) or hour > 23 or minute > 59:
         return None
     known = hour > 12 or hour == 0 or value.startswith("0") or (clock24 and not oclock)
-    return _Time(hour, minute, known)
+    return Time(hour, minute, known)
 
 
 def twelve_hour_writer(separator: str, meridiem: str, *, full: bool) -> Writer:
     """A writer of "5 pm": what stands before "{}m", how that looks, and whether :00 is written."""
 
     def write(value: str, clock24: bool) -> Optional[str]:
-        time = _time(value, clock24)
+        time = time_of(value, clock24)
         if time is None:
             return None
         hour = time.hour % 12 or 12
@@ -107,7 +114,7 @@ def twenty_four_hour_writer(pattern: str) -> Writer:
     """A writer of "17:00"; `pattern` formats the hour and the minute."""
 
     def write(value: str, clock24: bool) -> Optional[str]:
-        time = _time(value, clock24)
+        time = time_of(value, clock24)
         if time is None:
             return None
         return (
@@ -121,7 +128,7 @@ def twenty_four_hour_writer(pattern: str) -> Writer:
 
 def spoken_time(value: str, clock24: bool) -> Optional[str]:
     """Writes "noon", "5 o'clock", "half past 5"."""
-    time = _time(value, clock24)
+    time = time_of(value, clock24)
     if time is None:
         return None
     if time.known and time.minute == 0 and time.hour in (0, 12):
@@ -135,7 +142,9 @@ def spoken_time(value: str, clock24: bool) -> Optional[str]:
 
 
 @dataclass(frozen=True)
-class _Date:
+class Date:
+    """A day of a month, and perhaps of a year."""
+
     day: int
     month: int
     year: Optional[int]
@@ -156,14 +165,15 @@ _DATES = (
 )
 
 
-def _date(value: str) -> Optional[_Date]:
+def date_of(value: str) -> Optional[Date]:
+    """The date that a value is, None if it is none."""
     for pattern in _DATES:
         match = pattern.fullmatch(value.strip())
         if not match:
             continue
         month = match["m"]
         number = int(month) if month.isdigit() else _month_number(month)
-        date = _Date(int(match["d"]), number, int(match["y"]) if match["y"] else None)
+        date = Date(int(match["d"]), number, int(match["y"]) if match["y"] else None)
         try:
             datetime.date(date.year or 2000, date.month, date.day)
         except ValueError:
@@ -188,7 +198,7 @@ def date_writer(pattern: str) -> Writer:
     """
 
     def write(value: str, clock24: bool) -> Optional[str]:
-        date = _date(value)
+        date = date_of(value)
         if date is None or (date.year is None and re.search(r"\{[wyn]", pattern)):
             return None
         month = MONTHS[date.month - 1]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import List, Mapping, Sequence
+from typing import List, Sequence, Set
 
 from rasa_onramp.dialogue import Schema, Slot
-from rasa_onramp.generator.situation import Situation
+from rasa_onramp.generator.situation import Situation, relevant_slots
 from rasa_onramp.generator.spotting import plain_values
 from rasa_onramp.generator.templates import COUNT, Placeholder, Template, fill
 
@@ -26,9 +26,9 @@ def compose(schema: Schema, situation: Situation) -> Template:
         return _literal(f"Sorry, I can't help with that. {_abilities(schema)}")
     if situation.action is not None:
         return _outcome(schema, situation)
-    asked = [slot for slot in situation.state.requested_slots if _known(situation, slot)]
+    asked = [slot for slot in situation.state.requested_slots if situation.knows(slot)]
     if asked:
-        return _join(_facts(situation, asked, situation.row or 0), "Here you are: ", ".")
+        return _join(_answers(situation, asked), "Here you are: ", ".")
     if situation.missing:
         return _literal(_question(schema.slot(situation.missing[0])))
     unknown = [
@@ -44,6 +44,24 @@ def compose(schema: Schema, situation: Situation) -> Template:
         if situation.done or text == situation.system:
             return _literal("What else can I do for you?")
     return confirmation
+
+
+def _answers(situation: Situation, asked: Sequence[str]) -> List:
+    """What is asked, of each of the rows told last where it differs, with what tells them apart."""
+    told = situation.told[:_ROWS]
+
+    def values(slot: str) -> Set[str]:
+        return {situation.row_at(row).get(slot, "") for row in told} - {""}
+
+    apart = [s for s in situation.row_at(told[0]) if len(values(s)) == len(told)] if told else []
+    if not apart or all(len(values(slot)) < 2 for slot in asked):
+        return _facts(situation, asked, situation.row or 0)
+    named = next((slot for slot in apart if slot not in asked), apart[0])
+    parts: List = []
+    for row in told:
+        parts += ["; "] if parts else []
+        parts += _facts(situation, list(dict.fromkeys((named, *asked))), row)
+    return parts
 
 
 def _outcome(schema: Schema, situation: Situation) -> Template:
@@ -71,7 +89,9 @@ def _confirmation(schema: Schema, situation: Situation) -> Template:
     name = situation.state.active_intent or ""
     described = [intent.description for intent in schema.intents if intent.name == name]
     start = f"To {_lower_first(''.join(described) or _label(name))}"
-    known = [slot for slot, values in situation.state.values.items() if plain_values(values)]
+    others = {slot.name for slot in schema.slots} - relevant_slots(schema, situation.state)
+    values = situation.state.values
+    known = [slot for slot in values if slot not in others and plain_values(values[slot])]
     if not known:
         return _literal(f"{start}: shall I go ahead?")
     return _join(_facts(situation, known), f"{start}: ", ". Shall I go ahead?")
@@ -81,7 +101,7 @@ def _facts(situation: Situation, slots: Sequence[str], row: int = -1) -> List:
     """ "status in transit, expected day Friday", as parts of a template; no `row`: the state's."""
     parts: List = []
     for slot in slots:
-        in_row = row >= 0 and bool(plain_values(_row(situation.rows, row).get(slot)))
+        in_row = bool(plain_values(situation.row_at(row).get(slot)))
         parts.append(f"{', ' if parts else ''}{_label(slot)} ")
         parts.append(Placeholder(slot, "told", "results" if in_row else "state", row * in_row))
     return parts
@@ -104,20 +124,12 @@ def _abilities(schema: Schema) -> str:
     return f"I can help you to {'; '.join(offers)}. What would you like to do?"
 
 
-def _known(situation: Situation, slot: str) -> bool:
-    row = _row(situation.rows, situation.row or 0)
-    return bool(plain_values(row.get(slot)) or plain_values(situation.state.values.get(slot)))
-
-
 def _never_known(schema: Schema, situation: Situation, slot: str) -> bool:
     """Whether no call that is still to be made can tell it."""
-    if _known(situation, slot):
+    if situation.knows(slot):
         return False
-    return situation.done or not any(slot in action.result_slots for action in schema.actions)
-
-
-def _row(rows: Sequence[Mapping[str, str]], number: int) -> Mapping[str, str]:
-    return rows[number] if number < len(rows) else {}
+    tells = any(slot in action.result_slots for action in schema.actions)
+    return situation.done is not None or not tells
 
 
 def _label(name: str) -> str:

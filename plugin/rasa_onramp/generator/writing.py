@@ -21,7 +21,7 @@ from rasa_onramp.generator.model import ReplyModel, Weights
 from rasa_onramp.generator.packing import Packed
 from rasa_onramp.memory import MEGABYTE, LastUsed, bytes_of
 
-__all__ = ["MOST_NEW_TOKENS", "Updates", "Writer", "write"]
+__all__ = ["MOST_NEW_TOKENS", "Updates", "Writer"]
 
 #: No reply of a training corpus is longer than a few dozen tokens.
 MOST_NEW_TOKENS = 64
@@ -63,7 +63,11 @@ class Writer:
         most: int = MOST_NEW_TOKENS,
         seconds: Optional[float] = None,
     ) -> List[Optional[str]]:
-        """The likeliest next line of each prompt under its domain's updates; see `write`."""
+        """The likeliest next line of each prompt under its domain's updates, token by token.
+
+        None for one that isn't finished after `most` tokens or `seconds`: half a reply is worth
+        nothing.
+        """
         if not prompts:
             return []
         until = _after(seconds)
@@ -148,26 +152,6 @@ class Writer:
     def _remember(self, digest: str, ids: numpy.ndarray, cache: Any) -> None:
         cache.crop(len(ids))
         self._read.put((digest, ids.tobytes()), cache, bytes_of(cache))
-
-
-def write(
-    model: ReplyModel,
-    prompts: Sequence[Packed],
-    weights: Optional[Weights] = None,
-    *,
-    most: int = MOST_NEW_TOKENS,
-    seconds: Optional[float] = None,
-) -> List[Optional[str]]:
-    """The likeliest next line of each prompt, token by token; None for one that didn't end.
-
-    `weights` may hold a leading dimension, one entry a prompt. Rows that aren't finished after
-    `most` tokens or `seconds` are given up: half a reply is worth nothing.
-    """
-    if not prompts:
-        return []
-    until = _after(seconds)
-    with model.using(weights) as lm:
-        return _decode(model, lm, prompts, most, until)
 
 
 def _empty_cache() -> Any:

@@ -78,7 +78,7 @@ def _of_earlier_row(slot: str, row: int, now: Situation) -> bool:
 def _origin(slot: str, row: int, now: Situation) -> str:
     if row > 0:
         return "results"
-    in_row = row < len(now.rows) and bool(plain_values(now.rows[row].get(slot)))
+    in_row = bool(plain_values(now.row_at(row).get(slot)))
     in_state = bool(plain_values(now.state.values.get(slot)))
     if in_row and (now.action is not None or not in_state):
         return "results"

@@ -14,7 +14,7 @@ from rasa_onramp.store import AdapterVersion, Store
 from rasa_onramp.tracker.decoding import Prepared, prepare
 from rasa_onramp.tracker.model import StateTracker, Weights
 
-__all__ = ["AdapterCache", "read_adapter"]
+__all__ = ["AdapterCache", "prepared", "read_adapter"]
 
 
 class AdapterCache:
@@ -63,11 +63,18 @@ class AdapterCache:
                 return _weights_of(stored, self._tracker.digest)
             except CheckpointError as error:
                 why = str(error)
-                if (
-                    stored.checkpoint_digest != self._tracker.digest
-                ):  # what is damaged may be mended
-                    self._unusable.put(key, why, bytes_of(why))
+                self._unusable.put(key, why, bytes_of(why))
         raise CheckpointError(why)
+
+
+def prepared(store: Store, tracker: StateTracker, schema: Schema) -> Prepared:
+    """The domain of `schema`, ready to be tracked with its active version, as a bot does. Raises as
+    `read_adapter`.
+    """
+    version = store.dialogues.glance(schema.name).active_version
+    if version is None:
+        return prepare(tracker, schema)
+    return prepare(tracker, schema, read_adapter(store, schema.name, version, tracker.digest))
 
 
 def read_adapter(store: Store, domain: str, version: int, checkpoint: Optional[str]) -> Weights:

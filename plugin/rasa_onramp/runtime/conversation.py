@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Callable, Mapping, Optional, Sequence, Tuple, Union
 
 from rasa_onramp.dialogue import State, Turn
 from rasa_onramp.embedding import CachedEmbed, Embed
-from rasa_onramp.errors import NotFound
-from rasa_onramp.generator import Reply, RetrievalGenerator
+from rasa_onramp.errors import NotFound, OnrampError
+from rasa_onramp.generator import Reply
 from rasa_onramp.generator.model import ReplyModel
-from rasa_onramp.generator.neural import SURE, NeuralGenerator
+from rasa_onramp.generator.neural import SURE, WRITTEN
+from rasa_onramp.logs import logger_for, traceback_of
 from rasa_onramp.memory import MEGABYTE
 from rasa_onramp.metalearning.metric.checkpoint import Metric, load_metric
 from rasa_onramp.runtime.adapter_cache import AdapterCache
 from rasa_onramp.runtime.background import load_background
 from rasa_onramp.runtime.domain_writer import DomainWriter
-from rasa_onramp.runtime.domains import Catalogue
+from rasa_onramp.runtime.domains import Catalogue, LiveDomain
 from rasa_onramp.runtime.generators import Generators
 from rasa_onramp.runtime.reach import Reach
-from rasa_onramp.runtime.resuming import routed
-from rasa_onramp.runtime.router import NO_BOT, BotView, Router, Routing
+from rasa_onramp.runtime.resuming import resuming, routed
+from rasa_onramp.runtime.router import NO_BOT, BotView, Route, Router, Routing
 from rasa_onramp.runtime.session import HISTORY, LONGEST, Session
 from rasa_onramp.runtime.stated import system_turn
 from rasa_onramp.runtime.telemetry import Stopwatch
 from rasa_onramp.runtime.turn_reader import TurnReader
-from rasa_onramp.runtime.understanding import Understanding, says_nothing, with_call
+from rasa_onramp.runtime.understanding import Understanding, understood_as
 from rasa_onramp.store import Store
 from rasa_onramp.tracker.checkpoint import load_tracker
 from rasa_onramp.tracker.model import StateTracker
@@ -34,6 +35,8 @@ from rasa_onramp.tracker.sentences import SentenceEncoder
 from rasa_onramp.tracker.together import AskedTurn
 
 __all__ = ["FAILED", "Caller", "Engine", "EngineSettings", "TurnOutcome"]
+
+logger = logger_for(__name__)
 
 #: Replies get up to so many turns more than HISTORY: their model reads on where it left off, so
 #: that its beginning may not move at every turn.
@@ -192,25 +195,25 @@ class Engine:
         watch.lap("routing")
         if route.domain is None:
             return Understanding(route)
-        domain = live.domains[route.domain]
+        understood = self._tracked(session, text, route, live.domains[route.domain])
+        watch.lap("tracking")
+        if otherwise is not None and not understood.changes:
+            return Understanding(otherwise)
+        back = resuming(self.router, text, session, live, bot) if understood.idle else None
+        if back is None or back.domain is None:
+            return understood
+        resumed = self._tracked(session, text, back, live.domains[back.domain])
+        return resumed if resumed.changes else understood
+
+    def _tracked(
+        self, session: Session, text: str, route: Route, domain: LiveDomain
+    ) -> Understanding:
         before = session.states.get(domain.name, State())
         turns = [*session.history(domain.name)[-HISTORY:], Turn("user", text)]
         ready = self.adapters.get(domain.schema, domain.content, domain.version, domain.digest)
         prediction = self.reader.read(AskedTurn(ready, turns, before, offers=True))
-        watch.lap("tracking")
-        if otherwise is not None and not prediction.changes:
-            return Understanding(otherwise)
-        understood = Understanding(
-            route=route,
-            state=prediction.state,
-            in_scope=not (route.doubtful and says_nothing(prediction, before)),
-            changes=prediction.changes,
-            spans=prediction.spans,
-            slot_confidence=prediction.slot_confidence,
-            intent_confidence=prediction.intent_confidence,
-            version=domain.version,
-        )
-        return with_call(understood, domain, prediction, self.settings.action_threshold)
+        settled, threshold = session.settled(domain.name), self.settings.action_threshold
+        return understood_as(prediction, route, domain, before, settled, threshold)
 
     def reply(
         self,
@@ -224,8 +227,8 @@ class Engine:
         """The answer to `text`, said next in `session` and understood so.
 
         `results` are the rows of the call that `understood` asks for. Unless it may be `written`,
-        it is one of the support dialogues' replies. Raises NotFound if the domain is gone,
-        StoreError, StoreUnavailable.
+        and where writing fails, it is one of the support dialogues' replies; `because` says why it
+        isn't written. Raises NotFound if the domain is gone, StoreError, StoreUnavailable.
         """
         name = understood.domain
         domain = self.catalogue.known(name) if name is not None else None
@@ -235,12 +238,24 @@ class Engine:
         said = Turn("user", text, state=state, spans=understood.spans)
         called = understood.action if results is not None else None
         rows = results if results is not None else session.results.get(domain.name, ())
-        generator: Union[RetrievalGenerator, NeuralGenerator] = domain.generator
-        if self.writer is not None and written:
-            generator = self.writer.generator(domain)
         past = session.since_forgotten(domain.name)
         past = past[max(0, len(past) - HISTORY) // _STEP * _STEP :]
-        return generator.reply([*past, said], state, rows, called)
+        asked = ([*past, said], state, rows, called)
+        if self.writer is None or not written:
+            reply, otherwise = domain.generator.reply(*asked), "no_model" if written else ""
+        else:
+            try:
+                reply, otherwise = self.writer.generator(domain).reply(*asked), "not_adapted"
+            except OnrampError:
+                raise
+            except Exception as error:  # of a GPU, say
+                why = f"a support reply is said instead ({type(error).__name__}: {error})"
+                how = traceback_of(error)
+                logger.error("onramp.reply.unwritten", event_info=why, traceback=how)
+                reply, otherwise = domain.generator.reply(*asked), "unwritten"
+        if reply.source == WRITTEN or reply.because:
+            return reply
+        return replace(reply, because=otherwise)
 
     def turn(self, session: Session, text: str, call: Optional[Caller] = None) -> TurnOutcome:
         """A whole turn of `session`, which afterwards holds it. `call` makes the API calls; without

@@ -5,7 +5,7 @@ the bot's own responses under the meta-learned ones.
 from __future__ import annotations
 
 import logging
-from typing import Dict, Optional, Sequence, Tuple, Union
+from typing import Optional, Sequence, Tuple, Union
 
 from rasa_onramp.embedding import Embed
 from rasa_onramp.errors import OnrampError
@@ -14,7 +14,7 @@ from rasa_onramp.generator.model import ReplyModel
 from rasa_onramp.generator.neural import NeuralGenerator
 from rasa_onramp.generator.rephrasing import Rephraser
 from rasa_onramp.generator.writing import Updates, Writer
-from rasa_onramp.logs import logger_for
+from rasa_onramp.logs import Seldom, logger_for
 from rasa_onramp.runtime.domains import LiveDomain
 from rasa_onramp.runtime.reach import Reach
 from rasa_onramp.runtime.reply_adapters import ReplyAdapters
@@ -47,7 +47,7 @@ class DomainWriter:
         self._model = model
         self._sure = sure
         self._adapters = ReplyAdapters(reach, model.digest, model.dtype, model.device, limit=limit)
-        self._said: Dict[str, str] = {}
+        self._saying = Seldom()
         self._worker = ReplyWorker(Writer(model, read=limit), seconds=seconds)
         start = {name: value.to(model.dtype) for name, value in model.weights.items()}
         initial = Updates(model.digest, start)
@@ -59,8 +59,8 @@ class DomainWriter:
 
     def generator(self, domain: LiveDomain) -> Union[RetrievalGenerator, NeuralGenerator]:
         """What answers in `domain` now: its support replies alone where its version has no reply
-        part, or one that can't be used, which is logged once. One that there is no room for is
-        tried again at the next message.
+        part, or one that can't be used, which is logged once a minute at most. One that there is
+        no room for is tried again at the next message.
         """
         try:
             updates = self._adapters.get(domain.name, domain.version, domain.reply_digest)
@@ -68,9 +68,8 @@ class DomainWriter:
             ours, kind = isinstance(error, OnrampError), type(error).__name__
             why = str(error) if ours else f"{kind}: {error}"
             reason = why if ours else kind  # how many bytes were free differs each time
-            again = self._said.get(domain.name) == reason
-            self._said[domain.name] = reason
-            level = logging.DEBUG if again else logging.ERROR
+            due = self._saying.due((domain.name, reason))
+            level = logging.ERROR if due else logging.DEBUG
             said = f"domain {domain.name} answers by its support replies: {why}"
             logger.log(level, "onramp.domain.unwritten", event_info=said, domain=domain.name)
             return domain.generator

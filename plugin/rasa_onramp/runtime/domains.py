@@ -39,8 +39,9 @@ _TOGETHER = 64
 class LiveDomain:
     """A domain ready to be routed to, tracked and answered in.
 
-    `parameters` says of each action which slots it is called with, as far as schema and support
-    dialogues tell; an action that isn't in it is called with all that is known. `support` is
+    `parameters` says of each action which slots it is called with for an intent (None: for any
+    other), as far as schema and support dialogues tell; an action that isn't in it is called with
+    all that is known. `support` is
     without the dialogues that are held out, and `generators` makes of it what answers, when it is
     needed. `content` is the
     digest of schema, support dialogues and feedback, `digest` that of the active adapter `version`,
@@ -50,7 +51,7 @@ class LiveDomain:
     support: SupportSet
     index: DomainIndex
     generators: Generators
-    parameters: Mapping[str, FrozenSet[str]]
+    parameters: Mapping[Tuple[str, Optional[str]], FrozenSet[str]]
     content: str
     version: Optional[int]
     digest: Optional[str]
@@ -119,6 +120,7 @@ class Catalogue:
         self._live = Live()
         self._reading: Optional[_Reading] = None
         self._lock = threading.Lock()
+        reach.when_back = self._read_anew
 
     def live(self, *, patient: bool = True) -> Live:
         """The live domains, up to date with the store.
@@ -172,6 +174,17 @@ class Catalogue:
     def reachable(self) -> bool:
         """Whether the store answered when it was asked last."""
         return not self._reach.down
+
+    @property
+    def ready(self) -> bool:
+        """Whether that, and the domains have been read, if there are any."""
+        return self.reachable and self._live.revision is not None
+
+    def _read_anew(self) -> None:
+        """Begin to read what changed while the store was away, before a message asks for it."""
+        with self._lock:
+            if self._reading is None:
+                self._begin(self._live)
 
     def _begin(self, before: Live) -> _Reading:
         """Have what changed read, by a thread that ends with the process. Needs the lock."""

@@ -14,7 +14,7 @@ from rasa_onramp.runtime.telemetry import MOST_DOMAINS
 __all__ = ["engine_gauges", "job_gauges"]
 
 #: A job is in one of these; "lapsed": running, but its owner no longer says that it lives.
-_STATES = ("queued", "running", "lapsed", "done", "failed")
+_STATES = ("queued", "running", "lapsed", "done", "failed", "cancelled")
 
 
 def engine_gauges(engine: Optional[Engine]) -> Iterator[Any]:
@@ -23,10 +23,10 @@ def engine_gauges(engine: Optional[Engine]) -> Iterator[Any]:
     """
     from prometheus_client.core import GaugeMetricFamily as Gauge
 
-    ready = engine is not None and engine.catalogue.reachable
+    ready = engine is not None and engine.catalogue.ready
     yield Gauge(
         "rasa_onramp_ready",
-        "Whether all weights are loaded and the store answered when it was asked last.",
+        "Whether all weights are loaded, the domains were read, and the store answered last.",
         value=float(ready),
     )
     if engine is None:
@@ -73,7 +73,9 @@ def job_gauges(engine: Engine) -> Iterator[Any]:
         newest = engine.reach.ask(lambda store: store.jobs.newest(), vital=False)
     except StoreError:  # which rasa_onramp_ready tells of
         return
-    found = Counter("lapsed" if job.lapsed else job.state for job in newest)
+    found = Counter(
+        "lapsed" if job.lapsed else "cancelled" if job.cancelled else job.state for job in newest
+    )
     jobs = Gauge("rasa_onramp_jobs", "Domains by the state of their newest job.", labels=["state"])
     for state in _STATES:
         jobs.add_metric([state], float(found[state]))

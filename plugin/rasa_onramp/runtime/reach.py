@@ -40,6 +40,8 @@ class Reach:
         self.seconds = seconds
         self._retry_after = retry_after
         self._down: Optional[str] = None
+        #: Called when the store is back.
+        self.when_back: Callable[[], None] = lambda: None
         self._lock = threading.Lock()
 
     @property
@@ -112,6 +114,7 @@ class Reach:
         said = f"the store {self._store.name} is reachable again"
         logger.warning("onramp.store.reachable", event_info=said)
         self._down = None
+        self.when_back()
         return True
 
 

@@ -8,7 +8,7 @@ from rasa_onramp.runtime.domains import Live, LiveDomain
 from rasa_onramp.runtime.router import BotView, Route, Routing
 from rasa_onramp.runtime.session import Session
 
-__all__ = ["routed"]
+__all__ = ["resuming", "routed"]
 
 
 def routed(
@@ -16,19 +16,24 @@ def routed(
 ) -> Tuple[Route, Optional[Route]]:
     """The route of `text`, said next in `session`; and where it is a guess, the route to take
     unless the message tells the domain something new.
-
-    A guess is an answer to a domain that the bot's own answer to something else interrupted: "under
-    which name?", "when are you open?", "from noon", "it is hana".
     """
     route = router.route(text, live.crowd, active=session.domain, bot=bot)
-    if route.reason != "none":
-        return route, None
+    resumed = resuming(router, text, session, live, bot) if route.reason == "none" else None
+    return (route, None) if resumed is None else (resumed, route)
+
+
+def resuming(
+    router: Routing, text: str, session: Session, live: Live, bot: BotView
+) -> Optional[Route]:
+    """The route to the domain whose question something else interrupted, if `text` may answer it:
+    "under which name?", "when are you open?", "from noon", "it is hana".
+    """
     name = session.interrupted
     domain = live.domains.get(name) if name is not None else None
     if domain is None or not _unfinished(session, domain):
-        return route, None
-    resumed = router.route(text, live.crowd, active=domain.name, bot=bot)
-    return (resumed, route) if resumed.domain == domain.name else (route, None)
+        return None
+    route = router.route(text, live.crowd, active=domain.name, bot=bot)
+    return route if route.domain == domain.name else None
 
 
 def _unfinished(session: Session, domain: LiveDomain) -> bool:

@@ -58,15 +58,29 @@ class Session:
 
     @property
     def interrupted(self) -> Optional[str]:
-        """The domain that had spoken before the bot's last turn, if that was the bot's own answer
-        to something else, and asks nothing.
+        """The domain that had spoken before the bot's last turn, if that was an answer to something
+        else, the bot's own or another domain's, and asks nothing.
         """
         if len(self.turns) < 3:
             return None
         spoke, asked, answered = self.turns[-3:]
-        own = asked.domain is None and answered.domain is None and "?" not in answered.turn.text
         in_turns = not spoke.turn.is_user and asked.turn.is_user and not answered.turn.is_user
-        return spoke.domain if own and in_turns else None
+        elsewhere = asked.domain == answered.domain != spoke.domain
+        asks = "?" in answered.turn.text
+        return spoke.domain if in_turns and elsewhere and not asks else None
+
+    def settled(self, domain: str) -> bool:
+        """Whether a domain's last call was made in the state that it is in now."""
+        place = self.calls[domain][0] if domain in self.calls else 0
+        states = [
+            said.turn.state
+            for said in self.turns[:place]
+            if said.domain == domain and said.turn.is_user and said.turn.state is not None
+        ]
+        now = self.states.get(domain)
+        if not states or now is None:
+            return False
+        return (states[-1].values, states[-1].active_intent) == (now.values, now.active_intent)
 
     def hear(self, text: str, domain: Optional[str], state: Optional[State]) -> None:
         """Append a message, which left `domain` in `state` (None: it said nothing to it)."""

@@ -10,7 +10,7 @@ from rasa_onramp.runtime.domains import LiveDomain
 from rasa_onramp.runtime.router import Route
 from rasa_onramp.tracker.decoding import TurnPrediction
 
-__all__ = ["Understanding", "says_nothing", "with_call"]
+__all__ = ["Understanding", "understood_as", "with_call"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class Understanding:
     """What a message means: its route and, if that is a domain, the state it leaves.
 
     `state` is the whole state after the message. `in_scope` is False for a message within the
-    domain's conversation that says nothing to it. `action` is the API call to make before replying,
+    domain's conversation that says nothing to it; `idle` True for any that changes nothing, asks
+    nothing and calls for nothing. `action` is the API call to make before replying,
     with `parameters`, and `url` if the schema has one. `version` is the adapter's.
     """
 
@@ -34,11 +35,41 @@ class Understanding:
     parameters: Mapping[str, str] = field(default_factory=dict)
     url: Optional[str] = None
     version: Optional[int] = None
+    idle: bool = field(default=False, compare=False)
 
     @property
     def domain(self) -> Optional[str]:
         """The domain that the message belongs to, or None."""
         return self.route.domain
+
+
+def understood_as(
+    prediction: TurnPrediction,
+    route: Route,
+    domain: LiveDomain,
+    before: State,
+    settled: bool,
+    threshold: float,
+) -> Understanding:
+    """What a message routed so means by the tracker's prediction, with the call it asks for.
+
+    One that says nothing ends no intent before that is `settled`: it is said in between.
+    """
+    idle, state = _says_nothing(prediction, before), prediction.state
+    if idle and not settled:
+        state = replace(state, active_intent=before.active_intent)
+    understood = Understanding(
+        route=route,
+        state=state,
+        in_scope=not (route.doubtful and idle),
+        idle=idle,
+        changes=prediction.changes,
+        spans=prediction.spans,
+        slot_confidence=prediction.slot_confidence,
+        intent_confidence=prediction.intent_confidence,
+        version=domain.version,
+    )
+    return with_call(understood, domain, prediction, threshold)
 
 
 def with_call(
@@ -54,7 +85,8 @@ def with_call(
     values = prediction.state.values
     if any(not values.get(slot) for slot in action.required_slots):
         return understood  # the reply asks for what is missing
-    wanted = domain.parameters.get(name)
+    taken, intent = domain.parameters, prediction.state.active_intent
+    wanted = taken.get((name, intent), taken.get((name, None)))
     parameters = {
         slot: texts[0]
         for slot, texts in values.items()
@@ -69,7 +101,7 @@ def with_call(
     )
 
 
-def says_nothing(prediction: TurnPrediction, before: State) -> bool:
+def _says_nothing(prediction: TurnPrediction, before: State) -> bool:
     """Whether a message changed nothing, asked nothing and calls for nothing. One of no intent,
     which is how the tracker learns what is said to none of a domain's, doesn't change it.
     """

@@ -1,0 +1,147 @@
+"""Conversations that go on otherwise than the example domains' dialogues do."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
+
+import pytest
+
+from rasa_onramp.dialogue import Dialogue, State, Turn
+from rasa_onramp.formats import read
+from rasa_onramp.generator import Reply, RetrievalGenerator
+from tiny_replies import embed
+
+DATA = Path(__file__).resolve().parents[2] / "dialogue_data"
+DOMAINS = {
+    "clinic": "clinic_appointments",
+    "mobile": "mobile_plan",
+    "parcel": "parcel_delivery",
+}
+
+
+@lru_cache(maxsize=None)
+def domain(name: str) -> Tuple[RetrievalGenerator, Mapping[str, Dialogue]]:
+    """What answers in a domain, and its dialogues by their ids."""
+    corpus = read(DATA / f"{DOMAINS[name]}.yml")
+    (schema,) = corpus.schemas.values()
+    support = [each for each in corpus.dialogues if each.split == "support"]
+    return RetrievalGenerator(schema, support, embed), {each.id: each for each in corpus.dialogues}
+
+
+def after(
+    bot: str,
+    text: str,
+    changes: Optional[Mapping[str, str]] = None,
+    *,
+    requested: Sequence[str] = (),
+    action: Optional[str] = None,
+    row: Optional[Mapping[str, Any]] = None,
+) -> Reply:
+    """The reply to `text`, said after the turn `bot` ("clinic-01#11") instead of what was said
+    there. An emptied slot changes to "".
+    """
+    source, _, number = bot.partition("#")
+    generator, dialogues = domain(source.partition("-")[0])
+    turns = dialogues[source].turns[: int(number) + 1]
+    before = [turn.state for turn in turns if turn.state is not None][-1]
+    values: Dict[str, Tuple[str, ...]] = dict(before.values)
+    values.update({slot: (value,) for slot, value in (changes or {}).items()})
+    kept = {slot: value for slot, value in values.items() if value != ("",)}
+    state = State(kept, before.active_intent, tuple(requested))
+    said = (*turns, Turn("user", text, state=state))
+    return generator.reply(said, state, [] if row is None else [row], action)
+
+
+@pytest.mark.parametrize(
+    ("bot", "text"),
+    [
+        ("clinic-04#13", "yes"),
+        ("clinic-05#15", "hm, one more thing"),
+        ("mobile-02#7", "yes"),
+        ("mobile-05#11", "yes"),
+        ("parcel-01#11", "yes"),
+    ],
+)
+def test_what_is_done_is_not_confirmed_again(bot: str, text: str) -> None:
+    told = after(bot, text).text
+    assert not any(asks in told for asks in ("Shall I book", "Just to check", "Let me confirm"))
+
+
+def test_a_search_is_no_reason_not_to_confirm_what_it_found() -> None:
+    """Here everything was said before it, so that a yes brings no news."""
+    known = {"appointment_time": "11:10", "doctor": "Dr Shah", "interpreter": "False"}
+    reply = after("clinic-13#3", "yes, that one", {**known, "visit_type": "in person"})
+    assert "Shall I book it?" in reply.text
+    generator, dialogues = domain("clinic")
+    turns = dialogues["clinic-13"].turns[:4]
+    state = State(
+        {**turns[2].state.values, **{k: (v,) for k, v in known.items()}}, "book_appointment"
+    )
+    heard = Turn("user", turns[2].text, state=state)
+    again = generator.reply((*turns[:2], heard, turns[3], Turn("user", "yes", state=state)), state)
+    assert "Shall I book it?" in again.text
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [
+        ("friday", "2024-06-07"),
+        ("the 7th", "2024-06-07"),
+        ("tomorrow", "2024-06-07"),
+        ("tmrw", "tomorrow"),
+        ("Fri", "friday"),
+    ],
+)
+def test_a_day_that_the_api_spells_otherwise_is_not_refused(wanted: str, told: str) -> None:
+    saved: Dict[str, Any] = {"action": "update_line", "row": {"effective_day": told}}
+    reply = after("mobile-08#7", "Yes, thank you", {"effective_day": wanted}, **saved)
+    assert reply.text == (
+        f"All done. 07700 900319 is cancelled, last day {told}. Anything else I can do?"
+    )
+    other = after("mobile-08#7", "Yes, thank you", {"effective_day": "monday"}, **saved)
+    assert other.text.startswith("Sorry, monday is too soon.")
+
+
+def test_what_was_confirmed_is_not_confirmed_in_the_words_of_another_intent() -> None:
+    known = {"interpreter": "False", "visit_type": "in person"}
+    for text in ("ok wait", "yes", "hm"):
+        assert "So I move" not in after("clinic-01#9", text, known).text
+        assert "OK to add it?" not in after("mobile-01#9", text).text
+
+
+def test_a_choice_that_nobody_asked_for_is_not_told() -> None:
+    for text in ("yes", "ok thats fine", "hm"):
+        assert "We deliver in" not in after("parcel-01#11", text).text
+    asked = after("parcel-01#5", "what can I choose from", requested=["delivery_window"])
+    assert asked.text == "We deliver in the morning, the afternoon or the evening."
+
+
+def test_what_is_asked_of_several_offers_is_told_of_each() -> None:
+    asked: Dict[str, Any] = {"requested": ["price"]}
+    assert after("mobile-04#5", "how much are they?", **asked).text == (
+        "Here you are: roaming pass 1 day, price £3; roaming pass 7 days, price £10; "
+        "roaming pass 30 days, price £24."
+    )
+    assert after("mobile-04#5", "how much is the first one?", **asked).text == (
+        "Here you are: price £3."
+    )
+    known = {**asked, "requested": ["data_allowance"]}
+    assert after("mobile-01#5", "is that enough?", **known).text == (
+        "Here you are: data allowance 20 GB."
+    )
+
+
+def test_rows_of_another_parcel_answer_nothing() -> None:
+    other = {"tracking_number": "GF1196"}
+    reply = after("parcel-01#3", "and GF1196?", other, requested=["status"])
+    assert "depot" not in reply.text
+    same = after("parcel-01#3", "where is it?", requested=["status"])
+    assert "at the depot" in same.text
+
+
+def test_an_emptied_slot_is_news() -> None:
+    """It is asked for again, though nothing else changed since the call."""
+    reply = after("clinic-01#11", "no, make it another day", {"appointment_day": ""})
+    assert "goodbye" not in reply.text and reply.text != "What else can I do for you?"
