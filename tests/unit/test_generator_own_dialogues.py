@@ -69,6 +69,14 @@ def test_what_is_done_is_not_confirmed_again(bot: str, text: str) -> None:
     assert not any(asks in told for asks in ("Shall I book", "Just to check", "Let me confirm"))
 
 
+@pytest.mark.parametrize("bot", ["clinic-05#15", "mobile-05#11", "parcel-01#11"])
+def test_yes_to_whether_there_is_more_is_no_goodbye(bot: str) -> None:
+    for text in ("Yes please!", "yeah, one more thing", "actually, there is"):
+        assert after(bot, text).text == "What else can I do for you?"
+    for text in ("no thanks", "Nope, that's all", "ok thanks, bye"):
+        assert after(bot, text).source != "schema"
+
+
 def test_a_search_is_no_reason_not_to_confirm_what_it_found() -> None:
     """Here everything was said before it, so that a yes brings no news."""
     known = {"appointment_time": "11:10", "doctor": "Dr Shah", "interpreter": "False"}

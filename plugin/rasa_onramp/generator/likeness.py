@@ -79,12 +79,14 @@ def fitting(schema: Schema, now: Situation) -> Callable[[SupportReply], bool]:
     outcome = now.in_scope, now.action, now.found
     talks = now.action is None and now.in_scope
     finished = now.done is not None and now.wants_nothing
-    values = now.state.values
+    values, more = now.state.values, now.wants_more
 
     def fits(reply: SupportReply) -> bool:
         then = reply.situation
         if (then.in_scope, then.action, then.found) != outcome:
             return False
+        if more and (reply.ends or reply.asks):
+            return False  # it says goodbye, or goes on with what is done
         if reply.asks & now.newly_set:
             return False  # it asks for more, too, but takes no notice of what was given
         if talks:

@@ -128,7 +128,7 @@ class RetrievalGenerator:
 
     def claims_another_outcome(self, template: str, now: Situation) -> bool:
         """Whether a template tells of another outcome than `now`'s (see outcomes.py)."""
-        at_end = self.pool.at_end(*self.pool.text_likeness(now))
+        at_end = not now.wants_more and self.pool.at_end(*self.pool.text_likeness(now))
         return self._outcomes.claims_another(template, now, at_end=at_end)
 
     @cached_property

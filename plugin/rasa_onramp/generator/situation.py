@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any, FrozenSet, Mapping, Optional, Sequence, Tuple
 
@@ -11,6 +12,14 @@ from rasa_onramp.generator.sameness import agrees
 from rasa_onramp.generator.spotting import Source, find_sources, plain_values
 
 __all__ = ["Situation", "missing_slots", "relevant_slots", "situate"]
+
+#: Whether there is more, and that there is.
+_MORE = re.compile(r"\b(?:any|some)thing (?:else|more)\b[^.?!]*\?\W*$", re.IGNORECASE)
+_THERE_IS = re.compile(
+    r"\W*(?:(?:yes|yeah|yep|yup|sure|ok|okay|actually|please|there is|(?:just )?one (?:more )?thing)"
+    r"\b\W*)+",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,11 @@ class Situation:
     def wants_nothing(self) -> bool:
         """Whether the turn is the domain's, but brings no news, asks nothing and led to no call."""
         return self.in_scope and not (self.brings_news or self.requested or self.action)
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether it says yes and no more to "Is there anything else?", which ends nothing."""
+        return bool(_MORE.search(self.system) and _THERE_IS.fullmatch(self.user[:READ]))
 
     @property
     def requested(self) -> FrozenSet[str]:
