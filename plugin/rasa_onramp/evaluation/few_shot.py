@@ -112,9 +112,7 @@ def measure(tracker: StateTracker, split: Split, protocol: Protocol) -> Iterator
             if plain:
                 zero_shot = (scores, states)
             took = (learned.steps, learned.computed)
-            yield Result(
-                schema.name, method, shots, seed, learned.seconds, scores, states, *took
-            )
+            yield Result(schema.name, method, shots, seed, learned.seconds, scores, states, *took)
 
 
 def summarise(results: Sequence[Result]) -> List[Dict[str, object]]:

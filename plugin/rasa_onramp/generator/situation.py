@@ -16,8 +16,8 @@ __all__ = ["Situation", "missing_slots", "relevant_slots", "situate"]
 #: Whether there is more, and that there is.
 _MORE = re.compile(r"\b(?:any|some)thing (?:else|more)\b[^.?!]*\?\W*$", re.IGNORECASE)
 _THERE_IS = re.compile(
-    r"\W*(?:(?:yes|yeah|yep|yup|sure|ok|okay|actually|please|there is|(?:just )?one (?:more )?thing)"
-    r"\b\W*)+",
+    r"\W*(?:(?:yes|yeah|yep|yup|sure|ok|okay|actually|please|there is|(?:just )?one (?:more )?"
+    r"thing)\b\W*)+",
     re.IGNORECASE,
 )
 
