@@ -85,6 +85,19 @@ def test_nothing_is_said_that_nobody_knows(
         assert found == RETRIEVED.reply(*FOUND)
 
 
+def test_no_question_of_the_support_is_asked_whose_answer_is_known() -> None:
+    asks = "What is the tracking number?"
+    unknown = user("where is it", "track", ["status"])
+    known = user("it is QQ7", "track", ["status"], tracking_number="QQ7")
+    first = Asked([unknown], unknown.state, (), None)
+    assert generator(asks).reply(*first).source == "model"
+    again = Asked([unknown, system(asks), known], known.state, (), None)
+    found = generator(asks).reply(*again)
+    assert (found.because, found.text == asks) == ("out_of_place", False)
+    # any other may be in the model's words
+    assert generator("And the number of it?").reply(*again).source == "model"
+
+
 def test_values_take_the_form_of_the_support(silent: NeuralGenerator) -> None:
     rows = [{"status": "in transit", "expected_day": "monday"}]
     asked = FOUND._replace(results=rows)

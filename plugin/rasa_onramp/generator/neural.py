@@ -45,7 +45,8 @@ class NeuralGenerator:
     What the model writes is said only where every placeholder can be filled, nothing is stated that
     state, results and the domain's own replies don't hold, no other outcome of an API call is
     claimed than the one at hand, and it wasn't voted down; else the best support reply is. Its
-    `because` is "alike", "unwritten", "unfillable", "ungrounded", "voted_down" or "other_outcome".
+    `because` is "alike", "unwritten", "unfillable", "ungrounded", "voted_down", "other_outcome" or
+    "out_of_place".
     """
 
     def __init__(
@@ -108,6 +109,8 @@ class NeuralGenerator:
             return "voted_down"
         if self._retrieval.claims_another_outcome(template.text, now):
             return "other_outcome"
+        if self._retrieval.asks_out_of_place(template.text, now):
+            return "out_of_place"
         return Reply(filled, template.text, WRITTEN, 1.0, template.slots)
 
     def _made_up(self, text: str, now: Situation) -> bool:

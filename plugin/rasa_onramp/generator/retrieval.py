@@ -131,6 +131,15 @@ class RetrievalGenerator:
         at_end = not now.wants_more and self.pool.at_end(*self.pool.text_likeness(now))
         return self._outcomes.claims_another(template, now, at_end=at_end)
 
+    def asks_out_of_place(self, template: str, now: Situation) -> bool:
+        """Whether a template is a question of the support dialogues that can't be asked now, as one
+        whose answer is known.
+        """
+        asking = [each for each in self.pool.replies if each.asks]
+        if template not in {each.template.text for each in asking}:
+            return False
+        return all(each.template.text != template for _, each in self.pool.fitting(now))
+
     @cached_property
     def _outcomes(self) -> Outcomes:  # made when it is first needed: retrieved replies need none
         return Outcomes(self.schema, self.pool.replies, self._embed)
