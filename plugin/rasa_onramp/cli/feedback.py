@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import click
 
-from rasa_onramp.cli.options import checkpoint_option, device_option, load
+from rasa_onramp.cli.options import checkpoint_option, device_option, load, tell_if_stale
 from rasa_onramp.cli.times import time_text
 from rasa_onramp.dialogue import Dialogue, State, Turn
 from rasa_onramp.formats.wording import visible
@@ -131,10 +131,7 @@ def remove(domain: str, ids: Tuple[str, ...]) -> None:
         for id in ids:
             store.feedback.remove(domain, id)
             click.echo(f"{domain}: feedback {id} deleted")
-        if store.dialogues.glance(domain).stale:
-            click.echo(
-                f"{domain} changed since its version was made; rasa-onramp adapt {domain} --force"
-            )
+        tell_if_stale(store, domain)
 
 
 def _tracked(
@@ -152,7 +149,7 @@ def _tracked(
 
     tracker = load(checkpoint, device)
     schema = store.dialogues.schema(domain)
-    ready = prepared(store, tracker, schema)
+    ready = prepared(store, tracker, schema, store.dialogues.glance(domain).active_version)
     history: List[Turn] = []
     state = State()
     for place, text in enumerate(said):

@@ -68,8 +68,8 @@ def command(
             click.echo(f"no dialogue of {domain} waits for labels; --all takes up the others")
             return
         tracker = load(checkpoint, "cpu", threads)
-        summary = store.dialogues.glance(domain)
-        ready = prepared(store, tracker, schema)
+        version = store.dialogues.glance(domain).active_version
+        ready = prepared(store, tracker, schema, version)
         click.echo(_HELP)
         stored = lost = turns = corrected = 0
         for number, dialogue in enumerate(dialogues, start=1):
@@ -82,7 +82,7 @@ def command(
                 continue
             after = labelling.labelled(split)
             guesses = {place: found.state for place, found in labelling.guesses.items()}
-            if not _saved(store, dialogue, after, guesses, summary.active_version):
+            if not _saved(store, dialogue, after, guesses, version):
                 lost += 1
                 with suppress(StoreUnavailable):  # it may be out of reach still
                     if store.dialogues.schema(domain) != schema:

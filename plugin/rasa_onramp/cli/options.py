@@ -16,6 +16,7 @@ from rasa_onramp.weights import LANGUAGE_MODEL
 if TYPE_CHECKING:  # torch is imported by what computes, not by every command
     from rasa_onramp.generator.model import ReplyModel
     from rasa_onramp.onboarding import ReplyLearner
+    from rasa_onramp.store import Store
     from rasa_onramp.tracker.model import StateTracker
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "replies_option",
     "reply_checkpoint_option",
     "shows_progress",
+    "tell_if_stale",
     "threads_option",
     "writable",
 ]
@@ -105,6 +107,17 @@ def agree(question: str) -> None:
     if answer.strip().lower() not in ("y", "yes"):
         click.echo("rasa-onramp: declined; nothing was changed", err=True)
         raise click.exceptions.Exit(1)
+
+
+def tell_if_stale(store: Store, domain: str) -> None:
+    """After something that a version may have learned from was deleted, say how to be rid of that,
+    too.
+    """
+    if store.dialogues.glance(domain).stale:
+        # --force, as an older version may be of just what is left, beside one that learned of this
+        click.echo(
+            f"{domain} changed since its version was made; rasa-onramp adapt {domain} --force"
+        )
 
 
 def progress_bar(progress: Optional[bool], **settings: Any) -> tqdm:

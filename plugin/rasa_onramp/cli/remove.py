@@ -6,7 +6,7 @@ from typing import Sequence, Tuple
 
 import click
 
-from rasa_onramp.cli.options import agree
+from rasa_onramp.cli.options import agree, tell_if_stale
 from rasa_onramp.formats.wording import visible
 from rasa_onramp.store import Store, open_store
 
@@ -54,8 +54,4 @@ def _remove_dialogues(store: Store, domain: str, ids: Sequence[str], yes: bool) 
         agree(f"Delete {what}?")
     store.dialogues.delete_dialogues(domain, ids)
     click.echo(f"Deleted {what}.")
-    if store.dialogues.glance(domain).stale:
-        # --force, as an older version may be of just what is left, beside one that learned of this
-        click.echo(
-            f"{domain} changed since its version was made; rasa-onramp adapt {domain} --force"
-        )
+    tell_if_stale(store, domain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Dict, Mapping, Optional, Sequence
 
 from rasa_onramp.actions.calls import Call
@@ -101,6 +102,9 @@ def import_view(
     corpus: Corpus, report: ImportReport, warnings: Sequence[str], *, dry_run: bool
 ) -> Dict[str, Any]:
     """What an import did, or would do. Dialogues that wait for labels are in no split yet."""
+    places = Counter(
+        (d.domain, "waiting" if unlabelled(d) else d.split or "support") for d in corpus.dialogues
+    )
     return {
         "imported": not dry_run,
         "domains": [
@@ -111,12 +115,9 @@ def import_view(
                 "slots": len(schema.slots),
                 "intents": len(schema.intents),
                 "actions": len(schema.actions),
-                "support": _count(corpus, schema.name, held_out=False),
-                "held_out": _count(corpus, schema.name, held_out=True),
-                "waiting": sum(
-                    dialogue.domain == schema.name and unlabelled(dialogue)
-                    for dialogue in corpus.dialogues
-                ),
+                "support": places[schema.name, "support"],
+                "held_out": places[schema.name, "held-out"],
+                "waiting": places[schema.name, "waiting"],
             }
             for schema in corpus.schemas.values()
         ],
@@ -189,12 +190,3 @@ def _outcome_view(outcome: TurnOutcome, number: Optional[int]) -> Dict[str, Any]
 
 def _rows(rows: Optional[Sequence[Mapping[str, str]]]) -> Any:
     return None if rows is None else [dict(row) for row in rows]
-
-
-def _count(corpus: Corpus, domain: str, *, held_out: bool) -> int:
-    return sum(
-        dialogue.domain == domain
-        and (dialogue.split == "held-out") == held_out
-        and not unlabelled(dialogue)
-        for dialogue in corpus.dialogues
-    )

@@ -111,8 +111,17 @@ def measure(tracker: StateTracker, split: Split, protocol: Protocol) -> Iterator
             scores = tuple(score_dialogue(schema, d, states[d.id]) for d in split.held_out)
             if plain:
                 zero_shot = (scores, states)
-            took = (learned.steps, learned.computed)
-            yield Result(schema.name, method, shots, seed, learned.seconds, scores, states, *took)
+            yield Result(
+                service=schema.name,
+                method=method,
+                shots=shots,
+                seed=seed,
+                seconds=learned.seconds,
+                dialogues=scores,
+                predictions=states,
+                steps=learned.steps,
+                computed=learned.computed,
+            )
 
 
 def summarise(results: Sequence[Result]) -> List[Dict[str, object]]:

@@ -67,11 +67,12 @@ class AdapterCache:
         raise CheckpointError(why)
 
 
-def prepared(store: Store, tracker: StateTracker, schema: Schema) -> Prepared:
-    """The domain of `schema`, ready to be tracked with its active version, as a bot does. Raises as
-    `read_adapter`.
+def prepared(
+    store: Store, tracker: StateTracker, schema: Schema, version: Optional[int]
+) -> Prepared:
+    """The domain of `schema`, ready to be tracked with a version (None: zero-shot), as a bot does
+    with the active one. Raises as `read_adapter`.
     """
-    version = store.dialogues.glance(schema.name).active_version
     if version is None:
         return prepare(tracker, schema)
     return prepare(tracker, schema, read_adapter(store, schema.name, version, tracker.digest))
