@@ -44,12 +44,13 @@ COMPARED = ("bleu", "slot_error_rate")
 
 @dataclass(frozen=True)
 class Setting:
-    """Adapting with the learned rates times `rate` (None: as is recommended); with `epochs`, plain
-    fine-tuning at `rate`.
+    """Adapting with the learned rates times `rate` (None: as is recommended), in `steps` (None: as
+    many as are recommended); with `epochs`, plain fine-tuning at `rate`.
     """
 
     rate: Optional[float] = None
     epochs: Optional[int] = None
+    steps: Optional[int] = None
 
     @property
     def name(self) -> str:
@@ -57,7 +58,8 @@ class Setting:
         if self.rate is None:
             return "adapted, as recommended"
         if self.epochs is None:
-            return f"adapted, rates x {self.rate:g}"
+            steps = "" if self.steps is None else f", {self.steps} steps"
+            return f"adapted, rates x {self.rate:g}{steps}"
         return f"AdamW at {self.rate:g}, {self.epochs} epochs"
 
 
@@ -65,6 +67,8 @@ RECOMMENDED = Setting()
 SETTINGS: Tuple[Setting, ...] = (
     RECOMMENDED,
     *map(Setting, (1.0, 2.0, 3.0, 6.0)),
+    # as many as those of five epochs of five dialogues
+    *(Setting(rate, steps=25) for rate in (1.0, 2.0, 3.0)),
     *(Setting(rate, 2) for rate in (2e-4, 5e-4, 1e-3, 2e-3)),
     *(Setting(rate, 5) for rate in (2e-4, 5e-4)),
 )
@@ -81,7 +85,8 @@ def measured(model: ReplyModel, piece: Piece) -> List[ReplyResult]:
         finetuning = ReplyFineTuning(rate=setting.rate, epochs=setting.epochs)
     elif setting.rate is not None:
         scales = {"rate_scale": setting.rate, "repeating_rate_scale": 1.0}
-        model.card["adaptation"] = {**recommended, **scales}
+        steps = {} if setting.steps is None else {"steps": setting.steps}
+        model.card["adaptation"] = {**recommended, **scales, **steps}
     try:
         (found,) = measure_replies(model, split, SHOTS, (method,), cached_sentences(), finetuning)
     finally:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import List, Optional, Sequence
 
 import pytest
 from torch import Tensor
 
 from rasa_onramp.dialogue import Turn
-from rasa_onramp.generator.neural import Asked, NeuralGenerator
+from rasa_onramp.generator.neural import Asked, NeuralGenerator, sure_enough
 from rasa_onramp.generator.packing import Packed
 from rasa_onramp.generator.retrieval import Reply, RetrievalGenerator
 from tiny_replies import SCHEMA, SUPPORT, embed, reciting, shared_tokens, system, user
@@ -216,5 +217,21 @@ def test_a_support_reply_is_said_as_it_is_where_it_is_sure_enough() -> None:
     for threshold, model_writes in ((sure, False), (sure + 0.01, True)):
         asked = NeuralGenerator(
             RETRIEVED, shared_tokens(), lambda prompt: written, sure=threshold
+        ).reply(*FOUND)
+        assert (asked.source == "model") == model_writes
+
+
+def test_a_bot_that_keeps_to_its_wording_says_more_of_it_as_it_is() -> None:
+    twice = [*SUPPORT, *(replace(dialogue, id=f"{dialogue.id}-2") for dialogue in SUPPORT)]
+    keeps = RetrievalGenerator(SCHEMA, twice, embed)
+    assert (RETRIEVED.pool.keeps_wording, keeps.pool.keeps_wording) == (0.0, 1.0)
+    assert sure_enough(RETRIEVED.pool, 0.8) == 0.8
+    assert sure_enough(keeps.pool, 0.8) == pytest.approx(0.64)
+    assert (sure_enough(keeps.pool, 0.0), sure_enough(keeps.pool, 1.0)) == (0.0, 1.0)
+    alike = RETRIEVED.reply(*FOUND).confidence
+    assert keeps.reply(*FOUND).confidence == alike
+    for retrieval, model_writes in ((RETRIEVED, True), (keeps, False)):
+        asked = NeuralGenerator(
+            retrieval, shared_tokens(), lambda prompt: "OK.", sure=alike + 0.01
         ).reply(*FOUND)
         assert (asked.source == "model") == model_writes

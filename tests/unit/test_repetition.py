@@ -8,7 +8,8 @@ import numpy
 import pytest
 
 from rasa_onramp.generator.packing import Packed
-from rasa_onramp.metalearning.repetition import pace, repetition
+from rasa_onramp.generator.repetition import keeps_wording, repetition
+from rasa_onramp.metalearning.pace import pace
 
 
 def said(*replies: Sequence[int]) -> Packed:
@@ -19,13 +20,23 @@ def said(*replies: Sequence[int]) -> Packed:
 
 
 def test_what_stands_in_another_dialogue_too_is_repeated() -> None:
-    one, other = said([7, 8], [9], [5]), said([9], [7, 9], [6])
-    assert repetition([one, other]) == 2 / 6  # [9], twice
-    assert repetition([one, one]) == 1.0
-    assert repetition([said([9], [9]), said([8])]) == 0.0  # twice in one dialogue is none
-    assert repetition([one]) == repetition([]) == repetition([said()]) == 0.0
-    # a reply that ends where the sequence does, and one of other length
-    assert repetition([said([7]), said([7, 7])]) == 0.0
+    assert repetition([["a b", "c", "d"], ["c", "b c", "e"]]) == 2 / 6  # "c", twice
+    assert repetition([["a", "b"], ["a", "b"]]) == 1.0
+    assert repetition([["a", "a"], ["b"]]) == 0.0  # twice in one dialogue is none
+    assert repetition([["a"]]) == repetition([]) == repetition([[]]) == 0.0
+
+
+def test_a_bot_keeps_to_its_wording_from_a_fifth_of_its_replies_on() -> None:
+    fresh = [[str(number)] for number in range(18)]
+    assert keeps_wording(fresh) == 0.0
+    assert keeps_wording([*fresh, ["again"], ["again"]]) == pytest.approx(0.5)
+    assert keeps_wording([*fresh[:6], ["again"], ["again"]]) == 1.0
+
+
+def test_replies_are_told_apart_by_where_they_end() -> None:
+    # one that ends where the sequence does, and one of other length
+    assert pace([said([7]), said([7, 7])], 3.0) == 1.0
+    assert pace([said([9], [5]), said([7], [9])], 3.0) == 3.0
 
 
 @pytest.mark.parametrize(("again", "times"), [(0, 1.0), (1, 2.0), (2, 3.0), (9, 3.0)])

@@ -27,7 +27,7 @@ from rasa_onramp.evaluation.protocol import Protocol, Split
 from rasa_onramp.evaluation.reply_metrics import ScoredReply
 from rasa_onramp.generator.checkpoint import load_replies
 from rasa_onramp.generator.model import ReplyModel, Weights
-from rasa_onramp.generator.neural import SURE, WRITTEN, Asked, NeuralGenerator
+from rasa_onramp.generator.neural import WRITTEN, Asked, NeuralGenerator, sure_enough
 from rasa_onramp.generator.packing import pack, reply_places
 from rasa_onramp.generator.pool import ReplyPool
 from rasa_onramp.generator.prompt import exchanges
@@ -131,7 +131,7 @@ def measure_replies(
         else:
             assert model is not None
             reads = pool if method in _SHOWN else nothing
-            sure = SURE if method == "served" else _NEVER
+            sure = sure_enough(retrieval.pool) if method == "served" else _NEVER
             replies = _written(retrieval, model, held_out, reads, weights, sure)
         yield ReplyResult(
             service=schema.name,

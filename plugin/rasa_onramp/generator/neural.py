@@ -7,6 +7,7 @@ from typing import Any, Callable, Mapping, NamedTuple, Optional, Sequence, Union
 
 from rasa_onramp.dialogue import Dialogue, State, Turn
 from rasa_onramp.generator.packing import Packed, ReplyTokens, pack
+from rasa_onramp.generator.pool import ReplyPool
 from rasa_onramp.generator.prompt import exchange, exchanges
 from rasa_onramp.generator.replies import support_replies
 from rasa_onramp.generator.retrieval import Reply, RetrievalGenerator
@@ -14,7 +15,7 @@ from rasa_onramp.generator.situation import Situation, situate
 from rasa_onramp.generator.templates import fill
 from rasa_onramp.generator.written import forms_of, template_of
 
-__all__ = ["SURE", "WRITTEN", "Asked", "NeuralGenerator"]
+__all__ = ["SURE", "WRITTEN", "Asked", "NeuralGenerator", "sure_enough"]
 
 #: A prompt → the text that the language model goes on with, None if it has none.
 Write = Callable[[Packed], Optional[str]]
@@ -24,6 +25,13 @@ SURE = 0.8
 
 #: `Reply.source` of what the language model wrote.
 WRITTEN = "model"
+
+
+def sure_enough(pool: ReplyPool, sure: float = SURE) -> float:
+    """From which `Reply.confidence` on one of these support replies is said as it is: `sure`, and
+    its square where the bot keeps to its wording, in between accordingly; 0 and 1 stay.
+    """
+    return float(sure ** (1 + pool.keeps_wording))
 
 
 class Asked(NamedTuple):
@@ -39,8 +47,8 @@ class NeuralGenerator:
     """Replies of one domain by a language model under the domain's updates.
 
     `write` is that model: it takes a prompt and returns the reply's text, or None. A support reply
-    that answered a situation as alike as `sure` (`Reply.confidence`) is said as it is: where a bot
-    has its fixed wording, nothing that is written anew is closer to it.
+    that answered a situation as alike as `sure` (`sure_enough`) is said as it is: where a bot has
+    its fixed wording, nothing that is written anew is closer to it.
 
     What the model writes is said only where every placeholder can be filled, nothing is stated that
     state, results and the domain's own replies don't hold, no other outcome of an API call is
@@ -57,7 +65,7 @@ class NeuralGenerator:
         *,
         sure: float = SURE,
     ):
-        self._sure = sure
+        self._sure = sure_enough(retrieval.pool, sure)
         self._schema = retrieval.schema
         self._retrieval = retrieval
         self._forms = forms_of(retrieval.pool.replies)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Collection, Dict, Iterator, List, Sequence, Tuple
 
@@ -9,6 +10,7 @@ import numpy
 
 from rasa_onramp.dialogue import Schema
 from rasa_onramp.generator.likeness import fitting, likeness, weighed
+from rasa_onramp.generator.repetition import keeps_wording
 from rasa_onramp.generator.replies import SupportReply
 from rasa_onramp.generator.situation import Situation
 from rasa_onramp.memory import LastUsed
@@ -44,6 +46,14 @@ class ReplyPool:
         self._systems = rows_of(embed, [reply.situation.system for reply in self.replies])
         #: By a digest of all that was asked: the numbers of the replies. Nothing else changes them.
         self._found: LastUsed[bytes, Tuple[int, ...]] = LastUsed(_KEPT * len(self.replies))
+
+    @cached_property
+    def keeps_wording(self) -> float:
+        """How far the bot keeps to its wording, from 0 to 1 (see repetition.py)."""
+        said: Dict[str, List[str]] = {}
+        for reply in self.replies:
+            said.setdefault(reply.dialogue, []).append(reply.template.text)
+        return keeps_wording(list(said.values()))
 
     def text_likeness(self, now: Situation) -> Tuple[numpy.ndarray, numpy.ndarray]:
         """Cosines of `now`'s user and system texts with those of each reply, (replies,) each."""

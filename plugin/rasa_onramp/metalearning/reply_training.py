@@ -30,8 +30,8 @@ from rasa_onramp.metalearning.inner_loop import (
 from rasa_onramp.metalearning.lora import Adapter
 from rasa_onramp.metalearning.meta_gradient import Practice, QueryLoss
 from rasa_onramp.metalearning.outer_loop import MetaLearner, learned_rates, outer_loop
+from rasa_onramp.metalearning.pace import pace
 from rasa_onramp.metalearning.parallel import ALONE, Workers
-from rasa_onramp.metalearning.repetition import pace
 from rasa_onramp.metalearning.reply_episodes import ReplyEpisode
 from rasa_onramp.metalearning.runs import Run
 
