@@ -6,20 +6,13 @@ import os
 import re
 from typing import Optional
 
-__all__ = ["is_variable", "token_flaw"]
+__all__ = ["token_flaw"]
 
 #: Characters, at least: a token that is shorter is soon guessed.
 _LEAST = 16
 
 #: What a header carries as it is: neither blanks, nor the line's end that `echo` leaves.
 _TOKEN = re.compile(r"[\x21-\x7e]+")
-
-
-def is_variable(text: str) -> bool:
-    """Whether `text` names an environment variable, as far as it is safe to repeat: a token that
-    was pasted in a name's place may look like one (`openssl rand -hex 32` does at times).
-    """
-    return text.isidentifier() and (text in os.environ or text.isupper())
 
 
 def token_flaw(variable: str) -> Optional[str]:

@@ -167,12 +167,16 @@ class Turn:
 
 @dataclass(frozen=True)
 class Dialogue:
-    """A conversation seen from one domain. `split` is "support", "held-out" or None."""
+    """A conversation seen from one domain. `split` is "support", "held-out" or None.
+
+    Replies among the first `history` turns were said, but are no examples of what to say.
+    """
 
     id: str
     domain: str
     turns: Tuple[Turn, ...]
     split: Optional[str] = None
+    history: int = 0
 
 
 @dataclass(frozen=True)

@@ -25,11 +25,14 @@ from rasa_onramp.dialogue import (
     Turn,
 )
 from rasa_onramp.errors import CheckpointError, NotFound, StoreUnavailable
+from rasa_onramp.formats import read
 from rasa_onramp.generator import Reply, RetrievalGenerator
+from rasa_onramp.generator.situation import Situation, situate
 from rasa_onramp.onboarding import adapt
 from rasa_onramp.runtime.adapter_cache import AdapterCache
 from rasa_onramp.runtime.conversation import FAILED, Engine, EngineSettings
 from rasa_onramp.runtime.reach import Reach
+from rasa_onramp.runtime.resuming import Guess
 from rasa_onramp.runtime.router import Route
 from rasa_onramp.runtime.session import (
     LONGEST,
@@ -181,6 +184,135 @@ def lost(colour: str, answer: str = "We have found it, it is at the desk.") -> D
     return Dialogue(f"lost-{colour}", LOST.name, turns, "support")
 
 
+@pytest.fixture
+def desks(store: Store, shipped: StateTracker, repository: Path) -> Engine:
+    """Of two of the example domains."""
+    store.dialogues.delete_domain("table_booking")
+    for name in ("parcel_delivery", "clinic_appointments"):
+        store.dialogues.import_corpus(read(repository / "dialogue_data" / f"{name}.yml"))
+    engine = Engine(store, shipped, cached_sentences())
+    engine.catalogue.live(patient=True)
+    return engine
+
+
+CLINIC, PARCELS = "clinic_appointments", "parcel_delivery"
+#: What was said to the clinic, what each message told it, and what it answered.
+TALK: Tuple[Tuple[str, Mapping[str, str], str], ...] = (
+    (
+        "Hello, I'd like someone to look at a mole on my back, so dermatology I guess?",
+        {"department": "dermatology"},
+        "Certainly. Which day would you like?",
+    ),
+    (
+        "the 16th, in the morning",
+        {"appointment_day": "the 16th", "part_of_day": "morning"},
+        "For the 16th I have 11:40 with Dr Osei. Would you like that?",
+    ),
+    (
+        "yes, that one please",
+        {"appointment_time": "11:40", "doctor": "Dr Osei"},
+        "May I have the patient's full name?",
+    ),
+    ("It's me, Helen Marsh", {"patient_name": "Helen Marsh"}, ""),
+)
+
+
+def asked(question: str) -> Session:
+    """A conversation in which the clinic knows all that it requires, and asks."""
+    session, values = Session(), {}
+    for text, told, reply in TALK:
+        values.update({slot: (value,) for slot, value in told.items()})
+        session.hear(text, CLINIC, State(dict(values), "book_appointment"))
+        session.say(Turn("system", reply or question), CLINIC)
+    return session
+
+
+CONFIRM = "So that is Helen Marsh, dermatology, the 16th at 11:40 with Dr Osei. Shall I book it?"
+
+
+def test_an_aside_at_a_confirmation_doesnt_end_it(desks: Engine) -> None:
+    session = asked(CONFIRM)
+    answered(session, "are you a bot?", "I am a bot, powered by Rasa.")
+    found = desks.understand(session, "yes, book it")
+    assert (found.domain, found.action, dict(found.changes)) == (CLINIC, "book_time", {})
+    assert desks.understand(session, "Thanks, that is all").route.reason == "none"
+    optional = asked("Will you need an interpreter?")
+    answered(optional, "are you a bot?", "I am a bot, powered by Rasa.")
+    found = desks.understand(optional, "yes, we need a turkish interpreter")
+    assert (found.domain, found.changes["interpreter"]) == (CLINIC, ("True",))
+    # what is booked isn't booked again
+    session = asked(CONFIRM)
+    session.hear("yes", CLINIC, session.states[CLINIC])
+    booked = Turn("system", "That's booked. Can I help with anything else?", action="book_time")
+    session.say(booked, CLINIC)
+    answered(session, "are you a bot?", "I am a bot, powered by Rasa.")
+    assert desks.understand(session, "yes, book it").domain is None
+
+
+def test_what_may_be_said_to_another_domains_answer_makes_no_call() -> None:
+    call, news = Understanding(Route(CLINIC), action="book_time"), {"doctor": ("Dr Osei",)}
+    alone, claimed = (Guess(CLINIC, Route(CLINIC), nobodys) for nobodys in (True, False))
+    assert alone.holds(call) and not claimed.holds(call)  # "ok"
+    assert claimed.holds(dataclasses.replace(call, changes=news))
+
+
+def parted() -> Session:
+    """A conversation in which the parcels' desk has said goodbye."""
+    session, state = Session(), State({"tracking_number": ("RX4821",)}, "track_parcel")
+    session.hear("where is my parcel RX4821?", PARCELS, state)
+    rows = ({"status": "at the depot", "expected_day": "tomorrow"},)
+    session.say(Turn("system", "At the depot.", action="find_parcel", results=rows), PARCELS)
+    session.hear("thanks, that's all", PARCELS, state)
+    session.say(Turn("system", "Thank you and goodbye!"), PARCELS, ends=True)
+    return session
+
+
+@pytest.mark.parametrize(
+    ("text", "domain"),
+    [
+        ("eye test", CLINIC),
+        ("where is my other parcel?", PARCELS),
+        ("actually can it come on friday", PARCELS),
+        ("and the expected day?", PARCELS),
+        ("thanks bye", PARCELS),
+        ("tell me a joke", None),
+    ],
+)
+def test_after_its_goodbye_a_domain_gets_what_is_no_others(
+    desks: Engine, text: str, domain: Optional[str]
+) -> None:
+    session = parted()
+    assert (session.domain, session.left) == (None, PARCELS)
+    assert desks.understand(session, text).domain == domain
+
+
+def test_a_goodbye_is_known_in_a_turn(engine: Engine) -> None:
+    session = Session()
+    engine.turn(session, "can i book a table on friday")
+    engine.turn(session, "it is hana", Api([{"table_code": "t99"}]))
+    assert (session.domain, session.left) == ("table_booking", None)
+    engine.turn(session, "thanks, that is all")
+    assert (session.domain, session.left) == (None, "table_booking")
+    session.say(Turn("system", "By the way, we are hiring."), None)  # beside it
+    assert (session.domain, session.left) == (None, "table_booking")
+    session.say(Turn("system", "We close soon."), None, elsewhere=True)
+    assert session.domain is None is session.left
+
+
+def test_what_a_button_has_the_bot_say_doesnt_end_a_domains_question(
+    store: Store, shipped: StateTracker
+) -> None:
+    engine, began = Engine(store, shipped, cached_sentences()), Session()
+    engine.turn(began, "can i book a table on friday")
+    for says, domain in (("From noon.", "table_booking"), ("Who may we call?", None)):
+        session = copy.deepcopy(began)
+        session.say(Turn("system", says), None, elsewhere=True)
+        assert session.domain is None
+        assert engine.understand(session, "it is hana").domain == domain
+    began.leave()  # a picture
+    assert engine.understand(began, "it is hana").domain == "table_booking"
+
+
 @pytest.mark.parametrize(
     ("answer", "domain"),
     [
@@ -210,13 +342,17 @@ def test_another_domains_answer_in_between_doesnt_end_a_domains_question(
 
 def test_what_is_said_in_between_ends_no_intent(engine: Engine) -> None:
     domain = engine.catalogue.domains()["table_booking"]
-    before = State({"visit_day": ("friday",)}, "book_table")
+    before = State({"visit_day": ("friday",), "guest_name": ("hana",)}, "book_table")
     nothing = TurnPrediction(dataclasses.replace(before, active_intent=None))
     route = Route("table_booking")
     kept = understood_as(nothing, route, domain, before, False, 0.5)
     assert (kept.state, kept.idle) == (before, True)
     # what is done may end
     assert understood_as(nothing, route, domain, before, True, 0.5).state == nothing.state
+    # but a search is no end of what lacks a value
+    lacking = dataclasses.replace(before, values={"visit_day": ("friday",)})
+    aside = TurnPrediction(dataclasses.replace(lacking, active_intent=None))
+    assert understood_as(aside, route, domain, lacking, True, 0.5).state == lacking
     news = TurnPrediction(nothing.state, changes={"visit_day": ("friday",)})
     told = understood_as(news, route, domain, before, False, 0.5)
     assert (told.state, told.idle) == (nothing.state, False)
@@ -262,6 +398,29 @@ def test_a_reply_is_made_of_so_much_of_a_conversation(
     assert max(map(len, asked)) == 59 and min(map(len, asked[40:])) == 41
     begins = [turns[0].text for turns in asked]
     assert len(set(begins)) == 4 and begins == sorted(begins, key=begins.index)
+
+
+def test_a_domain_begins_with_nothing_known(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the host bot's greeting, too: what the first message sets is news."""
+    asked: List[Situation] = []
+
+    def reply(self: RetrievalGenerator, *turn: Any) -> Reply:
+        asked.append(situate(TABLES, *turn))
+        return Reply("Fine.", "Fine.", "a", 1.0)
+
+    monkeypatch.setattr(RetrievalGenerator, "reply", reply)
+    session = Session()
+    engine.catalogue.live()
+    session.hear("hello", None, None)
+    session.say(Turn("system", "Hi, what can I do?"), None)
+    text, state = "as soon as you can, please", State({"visit_day": ("today",)}, "book_table")
+    understood = Understanding(Route("table_booking"), state=state)
+    engine.reply(session, text, understood)
+    session.hear(text, "table_booking", state)
+    engine.reply(session, "hm", understood)
+    assert [now.newly_set for now in asked] == [{"visit_day"}, frozenset()]
 
 
 def test_two_conversations_share_nothing(engine: Engine) -> None:
@@ -607,7 +766,7 @@ def test_a_store_that_is_down_is_an_error_and_comes_back_by_itself(
             engine.turn(session, "can i book a table on friday")
         assert not engine.catalogue.ready
         assert engine.reach._is_back()  # as the thread that looks for it would find
-        wait_for(lambda: engine.catalogue.ready, seconds=20)  # before any message asks for it
+        wait_for(lambda: engine.catalogue.ready)  # before any message asks for it
         assert list(engine.catalogue.last) == ["table_booking"]
         outcome = engine.turn(session, "can i book a table on friday")
         assert outcome.understanding.domain == "table_booking"

@@ -174,6 +174,22 @@ def test_a_time_a_date_or_an_amount_said_in_one_dialogue_only_is_its_own(claim):
     assert twice.ungrounded(f"It is {claim}.", {}) == ()
 
 
+@pytest.mark.parametrize(
+    "claim",
+    ["jane.doe@example.com", "https://a.example/track?of=jane", "https://a.example/t/4711"],
+)
+def test_a_mail_address_or_personal_link_in_one_dialogue_is_nobody_elses(claim):
+    text = f"I've sent it to {claim}."
+    assert Grounding(SCHEMA, constants=[text]).ungrounded(text, {}) == (claim,)
+    assert Grounding(SCHEMA, constants=[text, text]).ungrounded(text, {}) == ()
+    assert Grounding(SCHEMA, constants=[text]).ungrounded(text, {"to": claim}) == ()
+
+
+def test_the_bots_own_link_is_always_said_where_one_dialogue_says_it():
+    text = "See https://shop.example/help for more."
+    assert Grounding(SCHEMA, constants=[text]).ungrounded(text, {}) == ()
+
+
 def test_many_numbers_are_looked_through_in_no_time():
     grounding = Grounding(Schema("stays", slots=(Slot("people", values=("2", "3")),)))
     text = f"2 {'1000 ' * 200}people 3"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Dict, Sequence
 
@@ -183,6 +184,15 @@ def test_a_folder_that_is_no_model_is_refused(what: str, tmp_path: Path) -> None
     with pytest.raises(CheckpointError) as caught:
         ReplyModel.load(folder, "tiny")
     assert str(folder) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_config_that_asks_for_more_than_there_is_is_refused(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    config["num_hidden_layers"] += 1
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match=r"lacks 9 tensors that its config\.json asks for"):
+        ReplyModel.load(folder, "tiny")
 
 
 def test_a_model_without_linear_layers_is_refused() -> None:

@@ -86,6 +86,17 @@ def test_nothing_is_said_that_nobody_knows(
         assert found == RETRIEVED.reply(*FOUND)
 
 
+def test_what_is_written_to_who_wants_no_more_says_goodbye() -> None:
+    told = system("QQ7 is in transit.", "find", {"status": "in transit"})
+    assert not generator("Good news about {tracking_number}!").reply(*FOUND).ends
+    for text, ends in (("That's great. Bye!", True), ("Anything else?", False)):
+        thanks = user("thanks, bye", "track", tracking_number="QQ7")
+        asked = Asked([WHERE, told, thanks], thanks.state)
+        found = generator(text).reply(*asked)
+        assert (found.source, found.ends) == ("model", ends)
+        assert RETRIEVED.reply(*asked).ends
+
+
 def test_no_question_of_the_support_is_asked_whose_answer_is_known() -> None:
     asks = "What is the tracking number?"
     unknown = user("where is it", "track", ["status"])

@@ -100,6 +100,8 @@ def test_a_search_is_no_reason_not_to_confirm_what_it_found() -> None:
         ("tomorrow", "2024-06-07"),
         ("tmrw", "tomorrow"),
         ("Fri", "friday"),
+        ("28/6", "2024-06-28"),
+        ("the end of the month", "2024-06-30"),
     ],
 )
 def test_a_day_that_the_api_spells_otherwise_is_not_refused(wanted: str, told: str) -> None:
@@ -139,6 +141,84 @@ def test_what_is_asked_of_several_offers_is_told_of_each() -> None:
     assert after("mobile-01#5", "is that enough?", **known).text == (
         "Here you are: data allowance 20 GB."
     )
+
+
+def test_what_was_not_found_is_not_offered() -> None:
+    generator, dialogues = domain("clinic")
+    offer = dialogues["clinic-02"].turns[7].text
+    assert after("clinic-02#5", "can i take ibuprofen before it?").text != offer  # in scope
+    turns = dialogues["clinic-02"].turns[:6]
+    rain = Turn("user", "is it going to rain later?")
+    assert generator.reply((*turns, rain), None).text == offer
+    move = State({"patient_name": ("Dario Conti",)}, "move_appointment")
+    nothing = (
+        Turn("user", "need to move my appointment, I'm Dario Conti", move),
+        Turn("system", "May I have the patient's date of birth?"),
+    )
+    assert "found" not in generator.reply((*nothing, rain), None).text
+
+
+def test_a_no_to_a_confirmation_is_not_asked_the_same_in_other_words() -> None:
+    _, dialogues = domain("mobile")
+    number = next(
+        n for n, t in enumerate(dialogues["mobile-04"].turns) if "OK to add it?" in t.text
+    )
+    for text in ("no", "no, that's not what I want"):
+        assert after(f"mobile-04#{number}", text).text == "What would you like to change?"
+    assert "change?" not in after(f"mobile-04#{number}", "hm").text
+
+
+def test_what_tells_several_offers_apart_is_told_with_what_was_asked() -> None:
+    generator, dialogues = domain("mobile")
+    rows = next(turn.results for turn in dialogues["mobile-04"].turns if len(turn.results) == 3)
+    asked = State({"roaming_country": ("Romania",)}, "add_roaming", ("price",))
+    turn = Turn("user", "what do you charge for roaming in Romania", asked)
+    bare = RetrievalGenerator(generator.schema, (), embed)
+    assert bare.reply([turn], asked, rows, "find_roaming").text == (
+        "I found 3: roaming pass 1 day, price £3; roaming pass 7 days, price £10; "
+        "roaming pass 30 days, price £24."
+    )
+
+
+def test_what_is_asked_of_several_offers_is_not_answered_for_one() -> None:
+    generator, _ = domain("clinic")
+    state = {"department": ("dermatology",)}
+    rows = [
+        {"appointment_time": "9:20", "doctor": "Dr Osei", "visit_type": "phone"},
+        {"appointment_time": "11:40", "doctor": "Dr Lindgren", "visit_type": "in person"},
+    ]
+    first = Turn("user", "dermatology please", State(state, "book_appointment"))
+    asked = State(state, "book_appointment", ("visit_type",))
+    each = (
+        "Here you are: appointment time 9:20, visit type phone; "
+        "appointment time 11:40, visit type in person."
+    )
+    for said in ("I have 9:20 with Dr Osei and 11:40 with Dr Lindgren.", "I found two."):
+        told = Turn("system", said, action="find_slots", results=tuple(rows))
+        turns = (first, told, Turn("user", "are they in person or by phone?", asked))
+        assert generator.reply(turns, asked).text == each
+
+
+def test_an_offer_that_was_taken_is_told_of_after_the_next_call() -> None:
+    asked: Dict[str, Any] = {"requested": ["price"]}
+    assert "£12" in after("mobile-01#11", "how much is it again?", **asked).text
+    # the wish was otherwise than what was taken
+    generator, _ = domain("parcel")
+    wished = {"tracking_number": ("RX1",), "open_late": ("True",), "pickup_point": ("Spar",)}
+    search = {"tracking_number": "RX1", "open_late": "True"}
+    taken = {"tracking_number": "RX1", "pickup_point": "Spar", "open_late": "True"}
+    state = State(wished, "collect_from_shop")
+    late = State(wished, "collect_from_shop", ("open_late",))
+    shop = {"pickup_point": "Spar", "open_late": "False"}
+    turns = (
+        Turn("user", "a shop that is open late", state),
+        Turn("system", "There is Spar.", action="find_shops", parameters=search, results=(shop,)),
+        Turn("user", "ok, that one", state),
+        Turn("system", "Done.", action="update_delivery", parameters=taken),
+        Turn("user", "is it open late?", late),
+    )
+    bare = RetrievalGenerator(generator.schema, (), embed)
+    assert bare.reply(turns, late).text == "Here you are: open late no."
 
 
 def test_rows_of_another_parcel_answer_nothing() -> None:

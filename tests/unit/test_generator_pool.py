@@ -155,9 +155,9 @@ def test_what_is_shared_counts() -> None:
 
 def test_rows_count_after_a_call() -> None:
     turn = user("in leith", "collect", area="leith")
-    rows = [{"shop": "Spar", "open": "late"}] * 4
+    rows = [{"shop": "Spar", "status": "open"}] * 4
     found = likeness(said("d2#3"), now(turn, results=rows, action="shops"), frozenset(), 1, 1)
-    assert found["row slots"] == 1 / 3  # the shop, of shop, area and opening times
+    assert found["row slots"] == 1 / 3  # the shop, of shop, area and status
     assert found["row count"] == 0  # two rows are not many
     assert found["row agrees"] == 1
     elsewhere = now(turn, results=[{"shop": "Spar", "area": "gorgie"}] * 2, action="shops")

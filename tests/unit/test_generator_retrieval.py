@@ -316,7 +316,10 @@ def test_words_for_a_yes_are_not_said_after_a_no(spelt):
 
 ROOMS = Schema(
     "rooms",
-    slots=(Slot("room"), Slot("town"), Slot("quiet", values=("True", "False")), Slot("beds")),
+    slots=(
+        *(Slot("room"), Slot("town"), Slot("quiet", values=("True", "False")), Slot("beds")),
+        *(Slot("price"), Slot("pets_welcome", values=("True", "False"))),
+    ),
     intents=(Intent("look", "", ("town",), {"beds": "1"}),),
     actions=(Action("search", "", ("town",), ("room", "quiet")),),
 )
@@ -490,7 +493,7 @@ def test_the_first_one_is_the_first_that_was_told():
         ("how much is the first one?", "It's £8."),
         ("how much is the second one?", "It's £6."),
         ("how much is the loft?", "It's £8."),
-        ("how much is it?", "It's £6."),
+        ("how much?", "Here you are: room the Loft, price £8; room the Barn, price £6."),
     ):
         assert ask(generator, *turns, user(text, "look", ["price"], town="Bute")).text == told
 
@@ -748,6 +751,45 @@ def test_what_nobody_knows_is_said_to_be_unknown(bare):
     assert ask(bare, first, found, where).text == "Sorry, I don't know the status."
     window = user("at what time?", "track", ["window", "delivery_day"], **known)
     assert ask(bare, window).text == "Sorry, I don't know the window or the delivery day."
+
+
+def test_what_there_is_to_choose_is_told(bare):
+    known = {"tracking_number": "QQ77"}
+    choices = "You can choose morning, afternoon or evening."
+    for intent in ("move", None):
+        asked = user("what windows are there?", intent, ["window"], **known)
+        assert ask(bare, asked).text == choices
+    # nor is it what could have been
+    everything = {**known, "delivery_day": "friday"}
+    first = user("QQ77 on friday", "move", **everything)
+    asked = user("in which window?", "move", ["window"], **everything)
+    assert ask(bare, first, system("Done.", "save"), asked).text == (
+        "Sorry, I don't know the window."
+    )
+
+
+def test_of_many_values_to_choose_some_are_told():
+    schema = Schema(
+        "lessons",
+        slots=(Slot("level", values=tuple("ABCDEFGH")),),
+        intents=(Intent("book", "", ("level",)),),
+    )
+    turn = user("which levels are there?", "book", ["level"])
+    told = ask(RetrievalGenerator(schema, (), embed), turn).text
+    assert told == "You can choose A, B, C, D, E, F and others."
+
+
+def test_what_a_row_holds_beyond_the_schema_is_not_told(bare):
+    found = {"id": "881", "status": "in transit", "customer_email": "a@b.c"}
+    turn = user("where is QQ77", "track", tracking_number="QQ77")
+    told = ask(bare, turn, action="find", results=[found]).text
+    assert told == "Here is what I found: status in transit."
+    ok = ask(bare, turn, action="find", results=[{"ok": "True"}]).text
+    assert ok == "Done, find: tracking number QQ77."
+    shops = [{"id": "1", "shop": "Spar", "status": "open"}, {"id": "2", "shop": "Co-op"}]
+    turns = [user("in leith", "collect", area="leith"), system("I found 2.", "shops", *shops)]
+    asked = user("open?", "collect", ["status"], area="leith")
+    assert ask(bare, *turns, asked).text == "Here you are: shop Spar, status open; shop Co-op."
 
 
 def test_the_schema_offers_listed_values_and_asks_yes_or_no():

@@ -8,13 +8,21 @@ from typing import Any, Mapping, Optional, Sequence, Tuple
 
 import pytest
 
-from rasa_onramp.dialogue import State, Turn
+import tiny_replies
+from rasa_onramp.dialogue import Slot, State, Turn
 from rasa_onramp.generator import Reply
+from rasa_onramp.generator.situation import Situation, situate
 from rasa_onramp.runtime.router import Route
 from rasa_onramp.runtime.stated import system_turn
 from rasa_onramp.runtime.understanding import Understanding
-from tiny_replies import now, system, user
+from tiny_replies import system, user
 
+#: The parcels', which tells of hotels and doctors, too.
+SCHEMA = replace(
+    tiny_replies.SCHEMA,
+    slots=tiny_replies.SCHEMA.slots
+    + tuple(map(Slot, ("hotel", "star_rating", "floor", "doctor", "time", "by", "room", "day"))),
+)
 LEITH = {"tracking_number": "AB1", "area": "leith"}
 SHOPS = ({"shop": "Spar Express", "area": "leith"}, {"shop": "Spar", "area": "leith"})
 OPEN = ({"shop": "Spar", "insured": "True"}, {"shop": "Co-op", "insured": "False"})
@@ -30,6 +38,11 @@ HOTELS = (
     {"hotel": "Ritz", "star_rating": "5"},
 )
 FLOORS = ({"hotel": "Ibis", "floor": "9"}, {"hotel": "Ritz", "floor": "2"})
+
+
+def now(*turns: Turn, results: Sequence[Mapping[str, Any]] = (), action: Any = None) -> Situation:
+    """The situation after `turns`."""
+    return situate(SCHEMA, turns, turns[-1].state, results, action)
 
 
 def talk(rows: Sequence[Mapping[str, Any]], *said: str) -> Sequence[Turn]:
@@ -272,6 +285,31 @@ def test_rows_are_of_what_the_call_was_required_to_be_given() -> None:
     assert now(first, found, other).rows == ()
 
 
+def test_of_an_offer_that_was_taken_what_is_asked_is_known() -> None:
+    rows = ({"doctor": "Dr Osei", "room": "4"}, {"doctor": "Dr Abe", "room": "2"})
+    first = user("who is there in leith", "collect", **LEITH)
+    found = replace(system("Dr Osei or Dr Abe?", "shops", *rows), parameters={"area": "leith"})
+    chosen = {**LEITH, "doctor": "Dr Abe"}
+    yes = user("Dr Abe", "collect", **chosen)
+    saved = replace(system("Done.", "save"), parameters={"area": "leith", "doctor": "Dr Abe"})
+
+    def known(saved: Turn, *asked: str, **changed: str) -> Sequence[Mapping[str, str]]:
+        last = user("where is it?", "collect", asked, **{**chosen, **changed})
+        return now(first, found, yes, saved, last).rows
+
+    assert known(saved, "room") == ({"room": "2"},)
+    assert known(replace(saved, results=({"day": "friday"},)), "room") == (
+        {"day": "friday", "room": "2"},
+    )
+    assert known(replace(saved, results=({"room": "9"},)), "room") == ({"room": "9"},)
+    assert known(saved) == known(saved, "by") == ()
+    assert known(saved, "room", doctor="Dr Osei") == ()  # is another
+    other = {**saved.parameters, "room": "7"}  # which was booked instead
+    assert known(replace(saved, parameters=other), "room") == ()
+    # what the call was given before may be otherwise since
+    assert known(replace(saved, parameters={"area": "leith"}), "room") == ()
+
+
 def test_an_emptied_slot_is_news() -> None:
     known = {"tracking_number": "QQ7", "delivery_day": "friday"}
     first, saved = user("QQ7 on friday", "move", **known), system("Done.", "save")
@@ -350,5 +388,10 @@ def test_what_is_far_from_the_beginning_names_no_row() -> None:
 
 def test_nor_does_it_set_a_slot_where_no_state_is_known() -> None:
     turns = (Turn("user", "hi"), system("Hello."))
+    last = user("by the shore", "collect", area="leith")
+    said = (SCHEMA, [*turns, last], last.state)
+    assert situate(*said).newly_set == set()
+    assert situate(*said, before=State()).newly_set == {"area"}
+    assert situate(*said, before=last.state).newly_set == set()
     for text, newly_set in (("in leith", {"area"}), (f"{'now then, ' * 60} in leith", set())):
         assert now(*turns, user(text, "collect", area="leith")).newly_set == newly_set

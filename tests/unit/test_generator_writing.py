@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rasa_onramp.generator.model import ReplyModel
-from rasa_onramp.generator.packing import Packed, pack, reply_places
+from rasa_onramp.generator.packing import Packed, pack, reply_spans
 from rasa_onramp.generator.prompt import Exchange
 from rasa_onramp.generator.writing import Updates, Writer
 from tiny_replies import SCHEMA, prompts, random_updates, reciting, shared_tokens, tiny_llama
@@ -161,7 +161,7 @@ def test_domains_are_written_together_as_if_alone(model: ReplyModel) -> None:
 
 def test_a_conversation_read_once_is_answered_at_every_place(model: ReplyModel) -> None:
     whole, updates = pack(TOKENS, SCHEMA, conversation()), Updates("a", random_updates(model))
-    places = reply_places(whole)
+    places = [start for start, _ in reply_spans(whole)]
     assert [whole.ids[:place].tolist() for place in places] == [
         asked(number).ids.tolist() for number in range(5)
     ]

@@ -94,6 +94,22 @@ def test_nothing_is_told_of_the_second_row_while_the_talk_is_about_the_third() -
     assert filled("{shop} and {shop_2}", found) == "Spar and Co-op"  # they have just come in
 
 
+def test_what_is_asked_of_several_rows_is_told_of_each() -> None:
+    rows = ({"shop": "Spar", "day": "friday"}, {"shop": "Co-op", "day": "monday"})
+    for said in ("There are two.", "There is Spar, and Co-op."):
+        turns = [
+            user("shops in leith", "look", area="leith"),
+            system(said, "search", *rows),
+            user("on which days?", "look", ["day"], area="leith"),
+        ]
+        now = situate(SCHEMA, turns, turns[-1].state)
+        assert filled("{shop_2} on {day_2}", now) is filled("On {day}.", now) is None
+        told = filled("{shop} on {day}, {shop_2} on {day_2}", now)
+        assert told == "Spar on friday, Co-op on monday"
+    one = user("on which day is it?", "look", ["day"], area="leith", shop="Co-op")
+    assert filled("On {day_2}.", situate(SCHEMA, [*turns[:2], one], one.state)) == "On monday."
+
+
 def test_text_without_placeholders_is_itself() -> None:
     template = read("Goodbye!", situation())
     assert template == Template(("Goodbye!",))
@@ -111,10 +127,11 @@ def test_a_slots_own_number_is_not_a_row() -> None:
     assert filled("{shop_3}", found) is None
 
 
-def test_slots_that_only_results_hold_are_known_too() -> None:
+def test_what_a_row_holds_beyond_the_schema_is_not_told() -> None:
     found = situation([{"shop": "Spar", "phone": "0131"}, {"phone": "0141"}], "search")
-    assert filled("Call {phone} or {phone_2}.", found) == "Call 0131 or 0141."
-    assert read("Call {phone}.", situation()) is None
+    assert read("Call {phone}.", found) is None and read("Call {phone_2}.", found) is None
+    assert filled("Call {shop}.", found) == "Call Spar."
+    assert found.rows == ({"shop": "Spar"}, {})
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ from channel_server import runtime_on
 from rasa_onramp.actions.calls import as_rows
 from rasa_onramp.components.events import applied, call_results, last_message
 from rasa_onramp.components.host import current_runtime
-from rasa_onramp.components.payload import payload_of, results_of
+from rasa_onramp.components.payload import abstention, payload_of, results_of
 from rasa_onramp.components.response_generator import OnrampResponseGenerator
 from rasa_onramp.components.sessions import (
     exchanged,
@@ -172,6 +172,7 @@ def test_what_a_button_or_a_reminder_has_the_bot_say_ends_the_domain(
     assert session.domain is None
     assert session.states[NAME].values == {"visit_day": ("friday",)}
     assert [said.turn.speaker for said in session.turns] == ["user", "system"]
+    assert session.interrupted is None  # it was asked something else
     # what the bot says beside our reply to a message doesn't end it
     say(engine, tracker, "can i book a table on friday")
     answer(tracker, "For how many?")
@@ -207,6 +208,45 @@ def test_a_picture_that_answers_a_button_ends_the_domain(engine: Engine) -> None
     session = session_of(tracker, engine)
     assert session.domain is None and len(session.turns) == 2
     assert session.states[NAME].values == {"visit_day": ("friday",)}
+    assert session.interrupted == (NAME, "For how many?")
+
+
+def test_a_domains_question_waits_while_the_bot_answers_once(engine: Engine) -> None:
+    tracker = DialogueStateTracker("ann", [AnySlot(KEY, mappings=[{"type": "custom"}])])
+    say(engine, tracker, "can i book a table on friday")
+    answer(tracker, "For how many?")
+    button = DialogueStateTracker.from_events("bob", [*tracker.events])
+    button.update(UserUttered("/opening_hours", {"name": "opening_hours"}))
+    answer(button, "We are open from 9 to 5.", None)
+    answer(button, "On Sundays, too.", None)
+    assert session_of(button, engine).interrupted == (NAME, "For how many?")
+    for waits in (True, False):
+        payload = abstention("bot")
+        tracker.update(UserUttered("menu?", {"name": "menu"}, parse_data={KEY: payload}))
+        tracker.update(BotUttered(None, {"image": "https://example.com/hours.png"}))
+        assert (session_of(tracker, engine).interrupted is not None) is waits
+
+
+def test_a_goodbye_is_known_from_the_tracker(engine: Engine) -> None:
+    slots = [AnySlot(name, mappings=[{"type": "custom"}]) for name in (KEY, RESULTS)]
+    tracker = DialogueStateTracker("ann", slots)
+    called(tracker, engine)
+    generator = OnrampResponseGenerator()
+    for text in ("it is hana", "thanks, that is all"):
+        if text != "it is hana":
+            say(engine, tracker, text)
+        session = session_of(tracker, engine)
+        tested = DialogueStateTracker.from_events("bob", [*tracker.events])
+        said = asyncio.run(generator.generate(REPLY, tracker, "rest"))
+        assert said is not None
+        tracker.update(BotUttered(said["text"], metadata={KEY: said[KEY]}))
+    session = session_of(tracker, engine)
+    assert (said["text"], session.domain, session.left) == ("You're welcome!", None, NAME)
+    # `rasa test` keeps no metadata
+    heard = [event for event in tested.events if isinstance(event, UserUttered)]
+    heard[-1].parse_data.pop(KEY)
+    tested.update(ActionExecuted(REPLY))
+    assert session_of(tested, engine).left == NAME
 
 
 def test_a_reply_after_a_form_tells_what_the_call_before_it_found(engine: Engine) -> None:

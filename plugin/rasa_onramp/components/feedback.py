@@ -23,7 +23,7 @@ from rasa_onramp.components.http import read_json, refusal_response
 from rasa_onramp.components.sessions import reply_in
 from rasa_onramp.components.threads import Threads
 from rasa_onramp.components.tokens import Token
-from rasa_onramp.errors import OnrampError, StoreError, StoreUnavailable
+from rasa_onramp.errors import OnrampError, StoreError
 from rasa_onramp.formats.wording import quote
 from rasa_onramp.logs import logger_for
 from rasa_onramp.refusals import Refused, fields, refusal_of
@@ -91,10 +91,11 @@ class FeedbackInput(InputChannel):
             return await self._threads.run(_store, runtime, tracker, said)
         except OnrampError as error:
             refusal = refusal_of(error)
-            if isinstance(error, StoreUnavailable):
+            stored = isinstance(error, StoreError)
+            if stored and refusal.status == HTTPStatus.SERVICE_UNAVAILABLE:
                 why = f"feedback can't be stored: {error}"
                 logger.error("onramp.feedback.not_stored", event_info=why)
-            elif not isinstance(error, StoreError):  # who gives feedback doesn't run the bot
+            elif not stored:  # who gives feedback doesn't run the bot
                 why = f"feedback can't be taken: {error}"
                 logger.error("onramp.feedback.not_taken", event_info=why)
                 refusal = Refused("the bot isn't ready; see its log", refusal.status)

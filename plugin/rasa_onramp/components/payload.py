@@ -29,6 +29,7 @@ __all__ = [
     "reply_metadata",
     "result_text",
     "results_of",
+    "says_goodbye",
     "system_turn_of",
     "understanding_of",
 ]
@@ -164,6 +165,8 @@ def reply_metadata(turn: Turn, domain: str, reply: Optional[Reply]) -> Dict[str,
         metadata.update(
             template=reply.template, source=reply.source, confidence=round(reply.confidence, 4)
         )
+        if reply.ends:
+            metadata["ends"] = True
         if reply.because:
             metadata["because"] = reply.because
     return metadata
@@ -175,6 +178,11 @@ def failed_call_of(metadata: Any) -> Optional[Tuple[str, Dict[str, str]]]:
     if not isinstance(failed, Mapping) or not isinstance(failed.get("action"), str):
         return None
     return failed["action"], dict(failed.get("parameters") or {})
+
+
+def says_goodbye(metadata: Any) -> bool:
+    """Whether a reply of ours was a goodbye."""
+    return isinstance(metadata, Mapping) and metadata.get("ends") is True
 
 
 def system_turn_of(text: str, metadata: Any) -> Tuple[Turn, Optional[str]]:

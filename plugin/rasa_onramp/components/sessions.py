@@ -26,6 +26,7 @@ from rasa_onramp.components.payload import (
     domain_of,
     failed_call_of,
     is_unavailable,
+    says_goodbye,
     system_turn_of,
     understanding_of,
 )
@@ -140,7 +141,8 @@ def _session(events: Sequence[Event], engine: Engine) -> Session:
             failed = failed_call_of(metadata)
             if speaker is not None and failed is not None:
                 session.fail(speaker, *failed)
-            session.say(turn, speaker or kept, elsewhere=elsewhere)
+            ends = says_goodbye(metadata)
+            session.say(turn, speaker or kept, elsewhere=elsewhere, ends=ends)
         elif isinstance(event, ActionExecuted) and event.action_name == REPLY and waiting:
             # `rasa test` neither keeps payloads nor lets actions speak: do both anew
             _speak(engine, session, *waiting)
@@ -165,6 +167,7 @@ def _read(payload: Any) -> Optional[Understanding]:
 def _speak(engine: Engine, session: Session, text: str, understood: Understanding) -> None:
     if understood.domain is None:
         return
+    ends = False
     if understood.action is not None:  # what it would have answered is anyone's guess
         turn = Turn("system", "", action=understood.action, parameters=understood.parameters)
     else:
@@ -172,6 +175,6 @@ def _speak(engine: Engine, session: Session, text: str, understood: Understandin
         # a test reads every session many times over, and should end the same each time
         reply = engine.reply(session, text, understood, written=False)
         known = session.results.get(understood.domain, ())
-        turn = engine.system_turn(reply, understood, known=known)
+        turn, ends = engine.system_turn(reply, understood, known=known), reply.ends
         session.turns.append(said)
-    session.say(turn, understood.domain)
+    session.say(turn, understood.domain, ends=ends)

@@ -10,7 +10,8 @@ from typing import Any, Dict, Optional
 from rasa.shared.exceptions import InvalidConfigException
 from sanic.request import Request
 
-from rasa_onramp.channel_token import is_variable, token_flaw
+from rasa_onramp.channel_token import token_flaw
+from rasa_onramp.environment import is_variable
 from rasa_onramp.refusals import Refused
 
 __all__ = ["Token"]

@@ -32,11 +32,13 @@ def quantities(text: str) -> List[Region]:
 
 
 def looks_like_data(claim: str) -> bool:
-    """Whether a claim is a clock time, a date or an amount, rather than a bare number, a number of
-    hours or the like, or a word.
+    """Whether a claim is a clock time, a date, an amount, a mail address or a link with a query,
+    rather than a bare number, a number of hours or the like, a plain link, or a word.
     """
     if is_measure(claim):
         return False
+    if "@" in claim or "?" in claim:
+        return True
     if _has_digit(claim):
         return not re.fullmatch(r"\d+", claim)
     words = tokens(claim)

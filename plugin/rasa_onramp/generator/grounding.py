@@ -4,7 +4,8 @@ A claim is a number, in digits or in words and with its unit, a time, date or am
 listed value, or a value that the support dialogues' API results hold. A claim is grounded where it
 stands in the state or in the results, in any form, or where the domain's own replies always say it
 ("open 24 hours"): in literal text, not as the datum of some support dialogue, and, if it is a time,
-a date or an amount, in more than one dialogue. Listed values offered side by side are no claims.
+a date, an amount, a mail address or a link with digits or a query, in more than one dialogue.
+Listed values offered side by side are no claims.
 """
 
 from __future__ import annotations

@@ -80,6 +80,7 @@ def fitting(schema: Schema, now: Situation) -> Callable[[SupportReply], bool]:
     talks = now.action is None and now.in_scope
     finished = now.done is not None and now.wants_nothing
     values, more = now.state.values, now.wants_more
+    found, asked_of_each = now.slots_found, now.asked_of_each
 
     def fits(reply: SupportReply) -> bool:
         then = reply.situation
@@ -99,6 +100,8 @@ def fitting(schema: Schema, now: Situation) -> Callable[[SupportReply], bool]:
                 return False  # it answered somebody who had said everything
             if known_requests and not known_requests & reply.answers:
                 return False  # it doesn't answer the question
+            if any(not reply.tells_each(slot, now) for slot in asked_of_each & reply.answers):
+                return False  # it answers for one of several
             if now.newly_set and not (
                 then.brings_news or reply.asks or now.newly_set & reply.states
             ):
@@ -110,6 +113,8 @@ def fitting(schema: Schema, now: Situation) -> Callable[[SupportReply], bool]:
             return False  # it speaks of what is otherwise now
         if reply.asks and not any(slot in relevant and not values.get(slot) for slot in reply.asks):
             return False  # it asks for what is known, or doesn't matter
+        if reply.offered and reply.offered.isdisjoint(found):
+            return False  # it offers what wasn't found
         if reply.template.text == now.system and any(values.get(slot) for slot in reply.asks):
             return False  # it asks again for what was partly given
         if then.wants_nothing and not then.system and now.system:

@@ -100,8 +100,9 @@ class ReplyModel:
             ) from None
         tokens = ReplyTokens.from_folder(folder)
         try:
-            model: Any = transformers.AutoModelForCausalLM.from_pretrained(
+            loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
                 str(folder),
+                output_loading_info=True,
                 attn_implementation=attention,
                 local_files_only=True,
                 use_safetensors=True,  # no pickles
@@ -114,6 +115,13 @@ class ReplyModel:
                 f"{folder} holds no causal language model that can be read ({reason}); "
                 "run `rasa-onramp weights`"
             ) from None
+        model, told = loaded
+        missing = sorted(told["missing_keys"])
+        if missing:  # they are random
+            raise CheckpointError(
+                f"{folder} lacks {len(missing)} tensors that its config.json asks for, as "
+                f"{missing[0]}; copy it anew, or give another folder"
+            )
         return cls(model.to(device), tokens, name)
 
     def to(self, device: Union[str, torch.device]) -> None:

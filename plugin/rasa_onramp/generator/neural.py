@@ -41,6 +41,7 @@ class Asked(NamedTuple):
     state: Optional[State]
     results: Sequence[Mapping[str, Any]] = ()
     action: Optional[str] = None
+    before: Optional[State] = None
 
 
 class NeuralGenerator:
@@ -78,9 +79,10 @@ class NeuralGenerator:
         state: Optional[State],
         results: Sequence[Mapping[str, Any]] = (),
         action: Optional[str] = None,
+        before: Optional[State] = None,
     ) -> Reply:
         """The reply to `turns`; see `RetrievalGenerator.reply`."""
-        asked = Asked(turns, state, results, action)
+        asked = Asked(turns, state, results, action, before)
         retrieved = self._retrieval.reply(*asked)
         if retrieved.confidence >= self._sure:
             return replace(retrieved, because="alike")
@@ -119,7 +121,8 @@ class NeuralGenerator:
             return "other_outcome"
         if self._retrieval.asks_out_of_place(template.text, now):
             return "out_of_place"
-        return Reply(filled, template.text, WRITTEN, 1.0, template.slots)
+        ends = now.wants_nothing and "?" not in filled and self._retrieval.at_end(now)
+        return Reply(filled, template.text, WRITTEN, 1.0, template.slots, ends)
 
     def _made_up(self, text: str, now: Situation) -> bool:
         return bool(
@@ -127,4 +130,4 @@ class NeuralGenerator:
         )
 
     def _situation(self, asked: Asked) -> Situation:
-        return situate(self._schema, asked.turns, asked.state, asked.results, asked.action)
+        return situate(self._schema, *asked)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import List, NamedTuple, Optional, Sequence, Union
+from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy
 from tokenizers import Tokenizer
@@ -14,7 +14,7 @@ from rasa_onramp.dialogue import Schema
 from rasa_onramp.errors import CheckpointError
 from rasa_onramp.generator.prompt import END, Exchange, opening
 
-__all__ = ["MOST_TOKENS", "Packed", "ReplyTokens", "pack", "reply_places"]
+__all__ = ["MOST_TOKENS", "Packed", "ReplyTokens", "pack", "reply_spans"]
 
 #: Longer conversations lose their first exchanges.
 MOST_TOKENS = 1024
@@ -66,10 +66,11 @@ class ReplyTokens:
         return self._tokenizer.decode(list(ids), skip_special_tokens=True)
 
 
-def reply_places(packed: Packed) -> List[int]:
-    """Where each learned reply of a conversation begins, in tokens."""
+def reply_spans(packed: Packed) -> List[Tuple[int, int]]:
+    """Where each learned reply of a conversation begins and ends, in tokens."""
     learned = packed.learned.astype(numpy.int8)
-    return (numpy.flatnonzero(numpy.diff(learned, prepend=0) == 1)).tolist()
+    edges = numpy.flatnonzero(numpy.diff(learned, prepend=0, append=0)).tolist()
+    return list(zip(edges[::2], edges[1::2]))
 
 
 def pack(

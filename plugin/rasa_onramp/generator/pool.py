@@ -31,7 +31,7 @@ _FOUND = 384
 
 
 class ReplyPool:
-    """Support replies with the embedded texts of the turns before them.
+    """Support replies that are examples, with the embedded texts of the turns before them.
 
     `embed` is called for those turns once, and for two texts a search. Thread-safe; what was found
     similar is remembered, since a conversation's past is searched for at each of its turns.
@@ -39,7 +39,7 @@ class ReplyPool:
 
     def __init__(self, schema: Schema, replies: Sequence[SupportReply], embed: Embed):
         self.schema = schema
-        self.replies = tuple(replies)
+        self.replies = tuple(reply for reply in replies if reply.example)
         self._embed = embed
         self._ends = numpy.array([reply.ends for reply in self.replies], dtype=bool)
         self._users = rows_of(embed, [reply.situation.user for reply in self.replies])

@@ -48,8 +48,8 @@ _LONGEST_TEXT = 400
 class Exchange:
     """A user turn as the model reads it, and the reply to it (None where it is to be written).
 
-    `said` says whether the reply can be learned from: whether state and results held all that it
-    states, and it is whole.
+    `said` says whether the reply can be learned from: whether it is an example, state and results
+    held all that it states, and it is whole.
     """
 
     before: str
@@ -87,7 +87,8 @@ def exchanges(
         asked = exchange(schema, reply.situation, pool, leave_out=leave_out)
         text = reply.template.text
         whole = len(text) <= _LONGEST_TEXT
-        found.append(Exchange(asked.before, one_line(text), reply.known and whole))
+        learned = reply.known and reply.example and whole
+        found.append(Exchange(asked.before, one_line(text), learned))
     return found
 
 

@@ -29,9 +29,10 @@ class SupportReply:
     `wording` are the slots that it may speak of in words rather than by a value: those that are
     true, false, 1 or "any will do" where it was said; `facts` what is true or false of the row
     that it speaks of, and that it may tell in words, too. `known` says whether state and results
-    held all that it states. `ends`: it is the last of its dialogue, asks for nothing and answers a
-    turn that wanted nothing, as a goodbye does. `offers` are the slots whose listed values it
-    names side by side; `leads_to` is the next action for the same intent in its dialogue.
+    held all that it states; one that isn't an `example` is neither said again nor learned. `ends`:
+    it is the last of its dialogue, asks for nothing and answers a turn that wanted nothing, as a
+    goodbye does. `offers` are the slots whose listed values it names side by side; `leads_to` is
+    the next action for the same intent in its dialogue.
     """
 
     dialogue: str  # the id of the one that it stands in
@@ -46,6 +47,7 @@ class SupportReply:
     facts: FrozenSet[Tuple[str, str]] = frozenset()
     offers: FrozenSet[str] = frozenset()
     leads_to: Optional[str] = None
+    example: bool = True
 
     @property
     def source(self) -> str:
@@ -61,6 +63,16 @@ class SupportReply:
     def answers(self) -> FrozenSet[str]:
         """The slots that it tells the user something of: by a value, a choice, or in words."""
         return self.states | self.offers | {slot for slot, _ in self.facts}
+
+    @cached_property
+    def offered(self) -> FrozenSet[str]:
+        """The slots for which it offers what was found: "Would you like the time that I found?" """
+        return self.asks & self.situation.slots_found
+
+    def tells_each(self, slot: str, now: Situation) -> bool:
+        """Whether it would state a slot of each row that a question may be about."""
+        moved = self.row_now(now) - self.first_row
+        return {row + moved for row in self.template.rows_of(slot)}.issuperset(now.offers)
 
     def row_now(self, now: Situation) -> int:
         """The row of `now`'s that it would speak of; there need not be one.
@@ -116,6 +128,7 @@ def support_replies(schema: Schema, dialogues: Sequence[Dialogue]) -> Tuple[Supp
                     facts=_facts(template, situation, first_row),
                     offers=offers,
                     leads_to=_next_action(turns[number + 1 :], situation.state.active_intent),
+                    example=number >= dialogue.history,
                 )
             )
     return tuple(replies)

@@ -39,8 +39,8 @@ class Reply:
 
     `template` is the reply with Rasa's placeholders, and `slots` those that it states; `source` the
     support turn it was taken from ("dialogue id#turn"), "model" for what a language model wrote, or
-    "schema"; `confidence` in [0, 1] how alike the two situations are. Where a language model might
-    have written it and didn't, `because` says why in a word.
+    "schema"; `confidence` in [0, 1] how alike the two situations are. `ends`: it says goodbye.
+    Where a language model might have written it and didn't, `because` says why in a word.
     """
 
     text: str
@@ -48,6 +48,7 @@ class Reply:
     source: str
     confidence: float
     slots: Tuple[str, ...] = ()
+    ends: bool = False
     because: str = field(default="", compare=False)
 
 
@@ -77,8 +78,9 @@ class RetrievalGenerator:
             if len(reply.template.original) <= LONGEST_REPLY
         ]
         self.pool = ReplyPool(schema, replies, embed if alike is None else alike)
+        said = self.pool.replies
         self._grounding = Grounding(
-            schema, data_of(support), constants_of(replies), plain_slots_of(replies)
+            schema, data_of(support), constants_of(said), plain_slots_of(said)
         )
         self._embed = embed
 
@@ -88,15 +90,17 @@ class RetrievalGenerator:
         state: Optional[State],
         results: Sequence[Mapping[str, Any]] = (),
         action: Optional[str] = None,
+        before: Optional[State] = None,
     ) -> Reply:
         """The reply to `turns`, which end in a user turn that left the domain in `state`.
 
         `action` is the API call that was just executed and `results` the rows that it returned;
         where none was executed, `results` may be those of the last one, and are else taken from
         `turns`. `state` is None where the user's message says nothing to the domain. Earlier user
-        turns carry their states, so that it is known what the last one changed.
+        turns carry their states, so that it is known what the last one changed; where none of them
+        does, `before` is the state that it found, if that is known.
         """
-        now = situate(self.schema, turns, state, results, action)
+        now = situate(self.schema, turns, state, results, action, before)
         for score, candidate in self._ranked(now):
             if score < _TOO_UNLIKE:
                 break
@@ -109,6 +113,7 @@ class RetrievalGenerator:
                     source=candidate.reply.source,
                     confidence=round(score, 4),
                     slots=candidate.template.slots,
+                    ends=candidate.reply.ends and "?" not in candidate.text,
                 )
         template = compose(self.schema, now)
         text = fill(template, now.state.values, now.rows) or ""
@@ -128,8 +133,11 @@ class RetrievalGenerator:
 
     def claims_another_outcome(self, template: str, now: Situation) -> bool:
         """Whether a template tells of another outcome than `now`'s (see outcomes.py)."""
-        at_end = not now.wants_more and self.pool.at_end(*self.pool.text_likeness(now))
-        return self._outcomes.claims_another(template, now, at_end=at_end)
+        return self._outcomes.claims_another(template, now, at_end=self.at_end(now))
+
+    def at_end(self, now: Situation) -> bool:
+        """Whether a turn is like those that support dialogues ended with (see pool.py)."""
+        return not now.wants_more and self.pool.at_end(*self.pool.text_likeness(now))
 
     def asks_out_of_place(self, template: str, now: Situation) -> bool:
         """Whether a template is a question of the support dialogues that can't be asked now, as one

@@ -3,38 +3,39 @@
 from __future__ import annotations
 
 import re
-from typing import Dict, Mapping, Optional, Sequence
+from typing import Mapping, Optional, Sequence
 
+from rasa_onramp.generator.days import PARTS, days_of, same_day, speaks_of_days
 from rasa_onramp.generator.forms import form_of
-from rasa_onramp.generator.quantities import NUMBER_WORDS, ORDINAL_WORDS
+from rasa_onramp.generator.quantities import NUMBER_WORDS
 from rasa_onramp.generator.spotting import plain_values
-from rasa_onramp.generator.times import Time, date_of, date_writer, time_of, weekday
+from rasa_onramp.generator.times import Time, time_of
 
 __all__ = ["agrees", "may_be_same"]
 
 #: Characters of a time or day that is read.
 _LONGEST = 40
 
+_HOURS = NUMBER_WORDS[1:13]
 _SPOKEN_TIME = re.compile(
-    r"(?:at )?(?:(?P<quarter>half|half past|(?:a )?quarter past|(?:a )?quarter to) )?"
-    rf"(?P<hour>{'|'.join(NUMBER_WORDS[1:13])}|\d{{1,2}})"
+    r"(?:(?P<quarter>half|half past|(?:a )?quarter past|(?:a )?quarter to) )?"
+    rf"(?P<hour>{'|'.join(_HOURS)}|\d{{1,2}})"
 )
-_ORDINAL = re.compile(r"(\d{1,2})(?:st|nd|rd|th)")
-
-_weekday_of = date_writer("{w}")
-
-#: What says of a day where it is as seen from another; as it is compared.
-_RELATIVE = {word: word for word in ("today", "tomorrow", "next", "this", "week", "weekend")}
-_RELATIVE.update({"tmrw": "tomorrow", "tmr": "tomorrow", "tomorow": "tomorrow", "tonight": "today"})
-_EMPTY = frozenset(("the", "of", "on", "coming"))
+#: What only a time has: "7" and "3.30" may be other numbers.
+_OF_TIMES = re.compile(
+    r"\d:\d|\d\s*[ap]\.?m\b|o'clock|noon|midday|midnight|half|quarter", re.IGNORECASE
+)
+_TIME_WORDS = frozenset((*_HOURS, "am", "pm", "o'clock", "half", "quarter", "midnight", "lunch"))
+_IN_PART = re.compile(r"(?: in the| at)? (?:morning|afternoon|evening|night)$")
+_DECIMAL = re.compile(r"\d+\.\d+")
 
 
 def may_be_same(told: str, wanted: str) -> bool:
     """Whether `told`, of an API's results, may be `wanted`, of a user's.
 
-    It may where one is a form of the other. A time without a.m. or p.m. may be either. Days are
-    compared as far as both say which: a Friday may be any date that is one; and of a date nobody
-    can tell whether it is "tomorrow".
+    It may where one is a form of the other. A time without a.m. or p.m. may be either, and "6/7" of
+    June or of July. Days are compared as far as both say which: a Friday may be any date that is
+    one; and of a date nobody can tell whether it is "tomorrow", or "any day but Monday".
     """
     if told.casefold() == wanted.casefold():
         return True
@@ -42,7 +43,23 @@ def may_be_same(told: str, wanted: str) -> bool:
         return True
     if max(len(told), len(wanted)) > _LONGEST:
         return False
-    return _same_time(told, wanted) or _same_day(_day(told), _day(wanted))
+    if _DECIMAL.fullmatch(told) and _DECIMAL.fullmatch(wanted):
+        return False  # numbers: "3.30" is a time, or a date, only beside one
+    days, wanted_days = days_of(told), days_of(wanted)
+    if any(map(same_day, days, wanted_days)):
+        return True
+    time, wanted_time = _clock(told, True), _wanted_time(wanted)
+    timed = time is not None and bool(_OF_TIMES.search(told))
+    part = next((word for word in wanted.lower().split() if word in PARTS), None)
+    hours = range(24) if part is None else PARTS[part]
+    if time is not None and timed and time.known and time.hour not in hours:
+        return False
+    if time is not None and wanted_time is not None:
+        return (timed or bool(_OF_TIMES.search(wanted))) and _same_time(time, wanted_time)
+    if any(wanted_days) or wanted_time is not None:  # it was read
+        return timed and part is not None
+    dated = any("month" in day for day in days) and not _DECIMAL.fullmatch(told)
+    return (dated or timed) and _speaks_of_times(wanted)
 
 
 def agrees(row: Mapping[str, str], values: Mapping[str, Sequence[str]]) -> bool:
@@ -54,16 +71,25 @@ def agrees(row: Mapping[str, str], values: Mapping[str, Sequence[str]]) -> bool:
     return True
 
 
-def _same_time(told: str, wanted: str) -> bool:
-    one, other = time_of(told, True), time_of(wanted, False) or _spoken(wanted)
-    if one is None or other is None or one.minute != other.minute:
+def _same_time(told: Time, wanted: Time) -> bool:
+    if told.minute != wanted.minute:
         return False
-    return one.hour == other.hour or ((one.hour - other.hour) % 12 == 0 and not other.known)
+    return told.hour == wanted.hour or ((told.hour - wanted.hour) % 12 == 0 and not wanted.known)
+
+
+def _clock(text: str, clock24: bool) -> Optional[Time]:
+    """Reads "3.30pm", too."""
+    return time_of(re.sub(r"^(\d{1,2})\.(\d\d)(?!\d)", r"\1:\2", text.strip()), clock24)
+
+
+def _wanted_time(text: str) -> Optional[Time]:
+    text = _IN_PART.sub("", re.sub(r"^at ", "", text.strip().lower()))
+    return _clock(text, False) or _spoken(text)
 
 
 def _spoken(text: str) -> Optional[Time]:
     """Reads "half seven", "quarter to ten", and "7" for a time."""
-    match = _SPOKEN_TIME.fullmatch(text.strip().lower())
+    match = _SPOKEN_TIME.fullmatch(text)
     if match is None:
         return None
     word = match["hour"]
@@ -74,34 +100,13 @@ def _spoken(text: str) -> Optional[Time]:
     return Time(hour, 30 if "half" in quarter else 15 if quarter else 0, False)
 
 
-def _same_day(one: Dict[str, str], other: Dict[str, str]) -> bool:
-    shared = one.keys() & other.keys()
-    if shared or not (one and other):
-        return bool(shared) and all(one[part] == other[part] for part in shared)
-    return "month" in one or "month" in other  # else an API would have said it as the user did
+def _speaks_of_times(text: str) -> bool:
+    """Whether a text that isn't read speaks of a day or a time: "friday after work"."""
+    words = [(word, _is_of_times(word.lower().strip(".?!"))) for word in text.split()]
+    if any(word[1:].islower() and word[:1].isupper() for word, speaks in words if not speaks):
+        return False  # a name: "Friday Bridge"
+    return any(speaks for _, speaks in words)
 
 
-def _day(text: str) -> Dict[str, str]:
-    """What a text says of a day, by the parts of a date; nothing if it speaks of anything else."""
-    words = text.lower().replace(",", " ").split()
-    found: Dict[str, str] = {}
-    for place, word in enumerate(words):
-        rest = " ".join(words[place:])
-        date, ordinal, name = date_of(rest), _ORDINAL.fullmatch(word), weekday(word, False)
-        if date is not None:
-            found.update(day=str(date.day), month=str(date.month))
-            if date.year is not None:
-                found.update(year=str(date.year))
-                found.setdefault("weekday", _weekday_of(rest, False) or "")
-            return found
-        if ordinal is not None:
-            found["day"] = ordinal.group(1)
-        elif word in ORDINAL_WORDS:
-            found["day"] = str(ORDINAL_WORDS.index(word))
-        elif name is not None:
-            found["weekday"] = name
-        elif word in _RELATIVE:
-            found["relative"] = f"{found.get('relative', '')} {_RELATIVE[word]}"
-        elif word not in _EMPTY:
-            return {}
-    return found
+def _is_of_times(word: str) -> bool:
+    return word[:1].isdigit() or word in _TIME_WORDS or speaks_of_days(word)

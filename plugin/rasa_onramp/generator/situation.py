@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Any, FrozenSet, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
 
 from rasa_onramp.dialogue import Schema, State, Turn
 from rasa_onramp.generator.focus import READ, focus_of
 from rasa_onramp.generator.sameness import agrees
 from rasa_onramp.generator.spotting import Source, find_sources, plain_values
 
-__all__ = ["Situation", "missing_slots", "relevant_slots", "situate"]
+__all__ = ["READ_OUT", "Situation", "missing_slots", "relevant_slots", "situate"]
+
+#: More than so many results at once are not read.
+READ_OUT = 3
 
 #: Whether there is more, and that there is.
 _MORE = re.compile(r"\b(?:any|some)thing (?:else|more)\b[^.?!]*\?\W*$", re.IGNORECASE)
@@ -62,6 +65,29 @@ class Situation:
         return bool(plain_values(row.get(slot)) or plain_values(self.state.values.get(slot)))
 
     @property
+    def slots_found(self) -> FrozenSet[str]:
+        """The slots that the rows tell of."""
+        return frozenset(slot for row in self.rows for slot in row)
+
+    @property
+    def offers(self) -> Tuple[int, ...]:
+        """The rows that a question may be about: those told last, and where the bot told of none in
+        particular, the first ones; none where one is meant, or a call has just been made.
+        """
+        if self.action is not None:
+            return ()
+        first = range(len(self.rows)) if self.row is None else ()
+        return (self.told or tuple(first))[:READ_OUT]
+
+    @property
+    def asked_of_each(self) -> FrozenSet[str]:
+        """The slots that the user asks to be told and by which the offers differ."""
+        rows = [self.row_at(number) for number in self.offers]
+        return frozenset(
+            slot for slot in self.requested if len({row.get(slot) for row in rows}) > 1
+        )
+
+    @property
     def brings_news(self) -> bool:
         """Whether the turn set or emptied a slot, or changed the intent."""
         return bool(self.newly_set) or self.cleared or self.new_intent
@@ -88,15 +114,19 @@ def situate(
     state: Optional[State],
     results: Sequence[Mapping[str, Any]] = (),
     action: Optional[str] = None,
+    before: Optional[State] = None,
 ) -> Situation:
     """The situation after `turns`, which end in a user turn that left the domain in `state`.
 
     `state` is None where the turn says nothing to the domain. `results` are `action`'s; where no
     action was executed and none are given, the last ones in `turns` still hold. Earlier user turns
-    say by their states what the last one changed; where none has a state, its text says it.
+    say by their states what the last one changed; where none has a state, `before`, the state that
+    it found, says it, and without that its text.
     """
     earlier = turns[:-1]
     states = [turn.state for turn in earlier if turn.is_user and turn.state is not None]
+    if not states and before is not None:
+        states = [before]
     now = state if state is not None else states[-1] if states else State()
     rows: Tuple[Mapping[str, str], ...] = tuple(
         {slot: str(value) for slot, value in row.items() if value is not None} for row in results
@@ -107,6 +137,11 @@ def situate(
     if action is None and last is not None:
         rows = rows or tuple(last.results)
         rows = () if _of_something_else(schema, last, rows, now) else rows
+        if state is not None and len(rows) < 2:
+            taken = _taken(said[: since - 1], last, state)
+            row = rows[0] if rows else {}
+            more = {slot: value for slot, value in taken.items() if slot not in row}
+            rows = ({**row, **more},) if more else rows
     rows = _telling(schema, rows, action or (last.action if last is not None else None))
     after = (*turns[1:-1], replace(turns[-1], state=state))
     pairs = [(turn, then) for turn, then in zip(earlier, after) if not turn.is_user]
@@ -161,14 +196,38 @@ def _of_something_else(
     return not agrees(given, state.values)
 
 
+def _taken(calls: Sequence[Turn], last: Turn, state: State) -> Dict[str, str]:
+    """What the user asks to be told of the offer that the last call took, a row of an earlier one:
+    the price of the plan that was switched to.
+
+    Its parameters take what the earlier call returned, and wasn't given. Of anything else who knows
+    whether it still holds: a delivery that was moved has another day.
+    """
+    asked = frozenset(state.requested_slots)
+    for call in reversed(calls):
+        rows: List[Mapping[str, str]] = []
+        for row in call.results if asked else ():
+            rest = {slot: value for slot, value in row.items() if slot not in asked}
+            picked = (row.keys() & last.parameters.keys()) - call.parameters.keys()
+            given = {slot: (last.parameters[slot],) for slot in picked}
+            if given and agrees(row, given) and agrees(rest, state.values):
+                rows.append(row)
+        if len(rows) == 1:
+            return {slot: value for slot, value in rows[0].items() if slot in asked}
+    return {}
+
+
 def _telling(
     schema: Schema, rows: Sequence[Mapping[str, str]], action: Optional[str]
 ) -> Tuple[Mapping[str, str], ...]:
-    """The rows without those that only acknowledge a call that returns nothing: {"ok": "True"}."""
-    if not any(each.name == action and not each.result_slots for each in schema.actions):
-        return tuple(rows)
+    """The rows, of which only the schema's slots are spoken of, without those that only acknowledge
+    a call that returns nothing: {"ok": "True"}. Of another call such a row says that it found
+    something.
+    """
     slots = {slot.name for slot in schema.slots}
-    return tuple(row for row in rows if not slots.isdisjoint(row))
+    known = ({slot: value for slot, value in row.items() if slot in slots} for row in rows)
+    acknowledges = any(each.name == action and not each.result_slots for each in schema.actions)
+    return tuple(row for row in known if row or not acknowledges)
 
 
 def _done(state: State, turns: Sequence[Turn]) -> Optional[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Dict, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, FrozenSet, Mapping, Optional, Sequence, Tuple, Union
 
 from rasa_onramp.generator.forms import VERBATIM, WEAK_FORMS, form_of, render
 from rasa_onramp.generator.sameness import may_be_same
@@ -73,6 +73,14 @@ class Template:
     def slots(self) -> Tuple[str, ...]:
         """The slots of the placeholders in their order."""
         return tuple(placeholder.slot for placeholder in self.placeholders)
+
+    def rows_of(self, slot: str) -> FrozenSet[int]:
+        """The result rows of which it states a slot."""
+        return frozenset(
+            each.row
+            for each in self.placeholders
+            if each.slot == slot and each.origin in ("results", "either")
+        )
 
     @property
     def literals(self) -> Tuple[str, ...]:

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from typing import List, Sequence, Set
+from typing import Container, List, Optional, Sequence
 
 from rasa_onramp.dialogue import Schema, Slot
-from rasa_onramp.generator.situation import Situation, relevant_slots
-from rasa_onramp.generator.spotting import plain_values
+from rasa_onramp.generator.focus import READ
+from rasa_onramp.generator.outcomes import denies
+from rasa_onramp.generator.situation import READ_OUT, Situation, relevant_slots
+from rasa_onramp.generator.spotting import find_sources, plain_values, sources_of, yes_or_no
 from rasa_onramp.generator.templates import COUNT, Placeholder, Template, fill
 
 __all__ = ["compose"]
 
-_ROWS = 3  # more than three results at once are not read
-_OFFERS = 6  # nor are longer lists of values
+_OFFERS = 6  # longer lists of values are not read
 
 
 def compose(schema: Schema, situation: Situation) -> Template:
     """A template for the situation, whose placeholders the situation's state and rows can fill.
 
-    In this order: an action's outcome is told, what the user asked for is told, the next missing
-    required slot is asked for, the bot says what it doesn't know, what is known is confirmed,
-    unless that is done or was refused, and else the bot says what it can do.
+    In this order: an action's outcome is told, what the user asked for is told, be it what there is
+    to choose, the next missing required slot is asked for, the bot says what it doesn't know, what
+    is known is confirmed, unless that is done or was refused, and else the bot says what it can do.
     """
     if not situation.in_scope:
         return _literal(f"Sorry, I can't help with that. {_abilities(schema)}")
@@ -29,6 +30,9 @@ def compose(schema: Schema, situation: Situation) -> Template:
     asked = [slot for slot in situation.state.requested_slots if situation.knows(slot)]
     if asked:
         return _join(_answers(situation, asked), "Here you are: ", ".")
+    choice = next((slot for slot in schema.slots if _to_choose(schema, situation, slot)), None)
+    if choice is not None:
+        return _literal(_choices(choice.values))
     if situation.missing:
         return _literal(_question(schema.slot(situation.missing[0])))
     unknown = [
@@ -41,26 +45,59 @@ def compose(schema: Schema, situation: Situation) -> Template:
     confirmation = _confirmation(schema, situation)
     if situation.wants_nothing:
         text = fill(confirmation, situation.state.values, situation.rows)
-        if situation.done or text == situation.system:
+        if situation.done:
+            return _literal("What else can I do for you?")
+        if _asked_to_confirm(confirmation, situation) and denies(situation.user[:READ]):
+            return _literal("What would you like to change?")
+        if text == situation.system:
             return _literal("What else can I do for you?")
     return confirmation
 
 
+def _asked_to_confirm(confirmation: Template, situation: Situation) -> bool:
+    """Whether the bot has just asked about what is known, in whatever words: it stated half of it
+    at least. What is yes or no is told in too many ways.
+    """
+    values = {slot: situation.state.values[slot] for slot in confirmation.slots}
+    known = {slot for slot, told in values.items() if not any(map(yes_or_no, told))}
+    found = {source.slot for _, source in find_sources(situation.system, sources_of(values, ()))}
+    return "?" in situation.system and bool(found) and 2 * len(found & known) >= len(known)
+
+
 def _answers(situation: Situation, asked: Sequence[str]) -> List:
-    """What is asked, of each of the rows told last where it differs, with what tells them apart."""
-    told = situation.told[:_ROWS]
-
-    def values(slot: str) -> Set[str]:
-        return {situation.row_at(row).get(slot, "") for row in told} - {""}
-
-    apart = [s for s in situation.row_at(told[0]) if len(values(s)) == len(told)] if told else []
-    if not apart or all(len(values(slot)) < 2 for slot in asked):
+    """What is asked; of each row that may be meant, where they differ, with what tells it apart."""
+    if situation.asked_of_each.isdisjoint(asked):
         return _facts(situation, asked, situation.row or 0)
-    named = next((slot for slot in apart if slot not in asked), apart[0])
+    named = _telling_apart(situation, situation.offers, asked)
+    slots = dict.fromkeys((named, *asked) if named is not None else asked)
+    of_none = _facts(situation, [slot for slot in asked if slot not in situation.slots_found])
+    between = ["; "] if of_none else []
+    return [*of_none, *between, *_listed(situation, situation.offers, list(slots))]
+
+
+def _telling_apart(
+    situation: Situation, rows: Sequence[int], asked: Container[str]
+) -> Optional[str]:
+    """The first slot by which each of several rows differs from all others, better one that isn't
+    asked for; None without such.
+    """
+
+    def parts(slot: str) -> bool:
+        values = {situation.row_at(row).get(slot, "") for row in rows} - {""}
+        return len(values) == len(rows)
+
+    apart = [slot for slot in situation.row_at(rows[0]) if parts(slot)] if len(rows) > 1 else []
+    return next((slot for slot in apart if slot not in asked), apart[0] if apart else None)
+
+
+def _listed(situation: Situation, rows: Sequence[int], slots: Sequence[str]) -> List:
+    """These slots of each row, as far as it has them."""
     parts: List = []
-    for row in told:
-        parts += ["; "] if parts else []
-        parts += _facts(situation, list(dict.fromkeys((named, *asked))), row)
+    for number in rows:
+        row = situation.row_at(number)
+        told = [slot for slot in slots if plain_values(row.get(slot))]
+        parts += ["; "] if parts and told else []
+        parts += _facts(situation, told, number)
     return parts
 
 
@@ -68,12 +105,13 @@ def _outcome(schema: Schema, situation: Situation) -> Template:
     action = next((each for each in schema.actions if each.name == situation.action), None)
     required = action.required_slots if action is not None else ()
     given = [slot for slot in required if plain_values(situation.state.values.get(slot))]
-    wanted = situation.requested & {slot for row in situation.rows for slot in row}
-    parts: List = []
-    for number, row in enumerate(situation.rows[:_ROWS]):
-        slots = [slot for slot in row if plain_values(row[slot]) and (not wanted or slot in wanted)]
-        parts += ["; "] if parts and slots else []
-        parts += _facts(situation, slots, number)
+    shown = range(min(len(situation.rows), READ_OUT))
+    wanted = situation.requested & situation.slots_found
+    named = _telling_apart(situation, shown, wanted) if wanted else None
+    slots = dict.fromkeys(slot for row in situation.rows[:READ_OUT] for slot in row)
+    parts = _listed(
+        situation, shown, [slot for slot in slots if not wanted or slot in (named, *wanted)]
+    )
     if parts and len(situation.rows) > 1:
         return _join(["I found ", Placeholder(COUNT, origin="count"), ": ", *parts], "", ".")
     if parts:
@@ -111,10 +149,30 @@ def _question(slot: Slot) -> str:
     if set(slot.values) == {"True", "False"}:
         return f"{_label(slot.name).capitalize()}, yes or no? ({slot.description or slot.name})"
     detail = f" ({_lower_first(slot.description)})" if slot.description else ""
-    offer = ""
-    if 1 < len(slot.values) <= _OFFERS:
-        offer = " You can choose " + ", ".join(slot.values[:-1]) + f" or {slot.values[-1]}."
+    offer = f" {_choices(slot.values)}" if 1 < len(slot.values) <= _OFFERS else ""
     return f"Could you tell me the {_label(slot.name)}{detail}?{offer}"
+
+
+def _choices(values: Sequence[str]) -> str:
+    if len(values) > _OFFERS:
+        return f"You can choose {', '.join(values[:_OFFERS])} and others."
+    return f"You can choose {', '.join(values[:-1])} or {values[-1]}."
+
+
+def _to_choose(schema: Schema, situation: Situation, slot: Slot) -> bool:
+    """Whether the user asks what there is to choose for a slot: of what was found, or of what is
+    done, the values that could have been are no answer.
+    """
+    if slot.name not in situation.requested or situation.knows(slot.name):
+        return False
+    if len(slot.values) < 2 or any(map(yes_or_no, slot.values)):
+        return False
+    if situation.done or (situation.rows and _tells(schema, slot.name)):
+        return False
+    takes = any(
+        {*each.required_slots, *each.optional_slots} >= {slot.name} for each in schema.intents
+    )
+    return takes and slot.name in relevant_slots(schema, situation.state)
 
 
 def _abilities(schema: Schema) -> str:
@@ -128,8 +186,12 @@ def _never_known(schema: Schema, situation: Situation, slot: str) -> bool:
     """Whether no call that is still to be made can tell it."""
     if situation.knows(slot):
         return False
-    tells = any(slot in action.result_slots for action in schema.actions)
-    return situation.done is not None or not tells
+    return situation.done is not None or not _tells(schema, slot)
+
+
+def _tells(schema: Schema, slot: str) -> bool:
+    """Whether a call returns it."""
+    return any(slot in action.result_slots for action in schema.actions)
 
 
 def _label(name: str) -> str:

@@ -30,14 +30,13 @@ def forms_of(replies: Sequence[SupportReply]) -> Dict[str, str]:
 def template_of(
     text: str, schema: Schema, now: Situation, forms: Mapping[str, str]
 ) -> Optional[Template]:
-    """The text as a template, or None if it is empty, has a placeholder for no slot, or tells of a
-    row before the one that the talk is about.
+    """The text as a template, or None if it is empty, has a placeholder for no slot, tells of a row
+    before the one that the talk is about, or of one of several what was asked of them all.
 
     A value comes from the results where they have just come in or another row than the first is
     meant, else from the state if that holds one.
     """
     slots = {slot.name for slot in schema.slots}
-    slots.update(slot for row in now.rows for slot in row)
     parts: List[Union[str, Placeholder]] = []
     position = 0
     for match in PLACEHOLDER.finditer(text):
@@ -56,7 +55,11 @@ def template_of(
     literal = "".join(part for part in parts if isinstance(part, str))
     if not parts or "{" in literal or "}" in literal:
         return None
-    return Template(tuple(parts))
+    template = Template(tuple(parts))
+    asked = now.asked_of_each.intersection(template.slots)
+    if any(not template.rows_of(slot).issuperset(now.offers) for slot in asked):
+        return None
+    return template
 
 
 def _slot_and_row(name: str, slots: AbstractSet[str]) -> Tuple[Optional[str], int]:
@@ -72,6 +75,8 @@ def _of_earlier_row(slot: str, row: int, now: Situation) -> bool:
     """Whether a value would be that of a row before the one that the talk is about, and another."""
     if now.action is not None or now.row is None or row >= now.row:
         return False
+    if now.asked_of_each and row in now.offers:
+        return False  # the talk is about them all
     return now.rows[row].get(slot) != now.rows[now.row].get(slot)
 
 

@@ -21,7 +21,7 @@ from rasa_onramp.runtime.domain_writer import DomainWriter
 from rasa_onramp.runtime.domains import Catalogue, LiveDomain
 from rasa_onramp.runtime.generators import Generators
 from rasa_onramp.runtime.reach import Reach
-from rasa_onramp.runtime.resuming import resuming, routed
+from rasa_onramp.runtime.resuming import guesses
 from rasa_onramp.runtime.router import NO_BOT, BotView, Route, Router, Routing
 from rasa_onramp.runtime.session import HISTORY, LONGEST, Session
 from rasa_onramp.runtime.stated import system_turn
@@ -191,19 +191,20 @@ class Engine:
         """
         watch = Stopwatch()
         live = self.catalogue.live(patient=patient)
-        route, otherwise = routed(self.router, text, session, live, bot)
+        route = self.router.route(text, live.crowd, active=session.domain, bot=bot)
         watch.lap("routing")
-        if route.domain is None:
-            return Understanding(route)
-        understood = self._tracked(session, text, route, live.domains[route.domain])
-        watch.lap("tracking")
-        if otherwise is not None and not understood.changes:
-            return Understanding(otherwise)
-        back = resuming(self.router, text, session, live, bot) if understood.idle else None
-        if back is None or back.domain is None:
-            return understood
-        resumed = self._tracked(session, text, back, live.domains[back.domain])
-        return resumed if resumed.changes else understood
+        understood = Understanding(route)
+        if route.domain is not None:
+            understood = self._tracked(session, text, route, live.domains[route.domain])
+        if understood.idle or route.reason == "none":
+            for guess in guesses(self.router, text, session, live, bot, route):
+                found = self._tracked(session, text, guess.route, live.domains[guess.name])
+                if guess.holds(found):
+                    understood = found
+                    break
+        if understood.domain is not None:
+            watch.lap("tracking")
+        return understood
 
     def _tracked(
         self, session: Session, text: str, route: Route, domain: LiveDomain
@@ -239,8 +240,10 @@ class Engine:
         called = understood.action if results is not None else None
         rows = results if results is not None else session.results.get(domain.name, ())
         past = session.since_forgotten(domain.name)
+        states = [turn.state for turn in past if turn.state is not None]
+        before = states[-1] if states else State()
         past = past[max(0, len(past) - HISTORY) // _STEP * _STEP :]
-        asked = ([*past, said], state, rows, called)
+        asked = ([*past, said], state, rows, called, before)
         if self.writer is None or not written:
             reply, otherwise = domain.generator.reply(*asked), "no_model" if written else ""
         else:
@@ -282,7 +285,8 @@ class Engine:
             reply = self.reply(session, text, understood, results)
         known = session.results.get(understood.domain, ())
         session.hear(text, understood.domain, understood.state if understood.in_scope else None)
-        session.say(self.system_turn(reply, understood, results, known), understood.domain)
+        turn = self.system_turn(reply, understood, results, known)
+        session.say(turn, understood.domain, ends=reply.ends)
         return TurnOutcome(understood, results, reply)
 
     def system_turn(

@@ -28,10 +28,16 @@ HISTORY = 40
 
 @dataclass(frozen=True)
 class Said:
-    """A turn, and the domain that it belongs to (None: none of ours)."""
+    """A turn, and the domain that it belongs to (None: none of ours).
+
+    Of a turn of the bot's, `voices` are who spoke in it and their words, one after the other, and
+    `ends` says that its domain said goodbye.
+    """
 
     turn: Turn
     domain: Optional[str]
+    ends: bool = False
+    voices: Tuple[Tuple[Optional[str], str], ...] = ()
 
 
 @dataclass
@@ -52,22 +58,41 @@ class Session:
 
     @property
     def domain(self) -> Optional[str]:
-        """The active domain: the one that spoke last, if the bot's last turn was one of ours."""
-        last = self.turns[-1] if self.turns else None
-        return last.domain if last is not None and not last.turn.is_user else None
+        """The active domain: the one that spoke last, if the bot's last turn was one of ours, and
+        no goodbye.
+        """
+        last = self._reply
+        return None if last is None or last.ends else last.domain
 
     @property
-    def interrupted(self) -> Optional[str]:
-        """The domain that had spoken before the bot's last turn, if that was an answer to something
-        else, the bot's own or another domain's, and asks nothing.
+    def left(self) -> Optional[str]:
+        """The domain whose goodbye was the bot's last turn."""
+        last = self._reply
+        return last.domain if last is not None and last.ends else None
+
+    @property
+    def interrupted(self) -> Optional[Tuple[str, str]]:
+        """The domain that had spoken before who spoke last, the bot itself or another domain, and
+        its words; None if more than one message was said since, or something asked.
         """
-        if len(self.turns) < 3:
-            return None
-        spoke, asked, answered = self.turns[-3:]
-        in_turns = not spoke.turn.is_user and asked.turn.is_user and not answered.turn.is_user
-        elsewhere = asked.domain == answered.domain != spoke.domain
-        asks = "?" in answered.turn.text
-        return spoke.domain if in_turns and elsewhere and not asks else None
+        here = None if self._reply is None else self._reply.domain
+        heard = 0
+        for said in reversed(self.turns):
+            if said.turn.is_user:
+                heard += 1
+                if heard > 1 or said.domain != here:
+                    return None
+            for voice, words in reversed(said.voices):
+                if voice is not None and voice != here:
+                    return voice, " ".join(each for who, each in said.voices if who == voice)
+                if "?" in words:
+                    return None
+        return None
+
+    @property
+    def _reply(self) -> Optional[Said]:
+        """What was said last, if the bot said it."""
+        return self.turns[-1] if self.turns and not self.turns[-1].turn.is_user else None
 
     def settled(self, domain: str) -> bool:
         """Whether a domain's last call was made in the state that it is in now."""
@@ -88,20 +113,34 @@ class Session:
         if domain is not None and state is not None:
             self.states[domain] = state
 
-    def say(self, turn: Turn, domain: Optional[str], *, elsewhere: bool = False) -> None:
+    def say(
+        self,
+        turn: Turn,
+        domain: Optional[str],
+        *,
+        elsewhere: bool = False,
+        ends: bool = False,
+    ) -> None:
         """Append a reply. One after another becomes part of the same turn. `elsewhere`: what it
         answers was said to none of ours, so that a domain that spoke before it isn't active now.
+        `ends`: it is the domain's goodbye.
         """
-        last = self.turns.pop() if self.turns and not self.turns[-1].turn.is_user else None
+        last = self._reply
+        if last is not None:
+            self.turns.pop()
         if domain is not None and turn.action is not None:
             self.results[domain] = turn.results
             self.calls[domain] = (len(self.turns), turn.action, turn.parameters)
         if last is not None:
             heard = last.turn if len(self.turns) >= self.forgotten else _text_of(last.turn)
             self.forgotten = min(self.forgotten, len(self.turns))
-            before = None if elsewhere else last.domain
-            turn, domain = joined(heard, turn), domain or before
-        self.turns.append(Said(turn, domain))
+            if domain is None and not elsewhere:  # said beside a reply of the domain's
+                domain, ends = last.domain, last.ends
+            voices = (*last.voices, (domain, turn.text))
+            turn = joined(heard, turn)
+        else:
+            voices = ((domain, turn.text),)
+        self.turns.append(Said(turn, domain, ends, voices))
 
     def leave(self) -> None:
         """No domain is active any more: the bot answered, without words, what was said to none of

@@ -6,7 +6,7 @@ import os
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
-from rasa_onramp.channel_token import is_variable
+from rasa_onramp.environment import is_variable
 from rasa_onramp.runtime.conversation import EngineSettings
 
 __all__ = ["ModelSettings", "check_keys"]
@@ -51,7 +51,7 @@ class ModelSettings:
     def problems_of(config: Mapping[str, Any]) -> List[str]:
         """What is wrong with a configuration, one line each."""
         checks: Dict[str, Check] = {
-            "database_url_env": (_is_variable, "the name of an environment variable"),
+            "database_url_env": (_is_string, "the name of an environment variable"),
             "checkpoint": (_is_text, "a folder"),
             "encoder": (_is_text, "a model's name or folder"),
             "replies": (_is_flag, "true or false"),
@@ -74,8 +74,7 @@ class ModelSettings:
         problems = check_keys("OnrampModel", config, checks, optional)
         variable = config.get("database_url_env")
         if isinstance(variable, str) and not is_variable(variable):
-            # don't repeat it: it may hold a password
-            problems = [p for p in problems if "database_url_env" not in p]
+            # doesn't repeat it: it may hold a password
             problems.append(
                 "OnrampModel: database_url_env doesn't name an environment variable that is set; "
                 "put the store's URL in one and the variable's name here, because Rasa copies this "
@@ -147,5 +146,5 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
-def _is_variable(value: Any) -> bool:
-    return isinstance(value, str) and value.isidentifier()
+def _is_string(value: Any) -> bool:
+    return isinstance(value, str)

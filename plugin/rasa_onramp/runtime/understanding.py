@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Mapping, Optional, Tuple
 
 from rasa_onramp.dialogue import DONTCARE, Span, State
+from rasa_onramp.generator.situation import missing_slots
 from rasa_onramp.runtime.domains import LiveDomain
 from rasa_onramp.runtime.router import Route
 from rasa_onramp.tracker.decoding import TurnPrediction
@@ -53,10 +54,12 @@ def understood_as(
 ) -> Understanding:
     """What a message routed so means by the tracker's prediction, with the call it asks for.
 
-    One that says nothing ends no intent before that is `settled`: it is said in between.
+    One that says nothing ends no intent before that is `settled` and lacks nothing: it is said in
+    between.
     """
     idle, state = _says_nothing(prediction, before), prediction.state
-    if idle and not settled:
+    # a call may have been a search only
+    if idle and (not settled or missing_slots(domain.schema, before)):
         state = replace(state, active_intent=before.active_intent)
     understood = Understanding(
         route=route,
