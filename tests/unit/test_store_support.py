@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Dict, Optional, Sequence, Tuple
 
-from rasa_onramp.dialogue import Span, State, Turn
+import torch
+
+from rasa_onramp.dialogue import Intent, Schema, Slot, Span, State, Turn
+from rasa_onramp.generator.pool import ReplyPool
+from rasa_onramp.generator.prompt import exchanges
+from rasa_onramp.generator.replies import support_replies
+from rasa_onramp.generator.retrieval import RetrievalGenerator
 from rasa_onramp.store import Feedback
 from rasa_onramp.store.support import corrected_dialogues
 
@@ -132,3 +138,55 @@ def test_what_the_bot_said_beside_a_corrected_reply_stays() -> None:
     whole = replace(turn, text="reply 0", spans=(Span("day", 0, 7),))
     (_, last) = corrected_dialogues([first, feedback((one, whole, other), corrected_reply="y")])
     assert (last.turns[1].text, last.turns[1].spans) == ("what day?", ())
+
+
+def test_the_question_for_what_was_missed_is_left_out_of_later_corrections_too() -> None:
+    asked = replace(feedback(said({}), {"day": "monday"}), reply=Turn("system", "reply 0"))
+    last = feedback(said({}, {"day": "monday"}), corrected_reply="it is booked")
+    (dialogue, _) = corrected_dialogues([last, asked])
+    texts = [turn.text for turn in dialogue.turns]
+    assert texts == ["message 0", "message 1", "it is booked"]
+    # what was said with a call stays, and what was corrected itself
+    (dialogue, _) = corrected_dialogues([last, feedback(said({}), {"day": "monday"})])
+    assert [turn.text for turn in dialogue.turns][1] == "reply 0"
+    (dialogue, _) = corrected_dialogues([last, replace(asked, corrected_reply="on monday")])
+    assert [turn.text for turn in dialogue.turns][1] == "on monday"
+
+
+def test_a_corrected_intent_holds_in_later_messages_until_it_changes() -> None:
+    def intents(*tracked: Optional[str]) -> list:
+        turns = [
+            replace(turn, state=State({}, tracked[number // 2])) if turn.is_user else turn
+            for number, turn in enumerate(said(*({} for _ in tracked)))
+        ]
+        first = replace(feedback(turns[:1]), corrected_state=State({}, "book"))
+        (dialogue, _) = corrected_dialogues([feedback(turns, corrected_reply="yes"), first])
+        return [turn.state and turn.state.active_intent for turn in dialogue.turns if turn.is_user]
+
+    assert intents(None, None, None) == ["book", "book", "book"]
+    assert intents(None, "cancel", None) == ["book", "cancel", None]
+    assert intents("cancel", "cancel", None) == ["book", "book", None]
+
+
+def test_only_the_reply_that_was_corrected_is_an_example() -> None:
+    history = said({"day": "monday"}, {"day": "monday"})
+    (dialogue,) = corrected_dialogues([feedback(history, corrected_reply="yes")])
+    assert (dialogue.history, len(dialogue.turns)) == (3, 4)
+    schema = Schema("d", "", (Slot("day"),), (Intent("book", required_slots=("day",)),))
+    earlier, corrected = support_replies(schema, [dialogue])
+    assert (earlier.example, corrected.example) == (False, True)
+    pool = ReplyPool(schema, [earlier, corrected], lambda texts: torch.ones(len(texts), 1))
+    assert pool.replies == (corrected,)
+    assert [each.said for each in exchanges(schema, [earlier, corrected], pool)] == [False, True]
+
+
+def test_what_the_host_bot_said_is_said_to_nobody_else() -> None:
+    """It stands in the history of a correction, as a reply to what says nothing to the domain."""
+    host = [Turn("user", "is my account open?"), Turn("system", "Yes, Maria, 48213 is active.")]
+    where = Turn("user", "where is it", State({"day": ("monday",)}, "book"))
+    made = corrected_dialogues([feedback([*host, where], corrected_reply="It is on its way.")])
+    schema = Schema("d", "", (Slot("day"),), (Intent("book", required_slots=("day",)),))
+    generator = RetrievalGenerator(schema, made, lambda texts: torch.ones(len(texts), 1))
+    assert [reply.template.text for reply in generator.pool.replies] == ["It is on its way."]
+    reply = generator.reply([Turn("user", "is my account open?")], None)
+    assert reply.source == "schema"

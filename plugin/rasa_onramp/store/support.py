@@ -5,7 +5,7 @@ corrected.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Iterable, List, Optional, Sequence, Tuple
+from typing import Iterable, List, Sequence, Set, Tuple
 
 import sqlalchemy as sa
 
@@ -46,7 +46,8 @@ def read_support(database: Database, domain: str, held_out: bool = True) -> Supp
         ).first()
         if row is None:
             require_domain(connection, domain)
-        dialogues = read_dialogues(connection, domain, waiting=False, held_out=held_out)
+        split = None if held_out else "support"
+        dialogues = read_dialogues(connection, domain, split, waiting=False)
         feedback = read_feedback(connection, domain)
         learned = sa.select(members.digest).where(
             members.domain == domain,
@@ -80,7 +81,9 @@ def corrected_dialogues(feedback: Sequence[Feedback]) -> Tuple[Dialogue, ...]:
     It ends in the corrected reply; where only the state was corrected, in the bot's own if that
     came with an API call, else in the message: what follows the right state isn't known.
     Earlier messages whose state was corrected too, in other feedback on the same conversation, have
-    that, and earlier replies that were corrected say that.
+    that, and earlier replies that were corrected say that; what was said without a call after a
+    message that was misunderstood is left out. Earlier replies, which may be the host bot's or
+    another domain's, are no examples.
     """
     return tuple(
         _corrected(each, [other for other in feedback if other.conversation == each.conversation])
@@ -92,18 +95,24 @@ def corrected_dialogues(feedback: Sequence[Feedback]) -> Tuple[Dialogue, ...]:
 def _corrected(feedback: Feedback, others: Iterable[Feedback]) -> Dialogue:
     turns = list(feedback.history)
     before = sorted(others, key=lambda other: len(other.history))
+    misled: Set[int] = set()
     for other in (*(o for o in before if _precedes(o, feedback)), feedback):
+        place = len(other.history)
         if other.corrected_state is not None:
-            _put(turns, len(other.history) - 1, other.corrected_state)
-        if other is not feedback and other.corrected_reply is not None:
-            place = len(other.history)
+            _put(turns, place - 1, other.corrected_state)
+        if other is feedback:
+            break
+        if other.corrected_reply is not None:
             turns[place] = _say(turns[place], other.reply.text, other.corrected_reply)
-    reply = feedback.reply
+        elif other.corrected_state is not None and other.reply.action is None:
+            misled.add(place)
+    turns = [turn for place, turn in enumerate(turns) if place not in misled]
+    history, reply = len(turns), feedback.reply
     if feedback.corrected_reply is not None:
         reply = replace(reply, text=feedback.corrected_reply, spans=())
     if feedback.corrected_reply is not None or reply.action is not None:
         turns.append(reply)
-    return Dialogue(f"feedback-{feedback.id}", feedback.domain, tuple(turns), "support")
+    return Dialogue(f"feedback-{feedback.id}", feedback.domain, tuple(turns), "support", history)
 
 
 def _precedes(other: Feedback, feedback: Feedback) -> bool:
@@ -129,15 +138,18 @@ def _say(turn: Turn, wrong: str, right: str) -> Turn:
 
 
 def _put(turns: List[Turn], place: int, state: State) -> None:
-    """Correct the state at `place`. What the messages after it left as it was is corrected there
-    too: a value that was missed would else be unlearned at the next message.
+    """Correct the state at `place`, and carry the correction into later turns that repeat the wrong
+    value; else the next turn would teach the error again.
     """
-    wrong: Optional[State] = turns[place].state
-    tracked = wrong.values if wrong is not None else {}
+    wrong = turns[place].state or State()
+    tracked, same_intent = wrong.values, True
     for later in range(place + 1, len(turns)):
         then = turns[later].state
         if then is None:
             continue
+        same_intent = same_intent and then.active_intent == wrong.active_intent
+        if same_intent:
+            then = replace(then, active_intent=state.active_intent)
         values = {}
         for slot in dict.fromkeys([*then.values, *state.values]):
             kept = then.values.get(slot) == tracked.get(slot)
