@@ -29,11 +29,11 @@ from tqdm import tqdm
 
 from ablation_settings import ABLATIONS, Setting, named
 from ablation_summary import summary
-from measuring import as_command, finish, label, tell_if_done
+from measuring import as_command, finish, journal_beside, label, tell_if_done
 from rasa_onramp.cli.corpora import read_all
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.few_shot import measure
-from rasa_onramp.evaluation.journal import Journal, Row
+from rasa_onramp.evaluation.journal import Row
 from rasa_onramp.evaluation.metrics import score_dialogue
 from rasa_onramp.evaluation.processes import in_processes
 from rasa_onramp.evaluation.protocol import Protocol, Split, choose_services, splits
@@ -129,7 +129,7 @@ def main(arguments: Optional[Sequence[str]] = None, tracker: Optional[StateTrack
         "checkpoint": tracker.digest,
     }
     options.json.parent.mkdir(parents=True, exist_ok=True)
-    journal = Journal.beside(options.json, settings)
+    journal, _ = journal_beside(options.json, settings)
     done = {(row["setting"], row["service"], row["seed"]) for row in journal.rows}
     pieces = [
         (setting, split)

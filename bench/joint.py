@@ -24,12 +24,19 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import torch
 
-from measuring import as_command, finish, label, measure_pieces, refuse_others
+from measuring import (
+    as_command,
+    finish,
+    journal_beside,
+    label,
+    measure_pieces,
+    refuse_others,
+)
 from rasa_onramp.cli.corpora import read_all
 from rasa_onramp.cli.figures_file import plain
 from rasa_onramp.cli.training_corpora import corpus_embed
 from rasa_onramp.embedding import Embed
-from rasa_onramp.evaluation.journal import Journal, Row
+from rasa_onramp.evaluation.journal import Row
 from rasa_onramp.evaluation.metrics import aggregate, score_dialogue
 from rasa_onramp.evaluation.protocol import Protocol, Split, choose_services, splits
 from rasa_onramp.generator.checkpoint import load_replies
@@ -176,7 +183,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
         **{name: getattr(options, name) for name in ("seed", "seeds", "limit", "threads")},
     }
     options.json.parent.mkdir(parents=True, exist_ok=True)
-    journal = Journal.beside(options.json, settings)
+    journal, _ = journal_beside(options.json, settings)
     wanted = trainings(options)
     seconds = train_all(wanted, jobs=options.jobs)
     folders = {START: options.start_replies, **{one.name: str(one.made) for one in wanted}}

@@ -13,15 +13,9 @@ import argparse
 import sys
 from typing import Any, Dict, Sequence
 
+from inner_rates import RatesOfKind, learned_rates_map, rates_by_kind, rates_table, read_rates
 from rasa_onramp.cli.figures_file import write_figures
 from rasa_onramp.errors import OnrampError
-from rasa_onramp.evaluation.learned_rates import (
-    RatesOfKind,
-    rates_by_kind,
-    rates_table,
-    read_rates,
-)
-from rasa_onramp.evaluation.plots import learned_rates_map
 from rasa_onramp.generator.checkpoint import SHIPPED_REPLIES
 from rasa_onramp.tracker.checkpoint import SHIPPED
 

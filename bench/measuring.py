@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Callable, List, Mapping, Sequence, TypeVar, Union
+from typing import Any, Callable, List, Mapping, Optional, Sequence, Tuple, TypeVar, Union
 
 from tqdm import tqdm
 
 from rasa_onramp.cli.figures_file import write_figures
 from rasa_onramp.errors import ConfigError, OnrampError
-from rasa_onramp.evaluation.journal import Journal, Row
+from rasa_onramp.evaluation.journal import Journal, Row, compare_settings
 from rasa_onramp.evaluation.processes import in_processes
 from result_tables.table import Table, printed
 
-__all__ = ["as_command", "finish", "label", "measure_pieces", "refuse_others", "tell_if_done"]
+__all__ = [
+    "as_command",
+    "finish",
+    "journal_beside",
+    "label",
+    "measure_pieces",
+    "refuse_others",
+    "tell_if_done",
+]
+
+#: Settings that results of before they were kept don't have.
+_LATER = {"adaptation", "device", "finetune", "precision"}
 
 Piece = TypeVar("Piece")
 Found = TypeVar("Found")
@@ -35,6 +47,36 @@ def label(folder: Union[str, Path]) -> str:
     path = Path(folder).resolve()
     root = Path(__file__).resolve().parent.parent
     return path.name if path.parent == root else "/".join(path.parts[-2:])
+
+
+def journal_beside(
+    results: Optional[Path], settings: Mapping[str, Any], *, key: str = "runs"
+) -> Tuple[Journal[Row], Row]:
+    """The journal of a measurement that adds to its results, whenever it is run, and what else
+    those hold.
+
+    Its rows are those under `key` in the file of results, if it is there, and those that an
+    interrupted run has measured since. Raises ConfigError as Journal, of the file too.
+    """
+    if results is None:
+        return Journal(None, settings), {}
+    found: Row = {}
+    rows: List[Row] = []
+    if results.exists():
+        try:
+            found = json.loads(results.read_text(encoding="utf-8"))
+            there, rows = dict(found.pop("settings")), [dict(row) for row in found.pop(key)]
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise ConfigError(
+                f"{results} holds no figures of this measurement; name another file"
+            ) from None
+        untold = _LATER - there.keys()
+        known = {name: value for name, value in settings.items() if name not in untold}
+        compare_settings(results, there, known)
+    journal: Journal[Row] = Journal(f"{results}.journal", settings, resume=True)
+    # a run that was stopped before it deleted its journal has them in both
+    journal.rows = rows + [row for row in journal.rows if row not in rows]
+    return journal, found
 
 
 def refuse_others(

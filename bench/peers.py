@@ -48,14 +48,14 @@ from typing import Any, Dict, Tuple
 
 from tqdm import tqdm
 
-from measuring import label, tell_if_done
+from measuring import journal_beside, label, tell_if_done
 from peer.report import METHODS, measured_by_all, report, summaries
 from peer.scores import figures
 from peer.work import Outcome, prepare
 from rasa_onramp.cli.corpora import read_all
 from rasa_onramp.cli.figures_file import write_figures
 from rasa_onramp.errors import OnrampError
-from rasa_onramp.evaluation.journal import Journal, Row
+from rasa_onramp.evaluation.journal import Row
 from rasa_onramp.evaluation.protocol import Protocol, Split, choose_services, splits
 from rasa_onramp.generator.checkpoint import reply_card
 from rasa_onramp.metalearning.adaptation import Adaptation
@@ -94,7 +94,7 @@ def main() -> None:
         "versions": {"python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
         "machine": machine(),
     }
-    journal = Journal.beside(options.json, settings, key="rows")
+    journal, _ = journal_beside(options.json, settings, key="rows")
     done = {(row["service"], row["seed"], row["method"]) for row in journal.rows}
     work = [
         (split, method)

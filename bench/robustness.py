@@ -23,7 +23,7 @@ from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 from tqdm import tqdm
 
-from measuring import label, tell_if_done
+from measuring import journal_beside, label, tell_if_done
 from rasa_onramp.cli.corpora import read_all
 from rasa_onramp.cli.figures_file import write_figures
 from rasa_onramp.cli.training_corpora import training_tasks
@@ -118,9 +118,9 @@ def run(options: argparse.Namespace, tracker: StateTracker) -> Dict[str, Any]:
         "finetune": protocol.finetuning.as_settings,
         "checkpoint": tracker.digest,
     }
-    journal = Journal.beside(options.json, settings)
+    journal, earlier = journal_beside(options.json, settings)
     _measure(tracker, found, protocol, options.conditions, journal)
-    order = journal.finished.get("order")
+    order = earlier.get("order")
     if options.order_domains:
         every = [*services, *(name for name in corpus.schemas if name not in services)]
         able = studies(corpus, every, replace(protocol, seeds=1), {})

@@ -11,11 +11,11 @@ from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 import torch
 
-from measuring import finish, label, measure_pieces, refuse_others
+from measuring import finish, journal_beside, label, measure_pieces, refuse_others
 from rasa_onramp.cli.corpora import read_all
 from rasa_onramp.cli.figures_file import plain
 from rasa_onramp.evaluation.few_shot import measure
-from rasa_onramp.evaluation.journal import Journal, Row
+from rasa_onramp.evaluation.journal import Row
 from rasa_onramp.evaluation.protocol import Protocol, Split, choose_services, splits
 from rasa_onramp.metalearning.lora import adapter_to_bytes
 from rasa_onramp.metalearning.precision import computing
@@ -118,13 +118,13 @@ def compare(
         **own_settings,
     }
     options.json.parent.mkdir(parents=True, exist_ok=True)
-    journal = Journal.beside(options.json, settings)
+    journal, earlier = journal_beside(options.json, settings)
     seconds = train_all(wanted, jobs=options.jobs)
     folders = {name: str(folder) for name, folder in untrained.items()}
     folders.update({training.name: str(training.made) for training in wanted})
     trackers = load_all(folders, options.inner_rates)
     digests = {name: tracker.digest for name, tracker in trackers.items()}
-    refuse_others(journal, "tracker", digests, journal.finished.get("trackers", {}))
+    refuse_others(journal, "tracker", digests, earlier.get("trackers", {}))
     done = {(row["tracker"], row["service"], row["seed"]) for row in journal.rows}
     drawn = list(splits(corpus, services, protocol))
     pieces = [
@@ -154,7 +154,7 @@ def compare(
     results = {
         "settings": settings,
         # beside what was told of those that were measured before
-        **{key: {**journal.finished.get(key, {}), **new} for key, new in told.items()},
+        **{key: {**earlier.get(key, {}), **new} for key, new in told.items()},
         "splits": [split.ids for split in drawn],
         "runs": journal.rows,
     }

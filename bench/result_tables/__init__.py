@@ -31,7 +31,7 @@ __all__ = ["RESULTS", "TABLES", "Content", "Grid", "Part", "Table", "markdown"]
 #: In the order that they are shown in.
 TABLES: Tuple[Table, ...] = (
     *tracker.TABLES,
-    algorithms.TABLE,
+    *algorithms.TABLES,
     joint.TABLE,
     *peers.TABLES,
     *replies.TABLES,

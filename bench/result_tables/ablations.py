@@ -12,7 +12,7 @@ from rasa_onramp.errors import ConfigError
 from result_tables.paired import dialogues
 from result_tables.table import Grid, Part, Results, Table, difference
 
-__all__ = ["TABLE"]
+__all__ = ["TABLE", "ablation", "defaults"]
 
 Line = Mapping[str, Any]
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
 from rasa_onramp.metalearning.algorithms import ALGORITHMS
+from result_tables.ablations import ablation, defaults
 from result_tables.paired import NOTE, ONE_TRAINING, dialogues, interval, minus, units
 from result_tables.table import Grid, Part, Results, Table
 
-__all__ = ["LONGER", "START", "TABLE"]
+__all__ = ["LONGER", "START", "TABLE", "TABLES"]
 
 #: The multi-task tracker that all go on from, and the one that went on with multi-task training.
 START, LONGER = "multi-task", "multi-task, longer"
@@ -92,6 +94,24 @@ def about(results: Sequence[Results]) -> Optional[str]:
     )
 
 
+FIRST_RATES = Table(
+    "first-rates",
+    "The inner rates that meta-training begins with",
+    "How the multi-task start that all algorithms go on from adapts to domains of neither corpus, "
+    "by what the usual first rates are multiplied with.",
+    ("first_rates_dev.json", "first_rates_dev_1.json"),
+    """\
+python bench/ablations.py --checkpoint runs/start/multitask --data training_data/dev \\
+  --only rate_scale --json bench/results/first_rates_dev.json
+python bench/ablations.py --checkpoint runs/start/multitask --data training_data/dev --shots 1 \\
+  --only rate_scale --json bench/results/first_rates_dev_1.json""",
+    defaults,
+    parts=(
+        Part("first-rates-scale", "The first rates' scale", partial(ablation, name="rate_scale")),
+    ),
+    page="docs/algorithms.md",
+)
+
 TABLE = Table(
     "algorithms",
     "Meta-learning algorithms side by side",
@@ -105,7 +125,7 @@ torchrun --standalone --nproc-per-node 2 -m -- rasa_onramp.cli meta-train --stag
   --minutes 32 --threads 1 --run runs/start
 python bench/algorithms.py --start runs/start/multitask --train $SGD/train \\
   --paraphrases $SGD/sgd_x/data/v?/train --runs runs/algorithms --data $SGD/dev \\
-  --shots 1,5 --seeds 2 --limit 4 --meta-steps 32 --threads 1 --jobs 2 \\
+  --shots 1,5 --seeds 2 --limit 4 --meta-steps 32 --inner-rates 0.25 --threads 1 --jobs 2 \\
   --json bench/results/algorithms_sgd_dev.json""",
     about,
     parts=(
@@ -115,6 +135,8 @@ python bench/algorithms.py --start runs/start/multitask --train $SGD/train \\
     page="docs/algorithms.md",
     lacks=lacks,
 )
+
+TABLES = (FIRST_RATES, TABLE)
 
 
 def _contenders(runs: Sequence[Mapping[str, Any]]) -> List[Contender]:

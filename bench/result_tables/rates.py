@@ -7,8 +7,7 @@ from typing import BinaryIO, Iterable, List, Sequence, Tuple
 
 import torch
 
-from rasa_onramp.evaluation.learned_rates import RATES_HEADER, RatesOfKind, rates_rows
-from rasa_onramp.evaluation.plots import learned_rates_map
+from inner_rates import RATES_HEADER, RatesOfKind, learned_rates_map, rates_rows
 from result_tables.table import Grid, Part, Results, Table
 
 __all__ = ["TABLES", "kinds_of"]

@@ -7,9 +7,9 @@ from collections import Counter
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from rasa_onramp.evaluation.bootstrap import Difference, paired_difference
-from rasa_onramp.evaluation.metrics import schema_sensitivity
 from robustness_parts.conditions import CLEAN, GROUPS, MISSED, PARAPHRASED
 from robustness_parts.measuring import Row
+from robustness_parts.sensitivity import schema_sensitivity
 
 __all__ = ["missed_slots", "sensitivities", "summarise"]
 

@@ -1,4 +1,4 @@
-"""What imported dialogues won't teach as whoever wrote them may think, in a line each."""
+"""Warnings about imported dialogues: what their author may expect them to teach, and they won't."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Callable, Dict, Iterable, Iterator, List, Sequence, Tuple
 from rasa_onramp.dialogue import Corpus, Dialogue, Schema, State
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.example_calls import unshown_slots
-from rasa_onramp.formats.wording import quote
+from rasa_onramp.formats.wording import quote, some
 from rasa_onramp.tracker.schema_prompt import build_schema, may_be_too_long
 from rasa_onramp.tracker.targets import unsaid
 
@@ -44,8 +44,8 @@ def _uncalled(schema: Schema, support: Sequence[Dialogue]) -> Iterator[str]:
     missing = [action.name for action in schema.actions if action.name not in called]
     if support and missing:
         yield (
-            f"no support dialogue here calls {_some(missing)}, which teaches not to; name a call "
-            "as `action` of the system turn right after it"
+            f"no support dialogue here calls {some(missing, _NAMED)}, which teaches not to; name a "
+            "call as `action` of the system turn right after it"
         )
 
 
@@ -68,7 +68,7 @@ def _unlisted_results(schema: Schema, dialogues: Iterable[Dialogue]) -> Iterator
                     found.setdefault((action, slot), where)
     if found:
         yield (
-            f"{_some(list(found.values()))}; that isn't among the action's result_slots, so "
+            f"{some(found.values(), _NAMED)}; that isn't among the action's result_slots, so "
             "neither a row typed in a chat nor a slot that the action sets can give it: list it"
         )
 
@@ -86,7 +86,8 @@ def _forgotten_results(schema: Schema, dialogues: Iterable[Dialogue]) -> Iterato
                 if slot in returned:
                     found.append(f"{slot} ({quote(dialogue.id)}, turn {number})")
     if found:
-        yield f"told after a call without results: {_some(found)}; add what the call returned"
+        told = some(found, _NAMED)
+        yield f"told after a call without results: {told}; add what the call returned"
 
 
 def _unsaid_values(schema: Schema, dialogues: Iterable[Dialogue]) -> Iterator[str]:
@@ -97,8 +98,8 @@ def _unsaid_values(schema: Schema, dialogues: Iterable[Dialogue]) -> Iterator[st
     ]
     if found:
         yield (
-            f"in no message so far, so the tracker can't find it: {_some(found)}; write the words "
-            "that were said, perhaps as a list of spellings"
+            f"in no message so far, so the tracker can't find it: {some(found, _NAMED)}; write the "
+            "words that were said, perhaps as a list of spellings"
         )
 
 
@@ -115,8 +116,3 @@ def _too_long(schemas: Iterable[Schema]) -> Iterator[str]:
             build_schema(tokens, schema)
         except ConfigError as error:
             yield f"{error}. Bots leave it out until then"
-
-
-def _some(texts: Sequence[str]) -> str:
-    more = len(texts) - _NAMED
-    return ", ".join(texts[:_NAMED]) + (f" and {more} more" if more > 0 else "")

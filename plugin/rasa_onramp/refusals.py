@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import Any, Dict, Mapping, Optional
 
@@ -16,7 +17,7 @@ from rasa_onramp.errors import (
 )
 from rasa_onramp.formats.wording import UNSTORABLE, quote
 
-__all__ = ["Refused", "fields", "refusal_of"]
+__all__ = ["Refused", "fields", "refusal_of", "without_place"]
 
 _KINDS = {
     str: "text",
@@ -33,6 +34,9 @@ _UNAVAILABLE = {
     StoreReadOnly: "this bot may only read the store; see its log",
     StoreUnavailable: "the store can't be reached or used; try again later, or see the bot's log",
 }
+
+#: How an error names the store.
+_PLACE = re.compile(r"\bthe (?:file or )?(?:store|database) at ")
 
 
 class Refused(Exception):
@@ -60,8 +64,19 @@ def refusal_of(error: OnrampError) -> Refused:
         return Refused(problem, HTTPStatus.SERVICE_UNAVAILABLE)
     if isinstance(error, NotFound):
         return Refused(str(error), HTTPStatus.NOT_FOUND)
+    if isinstance(error, StoreError) and _PLACE.search(str(error)):
+        return Refused(_UNAVAILABLE[StoreUnavailable], HTTPStatus.SERVICE_UNAVAILABLE)
     asked = isinstance(error, (FormatError, StoreError))  # others are of the bot, whatever is asked
     return Refused(str(error), HTTPStatus.BAD_REQUEST if asked else HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def without_place(problem: Optional[str], more: str) -> Optional[str]:
+    """A problem that another process had, as who asks over HTTP may read it: one that says where
+    the store is gives way to that there is one, and to where `more` of it is said.
+    """
+    if problem is None or not _PLACE.search(problem):
+        return problem
+    return f"the store can't be reached or used; {more}"
 
 
 def fields(

@@ -154,7 +154,9 @@ def _made_already(
     replies: Optional[ReplyLearner],
     switch_anyway: bool,
 ) -> Optional[Found]:
-    """Why there is nothing to adapt, which is said: the version there is, or an error."""
+    """The existing version or error that makes adapting unnecessary (also printed); None where
+    there is work.
+    """
     from rasa_onramp.onboarding import made_already
 
     found: Optional[Found]

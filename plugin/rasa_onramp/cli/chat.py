@@ -19,7 +19,7 @@ from rasa_onramp.cli.options import (
 )
 from rasa_onramp.cli.terminal import read_line
 from rasa_onramp.errors import ConfigError
-from rasa_onramp.formats.wording import visible
+from rasa_onramp.formats.wording import one_line, visible
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.one_domain import for_one_domain
 from rasa_onramp.runtime.session import Session
@@ -118,7 +118,7 @@ def chat(engine: Engine, answer: Answerer) -> None:
 
 
 def _show(line: str) -> None:
-    click.secho(f"  {visible(line)}", fg="bright_black")
+    click.secho(f"  {one_line(line)}", fg="bright_black")
 
 
 def _show_states(session: Session) -> None:

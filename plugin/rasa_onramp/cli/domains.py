@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from rasa_onramp.formats.wording import visible
+from rasa_onramp.formats.wording import one_line
 from rasa_onramp.store import open_store
 
 __all__ = ["command"]
@@ -28,4 +28,4 @@ def command() -> None:
         if row.n_waiting:
             version += f", {row.n_waiting} wait for labels"
         counts = f"{row.n_support:>4} support {row.n_held_out:>5} held out"
-        click.echo(f"{visible(row.name):<{width}}  {counts}  {version}")
+        click.echo(f"{one_line(row.name):<{width}}  {counts}  {version}")

@@ -14,6 +14,7 @@ from rasa_onramp.cli.options import (
     device_option,
     jobs_option,
     load,
+    names_in,
     numbers,
     progress_option,
     threads_option,
@@ -36,7 +37,7 @@ def _methods(
 ) -> Tuple[str, ...]:
     if value is None:
         return default
-    found = tuple(dict.fromkeys(v.strip() for v in value.split(",") if v.strip()))
+    found = names_in(value)
     if not found or not set(found) <= set(known):
         raise click.BadParameter(f"{value!r}: choose of {', '.join(known)}", param_hint="--method")
     return found

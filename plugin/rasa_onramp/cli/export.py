@@ -74,7 +74,7 @@ def command(
             raise ConfigError("no domain given; name domains, or use --all")
         waiting = {s.name: s.n_waiting for s in store.dialogues.summary() if s.n_waiting}
         found = [
-            (store.dialogues.schema(domain), _of(split, store.dialogues.dialogues(domain)))
+            (store.dialogues.schema(domain), store.dialogues.dialogues(domain, split))
             for domain in chosen
         ]
     total = sum(len(dialogues) for _, dialogues in found)
@@ -84,13 +84,6 @@ def command(
     for domain in chosen:
         if domain in waiting:
             click.echo(f"{domain}: {waiting[domain]} wait for labels and were left out")
-
-
-def _of(split: Optional[str], dialogues: Sequence[Dialogue]) -> Sequence[Dialogue]:
-    """Those of `split`, all where it is None. Without a split of its own one is adapted on."""
-    if split is None:
-        return dialogues
-    return [each for each in dialogues if (each.split or "support") == split]
 
 
 def _write_yaml(found: _Domains, out: Path, bar: tqdm) -> None:

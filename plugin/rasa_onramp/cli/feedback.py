@@ -9,7 +9,7 @@ import click
 from rasa_onramp.cli.options import checkpoint_option, device_option, load, tell_if_stale
 from rasa_onramp.cli.times import time_text
 from rasa_onramp.dialogue import Dialogue, State, Turn
-from rasa_onramp.formats.wording import visible
+from rasa_onramp.formats.wording import one_line
 from rasa_onramp.formats.yaml_schema import NO_INTENT
 from rasa_onramp.store import Feedback, Store, open_store
 
@@ -119,7 +119,7 @@ def list_(domain: str) -> None:
     if not found:
         click.echo(f"no feedback on {domain} yet")
     for each in found:
-        click.echo("\n".join(map(visible, _lines(each))))
+        click.echo("\n".join(map(one_line, _lines(each))))
 
 
 @command.command("remove")

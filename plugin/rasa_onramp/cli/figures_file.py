@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Sequence
 
+from rasa_onramp import plain_json
 from rasa_onramp.whole_files import whole
 
 __all__ = ["plain", "write_figures"]
@@ -25,17 +25,10 @@ def write_figures(path: str, figures: Mapping[str, Any]) -> None:
         file.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
 
 
-def plain(rows: Sequence[Mapping[str, object]]) -> List[Dict[str, object]]:
+def plain(rows: Sequence[Mapping[str, Any]]) -> List[Dict[str, Any]]:
     """Rows with None for figures that no turn defines (JSON has no NaN), to six digits."""
-    return [{key: _plain(value) for key, value in row.items()} for row in rows]
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, list):
-        return [_plain(one) for one in value]
-    if not isinstance(value, float):
-        return value
-    return None if math.isnan(value) else round(value, 6)
+    found: List[Dict[str, Any]] = plain_json.plain(rows, 6)
+    return found
 
 
 def _text(value: Any) -> str:

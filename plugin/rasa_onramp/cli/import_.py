@@ -8,7 +8,7 @@ import click
 
 from rasa_onramp.advice import advice
 from rasa_onramp.cli.corpora import chosen_schema, has_states, read_all
-from rasa_onramp.cli.options import progress_bar, progress_option
+from rasa_onramp.cli.options import names_in, progress_bar, progress_option
 from rasa_onramp.cli.tracker_stores import FORMAT, import_tracker_stores, is_tracker_store
 from rasa_onramp.dialogue import Corpus, Dialogue, unlabelled
 from rasa_onramp.errors import ConfigError
@@ -94,7 +94,7 @@ def command(
     """
     wanted = None
     if services is not None:
-        wanted = tuple(s.strip() for s in services.split(",") if s.strip())
+        wanted = names_in(services)
         if not wanted:
             raise ConfigError("--services names no service; give names separated by commas")
     from_bot = name == FORMAT or (name is None and any(map(is_tracker_store, paths)))

@@ -8,7 +8,7 @@ from typing import Any, Optional, Tuple
 
 import click
 
-from rasa_onramp.cli.options import writable
+from rasa_onramp.cli.options import names_in, writable
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.judging import judging_page, pairs_of, resolve, sign_test
 from rasa_onramp.evaluation.tables import table
@@ -28,7 +28,7 @@ _replies_option = click.option(
 
 
 def _two(ctx: Any, param: Any, value: str) -> Tuple[str, str]:
-    found = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+    found = names_in(value)
     if len(found) != 2:
         raise click.BadParameter(f"{value!r}: name two methods, separated by a comma")
     return found[0], found[1]

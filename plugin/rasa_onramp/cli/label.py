@@ -10,11 +10,11 @@ import click
 
 from rasa_onramp.cli.chat_view import state_lines
 from rasa_onramp.cli.labelling import Labelling
-from rasa_onramp.cli.options import checkpoint_option, load, threads_option
+from rasa_onramp.cli.options import checkpoint_option, load, names_in, threads_option
 from rasa_onramp.cli.terminal import read_line, somebody_types
 from rasa_onramp.dialogue import Dialogue, State, Turn
 from rasa_onramp.errors import NotFound, StoreError, StoreUnavailable
-from rasa_onramp.formats.wording import visible
+from rasa_onramp.formats.wording import one_line
 from rasa_onramp.runtime.adapter_cache import prepared
 from rasa_onramp.store import Store, open_store
 from rasa_onramp.tracker.decoding import Prepared, TurnPrediction
@@ -73,7 +73,7 @@ def command(
         click.echo(_HELP)
         stored = lost = turns = corrected = 0
         for number, dialogue in enumerate(dialogues, start=1):
-            click.echo(f"\n{visible(dialogue.id)} ({number} of {len(dialogues)})")
+            click.echo(f"\n{one_line(dialogue.id)} ({number} of {len(dialogues)})")
             labelling = Labelling(schema, dialogue, partial(_guess, tracker, ready))
             verdict = _label(labelling)
             if verdict == "quit":
@@ -153,7 +153,7 @@ def _label(labelling: Labelling) -> str:
             _show_turns(labelling)
             shown = labelling.place
         for line in _proposal_lines(labelling):
-            click.secho(f"  {visible(line)}", fg="bright_black")
+            click.secho(f"  {one_line(line)}", fg="bright_black")
         typed = read_line("label> ")
         if typed is None or typed.strip() == "/quit":
             return "quit"
@@ -171,7 +171,7 @@ def _obey(typed: str, labelling: Labelling) -> None:
     if not typed:
         labelling.accept()
     elif order == "/asks":
-        labelling.request([name.strip() for name in rest.split(",") if name.strip()])
+        labelling.request(names_in(rest))
     elif typed == "/none":
         labelling.take_out()
     elif typed == "/guess":
@@ -194,7 +194,7 @@ def _show_turns(labelling: Labelling) -> None:
     while first > 0 and not turns[first - 1].is_user:
         first -= 1
     for turn in turns[first : labelling.place + 1]:
-        click.echo(f"{'you' if turn.is_user else 'bot'}> {visible(turn.text)}")
+        click.echo(f"{'you' if turn.is_user else 'bot'}> {one_line(turn.text)}")
 
 
 def _proposal_lines(labelling: Labelling) -> Iterator[str]:

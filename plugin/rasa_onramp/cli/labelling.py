@@ -152,8 +152,8 @@ class Labelling:
         self._proposals = [self._recorded(turn) if known else self._guessed()]
 
     def _recorded(self, turn: Turn) -> Proposal:
-        """A turn as it was recorded, or accepted before, but that what it left as it was is as
-        corrected before it since.
+        """A turn as it was recorded, or accepted before, with earlier corrections carried into the
+        values that this turn didn't change.
         """
         if turn.state is None:
             return Proposal(None, turn.spans)

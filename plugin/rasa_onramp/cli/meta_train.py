@@ -13,6 +13,7 @@ from rasa_onramp.cli.meta_train_tracker import meta_train_tracker
 from rasa_onramp.cli.options import (
     chosen_device,
     device_option,
+    names_in,
     other_stages,
     progress_option,
     refuse_options,
@@ -205,7 +206,7 @@ def command(
         stage=stage,
         start=start,
         encoder=encoder,
-        held=[name.strip() for name in hold_back.split(",") if name.strip()],
+        held=names_in(hold_back),
         rank=rank,
         episodes_a_step=episodes_a_step,
         multitask=MultitaskConfig(

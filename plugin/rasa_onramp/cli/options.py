@@ -29,6 +29,7 @@ __all__ = [
     "load",
     "load_learner",
     "load_reply_model",
+    "names_in",
     "numbers",
     "other_stages",
     "progress_bar",
@@ -240,6 +241,11 @@ def _flaw_of_device(name: str) -> Optional[str]:
     except (RuntimeError, AssertionError) as error:  # the latter where torch is built without
         return (str(error) or repr(error)).splitlines()[0]
     return None
+
+
+def names_in(text: str) -> Tuple[str, ...]:
+    """The names in a text that commas separate, each once."""
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
 def numbers(least: int) -> Callable[[Any, Any, str], tuple]:

@@ -7,7 +7,7 @@ from typing import Sequence, Tuple
 import click
 
 from rasa_onramp.cli.options import agree, tell_if_stale
-from rasa_onramp.formats.wording import visible
+from rasa_onramp.formats.wording import one_line
 from rasa_onramp.store import Store, open_store
 
 __all__ = ["command"]
@@ -49,7 +49,7 @@ def command(domain: str, dialogues: Tuple[str, ...], yes: bool) -> None:
 
 def _remove_dialogues(store: Store, domain: str, ids: Sequence[str], yes: bool) -> None:
     store.dialogues.check_ids(domain, ids)  # before anybody is asked
-    what = f"{len(ids)} dialogues of {domain} ({', '.join(map(visible, ids))})"
+    what = f"{len(ids)} dialogues of {domain} ({', '.join(map(one_line, ids))})"
     if not yes:
         agree(f"Delete {what}?")
     store.dialogues.delete_dialogues(domain, ids)

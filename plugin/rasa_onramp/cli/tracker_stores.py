@@ -11,9 +11,9 @@ from typing import Collection, Generator, List, Optional, Sequence
 import click
 from tqdm import tqdm
 
-from rasa_onramp.channel_token import is_variable
 from rasa_onramp.cli.options import progress_bar
 from rasa_onramp.dialogue import Dialogue, Schema
+from rasa_onramp.environment import is_variable
 from rasa_onramp.errors import ConfigError, FormatError
 from rasa_onramp.formats.rasa_events import Skip, read_conversation
 from rasa_onramp.store import ImportReport, Intake, RasaEvents, Store

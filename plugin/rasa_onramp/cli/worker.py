@@ -14,6 +14,7 @@ from rasa_onramp.cli.options import (
     device_option,
     load,
     load_learner,
+    names_in,
     refuse_reply_checkpoint,
     replies_option,
     reply_checkpoint_option,
@@ -28,7 +29,7 @@ __all__ = ["command"]
 def _names(ctx: Any, param: Any, value: Optional[str]) -> Optional[Tuple[str, ...]]:
     if value is None:
         return None
-    names = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+    names = names_in(value)
     if not names:
         raise click.BadParameter(f"{value!r}: names of domains, separated by commas")
     return names

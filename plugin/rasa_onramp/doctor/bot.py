@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, Iterator, List, Mapping, Optional
 
 from rasa_onramp.botfiles import MODEL, TRACKER, carries_slots_over, component_entries, plan_edits
-from rasa_onramp.channel_token import is_variable, token_flaw
+from rasa_onramp.channel_token import token_flaw
 from rasa_onramp.doctor.findings import Finding, ok, problem, warning
 from rasa_onramp.doctor.subject import Subject, channel_settings
+from rasa_onramp.environment import is_variable
 from rasa_onramp.rasa_project import RasaProject
 from rasa_onramp.yaml_edit import YamlFile
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Callable, Iterable, Iterator
 
 from rasa_onramp.errors import OnrampError
+from rasa_onramp.formats import wording
 
 __all__ = ["OK", "PROBLEM", "WARNING", "Finding", "guarded", "ok", "problem", "some", "warning"]
 
@@ -58,6 +59,4 @@ def guarded(check: str, run: Callable[[], Iterable[Finding]]) -> Iterator[Findin
 
 def some(names: Iterable[str]) -> str:
     """A few of many names."""
-    known = list(names)
-    more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
-    return ", ".join(known[:_NAMED]) + more
+    return wording.some(names, _NAMED)

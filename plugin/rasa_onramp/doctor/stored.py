@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Iterator, List, Optional, Tuple
 
 from tqdm import tqdm
 
-from rasa_onramp.channel_token import is_variable
 from rasa_onramp.doctor.findings import Finding, ok, problem, some, warning
 from rasa_onramp.doctor.subject import Subject
+from rasa_onramp.environment import is_variable
 from rasa_onramp.errors import (
     CheckpointError,
     ConfigError,

@@ -1,1 +1,1 @@
-"""Measuring how well a domain is tracked: metrics, few-shot experiments, plots."""
+"""Measuring states and replies: metrics, few-shot experiments, intervals, judging, plots."""

@@ -11,7 +11,7 @@ from rasa_onramp.evaluation.few_shot import Result, measure
 from rasa_onramp.evaluation.metrics import aggregate
 from rasa_onramp.evaluation.protocol import Protocol, Split, own_split
 from rasa_onramp.store import Curve, Store
-from rasa_onramp.store.patience import patiently
+from rasa_onramp.store.retry_while_busy import patiently
 from rasa_onramp.tracker.model import StateTracker
 
 __all__ = ["measure_curve", "shots_of"]

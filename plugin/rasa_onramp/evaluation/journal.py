@@ -14,22 +14,17 @@ from typing import Any, Callable, Dict, Generic, List, Mapping, Optional, Sequen
 
 from rasa_onramp.errors import ConfigError, StoreError
 
-__all__ = ["Journal", "Row"]
+__all__ = ["Journal", "Row", "compare_settings"]
 
 Row = Dict[str, Any]
 
 #: What to do about a journal of other settings.
 _MEND = "go on with the same ones, or name another file"
-#: Settings that files of earlier versions don't tell.
-_LATER = {"adaptation", "device", "finetune", "precision"}
 T = TypeVar("T")
 
 
 class Journal(Generic[T]):
-    """The journal of one measurement; `rows` are those that it has.
-
-    `finished` is what else stands in the file of figures that it goes on from (`beside`).
-    """
+    """The journal of one measurement; `rows` are those that it has."""
 
     def __init__(
         self,
@@ -49,7 +44,6 @@ class Journal(Generic[T]):
         """
         self.path = None if path is None else Path(path)
         self.rows: List[T] = []
-        self.finished: Row = {}
         self._encode, self._decode = encode, decode
         head = _as_json({"settings": settings, **({} if data is None else {"data": data})})
         if self.path is None or not self.path.exists():
@@ -66,35 +60,6 @@ class Journal(Generic[T]):
                 f"{self.path} holds what an interrupted evaluation has measured; go on with it by "
                 "--resume, or delete it"
             )
-
-    @classmethod
-    def beside(
-        cls, figures: Optional[Path], settings: Mapping[str, Any], *, key: str = "runs"
-    ) -> Journal[Row]:
-        """The journal of a measurement that adds to its file of figures, whenever it is run.
-
-        Its rows are those under `key` in the file, if it is there, and those that an interrupted
-        run has measured since. Raises ConfigError as above, of the file too.
-        """
-        if figures is None:
-            return Journal(None, settings)
-        found: Row = {}
-        if figures.exists():
-            try:
-                found = json.loads(figures.read_text(encoding="utf-8"))
-                there, rows = dict(found.pop("settings")), [dict(row) for row in found.pop(key)]
-            except (AttributeError, KeyError, TypeError, ValueError):
-                raise ConfigError(
-                    f"{figures} holds no figures of this measurement; name another file"
-                ) from None
-            _compare(figures, there, _as_json(settings))
-        else:
-            rows = []
-        journal: Journal[Row] = Journal(f"{figures}.journal", settings, resume=True)
-        # a run that was stopped before it deleted its journal has them in both
-        journal.rows = rows + [row for row in journal.rows if row not in rows]
-        journal.finished = found
-        return journal
 
     def add(self, rows: Sequence[T]) -> None:
         """Keep rows: all of them or none."""
@@ -130,9 +95,8 @@ class Journal(Generic[T]):
                 if number == 1:
                     bare = "as it holds nothing yet, delete it, unless one is at it now"
                     mend = bare if len(lines) == 1 else _MEND
-                    _compare(path, dict(found["settings"]), head["settings"], mend)
-                    # none where it was begun before that was kept
-                    if found.get("data", head.get("data")) != head.get("data"):
+                    compare_settings(path, dict(found["settings"]), head["settings"], mend)
+                    if found.get("data") != head.get("data"):
                         raise ConfigError(
                             f"{path} is of an evaluation of other data (a schema or a dialogue was "
                             f"changed since); {mend}"
@@ -148,12 +112,25 @@ class Journal(Generic[T]):
                 ) from None
 
 
+def compare_settings(
+    path: Path, there: Mapping[str, Any], settings: Mapping[str, Any], mend: str = _MEND
+) -> None:
+    """Raise ConfigError unless the settings that `path` holds, `there`, are these, as JSON."""
+    wanted = _as_json(settings)
+    for key in sorted({*there, *wanted}):
+        if there.get(key) != wanted.get(key):
+            raise ConfigError(
+                f"{path} is of an evaluation with other settings ({key} {there.get(key)!r}, not "
+                f"{wanted.get(key)!r}); {mend}"
+            )
+
+
 def _is_bare(path: Path) -> bool:
     """Whether it holds what it began with and no more."""
     with path.open("rb") as file:
         first, more = file.readline(), file.readline()
     try:
-        return not more and set(json.loads(first)) in ({"settings"}, {"settings", "data"})
+        return not more and "settings" in json.loads(first)
     except (TypeError, ValueError):
         return False
 
@@ -162,13 +139,3 @@ def _as_json(settings: Mapping[str, Any]) -> Row:
     """As they are when they were written and read."""
     found: Row = json.loads(json.dumps(settings))
     return found
-
-
-def _compare(path: Path, there: Row, settings: Row, mend: str = _MEND) -> None:
-    untold = _LATER - there.keys()
-    for key in sorted({*there, *settings} - untold):
-        if there.get(key) != settings.get(key):
-            raise ConfigError(
-                f"{path} is of an evaluation with other settings ({key} {there.get(key)!r}, not "
-                f"{settings.get(key)!r}); {mend}"
-            )

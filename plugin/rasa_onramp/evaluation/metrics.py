@@ -16,16 +16,12 @@ Multi-Domain Conversational Agents: The Schema-Guided Dialogue Dataset"):
   reported here.
 
 Every figure is a mean over turns; one that no turn defines is NaN.
-
-How much a figure depends on a schema's wording is `schema_sensitivity`, of Lee et al. 2022, "SGD-X:
-A Benchmark for Robust Generalization in Schema-Guided Dialogue Systems".
 """
 
 from __future__ import annotations
 
 import math
 import re
-import statistics
 from collections import Counter
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -34,12 +30,12 @@ from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 from rapidfuzz.distance import Indel
 
 from rasa_onramp.dialogue import Dialogue, Schema, Slot, State
+from rasa_onramp.plain_json import plain
 
 __all__ = [
     "Figures",
     "TurnScore",
     "aggregate",
-    "schema_sensitivity",
     "score_dialogue",
     "score_turn",
     "token_sort_ratio",
@@ -75,10 +71,8 @@ class Figures:
 
     def as_dict(self) -> Dict[str, Optional[float]]:
         """The figures by name, None instead of NaN, so that they can be written as JSON."""
-        return {
-            name: None if isinstance(value, float) and math.isnan(value) else value
-            for name, value in asdict(self).items()
-        }
+        found: Dict[str, Optional[float]] = plain(asdict(self))
+        return found
 
 
 def score_turn(schema: Schema, reference: State, predicted: State) -> TurnScore:
@@ -138,17 +132,6 @@ def aggregate(scores: Iterable[TurnScore]) -> Figures:
     )
 
 
-def schema_sensitivity(turns: Iterable[Sequence[float]]) -> float:
-    """SGD-X's SS: the mean over turns of the coefficient of variation over the schema's variants.
-
-    Each turn has one score a variant, two variants at least. The coefficient is their sample
-    standard deviation (K - 1 in the denominator) over their mean; a turn that is wrong under every
-    variant doesn't vary: 0. It is 0 where wording makes no difference, and sqrt(K) for a turn that
-    is right under one of K variants only. NaN without turns.
-    """
-    return _mean(_variation(scores) for scores in turns)
-
-
 @lru_cache(maxsize=65536)
 def token_sort_ratio(reference: str, hypothesis: str) -> int:
     """fuzzywuzzy's `token_sort_ratio` with its default arguments: an integer in [0, 100].
@@ -189,11 +172,6 @@ def _f1(reference: Sequence[str], predicted: Sequence[str]) -> float:
     recall = hits / len(reference) if reference else 1.0
     total = precision + recall
     return 2 * precision * recall / total if total else 0.0
-
-
-def _variation(scores: Sequence[float]) -> float:
-    mean = statistics.fmean(scores)
-    return statistics.stdev(scores) / mean if mean else 0.0
 
 
 def _mean(values: Iterable[Optional[float]]) -> float:

@@ -1,4 +1,4 @@
-"""Plots: few-shot curves and learned rates, as PNG; needs matplotlib.
+"""Plots as PNG, such as the few-shot curve; needs matplotlib.
 
 A plot carries a digest of the figures that it shows (`plotted`), so that one that is out of date
 can be told, whichever matplotlib drew it.
@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, Mapping, Sequence, Tuple, Union
 
 from rasa_onramp.errors import ConfigError
-from rasa_onramp.evaluation.learned_rates import RatesOfKind
 from rasa_onramp.evaluation.methods import METHOD_NAMES
 
-__all__ = ["check_plots", "few_shot_curve", "learned_rates_map", "plotted"]
+__all__ = ["check_plots", "few_shot_curve", "new_figure", "plotted", "write_plot"]
 
 # colours that stay apart for colour-blind readers (Okabe and Ito), and marks that do in grey
 _STYLES = {
@@ -30,13 +29,10 @@ _STYLES = {
 #: The text in the PNG that has the digest.
 _DIGEST = "Comment"
 
-#: Maps side by side.
-_COLUMNS = 4
-
 
 def check_plots() -> None:
     """Raises ConfigError if matplotlib is missing: to be known before long work, not after it."""
-    _figure((1, 1))
+    new_figure((1, 1))
 
 
 def few_shot_curve(
@@ -53,7 +49,7 @@ def few_shot_curve(
     drawn = [row for row in intervals if not math.isnan(row["jga"][0])]
     if not drawn:
         raise ConfigError("an evaluation without results has no curve; evaluate something first")
-    figure = _figure((7, 4.5))
+    figure = new_figure((7, 4.5))
     axes = figure.add_subplot()
     for method in sorted({row["method"] for row in drawn}):
         rows = sorted((r for r in drawn if r["method"] == method), key=lambda r: r["shots"])
@@ -70,44 +66,10 @@ def few_shot_curve(
     if title:
         axes.set_title(title)
     shown = [[r["method"], r["shots"], *(round(v, 4) for v in r["jga"])] for r in drawn]
-    _write(figure, file, [title, shown])
+    write_plot(figure, file, [title, shown])
 
 
-def learned_rates_map(
-    kinds: Sequence[RatesOfKind], file: Union[str, Path, BinaryIO], title: str = ""
-) -> None:
-    """Draw learned inner rates (learned_rates.rates_by_kind): a map a kind of tensor.
-
-    A map's rows are layers, or tensors, its columns inner steps; all maps share one logarithmic
-    scale of colours. Raises ConfigError if matplotlib is missing or `file` can't be written.
-    """
-    rows = -(-len(kinds) // _COLUMNS)
-    figure = _figure((3.6 * _COLUMNS, 0.6 + 2.6 * rows))
-    from matplotlib.colors import LogNorm
-
-    least = min(float(kind.rates.min()) for kind in kinds)
-    # of rates that are all the same, a colour would have no meaning
-    largest = max(1.01 * least, *(float(kind.rates.max()) for kind in kinds))
-    colours = LogNorm(least, largest)
-    maps = figure.subplots(rows, _COLUMNS, squeeze=False).flatten()
-    for axes, kind in zip(maps, kinds):
-        drawn = axes.imshow(kind.rates.tolist(), norm=colours, cmap="viridis", aspect="auto")
-        axes.set_title(kind.kind, fontsize="medium")
-        _, steps = kind.rates.shape
-        axes.set_xticks(range(steps), [str(step) for step in range(1, steps + 1)], fontsize=6)
-        shown = range(0, len(kind.rows), -(-len(kind.rows) // 16))
-        axes.set_yticks(shown, [kind.rows[n] for n in shown], fontsize=6)
-        axes.set_xlabel("inner step", fontsize="small")
-        axes.set_ylabel("layer" if kind.layered else "", fontsize="small")
-    for axes in maps[len(kinds) :]:
-        axes.set_axis_off()
-    figure.suptitle(title)
-    figure.colorbar(drawn, ax=list(maps), label="learned rate", fraction=0.03)
-    shown_rates = [[kind.kind, kind.rows, kind.rates.tolist()] for kind in kinds]
-    _write(figure, file, [title, shown_rates])
-
-
-def _figure(size: Tuple[float, float]) -> Any:
+def new_figure(size: Tuple[float, float]) -> Any:
     """A figure of this size in inches. Raises ConfigError if matplotlib is missing."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -130,7 +92,11 @@ def plotted(file: Union[str, Path, BinaryIO]) -> str:
         return str(image.info.get(_DIGEST, ""))
 
 
-def _write(figure: Any, file: Union[str, Path, BinaryIO], figures: Any) -> None:
+def write_plot(figure: Any, file: Union[str, Path, BinaryIO], figures: Any) -> None:
+    """Write a plot as PNG, with the digest of the `figures` (JSON) that it shows.
+
+    Raises ConfigError if `file` can't be written.
+    """
     digest = hashlib.sha256(json.dumps(figures).encode()).hexdigest()
     try:
         # without the version in it, the same figures are the same file

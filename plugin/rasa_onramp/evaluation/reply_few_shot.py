@@ -28,7 +28,7 @@ from rasa_onramp.evaluation.reply_metrics import ScoredReply
 from rasa_onramp.generator.checkpoint import load_replies
 from rasa_onramp.generator.model import ReplyModel, Weights
 from rasa_onramp.generator.neural import WRITTEN, Asked, NeuralGenerator, sure_enough
-from rasa_onramp.generator.packing import pack, reply_places
+from rasa_onramp.generator.packing import pack, reply_spans
 from rasa_onramp.generator.pool import ReplyPool
 from rasa_onramp.generator.prompt import exchanges
 from rasa_onramp.generator.replies import SupportReply, support_replies
@@ -177,7 +177,7 @@ def _written(
         whole = pack(model.tokens, retrieval.schema, [replace(e, said=True) for e in found], _UNCUT)
         best = [retrieval.reply(*asked) for asked in turns.asked]
         unsure = [n for n, reply in enumerate(best) if reply.confidence < sure]
-        places = reply_places(whole)
+        places = [start for start, _ in reply_spans(whole)]
         texts = writer.write_along(whole, [places[n] for n in unsure], updates)
         for n, text in zip(unsure, texts):
             best[n] = generator.settled(turns.asked[n], text)

@@ -31,6 +31,7 @@ from rapidfuzz.distance import LCSseq
 
 from rasa_onramp.evaluation.bleu import bleu_counts, bleu_score, bleu_signature, self_bleu
 from rasa_onramp.evaluation.bootstrap import Difference, paired_difference
+from rasa_onramp.plain_json import plain
 
 __all__ = [
     "COMPARED",
@@ -95,10 +96,8 @@ class ReplyFigures:
 
     def as_dict(self) -> Dict[str, Any]:
         """The figures by name, None instead of NaN, so that they can be written as JSON."""
-        return {
-            name: None if isinstance(value, float) and math.isnan(value) else value
-            for name, value in asdict(self).items()
-        }
+        found: Dict[str, Any] = plain(asdict(self))
+        return found
 
 
 def aggregate_replies(replies: Iterable[ScoredReply]) -> ReplyFigures:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import statistics
-from typing import Dict, Hashable, List, Optional, Sequence, Tuple, cast
+from typing import Any, Dict, Hashable, List, Optional, Sequence, Tuple, cast
 
 from rasa_onramp.evaluation.intervals import MAIN
 from rasa_onramp.evaluation.reply_few_shot import ReplyResult
 from rasa_onramp.evaluation.reply_metrics import ScoredReply, aggregate_replies, compare_replies
-from rasa_onramp.evaluation.tables import table
+from rasa_onramp.evaluation.tables import figure, table
 
 __all__ = ["difference", "replies_table", "row", "summarise_replies"]
 
-Row = Dict[str, object]
+Row = Dict[str, Any]
 
 
 def _of(results: Sequence[ReplyResult], method: str, shots: int) -> List[ReplyResult]:
@@ -101,17 +101,17 @@ def replies_table(summary: Sequence[Row], differences: Sequence[Row]) -> str:
         rows.append(
             (
                 f"{s['method']}, {s['shots']}",
-                f"{_f(s, 'bleu', 1)} ± {_f(s, 'bleu_sd', 1)}",
-                _f(s, "bleu_delexicalised", 1),
-                _f(s, "rouge_l", 3),
-                f"{_f(s, 'slot_error_rate', 3)} ± {_f(s, 'slot_error_rate_sd', 3)}",
-                _f(s, "distinct_1", 3),
-                _f(s, "distinct_2", 3),
-                _f(s, "self_bleu", 1),
-                _f(s, "length", 1),
-                f"{100 * float(str(s['written'])):.1f}%",
-                _f(s, "adapting_seconds", 1),
-                _f(s, "seconds_a_reply", 2),
+                f"{figure(s['bleu'], 1)} ± {figure(s['bleu_sd'], 1)}",
+                figure(s["bleu_delexicalised"], 1),
+                figure(s["rouge_l"], 3),
+                f"{figure(s['slot_error_rate'], 3)} ± {figure(s['slot_error_rate_sd'], 3)}",
+                figure(s["distinct_1"], 3),
+                figure(s["distinct_2"], 3),
+                figure(s["self_bleu"], 1),
+                figure(s["length"], 1),
+                f"{100 * s['written']:.1f}%",
+                figure(s["adapting_seconds"], 1),
+                figure(s["seconds_a_reply"], 2),
                 str(s["replies"]),
             )
         )
@@ -124,8 +124,7 @@ def replies_table(summary: Sequence[Row], differences: Sequence[Row]) -> str:
 
 def _differences(differences: Sequence[Row]) -> str:
     def cell(row: Row, name: str, digits: int) -> str:
-        found = cast(Sequence[Optional[float]], row[name])
-        value, *around = ("-" if each is None else f"{each:+.{digits}f}" for each in found)
+        value, *around = ("-" if each is None else f"{each:+.{digits}f}" for each in row[name])
         return f"{value} [{', '.join(around)}]"
 
     rows = [
@@ -133,8 +132,3 @@ def _differences(differences: Sequence[Row]) -> str:
         for d in differences
     ]
     return table(("95% bootstrap intervals", "BLEU", "slot error rate"), rows)
-
-
-def _f(row: Row, key: str, digits: int) -> str:
-    value = row[key]
-    return "-" if value is None else f"{float(str(value)):.{digits}f}"

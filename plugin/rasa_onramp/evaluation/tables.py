@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import statistics
-from typing import Any, List, Mapping, Sequence
+from typing import Any, List, Mapping, Optional, Sequence
 
 from rasa_onramp.evaluation.intervals import MAIN
 
-__all__ = ["comparison_table", "figures_table", "table"]
+__all__ = ["comparison_table", "figure", "figures_table", "table"]
 
-Row = Mapping[str, object]
+Row = Mapping[str, Any]
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -27,7 +27,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def figures_table(
     rows: Sequence[Row],
     summary: Sequence[Row],
-    intervals: Sequence[Mapping[str, Any]],
+    intervals: Sequence[Row],
     *,
     offers: bool,
     own_split: bool,
@@ -36,14 +36,14 @@ def figures_table(
 
     `intervals` are intervals.estimates of the same runs.
     """
-    columns = [(str(s["method"]), int(str(s["shots"]))) for s in summary]
-    services = sorted({str(r["service"]) for r in rows})
+    columns = [(s["method"], s["shots"]) for s in summary]
+    services = sorted({r["service"] for r in rows})
     body: List[List[str]] = []
     for service in services:
         cells = [service]
         for column in columns:
             jga = [
-                float(str(r["jga"]))
+                r["jga"]
                 for r in rows
                 if r["service"] == service and (r["method"], r["shots"]) == column
             ]
@@ -51,22 +51,22 @@ def figures_table(
             cells.append(f"{statistics.fmean(jga):.3f} ± {spread:.3f}" if jga else "")
         body.append(cells)
     header = ["JGA"] + [f"{method} {shots}" for method, shots in columns]
-    several = not own_split and any(int(str(s["seeds"])) > 1 for s in summary)
+    several = not own_split and any(s["seeds"] > 1 for s in summary)
     drawn = "support sets and dialogues" if several else "dialogues"
     track = "the bot's own values marked" if offers else "text only"
     known = {(i["method"], i["shots"]): "[{1:.3f}, {2:.3f}]".format(*i["jga"]) for i in intervals}
     totals = [
         [
             f"{s['method']}, {s['shots']} dialogues",
-            f"{_number(s, 'jga')} ± {_number(s, 'jga_sd')}",
-            known[str(s["method"]), int(str(s["shots"]))],
-            _number(s, "jga_services"),
-            _number(s, "average_goal_accuracy"),
-            _number(s, "intent_accuracy"),
-            _number(s, "requested_f1"),
-            _number(s, "requested_f1_nonempty"),
+            f"{figure(s['jga'])} ± {figure(s['jga_sd'])}",
+            known[s["method"], s["shots"]],
+            figure(s["jga_services"]),
+            figure(s["average_goal_accuracy"]),
+            figure(s["intent_accuracy"]),
+            figure(s["requested_f1"]),
+            figure(s["requested_f1_nonempty"]),
             str(s["turns"]),
-            f"{float(str(s['seconds'])):.1f}",
+            figure(s["seconds"], 1),
         ]
         for s in summary
     ]
@@ -84,7 +84,7 @@ def figures_table(
     )
 
 
-def comparison_table(differences: Sequence[Mapping[str, Any]]) -> str:
+def comparison_table(differences: Sequence[Row]) -> str:
     """What intervals.comparisons found, a line a method and support size."""
     rows = [
         (
@@ -97,6 +97,6 @@ def comparison_table(differences: Sequence[Mapping[str, Any]]) -> str:
     return table(("95% bootstrap intervals", "JGA", "p"), rows)
 
 
-def _number(row: Row, key: str) -> str:
-    value = row[key]
-    return "-" if value is None or math.isnan(float(str(value))) else f"{float(str(value)):.3f}"
+def figure(value: Optional[float], digits: int = 3) -> str:
+    """A figure as text; "-" where nothing defines it: None, NaN."""
+    return "-" if value is None or math.isnan(value) else f"{value:.{digits}f}"

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
 
 import torch
-from torch import Tensor
 
 from rasa_onramp.dialogue import Dialogue, Schema
 from rasa_onramp.metalearning.examples import Augmentation, Group, group_of
@@ -92,11 +91,9 @@ def finetune(
     """
     began = computing_seconds(tracker.device)
     tuned = copy.copy(tracker)
-    tuned.encoder = copy.deepcopy(tracker.encoder).requires_grad_(True)
-    tuned.encoder.embeddings["word_embeddings"].requires_grad_(False)
+    tuned.encoder = copy.deepcopy(tracker.encoder)
     tuned.weights = {k: v.detach().clone().requires_grad_(True) for k, v in tracker.weights.items()}
-    parameters: List[Tensor] = [p for p in tuned.encoder.parameters() if p.requires_grad]
-    parameters += tuned.weights.values()
+    parameters = [*tuned.encoder.unfreeze().values(), *tuned.weights.values()]
     optimiser = torch.optim.AdamW(parameters, lr=how.rate, weight_decay=WEIGHT_DECAY, fused=True)
     total = float(how.steps or how.epochs * -(-len(support) // how.dialogues_a_step))
     for step, chosen in enumerate(_batches(support, how)):

@@ -105,11 +105,7 @@ def pretrain(
 
 
 def _trainable(tracker: StateTracker) -> Dict[str, Tensor]:
-    tracker.encoder.requires_grad_(True)
-    tracker.encoder.embeddings["word_embeddings"].requires_grad_(False)
-    found: Dict[str, Tensor] = {
-        f"encoder/{n}": p for n, p in tracker.encoder.named_parameters() if p.requires_grad
-    }
+    found = {f"encoder/{name}": tensor for name, tensor in tracker.encoder.unfreeze().items()}
     for name, tensor in tracker.weights.items():
         found[f"weights/{name}"] = tensor.requires_grad_(True)
     return found

@@ -63,7 +63,9 @@ def make_rephrasings(
 
 
 def wordings(replies: Sequence[SupportReply], embed: Embed) -> Dict[str, List[str]]:
-    """The other wordings of each reply among `replies`, by its source; none, and it is left out."""
+    """The other wordings of each reply among `replies`, by the reply's source. Replies without
+    another wording are left out.
+    """
     groups: Dict[Tuple[Any, ...], List[SupportReply]] = {}
     for reply in replies:
         if reply.known:

@@ -53,7 +53,7 @@ class ReplyAdaptation:
 
     The steps may exceed those meta-trained; the learned rates are then stretched over them.
     `rate_scale` multiplies these, and `repeating_rate_scale` as far as the replies repeat
-    themselves (`repetition.pace`). Raises ConfigError.
+    themselves (`pace.pace`). Raises ConfigError.
     """
 
     steps: int = 5

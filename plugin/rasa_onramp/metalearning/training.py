@@ -110,10 +110,7 @@ class TrackerMetaLearner(MetaLearner):
             inner, config.inner_steps, lora=config.lora_rate, heads=config.heads_rate
         )
         log_rates = learned_rates(start, tracker.rates, device, method.learn_rates)
-        tracker.encoder.requires_grad_(True)
-        tracker.encoder.embeddings["word_embeddings"].requires_grad_(False)
-        encoder = tracker.encoder.named_parameters()
-        body = {f"encoder/{n}": p for n, p in encoder if p.requires_grad}
+        body = {f"encoder/{name}": tensor for name, tensor in tracker.encoder.unfreeze().items()}
         theta: Dict[str, Tensor] = {}
         theta.update({f"weights/{n}": p for n, p in zip(adapter.names, adapter.parameters())})
         theta.update({f"weights/{n}": p for n, p in outer.items()})

@@ -30,7 +30,7 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-#: Who asks for a job that is done at once, by who asked.
+#: `asked_by` of jobs that `rasa-onramp adapt` runs right away.
 BY_HAND = "adapt"
 
 Progress = Callable[[int, int, float], None]

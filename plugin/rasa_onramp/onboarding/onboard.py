@@ -17,7 +17,7 @@ from rasa_onramp.metalearning.lora import adapter_from_bytes, adapter_to_bytes
 from rasa_onramp.onboarding.guard import Running, running, worse
 from rasa_onramp.onboarding.replies import AdaptedReplies, ReplyLearner
 from rasa_onramp.store import Lease, Store, support_digest
-from rasa_onramp.store.patience import patiently
+from rasa_onramp.store.retry_while_busy import patiently
 from rasa_onramp.tracker.decoding import track_dialogues
 from rasa_onramp.tracker.model import StateTracker
 

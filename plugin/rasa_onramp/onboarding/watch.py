@@ -22,8 +22,8 @@ class Watch:
     these checkpoints, in whatever number of inner steps.
 
     Every domain is read at the first look; after that those that changed, and those whose job ended
-    since. A domain whose job failed, whoever asked for it, isn't queued again before it changes;
-    then it is, even where it is again what it was before, for its newest job to have ended well.
+    since. A domain whose job failed, whoever asked for it, isn't queued again before it changes.
+    Once it changes it is queued again, even if it changed back to what failed.
     """
 
     def __init__(

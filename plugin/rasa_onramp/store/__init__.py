@@ -14,7 +14,7 @@ import os
 from types import TracebackType
 from typing import Optional, Type
 
-from rasa_onramp.channel_token import is_variable
+from rasa_onramp.environment import is_variable
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.store.adapter_rows import AdapterInfo, AdapterVersion, ReplyAdapter
 from rasa_onramp.store.adapters import AdapterStore

@@ -4,7 +4,6 @@ digest.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Mapping, Optional
@@ -12,6 +11,7 @@ from typing import Any, Mapping, Optional
 import sqlalchemy as sa
 
 from rasa_onramp.errors import CheckpointError, StoreError
+from rasa_onramp.plain_json import plain
 from rasa_onramp.store import tables
 from rasa_onramp.store.cells import MOST_BYTES
 from rasa_onramp.store.digest import bytes_digest, canonical_json
@@ -26,7 +26,6 @@ __all__ = [
     "check_weights",
     "checked_figures",
     "info_of",
-    "plain",
     "version_of",
 ]
 
@@ -168,14 +167,3 @@ def _fields(row: Any) -> Mapping[str, Any]:
             f"aren't a JSON object; make a new one with `rasa-onramp adapt {fields['domain']}`"
         )
     return fields
-
-
-def plain(value: Any) -> Any:
-    """`value` with lists for tuples, and None for numbers that JSON doesn't have."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    return value

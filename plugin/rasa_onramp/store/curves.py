@@ -9,8 +9,8 @@ from typing import Any, Dict, Mapping, Optional, Tuple
 import sqlalchemy as sa
 
 from rasa_onramp.errors import StoreError
+from rasa_onramp.plain_json import plain
 from rasa_onramp.store import tables
-from rasa_onramp.store.adapter_rows import plain
 from rasa_onramp.store.database import Database
 from rasa_onramp.store.rows import require_domain
 

@@ -88,7 +88,7 @@ class Database:
 
     @contextmanager
     def sparing(self) -> Iterator[Connection]:
-        """As `marking`, but it waits for no other writer: for what may as well be left undone.
+        """As `marking`, for optional writes: fails at once instead of waiting for another writer.
 
         Raises StoreUnavailable, where there is another writer too.
         """

@@ -26,6 +26,7 @@ from rasa_onramp.store.checks import check_schemas, conflict
 from rasa_onramp.store.database import Database
 from rasa_onramp.store.digest import dialogue_digest
 from rasa_onramp.store.feedback import read_feedback
+from rasa_onramp.store.import_buffer import spooled
 from rasa_onramp.store.intake import ImportReport, Intake, Progress, checked, take_in
 from rasa_onramp.store.rows import (
     NAMED,
@@ -39,7 +40,6 @@ from rasa_onramp.store.rows import (
     write_schemas,
 )
 from rasa_onramp.store.serialise import schema_from_json
-from rasa_onramp.store.spool import spooled
 from rasa_onramp.store.summaries import DomainSummary, Member, summary_of
 from rasa_onramp.store.support import corrected_dialogues
 
@@ -206,8 +206,9 @@ class DialogueStore:
     def dialogues(
         self, domain: str, split: Optional[str] = None, *, waiting: Optional[bool] = False
     ) -> Tuple[Dialogue, ...]:
-        """The dialogues of `domain`, in order of import; of one split ("support", "held-out") only
-        if given. `waiting` True gives those that wait for labels instead, None all of them.
+        """The dialogues of `domain`, in order of import; of one split ("support", which those
+        without a split are too, or "held-out") only if given. `waiting` True gives those that wait
+        for labels instead, None all of them.
 
         Raises NotFound, ConfigError, StoreError, StoreUnavailable.
         """

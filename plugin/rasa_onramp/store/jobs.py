@@ -17,7 +17,6 @@ from sqlalchemy.engine import Connection
 from rasa_onramp.errors import NotFound
 from rasa_onramp.store import tables
 from rasa_onramp.store.database import Database
-from rasa_onramp.store.grace import Grace
 from rasa_onramp.store.job_rows import (
     CANCELLED,
     Job,
@@ -28,6 +27,7 @@ from rasa_onramp.store.job_rows import (
     job_of,
     newest_job,
 )
+from rasa_onramp.store.lease_grace import Grace
 from rasa_onramp.store.leases import (
     NOBODY,
     NOT_BEGUN,
@@ -80,11 +80,10 @@ class JobStore:
         """Ask that `domain` be adapted. Returns its job, and whether that is new: where one is
         unfinished already, it is that one.
 
-        Without an `input_digest`, one that waits, or whose owner is heard of no more, is now wanted
-        as said here, and at once; a digest that it has stays, so that it isn't asked for again
-        where it is cancelled. With one (of what the domain is like), it stays as it is; and a
-        domain whose newest job failed with the same isn't tried again. Raises NotFound,
-        StoreUnavailable.
+        Without `input_digest` (asked by a person): a queued or abandoned job takes over these
+        settings and is due now; it keeps its digest. With one (of what the domain is like, asked by
+        the watch): an existing job is left alone, and nothing is queued where the newest job failed
+        on the same input. Raises NotFound, StoreUnavailable.
         """
         wanted = {
             "inner_steps": inner_steps,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from datetime import datetime, timezone
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
@@ -11,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from rasa_onramp.dialogue import Dialogue, Schema
 from rasa_onramp.errors import NotFound, StoreError
+from rasa_onramp.near_names import nearest
 from rasa_onramp.store import tables
 from rasa_onramp.store.digest import schema_digest
 from rasa_onramp.store.serialise import (
@@ -46,9 +46,9 @@ def require_domain(connection: Connection, domain: str) -> None:
     if connection.execute(sa.select(name).where(name == domain)).first() is not None:
         return
     names = domain_names(connection)
-    near = difflib.get_close_matches(domain, names, n=1)
+    near = nearest(domain, names)
     mend = (
-        f"did you mean {near[0]!r}?"
+        f"did you mean {near!r}?"
         if near
         else "`rasa-onramp domains` lists those there are, `rasa-onramp import` adds one"
     )
@@ -167,8 +167,8 @@ def require_dialogues(connection: Connection, domain: str, ids: Iterable[str]) -
     there = set(connection.execute(sa.select(column.id).where(column.domain == domain)).scalars())
     for name in ids:
         if name not in there:
-            near = difflib.get_close_matches(name, there, n=1)
-            mend = f"did you mean {near[0]!r}?" if near else "the table `dialogues` has all ids"
+            near = nearest(name, there)
+            mend = f"did you mean {near!r}?" if near else "the table `dialogues` has all ids"
             raise NotFound(f"domain {domain!r} has no dialogue {name!r}; {mend}")
 
 
@@ -193,11 +193,10 @@ def read_dialogues(
     domain: str,
     split: Optional[str] = None,
     waiting: Optional[bool] = None,
-    held_out: bool = True,
 ) -> Tuple[Dialogue, ...]:
     """The dialogues of a domain, in order of import; none if there is no such domain. Of one split
-    only if given, only those that wait for labels or only the others, and only those that aren't
-    `held_out` unless they are wanted.
+    only if given (those without one are support), and only those that wait for labels or only the
+    others.
     """
     dialogues, turns = tables.dialogues.c, tables.turns.c
     # An outer join, because a dialogue without turns is one too.
@@ -211,9 +210,7 @@ def read_dialogues(
         .order_by(dialogues.position, dialogues.id, turns.position)
     )
     if split is not None:
-        query = query.where(dialogues.split == split)
-    if not held_out:
-        query = query.where(sa.func.coalesce(dialogues.split, "") != "held-out")
+        query = query.where(sa.func.coalesce(dialogues.split, "support") == split)
     if waiting is not None:
         waits = sa.func.coalesce(dialogues.review, "") == tables.WAITING
         query = query.where(waits if waiting else sa.not_(waits))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, List, Mapping, Optional, Tuple, Union
+from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 import torch
 from safetensors.torch import load_file
@@ -155,6 +155,12 @@ class Encoder(nn.Module):
         )
         layers = nn.ModuleList(_Layer(config, i) for i in range(config.num_hidden_layers))
         self.encoder: Any = nn.ModuleDict({"layer": layers})
+
+    def unfreeze(self) -> Dict[str, Tensor]:
+        """Have everything trained but the word embeddings; returns what is, by name."""
+        self.requires_grad_(True)
+        self.embeddings["word_embeddings"].requires_grad_(False)
+        return {name: p for name, p in self.named_parameters() if p.requires_grad}
 
     @classmethod
     def load(cls, name: Union[str, Path] = "all-MiniLM-L6-v2") -> Encoder:

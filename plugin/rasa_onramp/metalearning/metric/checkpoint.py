@@ -21,10 +21,11 @@ _NAME = "metric"
 @dataclass(frozen=True)
 class Metric:
     """A space as it is served: `mean` (dimensions,) and `projection` (dimensions, dimensions) of
-    sentence embeddings, and the `scale` and `threshold` by which its `method` makes logits.
+    sentence embeddings.
 
-    `purpose` is what it was trained to tell apart, "domains" or "replies"; `training_services` are
-    those it was trained on; `card` says how.
+    `scale` and `threshold` are what its `method` learned beside it to make logits with; serving
+    reads neither. `purpose` is what it was trained to tell apart, "domains" or "replies";
+    `training_services` are those it was trained on; `card` says how.
     """
 
     mean: Tensor

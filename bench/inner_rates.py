@@ -1,22 +1,24 @@
-"""The inner learning rates that meta-training learned, laid out to be looked at."""
+"""The inner learning rates that meta-training learned, as rows of a table and as a map."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Mapping, Sequence, Tuple, Union
+from typing import BinaryIO, Dict, List, Mapping, Sequence, Tuple, Union
 
 import torch
 from torch import Tensor
 
 from rasa_onramp.checkpoint_files import read_checkpoint
 from rasa_onramp.errors import CheckpointError
+from rasa_onramp.evaluation.plots import new_figure, write_plot
 from rasa_onramp.evaluation.tables import table
 
 __all__ = [
     "RATES_HEADER",
     "RatesOfKind",
+    "learned_rates_map",
     "rates_by_kind",
     "rates_rows",
     "rates_table",
@@ -31,6 +33,9 @@ RATES_HEADER = ("rates of", "tensors", "first step", "last step", "first/last", 
 
 #: Files of the checkpoints that have rates.
 _CHECKPOINTS = ("tracker", "replies")
+
+#: Maps side by side.
+_COLUMNS = 4
 
 
 @dataclass(frozen=True)
@@ -108,6 +113,40 @@ def rates_rows(kinds: Sequence[RatesOfKind]) -> List[List[str]]:
 def rates_table(kinds: Sequence[RatesOfKind]) -> str:
     """The rows for a terminal."""
     return table(RATES_HEADER, rates_rows(kinds))
+
+
+def learned_rates_map(
+    kinds: Sequence[RatesOfKind], file: Union[str, Path, BinaryIO], title: str = ""
+) -> None:
+    """Draw learned inner rates (of `rates_by_kind`): a map a kind of tensor.
+
+    A map's rows are layers, or tensors, its columns inner steps; all maps share one logarithmic
+    scale of colours. Raises ConfigError if matplotlib is missing or `file` can't be written.
+    """
+    rows = -(-len(kinds) // _COLUMNS)
+    figure = new_figure((3.6 * _COLUMNS, 0.6 + 2.6 * rows))
+    from matplotlib.colors import LogNorm
+
+    least = min(float(kind.rates.min()) for kind in kinds)
+    # of rates that are all the same, a colour would have no meaning
+    largest = max(1.01 * least, *(float(kind.rates.max()) for kind in kinds))
+    colours = LogNorm(least, largest)
+    maps = figure.subplots(rows, _COLUMNS, squeeze=False).flatten()
+    for axes, kind in zip(maps, kinds):
+        drawn = axes.imshow(kind.rates.tolist(), norm=colours, cmap="viridis", aspect="auto")
+        axes.set_title(kind.kind, fontsize="medium")
+        _, steps = kind.rates.shape
+        axes.set_xticks(range(steps), [str(step) for step in range(1, steps + 1)], fontsize=6)
+        shown = range(0, len(kind.rows), -(-len(kind.rows) // 16))
+        axes.set_yticks(shown, [kind.rows[n] for n in shown], fontsize=6)
+        axes.set_xlabel("inner step", fontsize="small")
+        axes.set_ylabel("layer" if kind.layered else "", fontsize="small")
+    for axes in maps[len(kinds) :]:
+        axes.set_axis_off()
+    figure.suptitle(title)
+    figure.colorbar(drawn, ax=list(maps), label="learned rate", fraction=0.03)
+    shown_rates = [[kind.kind, kind.rows, kind.rates.tolist()] for kind in kinds]
+    write_plot(figure, file, [title, shown_rates])
 
 
 def _row(name: str, rates: Tensor) -> List[str]:

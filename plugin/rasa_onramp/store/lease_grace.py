@@ -1,4 +1,6 @@
-"""Not taking over the job of an owner that lives and couldn't say so, as another process wrote."""
+"""Don't take over a job whose lease lapsed only because its owner had to wait for another SQLite
+writer.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,8 @@ _HELD_UP_SECONDS, _SPARED_SECONDS = 0.5, 5.0
 
 
 class Grace:
-    """What this process leaves the owners of jobs after a wait on SQLite, which has one writer at a
-    time.
+    """After this process itself waited long for SQLite, which has one writer at a time, lapsed
+    leases count as valid for a few seconds more.
     """
 
     def __init__(self, database: Database):

@@ -21,11 +21,9 @@ def patiently(event: str, write: Callable[..., T], *what: Any, **how: Any) -> T:
     """`write`, again and again while another process is writing, as a long import does: what was
     made is worth waiting for. Each time that is logged as `event`. Raises StoreBusy in the end.
     """
-    for left in range(_TRIES - 1, -1, -1):
+    for _ in range(_TRIES - 1):
         try:
             return write(*what, **how)
         except StoreBusy as error:
-            if not left:
-                raise
             logger.warning(event, event_info=f"{error}: what was made waits for it")
-    raise AssertionError("unreachable")
+    return write(*what, **how)
