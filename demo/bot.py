@@ -23,7 +23,9 @@ _DIRECTLY = build_opener(ProxyHandler({}))
 
 
 class Bot:
-    """A Rasa server and its action server, on free ports of the loopback interface."""
+    """A Rasa server and its action server, on free ports of the loopback interface: the latter's
+    is SANIC_HOST, which `processes` set.
+    """
 
     def __init__(self, processes: Processes, repository: Path, folder: Path):
         self._processes = processes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -19,15 +20,22 @@ __all__ = ["Processes", "free_port"]
 #: Seconds between asking a program to end and ending it.
 GRACE = 10.0
 
+_LOWEST_PORT, _FIRST_OUTGOING_PORT = 10_000, 32_768
+
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-    return port
+    """A port of the loopback interface that nobody listens on.
+
+    It is none of those that Linux hands to outgoing connections: now and then one of them would
+    have taken it before the server is up.
+    """
+    while True:
+        port = _LOWEST_PORT + secrets.randbelow(_FIRST_OUTGOING_PORT - _LOWEST_PORT)
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Processes:

@@ -115,6 +115,7 @@ def environment() -> Dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "RASA_CACHE_DIRECTORY": str(FOLDER / "cache"),
         "RASA_TELEMETRY_ENABLED": "false",
+        "SANIC_HOST": "127.0.0.1",  # or the action server listens on all interfaces
         "SQLALCHEMY_SILENCE_UBER_WARNING": "1",
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",

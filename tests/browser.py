@@ -18,7 +18,7 @@ from typing import Any, Dict, Iterator, Optional
 import pytest
 
 from needed import lacking
-from servers import free_port
+from servers import PATIENCE, free_port
 
 __all__ = ["Browser", "browser"]
 
@@ -82,19 +82,19 @@ class Browser:
         """What a function body returns in the page, as JSON values."""
         return self._asked("POST", "/execute/sync", {"script": source, "args": []})
 
-    def until(self, source: str, seconds: float = 60) -> Any:
+    def until(self, source: str) -> Any:
         """What a function body returns in the page, as soon as that is true of it."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE
         while True:
             found = self.script(source)
             if found:
                 return found
-            assert time.monotonic() < deadline, f"hasn't happened within {seconds:g} s: {source}"
+            assert time.monotonic() < deadline, f"hasn't happened within {PATIENCE:g} s: {source}"
             time.sleep(0.1)
 
-    def saved(self, seconds: float = 20) -> str:
+    def saved(self) -> str:
         """The one file that the page saved, which is then taken away."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE
         while True:
             files = [path for path in self.downloads.iterdir() if path.suffix != ".crdownload"]
             if files and not list(self.downloads.glob("*.crdownload")):
@@ -119,17 +119,21 @@ class Browser:
         return str(self._asked("POST", "/element", using)[_ELEMENT])
 
     def _asked(self, method: str, path: str, body: Optional[Dict[str, Any]] = None) -> Any:
+        asked = None if body is None else json.dumps(body)
         request = urllib.request.Request(
             f"{self._address}{self._session}{path}",
-            data=None if body is None else json.dumps(body).encode(),
+            data=None if asked is None else asked.encode(),
             headers={"Content-Type": "application/json"},
             method=method,
         )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                with urllib.request.urlopen(request, timeout=60) as answer:
+                with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
                     return json.load(answer)["value"]
+            except TimeoutError:
+                said = f"the driver gave no answer within {PATIENCE:g} s: {path} {asked}"
+                raise AssertionError(said) from None
             except urllib.error.HTTPError as error:
                 with error:
                     raise AssertionError(error.read().decode()) from None

@@ -11,6 +11,8 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test downloads anything
 os.environ["RASA_TELEMETRY_ENABLED"] = "false"
+for _name in ("no_proxy", "NO_PROXY"):  # a proxy that the caller has is for other hosts
+    os.environ[_name] = ",".join(filter(None, (os.environ.get(_name), "127.0.0.1,localhost")))
 if "PYTEST_XDIST_WORKER" in os.environ:
     # there is a process for each core already: threads of one would wait for the other's
     os.environ.setdefault("OMP_NUM_THREADS", "1")

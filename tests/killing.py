@@ -38,6 +38,7 @@ from rasa_onramp.dialogue import Corpus
 from rasa_onramp.store import open_store
 from rasa_onramp.store.digest import dialogue_digest
 from rasa_onramp.tracker.checkpoint import save_tracker
+from servers import PATIENCE
 from small_bot import BIKES
 from tiny_tracker import bookings, tiny_tracker, tokenizer_json
 
@@ -45,9 +46,6 @@ __all__ = ["KINDS", "Trial"]
 
 #: What is killed.
 KINDS = ("importing", "adapting", "switching", "serving")
-
-#: Seconds that a process may take to do its first piece of work, on a busy machine.
-_PATIENCE = 120.0
 
 #: A process is killed within so many seconds of its first piece of work, or of its start.
 _WITHIN = 0.6
@@ -109,7 +107,7 @@ class _Process:
 
     def wait_for(self, *words: str) -> Any:
         """What it said with the first of these words, as soon as it says it."""
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + PATIENCE
         heard = 0
         while True:
             self.listen()

@@ -10,7 +10,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Callable, Type
 
-__all__ = ["LocalServer", "free_port", "wait_for"]
+__all__ = ["PATIENCE", "LocalServer", "free_port", "wait_for"]
+
+#: Seconds that anything may take, on a machine that does other things as well.
+PATIENCE = 240.0
 
 _LOWEST_PORT = 10_000
 
@@ -48,7 +51,7 @@ def free_port() -> int:
         return port
 
 
-def wait_for(happened: Callable[[], bool], *, seconds: float = 60.0) -> None:
+def wait_for(happened: Callable[[], bool], *, seconds: float = PATIENCE) -> None:
     """Return as soon as `happened()`; fail if that takes too long."""
     deadline = time.monotonic() + seconds
     while not happened():

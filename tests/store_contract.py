@@ -161,7 +161,7 @@ class StoreContract:
             split: [found.id for found in store.dialogues.dialogues("parcels", split)]
             for split in (None, "support", "held-out")
         }
-        assert ids == {None: ["a", "b", "c"], "support": ["a"], "held-out": ["b"]}
+        assert ids == {None: ["a", "b", "c"], "support": ["a", "c"], "held-out": ["b"]}
         with pytest.raises(ConfigError, match="'support' or 'held-out'"):
             store.dialogues.dialogues("parcels", "test")
 
@@ -366,7 +366,7 @@ class StoreContract:
         def full(*_: Any, **__: Any) -> Any:
             return Path("/dev/full").open("w", encoding="ascii")
 
-        monkeypatch.setattr("rasa_onramp.store.spool.TemporaryFile", full)
+        monkeypatch.setattr("rasa_onramp.store.import_buffer.TemporaryFile", full)
         with pytest.raises(StoreError, match=r"temporary file .*No space left.*TMPDIR"):
             store.dialogues.import_dialogues([PARCELS], iter([dialogue("a")]))
 

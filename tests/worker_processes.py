@@ -16,6 +16,7 @@ from command_line import environment, program
 from rasa_onramp.dialogue import Corpus
 from rasa_onramp.store import Job, Store
 from rasa_onramp.tracker.checkpoint import save_tracker
+from servers import PATIENCE
 from tiny_tracker import corpus, tiny_tracker, tokenizer_json
 
 __all__ = ["Program", "assert_adapted_once", "domains", "newest", "running", "tiny_checkpoint"]
@@ -57,7 +58,7 @@ class Program:
 
     def end(self) -> int:
         """Its exit code, when it is over."""
-        return self.process.wait(60)
+        return self.process.wait(PATIENCE)
 
     def kill(self) -> None:
         """Kill it with all that it started."""

@@ -87,7 +87,8 @@ def bots(
         RASA_ONRAMP_METRICS_TOKEN="a-token-of-16-characters-or-more",
     )
     own.edit("credentials.yml", "rest:", f"rest:\n{_METRICS}")
-    own.edit("config.yml", _MODEL, f"{_MODEL}\n    reply_threshold: 1.0")  # all is written
+    # all is written, however busy the machine
+    own.edit("config.yml", _MODEL, f"{_MODEL}\n    reply_threshold: 1.0\n    reply_seconds: 30.0")
     own.edit("domain.yml", HELP, f'- text: "{OFFER}"\n      metadata:\n        rephrase: true')
     pizzeria = pizzeria.with_environment(
         RASA_ONRAMP_DATABASE_URL=stores[1], RASA_ONRAMP_CONSOLE_TOKEN=CONSOLE_TOKEN

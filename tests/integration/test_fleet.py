@@ -15,6 +15,7 @@ from rasa_onramp.store import open_store  # noqa: E402
 from servers import wait_for  # noqa: E402
 from worker_processes import assert_adapted_once, domains, running, tiny_checkpoint  # noqa: E402
 
+pytestmark = pytest.mark.timeout(900)  # several waits each
 pytest.importorskip("celery", reason="no Celery: it comes with the extra fleet")
 
 
@@ -44,12 +45,9 @@ def test_two_celery_workers_adapt_each_domain_once(
             postgres_url, logs, *two, **settings
         ) as second:
             workers = (first, second)
-            wait_for(lambda: all("ready." in worker.said() for worker in workers), seconds=60)
+            wait_for(lambda: all("ready." in worker.said() for worker in workers))
             store.dialogues.import_corpus(given)
-            wait_for(
-                lambda: sum(job.state == "done" for job in store.jobs.newest()) == len(names),
-                seconds=120,
-            )
+            wait_for(lambda: sum(job.state == "done" for job in store.jobs.newest()) == len(names))
             owners = {job.owner for job in store.jobs.newest()}
             for worker in workers:
                 worker.signal(signal.SIGTERM)

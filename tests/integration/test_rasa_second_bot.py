@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from pathlib import Path
 from typing import Any, Dict, Iterator, List, Tuple
 
 import pytest
@@ -156,6 +155,7 @@ def test_an_action_of_a_domain_onboarded_later_is_dispatched(
     # a handler that raises is an apology, and a traceback in the action server's log
     server.say("unlucky", BIKE)
     assert server.say("unlucky", "it is emil") == ["Sorry, I can't help with that right now."]
+    wait_for(lambda: "the workshop is on fire" in servers.actions.log())
     assert server.say("unlucky", "when are you open") == ["We bake from noon to midnight."]
 
     # no handler: the schema's endpoint is called
@@ -197,13 +197,11 @@ def test_without_its_database_it_is_what_it_was(
     assert server.say("loser", "it is hana")[0].startswith("Your table is booked for friday")
 
 
-def test_no_log_shows_a_password_or_a_traceback_of_ours(servers: Any, bots: Any) -> None:
+def test_no_log_shows_a_password_or_a_traceback_of_ours(servers: Any) -> None:
     for server in (servers.own, servers.plain, servers.pizzeria):
         log = server.log()
         assert "s3cret" not in log
         assert "Traceback" not in log
-    actions: Path = bots.pizzeria.folder / "actions.log"
-    assert actions.read_text(encoding="utf-8").count("the workshop is on fire") >= 1
 
 
 def test_without_its_action_server_it_says_that_it_cannot(servers: Any, server: RasaServer) -> None:

@@ -21,6 +21,8 @@ from worker_processes import (  # noqa: E402
     tiny_checkpoint,
 )
 
+pytestmark = pytest.mark.timeout(900)  # several waits each
+
 NAME = "TableBooking_1"
 #: More than are done before a test ends them. What each reads is drawn before the first.
 MANY = 1000
@@ -57,15 +59,15 @@ def test_two_workers_adapt_each_of_many_domains_once_though_the_server_restarts(
     names = list(given.schemas)
     with running(postgres_url, logs, *options) as one, running(postgres_url, logs, *options) as two:
         workers = (one, two)
-        wait_for(lambda: all("started" in worker.said() for worker in workers), seconds=60)
+        wait_for(lambda: all("started" in worker.said() for worker in workers))
         postgres_server.stop()
         try:
-            wait_for(lambda: all("store away" in worker.said() for worker in workers), seconds=30)
+            wait_for(lambda: all("store away" in worker.said() for worker in workers))
         finally:
             postgres_server.start()
-        wait_for(lambda: all("store back" in worker.said() for worker in workers), seconds=30)
+        wait_for(lambda: all("store back" in worker.said() for worker in workers))
         store.dialogues.import_corpus(given)
-        wait_for(lambda: _done(store) == len(names), seconds=60)
+        wait_for(lambda: _done(store) == len(names))
         for worker in workers:
             worker.signal(signal.SIGTERM)
         assert [worker.end() for worker in workers] == [0, 0]
@@ -83,16 +85,16 @@ def test_the_job_of_a_killed_worker_is_taken_over_and_that_of_a_stopped_one_give
     options = ("worker", "--no-replies", "--poll", "0.1", "--lease", "4")
     options = (*options, "--domains", NAME, "--checkpoint", checkpoint)
     with running(postgres_url, logs, *options) as one, running(postgres_url, logs, *options) as two:
-        wait_for(lambda: all("started" in each.said() for each in (one, two)), seconds=120)
-        wait_for(lambda: _done(store) == 1, seconds=120)  # what they found by themselves
+        wait_for(lambda: all("started" in each.said() for each in (one, two)))
+        wait_for(lambda: _done(store) == 1)  # what they found by themselves
         store.jobs.enqueue(NAME, asked_by="person", inner_steps=MANY)
-        wait_for(lambda: bool(newest(store, NAME).step), seconds=120)
+        wait_for(lambda: bool(newest(store, NAME).step))
         lost = newest(store, NAME)
         assert (lost.number, lost.state, lost.attempts) == (2, "running", 1)
         first, second = (one, two) if lost.owner == one.events()[0]["worker"] else (two, one)
         first.kill()
-        wait_for(lambda: newest(store, NAME).owner != lost.owner, seconds=60)
-        wait_for(lambda: bool(newest(store, NAME).step), seconds=120)
+        wait_for(lambda: newest(store, NAME).owner != lost.owner)
+        wait_for(lambda: bool(newest(store, NAME).step))
         taken = newest(store, NAME)
         assert (taken.number, taken.state, taken.attempts) == (2, "running", 2)
         second.signal(signal.SIGTERM)
@@ -111,7 +113,7 @@ def test_adapting_by_hand_that_is_interrupted_leaves_no_lease(
     store.dialogues.import_corpus(given)
     adapt = ("adapt", "--all", "--jobs", "2", "--no-replies", "--checkpoint", checkpoint)
     with running(postgres_url, logs, *adapt, "--steps", MANY) as by_hand:
-        wait_for(lambda: _stepping(store) == 2, seconds=200)
+        wait_for(lambda: _stepping(store) == 2)
         by_hand.signal(signal.SIGINT)
         assert by_hand.end() == 130
         assert "rasa-onramp: interrupted" in by_hand.said()

@@ -61,7 +61,7 @@ def test_a_bot_that_is_killed_goes_on_where_it_was(pizzerias: Any) -> None:
         for number in range(BOT_KILLS):
             assert server.say(f"waiting{number}", TALK[0]) == ["Under which name?"]
             talkers = [_Talker(server, f"talker{number}-{which}") for which in range(3)]
-            wait_for(lambda talkers=talkers: any(each.heard for each in talkers), seconds=60)
+            wait_for(lambda talkers=talkers: any(each.heard for each in talkers))
             with open_store(pizzerias.url) as store:
                 time.sleep(choose.uniform(0, 2))
                 store.dialogues.import_corpus(corpus_of(BIKES, support=3 + number))

@@ -17,9 +17,10 @@ import pytest
 
 from rasa_onramp.actions import ActionFailed, Call, as_rows, handles
 from rasa_onramp.actions.answer import answer, answer_now
-from rasa_onramp.actions.http import ALLOWED_HOSTS_VARIABLE, post
+from rasa_onramp.actions.http import ALLOWED_HOSTS_VARIABLE, MAX_BYTES, post
 from rasa_onramp.actions.support_rows import support_rows
 from rasa_onramp.dialogue import Corpus
+from rasa_onramp.logs import Seldom
 from rasa_onramp.store import open_store
 from tiny_tracker import CAFE, bookings
 
@@ -55,6 +56,8 @@ class _Api(BaseHTTPRequestHandler):
             body = b"fine, thanks"
         elif self.path == "/nested":
             body = b'[{"address": {"street": "High Street"}}]'
+        elif self.path == "/long":
+            body = b"[]".ljust(MAX_BYTES + 1)
         elif self.path == "/moved":
             status = 302
         elif self.path == "/slow":
@@ -141,6 +144,7 @@ def test_a_user_and_password_in_the_url_are_given(api: str) -> None:
         ("/broken-off", "broke its answer off"),
         ("/text", "isn't JSON"),
         ("/nested", "'address' is dict"),
+        ("/long", "answered with more than 1000000 bytes"),
         ("/moved", "HTTP 302"),
         ("/slow", "no answer within 0.3 s"),
         ("/trickle", "no answer within 0.3 s"),
@@ -342,6 +346,31 @@ def test_the_dispatcher_hands_on_rows_and_failures() -> None:
     for slots in (None, old):
         assert dispatch(slots, asked)[1]["rows"] == [{"status": "saw RX4821"}]
     assert "holds no API call" in dispatch(old, {"domain": None, "call": None})[1]["error"]
+
+
+def test_that_any_host_may_be_called_is_said_once(
+    api: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    dispatcher = pytest.importorskip("rasa_onramp.actions.dispatcher")
+    monkeypatch.setattr(dispatcher, "_open_to_all", Seldom())
+    asked = {"call": call(f"{api}/rows").to_json()}
+    monkeypatch.setenv(ALLOWED_HOSTS_VARIABLE, api[len("http://") :])
+    assert dispatch(asked)[1]["rows"]
+    assert not caplog.records
+    monkeypatch.delenv(ALLOWED_HOSTS_VARIABLE)
+    assert dispatch(asked)[1]["rows"] and dispatch(asked)[1]["rows"]
+    (warning,) = caplog.records
+    assert ALLOWED_HOSTS_VARIABLE in warning.getMessage()
+
+
+def test_a_failure_is_one_line_whatever_a_user_said(caplog: pytest.LogCaptureFixture) -> None:
+    @handles("crash_with_words")
+    def crash(parameters: Dict[str, str]) -> None:
+        raise ValueError("no parcel RX\nERROR all is lost\x1b[2J")
+
+    error = dispatch({"call": call(name="crash_with_words").to_json()})[1]["error"]
+    assert "ValueError: no parcel RX\\nERROR all is lost\\x1b[2J; see the" in error
+    assert [record.getMessage() for record in caplog.records] == [error]
 
 
 def test_a_handler_is_told_whose_call_it_is() -> None:

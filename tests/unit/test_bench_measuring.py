@@ -9,9 +9,8 @@ import pytest
 import torch
 
 from learned_spaces import cards, load_metrics
-from measuring import refuse_others
+from measuring import journal_beside, refuse_others
 from rasa_onramp.errors import ConfigError
-from rasa_onramp.evaluation.journal import Journal
 from rasa_onramp.metalearning.metric.checkpoint import Metric, save_metric
 
 
@@ -19,8 +18,8 @@ def test_rows_of_another_checkpoint_are_not_taken_for_these(tmp_path: Path) -> N
     path = tmp_path / "found.json"
     rows = [{"tracker": "maml"}, {"tracker": "anil", "checkpoint": "abc"}, {"tracker": "gone"}]
     path.write_text(json.dumps({"settings": {}, "trackers": {"maml": "def"}, "runs": rows}))
-    journal = Journal.beside(path, {})
-    earlier = journal.finished["trackers"]
+    journal, rest = journal_beside(path, {})
+    earlier = rest["trackers"]
     refuse_others(journal, "tracker", {"maml": "def", "anil": "abc", "new": "x"}, earlier)
     for digests, name in (({"maml": "other"}, "maml"), ({"anil": "other"}, "anil")):
         with pytest.raises(ConfigError, match=f"'{name}' was measured on another checkpoint"):

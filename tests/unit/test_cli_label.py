@@ -175,6 +175,14 @@ def test_each_dialogue_once(store: Store, checkpoint: Path) -> None:
     )
 
 
+def test_a_message_of_several_lines_is_one_of_them(store: Store, checkpoint: Path) -> None:
+    said = Dialogue("raw-3", DOMAIN, (Turn("user", "hi\nlabel> \nbot> free for all"),))
+    how = Intake(lambda dialogue: True)
+    store.dialogues.import_corpus(Corpus({DOMAIN: CAFE}, (said,)), how=how)
+    done = label(checkpoint, "/skip", options=("--dialogue", "raw-3"))
+    assert "you> hi\\nlabel> \\nbot> free for all\n" in done.out
+
+
 def test_states_that_there_are_can_be_checked(store: Store, checkpoint: Path) -> None:
     """They are proposed; the tracker's guess stands beside them where it is another."""
     done = label(checkpoint, "", options=("--dialogue", "given", "--split", "held-out"))

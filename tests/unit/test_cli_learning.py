@@ -13,6 +13,7 @@ from rasa_onramp.dialogue import Corpus, Slot
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.plots import few_shot_curve
 from rasa_onramp.formats import read
+from rasa_onramp.formats.sgd_corpus import write_sgd
 from rasa_onramp.formats.yaml import write_yaml
 from rasa_onramp.store import open_store
 from rasa_onramp.tracker.checkpoint import save_tracker
@@ -206,16 +207,17 @@ def test_evaluate_on_the_split_that_the_data_names(
     assert invoke(*command, "--shots", "4").code == 2
 
 
-def test_predictions_are_an_sgd_folder(sgd_folder: Path, checkpoint: Path, tmp_path: Path) -> None:
-    out = tmp_path / "predictions"
+def test_predictions_are_an_sgd_folder(checkpoint: Path, tmp_path: Path) -> None:
+    given, out = corpus(services=2, dialogues=4), tmp_path / "predictions"
+    write_sgd(tmp_path / "sgd", given.schemas, given.dialogues)
     done = invoke(
-        *("evaluate", "--data", sgd_folder / "dev", "--services", "Alarm_1,Banks_2"),
+        *("evaluate", "--data", tmp_path / "sgd", "--services", ",".join(given.schemas)),
         *("--shots", "1", "--seeds", "1", "--limit", "2", "--method", "zero-shot"),
         *("--checkpoint", checkpoint, "--predictions", out),
     )
     assert (done.code, done.err) == (0, "")
     written = read(out / "zero-shot-1shot-seed0", format="sgd")
-    assert sorted({dialogue.domain for dialogue in written.dialogues}) == ["Alarm_1", "Banks_2"]
+    assert sorted({dialogue.domain for dialogue in written.dialogues}) == sorted(given.schemas)
     assert len(written.dialogues) == 4
 
 

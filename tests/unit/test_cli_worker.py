@@ -6,7 +6,7 @@ import json
 import os
 import signal
 from pathlib import Path
-from typing import Any, Iterator, Mapping
+from typing import Any, Iterator, List, Mapping
 
 import pytest
 
@@ -114,6 +114,31 @@ def test_a_server_that_is_not_up_yet_is_waited_for(
     assert events == ["started", "store away", "stopped"]
     done = invoke(*worker, "--once")
     assert done.code == 2 and "can't be reached" in done.err
+
+
+def test_a_second_signal_ends_it_on_the_spot(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ended(*_: object) -> None:
+        raise SystemExit(77)  # as the signal itself would end the process
+
+    def heard(event: Mapping[str, Any]) -> None:
+        if event["event"] == "store away":
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert signal.getsignal(signal.SIGTERM) is ended
+            os.kill(os.getpid(), signal.SIGTERM)
+        events.append(event["event"])
+
+    events: List[str] = []
+    url = f"postgresql://nobody@127.0.0.1:{free_port()}/nothing"
+    monkeypatch.setenv("RASA_ONRAMP_DATABASE_URL", url)
+    monkeypatch.setattr("rasa_onramp.cli.worker._print", heard)
+    before = signal.signal(signal.SIGTERM, ended)
+    try:
+        assert invoke("worker", "--no-replies", "--checkpoint", checkpoint).code == 77
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert events == ["started"]
 
 
 def test_jobs_are_asked_for_listed_and_cancelled(store: Store, checkpoint: Path) -> None:

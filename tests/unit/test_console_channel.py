@@ -19,6 +19,7 @@ from rasa_onramp.components import host
 from rasa_onramp.components.console import MOST_BYTES, ConsoleInput
 from rasa_onramp.components.tokens import Token
 from rasa_onramp.console import Console, api
+from rasa_onramp.console.chats import Chats, Heard
 from rasa_onramp.console.helper import Helper, Surroundings
 from rasa_onramp.console.uploads import MOST_BYTES as MOST_UPLOADED
 from rasa_onramp.dialogue import Corpus, State, Turn
@@ -28,8 +29,10 @@ from rasa_onramp.errors import (
     StoreBusy,
     StoreError,
     StoreReadOnly,
+    StoreUnavailable,
 )
 from rasa_onramp.formats.yaml_write import yaml_text
+from rasa_onramp.refusals import Refused
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.store import Store, open_store
 from servers import wait_for
@@ -358,9 +361,43 @@ def test_a_job_whose_process_died_is_begun_anew_when_it_is_asked_for(
     world.store.jobs.cancel(NAME)
 
 
+def test_where_the_store_is_no_failed_work_tells(world: World) -> None:
+    where = "the store at postgresql://onramp:***@db.internal/onramp can't be reached (no route)"
+
+    def away() -> Surroundings:
+        raise StoreUnavailable(where)
+
+    helper = Helper(away)
+    helper.ask(f"adapting {NAME}", "worker")
+    wait_for(lambda: not helper.busy(f"adapting {NAME}"))
+    jobs = world.store.jobs
+    jobs.enqueue(NAME, asked_by="test")
+    lease = jobs.claim("a worker")
+    assert lease is not None
+    jobs.fail(lease, where)
+    found = Console(lambda: world.engine, helper).progress({"domain": NAME})
+    said = "the store can't be reached or used; "
+    assert found["job_problem"] == f"{said}see the bot's log"
+    assert found["job"]["error"] == f"{said}`rasa-onramp jobs list` says more"
+    assert "db.internal" not in str(found)
+    helper.close()
+
+
 def test_a_bot_that_may_not_measure_names_the_command(world: World) -> None:
     code, answer = world.post("curve", domain=NAME)
     assert (code, f"rasa-onramp curve {NAME}" in answer["error"]) == (409, True)
+
+
+def test_what_was_all_learned_from_has_nothing_to_be_measured_on(world: World) -> None:
+    def never() -> Surroundings:
+        raise AssertionError("something was begun")
+
+    world.done("import", files=[bikes()])
+    console = Console(lambda: world.engine, Helper(never))
+    with pytest.raises(Refused, match="has no held-out dialogues") as caught:
+        console.measure_curve({"domain": BIKES.name})
+    assert caught.value.status == 409
+    world.store.dialogues.delete_domain(BIKES.name)
 
 
 # versions
@@ -500,6 +537,25 @@ def test_chats_that_are_not_there(world: World) -> None:
         assert (code, "begin a new one" in answer["error"]) == (404, True)
 
 
+def test_a_chat_has_an_end(world: World) -> None:
+    chat = Chats().begin(NAME)
+    for _ in range(199):
+        chat.session.hear("hm", NAME, None)
+        chat.session.say(Turn("system", "Hm?"), NAME)
+    assert isinstance(chat.say(world.engine, FRIDAY), Heard)
+    with pytest.raises(Refused, match="begin a new one") as caught:
+        chat.say(world.engine, HANA)
+    assert (len(chat.session.turns), caught.value.status) == (400, 409)
+
+
+def test_the_last_hundred_chats_are_kept() -> None:
+    chats = Chats()
+    first, *others = (chats.begin(None) for _ in range(101))
+    assert [chats.get(each.id) for each in others] == others
+    with pytest.raises(Refused, match="isn't kept any more"):
+        chats.get(first.id)
+
+
 # feedback
 
 
@@ -605,6 +661,7 @@ def test_while_the_store_is_down_nobody_asks_it(
     [
         (StoreBusy, "another process is writing to the store; try again when it is done"),
         (StoreReadOnly, "this bot may only read the store; see its log"),
+        (StoreError, "the store can't be reached or used; try again later, or see the bot's log"),
     ],
 )
 def test_what_is_wrong_with_a_store_that_cannot_be_written_to(

@@ -33,7 +33,7 @@ def test_what_is_asked_for_is_done_in_order_and_failures_are_kept(helper: Helper
     helper.ask("listing", "domains")
     assert helper.busy("removing")
     assert helper.busy("listing")
-    wait_for(lambda: not helper.busy("listing"), seconds=60)
+    wait_for(lambda: not helper.busy("listing"))
     assert not helper.busy("removing")
     failure = helper.failure("removing")
     assert failure is not None
@@ -55,7 +55,7 @@ def test_the_same_is_not_done_twice(helper: Helper, monkeypatch: pytest.MonkeyPa
     for _ in range(5):
         helper.ask("listing", "domains")
     helper.ask("chatting", "chat")
-    wait_for(lambda: not helper.busy("chatting"), seconds=60)
+    wait_for(lambda: not helper.busy("chatting"))
     # once more, as the one that ran may have looked too early
     assert began == ["domains", "domains", "chat"]
     assert helper.failure("chatting") == (
@@ -68,7 +68,7 @@ def test_nothing_is_run_with_code_that_is_not_the_bots(
 ) -> None:
     monkeypatch.setattr("rasa_onramp.console.helper.code_digest", lambda: "upgraded")
     helper.ask("listing", "domains")
-    wait_for(lambda: not helper.busy("listing"), seconds=60)
+    wait_for(lambda: not helper.busy("listing"))
     assert "restart the bot first" in str(helper.failure("listing"))
 
 
@@ -80,7 +80,7 @@ def test_what_is_not_needed_any_more_is_not_done(helper: Helper) -> None:
 
     helper.ask("failing", "remove", "nowhere", wait=0.1, needed=lambda: bool(asked.append(1)))
     helper.ask("asking", "remove", "nowhere", needed=away)
-    wait_for(lambda: not helper.busy("asking"), seconds=60)
+    wait_for(lambda: not helper.busy("asking"))
     assert (asked, helper.failure("failing")) == ([1], None)
     assert helper.failure("asking") == "the store is away; wait"
 
@@ -93,14 +93,14 @@ def test_an_error_that_nobody_thought_of_stops_nothing_else(
 
     helper.ask("asking", "domains", needed=broken)
     helper.ask("listing", "domains")
-    wait_for(lambda: not helper.busy("listing"), seconds=60)
+    wait_for(lambda: not helper.busy("listing"))
     assert (helper.failure("asking"), helper.failure("listing")) == ("RuntimeError", None)
     assert "asking failed: RuntimeError" in caplog.text
 
 
 def test_closing_ends_what_runs(helper: Helper) -> None:
     helper.ask("waiting", "worker", "--poll", "60")
-    wait_for(lambda: helper._process is not None, seconds=60)
+    wait_for(lambda: helper._process is not None)
     process = helper._process
     assert process is not None
     helper.ask("later", "domains")

@@ -23,8 +23,8 @@ PACKAGE = "rasa_onramp"
 LAYERS: Tuple[Tuple[str, ...], ...] = (
     ("errors", "rasa_names"),
     (
-        *("channel_token", "dialogue", "home", "logs", "memory", "provenance"),
-        *("rasa_project", "whole_files"),
+        *("channel_token", "dialogue", "environment", "home", "logs", "memory"),
+        *("near_names", "plain_json", "provenance", "rasa_project", "whole_files"),
         *("evaluation.bleu", "evaluation.bootstrap"),
     ),
     (

@@ -671,6 +671,14 @@ def test_a_pipeline_out_of_order(bot: Path, old: str, new: str, saying: str) -> 
         assert told(partial(store_findings, subject_of(RasaProject(bot)))) == []
 
 
+def test_every_wrong_setting_is_told(bot: Path) -> None:
+    edit(bot / "config.yml", "SHOP_STORE\n", "postgresql://shop:s3cret@host\n  treshold: 0.4\n")
+    found = told(partial(pipeline_findings, subject_of(RasaProject(bot))))
+    wrong = [line for line in found if "OnrampModel: " in line]
+    assert len(wrong) == 2 and not any("s3cret" in line for line in wrong)
+    assert "no setting 'treshold'" in wrong[0] and "database_url_env doesn't name" in wrong[1]
+
+
 def test_a_server_of_its_own_for_nlu(bot: Path) -> None:
     check = partial(endpoint_findings, RasaProject(bot))
     assert told(check) == []

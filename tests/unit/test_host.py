@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 import weakref
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Iterator, List, Sequence
 
+import click
 import pytest
 import torch
 from safetensors.torch import save
@@ -23,15 +25,18 @@ from rasa.shared.exceptions import InvalidConfigException
 from rasa.shared.nlu.constants import TEXT
 from rasa.shared.nlu.training_data.message import Message
 
-from rasa_onramp.components import OnrampModel, OnrampStateTracker, host
+from command_line import invoke
+from rasa_onramp.cli.main import cli
+from rasa_onramp.components import OnrampModel, OnrampPolicy, OnrampStateTracker, console, host
 from rasa_onramp.components.bot_examples import save_examples
 from rasa_onramp.components.host import current_runtime, runtime_for
+from rasa_onramp.dialogue import Corpus
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.runtime.settings import ModelSettings
 from rasa_onramp.store import open_store
 from rasa_onramp.tracker.sentences import SentenceEncoder
 from servers import wait_for
-from tiny_tracker import tiny_tracker
+from tiny_tracker import CAFE, bookings, tiny_tracker, write_domains
 
 PLAIN = ModelSettings(replies=False)
 
@@ -187,3 +192,55 @@ def test_a_loaded_model_has_made_what_the_first_message_needs(
         (tmp_path / "bot_examples.safetensors").write_bytes(save({"rows": torch.ones(1, 3)}))
         odd = OnrampStateTracker.load({}, saved, None, context)  # type: ignore[arg-type]
         assert odd._index is None
+
+
+def test_rasa_trains_anew_where_the_store_or_the_settings_changed(tmp_path: Path) -> None:
+    def digests(**config: Any) -> List[Any]:
+        components: Sequence[Any] = (OnrampModel, OnrampStateTracker, OnrampPolicy)
+        return [component.fingerprint_addon(config) for component in components]
+
+    def imported(count: int) -> None:
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        write_domains(folder, Corpus({CAFE.name: CAFE}, bookings(count)))
+        assert invoke("import", folder).code == 0
+
+    assert invoke("init").code == 0
+    imported(1)
+    model, *code = digests()
+    assert None not in (model, *code)
+    assert digests() == [model, *code]
+    assert digests(threshold=0.6)[0] != model
+    imported(2)
+    again, *others = digests()
+    assert again != model and others == code
+
+
+def test_what_a_bot_starts_works_as_the_bot_is_set_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    monkeypatch.setenv("SHOP", "sqlite:///shop.db")
+    folders = {"checkpoint": str(tmp_path / "a"), "reply_checkpoint": str(tmp_path / "b")}
+    for folder in folders.values():
+        Path(folder).mkdir()
+
+    def asked(command: str) -> Any:
+        """What the command understands of it."""
+        arguments = [*found.options[command], *(["one"] if command == "curve" else [])]
+        made = cli.get_command(click.Context(cli), command)
+        assert made is not None
+        given = made.make_context(command, arguments).params
+        return {name: given.get(name) for name in (*folders, "with_replies", "threads")}
+
+    runtime = runtime_for(ModelSettings(database_url_env="SHOP", **folders))
+    found = console._surroundings()
+    assert found.environment["RASA_ONRAMP_DATABASE_URL"] == "sqlite:///shop.db"
+    assert asked("worker") == {**folders, "with_replies": True, "threads": 3}
+    assert asked("curve")["checkpoint"] == folders["checkpoint"]
+    assert asked("curve")["threads"] == 3
+    runtime = runtime_for(ModelSettings(replies=False, reply_checkpoint="nowhere"))
+    found = console._surroundings()
+    assert asked("worker")["with_replies"] is False
+    assert asked("worker")["reply_checkpoint"] is None
+    assert current_runtime() is runtime

@@ -20,7 +20,7 @@ from safetensors.torch import save
 
 from command_line import invoke
 from rasa_onramp.checkpoint_files import read_checkpoint
-from rasa_onramp.dialogue import Turn
+from rasa_onramp.dialogue import State, Turn
 from rasa_onramp.errors import CheckpointError, OnrampError
 from rasa_onramp.formats.yaml import parse_yaml
 from rasa_onramp.metalearning.lora import adapter_from_bytes, adapter_to_bytes
@@ -188,6 +188,15 @@ def test_what_people_said_cannot_steer_a_terminal(store: Store, path: Path) -> N
         done = invoke(*command)
         assert "\\x1b[" in done.out + done.err
         assert not {"\x1b", "\x07", "\u202e"} & {*done.out, *done.err}
+
+
+def test_what_people_said_passes_for_no_other_entry(store: Store) -> None:
+    said = "hello\n0123456789ab  2024-06-01 10:00  up\n    bot:       Free for all."
+    turns = (Turn("user", said, State()), Turn("system", "ok"))
+    store.feedback.add(Feedback("taxi", turns[1], turns[:1], conversation="a\nb", thumb="up"))
+    (first, user, bot) = invoke("feedback", "list", "taxi").out.splitlines()
+    assert first.endswith("up  a\\nb")
+    assert user.startswith("    user:      hello\\n0123456789ab") and bot == "    bot:       ok"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")

@@ -6,14 +6,16 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, Optional
 
 import pytest
 
 from command_line import invoke
+from measuring import journal_beside
 from rasa_onramp.cli import evaluate_states
 from rasa_onramp.cli.corpora import read_all
 from rasa_onramp.cli.figures_file import write_figures
+from rasa_onramp.cli.measurements import digest_of
 from rasa_onramp.dialogue import State
 from rasa_onramp.errors import ConfigError
 from rasa_onramp.evaluation.few_shot import Result, evaluate
@@ -110,8 +112,9 @@ def test_only_the_same_data_goes_on(path: Path) -> None:
     with pytest.raises(ConfigError, match="since\\); as it holds nothing yet, delete it"):
         Journal(path, SETTINGS, data="two", resume=True)
     path.unlink()
-    Journal(path, SETTINGS).add([{"n": 1}])  # as they were before the digest was kept
-    assert Journal(path, SETTINGS, data="two", resume=True).rows == [{"n": 1}]
+    Journal(path, SETTINGS).add([{"n": 1}])
+    with pytest.raises(ConfigError, match="other data"):
+        Journal(path, SETTINGS, data="two", resume=True)
 
 
 def test_one_that_holds_nothing_yet_may_be_deleted(path: Path) -> None:
@@ -141,7 +144,7 @@ def test_a_damaged_journal_is_one_clear_error(path: Path, line: str) -> None:
 
 
 def beside(figures: Path, **settings: Any) -> Journal[Dict[str, Any]]:
-    return Journal.beside(figures, {**SETTINGS, **settings})
+    return journal_beside(figures, {**SETTINGS, **settings})[0]
 
 
 def test_a_finished_measurement_is_added_to(path: Path) -> None:
@@ -153,8 +156,8 @@ def test_a_finished_measurement_is_added_to(path: Path) -> None:
     found = {"settings": SETTINGS, "order": "any", "runs": begun.rows}
     write_figures(str(figures), found)
     # and here, before the journal was gone: what is in both counts once
-    again = beside(figures)
-    assert again.rows == [{"n": 1}, {"n": 2}] and again.finished == {"order": "any"}
+    again, rest = journal_beside(figures, SETTINGS)
+    assert again.rows == [{"n": 1}, {"n": 2}] and rest == {"order": "any"}
     again.close()
     assert beside(figures).rows == [{"n": 1}, {"n": 2}]
     more = beside(figures)
@@ -162,6 +165,14 @@ def test_a_finished_measurement_is_added_to(path: Path) -> None:
     assert beside(figures).rows == [{"n": 1}, {"n": 2}, {"n": 3}]
     with pytest.raises(ConfigError, match=r"out\.json is of .* \(limit None, not 3\); go on with"):
         beside(figures, limit=3)
+    more.close()
+    # results of before a setting was kept are added to; those that tell it must be of this one
+    newer = beside(figures, precision="fp32")
+    assert newer.rows[0] == {"n": 1}
+    newer.close()
+    write_figures(str(figures), {**found, "settings": {**SETTINGS, "precision": "bf16"}})
+    with pytest.raises(ConfigError, match=r"\(precision 'bf16', not 'fp32'\)"):
+        beside(figures, precision="fp32")
 
 
 @pytest.mark.parametrize("text", ["7", "{}", '{"settings": {}, "runs": [7]}', "nonsense"])
@@ -205,7 +216,13 @@ def test_evaluate_goes_on_where_it_was_interrupted(
     done = list(evaluate(load_tracker(str(checkpoint)), found, [CAFE.name], protocol))
     done = [replace(result, seconds=1000.0 + n) for n, result in enumerate(done)]
     kept = Path(f"{out}.journal")
-    begun = journal(kept, whole["settings"])
+    begun = Journal(
+        kept,
+        whole["settings"],
+        data=digest_of(list(splits(found, [CAFE.name], replace(protocol, seeds=3)))),
+        encode=result_to_json,
+        decode=result_from_json,
+    )
     for split in (done[:4], done[4:]):
         begun.add(split)
     with kept.open("a", encoding="utf-8") as file:
@@ -238,13 +255,9 @@ def test_a_journal_of_other_data_is_refused(data: Path, checkpoint: Path, tmp_pa
     )
     assert invoke(*command).code == 0
     settings = json.loads(out.read_text(encoding="utf-8"))["settings"]
-    # what no option says isn't a setting: journals of before go on
-    assert settings["finetune"].keys() == {"rate", "epochs", "dialogues_a_step", "warmup", "seed"}
-    stranger: List[Result] = [replace(ONE, service="cafe", method="zero-shot", shots=0)]
-    journal(Path(f"{out}.journal"), settings).add(stranger)
+    journal(Path(f"{out}.journal"), settings)
     done = invoke(*command, "--resume")
-    assert done.code == 2
-    assert "cafe has other dialogues held out under seed 0" in done.err
+    assert done.code == 2 and "other data" in done.err
     without = invoke("evaluate", "--data", data, "--checkpoint", checkpoint, "--resume")
     assert without.code == 2 and "goes with --json" in without.err
 

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from inner_rates import learned_rates_map, rates_by_kind, rates_table, read_rates
 from rasa_onramp.errors import CheckpointError, ConfigError
-from rasa_onramp.evaluation.learned_rates import rates_by_kind, rates_table, read_rates
-from rasa_onramp.evaluation.plots import learned_rates_map
 from rasa_onramp.generator.checkpoint import SHIPPED_REPLIES
 from rasa_onramp.metalearning.training import MetaConfig
 from rasa_onramp.tracker.checkpoint import SHIPPED, save_tracker

@@ -10,11 +10,11 @@ import pytest
 from rasa_onramp.dialogue import Dialogue, Intent, Schema, Slot, State, Turn
 from rasa_onramp.evaluation.metrics import (
     aggregate,
-    schema_sensitivity,
     score_dialogue,
     score_turn,
     token_sort_ratio,
 )
+from robustness_parts.sensitivity import schema_sensitivity
 
 SCHEMA = Schema(
     "restaurants",

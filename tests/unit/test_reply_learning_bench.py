@@ -40,6 +40,7 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> List[str]:
     return [*found, "--limit", "1", "--jobs", "1"]
 
 
+@pytest.mark.timeout(900)
 def test_settings_are_measured_on_the_same_replies(
     given: List[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:

@@ -402,19 +402,19 @@ def test_check_weights_finds_what_a_quick_look_does_not(
     whole = load_file(path)
     check_weights(model)
     for change, says in (
-        (
-            {"model.norm.weight": torch.full((64,), float("nan"))},
-            "holds NaN or infinity in model.n",
-        ),
         ({"model.norm.weight": torch.ones(32)}, "has shape (32,), but config.json makes it (64,)"),
         ({"model.norm.weight": None}, "lacks 1 tensors, as model.norm.weight"),
     ):
         changed = {**whole, **change}
         save_file({name: tensor for name, tensor in changed.items() if tensor is not None}, path)
-        assert resolve_language_model(model) == model
-        with pytest.raises(CheckpointError) as caught:
-            check_weights(model)
-        assert says in str(caught.value)
+        for looks in (resolve_language_model, check_weights):
+            with pytest.raises(CheckpointError) as caught:
+                looks(model)
+            assert says in str(caught.value)
+    save_file({**whole, "model.norm.weight": torch.full((64,), float("nan"))}, path)
+    assert resolve_language_model(model) == model
+    with pytest.raises(CheckpointError, match=r"holds NaN or infinity in model\.n"):
+        check_weights(model)
     tiny.install(monkeypatch)
     made = fetch_language_model(NAME) / "model.safetensors"
     content = bytearray(made.read_bytes())
@@ -422,6 +422,24 @@ def test_check_weights_finds_what_a_quick_look_does_not(
     made.write_bytes(content)
     with pytest.raises(CheckpointError, match=r"has changed: its digest is not source\.json's"):
         check_weights(made.parent)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "says"),
+    [
+        ("num_hidden_layers", 20, "lacks 162 tensors"),
+        ("num_hidden_layers", 10**9, "has 1000000000 layers"),
+        ("hidden_size", 10**9, "but config.json makes it"),
+        ("vocab_size", float("inf"), "lacks a size"),
+    ],
+)
+def test_a_config_takes_no_more_memory_than_the_tensors(
+    model: Path, name: str, size: float, says: str
+) -> None:
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({**config, name: size}))
+    with pytest.raises(CheckpointError, match=says):
+        resolve_language_model(model)
 
 
 def test_a_model_in_parts_needs_all_of_them(model: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
@@ -17,6 +18,7 @@ from rasa_onramp.onboarding import Watch, Worker, adapt, adapt_at_once, attempt
 from rasa_onramp.onboarding.heartbeat import Heartbeat
 from rasa_onramp.store import ATTEMPTS, DomainSummary, Feedback, Lease, Store, open_store
 from rasa_onramp.tracker.model import StateTracker
+from servers import wait_for
 from tiny_tracker import booking, corpus, tiny_tracker
 
 ONE, TWO = "TableBooking_1", "TableBooking_2"
@@ -528,13 +530,16 @@ def test_a_heartbeat_keeps_a_short_lease_and_tells_how_far_it_is(store: Store) -
     assert lease is not None
     with Heartbeat(store, lease) as heartbeat:
         heartbeat.step(3, 8, 0.5)
-        until = time.monotonic() + 3.0  # longer than the lease by itself
-        while time.monotonic() < until:
-            assert store.jobs.claim("second") is None
-            time.sleep(0.05)
-        (job,) = store.jobs.of(ONE)
+        heard, until = [lease.job.heartbeat_at], [lease.job.lease_until]
+        for _ in range(2):
+            wait_for(lambda: store.jobs.of(ONE)[0].heartbeat_at != heard[-1])
+            (job,) = store.jobs.of(ONE)
+            heard.append(job.heartbeat_at)
+            until.append(job.lease_until)
         assert (job.step, job.total, job.loss) == (3, 8, 0.5)
-    time.sleep(2.2)
+    assert sorted(set(heard)) == heard  # each later than the one before
+    assert {end - beat for beat, end in zip(heard, until)} == {timedelta(seconds=2)}
+    lapse(store)
     assert store.jobs.claim("second") is not None
 
 
@@ -576,10 +581,7 @@ def test_a_heartbeat_outlives_a_store_that_is_away(
 
     monkeypatch.setattr(store.jobs, "beat", failing)
     with Heartbeat(store, lease) as heartbeat:
-        deadline = time.monotonic() + 30
-        while store.jobs.of(ONE)[0].heartbeat_at == lease.job.heartbeat_at:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_for(lambda: store.jobs.of(ONE)[0].heartbeat_at != lease.job.heartbeat_at)
         heartbeat.step(1, 2, 0.0)
 
 
@@ -601,11 +603,8 @@ def test_a_heartbeat_says_once_a_minute_that_the_store_is_away(
         """What is logged while it is tried so often."""
         tries.clear()
         caplog.clear()
-        deadline = time.monotonic() + 30
         with Heartbeat(store, lease):
-            while len(tries) < count:
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
+            wait_for(lambda: len(tries) >= count)
         return [record.getMessage().rpartition(": ")[2] for record in caplog.records]
 
     assert said_in(8) == ["away", "still away"]

@@ -20,8 +20,10 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from rasa_onramp.actions.answer import answer
 from rasa_onramp.actions.calls import Call
-from rasa_onramp.actions.http import DEFAULT_TIMEOUT
+from rasa_onramp.actions.http import ALLOWED_HOSTS_VARIABLE, DEFAULT_TIMEOUT
 from rasa_onramp.errors import ActionFailed
+from rasa_onramp.formats.wording import one_line
+from rasa_onramp.logs import Seldom
 from rasa_onramp.rasa_names import DISPATCHER, KEY, RESULTS
 
 __all__ = ["TIMEOUT_VARIABLE", "ActionOnrampCall"]
@@ -30,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 #: Names an environment variable: seconds that an API call may take.
 TIMEOUT_VARIABLE = "RASA_ONRAMP_ACTION_TIMEOUT"
+
+_open_to_all = Seldom(24 * 3600)
 
 
 class ActionOnrampCall(Action):
@@ -52,11 +56,13 @@ class ActionOnrampCall(Action):
         name = asked.get("name") if isinstance(asked, dict) else None
         outcome: Dict[str, Any] = {"action": name}
         try:
-            rows = await answer(_call(asked, tracker), timeout=_timeout())
-            outcome["rows"] = list(rows)
+            call = _call(asked, tracker)
+            _warn_of_any_host(call)
+            outcome["rows"] = list(await answer(call, timeout=_timeout()))
         except ActionFailed as error:
-            logger.error("%s", error, exc_info=error.__cause__)
-            outcome["error"] = str(error)
+            said = one_line(str(error))  # a handler's exception may hold what a user wrote
+            logger.error("%s", said, exc_info=error.__cause__)
+            outcome["error"] = said
         return [SlotSet(RESULTS, outcome)]
 
 
@@ -69,6 +75,16 @@ def _call(asked: Any, tracker: Tracker) -> Call:
         message_id=message.get("message_id"),
         metadata=message.get("metadata") or {},
     )
+
+
+def _warn_of_any_host(call: Call) -> None:
+    """The URL comes with the request, and nobody here can know whether a schema has it."""
+    if call.url and ALLOWED_HOSTS_VARIABLE not in os.environ and _open_to_all.due():
+        logger.warning(
+            "whoever reaches this action server can have it call any host; set "
+            "$%s to the hosts that may be called, and let only the bot reach its port",
+            ALLOWED_HOSTS_VARIABLE,
+        )
 
 
 def _timeout() -> float:

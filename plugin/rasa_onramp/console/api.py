@@ -28,7 +28,7 @@ from rasa_onramp.console.views import (
     version_view,
 )
 from rasa_onramp.dialogue import unlabelled
-from rasa_onramp.refusals import Refused, fields
+from rasa_onramp.refusals import Refused, fields, without_place
 from rasa_onramp.runtime.conversation import Engine
 from rasa_onramp.store import Intake, Store
 
@@ -240,13 +240,18 @@ class Console:
 
     def _progress(self, store: Store, name: str, digest: str) -> Answer:
         jobs, curve, helper = store.jobs.of(name), store.curves.get(name), self._helper
+
+        def problem(task: str) -> Optional[str]:
+            failure = None if helper is None else helper.failure(task)
+            return without_place(failure, "see the bot's log")
+
         return {
             "job": job_view(jobs[0]) if jobs else None,
             "adapting": helper is not None and helper.busy(_adapting(name)),
-            "job_problem": None if helper is None else helper.failure(_adapting(name)),
+            "job_problem": problem(_adapting(name)),
             "curve": None if curve is None else curve_view(curve, digest),
             "measuring": helper is not None and helper.busy(_curve_of(name)),
-            "curve_problem": None if helper is None else helper.failure(_curve_of(name)),
+            "curve_problem": problem(_curve_of(name)),
         }
 
     @staticmethod

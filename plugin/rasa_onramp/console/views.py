@@ -8,6 +8,7 @@ from typing import Any, Dict, Mapping, Optional, Sequence
 from rasa_onramp.actions.calls import Call
 from rasa_onramp.console.chats import Asked, Turned
 from rasa_onramp.dialogue import Corpus, Schema, unlabelled
+from rasa_onramp.refusals import without_place
 from rasa_onramp.runtime.conversation import TurnOutcome
 from rasa_onramp.store import AdapterInfo, Curve, DomainSummary, Feedback, ImportReport, Job
 from rasa_onramp.store.serialise import state_to_json
@@ -80,7 +81,7 @@ def job_view(job: Job) -> Dict[str, Any]:
         "loss": job.loss,
         "version": job.version,
         "outcome": job.outcome,
-        "error": job.error,
+        "error": without_place(job.error, "`rasa-onramp jobs list` says more"),
         "attempts": job.attempts,
         "asked_at": job.created_at.isoformat(),
     }

@@ -37,6 +37,11 @@ __all__ = ["LIMIT", "SgdDialogues", "dialogue_files", "read_folder", "read_sgd"]
 #: The most bytes a file of the folder may hold, unpacked. SGD's own stay below 2 MiB.
 LIMIT = 64 * 2**20
 
+#: The most turns that the views of one dialogue, and of a folder's, may have: a few services and
+#: turns multiply to more than any memory. SGD's own train folder makes some 600,000.
+_MOST_OF_A_DIALOGUE = 100_000
+_MOST_OF_A_FOLDER = 2_000_000
+
 _SPEAKERS = {"USER": "user", "SYSTEM": "system"}
 
 
@@ -66,12 +71,18 @@ def read_folder(
     wanted = {name: schemas[name] for name in schemas if services is None or name in services}
     reader = kind({name: Service.of(schema) for name, schema in schemas.items()}, set(wanted))
     dialogues: List[Dialogue] = []
+    made = 0
     for path in dialogue_files(folder):
         text = read_text(path, LIMIT, within=folder)
         content = parse_json(text, path)
         try:
             for index, raw in enumerate(shape(content, list, "the file", ())):
-                dialogues.extend(reader.views(raw, (index,), path))
+                views = list(reader.views(raw, (index,), path))
+                dialogues += views
+                made += sum(len(view.turns) for view in views)
+                if made > _MOST_OF_A_FOLDER:
+                    message = f"up to here the folder makes {made} turns, each service's by itself"
+                    raise Misfit(message, "import it in parts", (index,))
         except Misfit as error:
             line = line_of(text, error.keys)
             raise FormatError(error.message, path=path, line=line, mend=error.mend) from error
@@ -116,16 +127,21 @@ class SgdDialogues:
     def views(self, raw: Any, keys: Keys, path: Path) -> Iterator[Dialogue]:
         """One Dialogue for each wanted service of an SGD dialogue. Raises Misfit."""
         name = self._new_id(shape(raw, dict, "a dialogue", keys), keys, path)
-        services = get(raw, "services", list, keys)
-        for index, service in enumerate(services):
+        services: Dict[str, None] = {}
+        for index, service in enumerate(get(raw, "services", list, keys)):
             at = (*keys, "services", index)
             self._check_service(service, at)
-            if service in services[:index]:
+            if service in services:
                 raise Misfit(f"service {quote(service)} is listed twice", "list it once", at)
+            services[service] = None
         turns = get(raw, "turns", list, keys)
         if not turns:
             mend = "give it turns or leave it out"
             raise Misfit(f"dialogue {quote(name)} has no turns", mend, (*keys, "turns"))
+        if len(services) * len(turns) > _MOST_OF_A_DIALOGUE:
+            message = f"{len(services)} services x {len(turns)} turns in dialogue {quote(name)}"
+            mend = f"keep to {_MOST_OF_A_DIALOGUE}; list the services that it is about only"
+            raise Misfit(message, mend, (*keys, "services"))
         views: Dict[str, List[Turn]] = {each: [] for each in services if each in self.wanted}
         previous = None
         for index, turn in enumerate(turns):
@@ -149,7 +165,7 @@ class SgdDialogues:
         self,
         raw: Any,
         keys: Keys,
-        services: List[str],
+        services: Collection[str],
         views: Dict[str, List[Turn]],
         previous: Optional[str],
     ) -> str:

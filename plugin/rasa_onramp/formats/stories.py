@@ -31,6 +31,10 @@ LIMIT = 4 * 2**20
 #: The most dialogues that the OR steps of one story may make.
 _ALTERNATIVES = 32
 
+#: The most characters that responses and examples may come to in a turn of the bot's, in a story,
+#: and in all that is read: small files multiply by naming them often, with long values.
+_TURN, _STORY, _ALL = 2**16, 2**20, 2**26
+
 _PIECE = 65_536  # bytes of a line that are looked at at once
 _PARTS = ("stories", "nlu", "responses")
 
@@ -56,10 +60,14 @@ def read_stories(path: Union[str, Path], schema: Schema) -> Corpus:
             training.add(root)
     dialogues: List[Dialogue] = []
     taken: Dict[str, str] = {}
+    said = 0
     for file, root in files:
         with _in(file):
             for story in items(root, "stories"):
-                dialogues.extend(_story(story, schema, training, taken, file))
+                for dialogue in _story(story, schema, training, taken, file):
+                    dialogues.append(dialogue)
+                    said += sum(len(turn.text) for turn in dialogue.turns)
+                    _check_length(said, _ALL, "the stories up to here", story.line)
     if not dialogues:
         mend = f"name a file or folder with `stories:` in it (a folder's {_TESTS}… aren't read)"
         raise FormatError("no stories", path=path, mend=mend)
@@ -183,6 +191,7 @@ class _Story:
         self.slots: Dict[str, str] = {}
         self.intent = ""
         self.unanswered: Optional[int] = None  # line of a message
+        self.said = self.said_now = 0  # characters, in all and since the last message
 
     def add(self, step: Fields) -> None:
         """Take in a step. Raises Mistake."""
@@ -206,7 +215,7 @@ class _Story:
         elif kind == "slot_was_set":
             self._slots(node)
         elif kind == "bot":
-            self._say(text(node, "what the bot says"))
+            self._say(text(node, "what the bot says"), step.line)
         elif kind == "action":
             self._action(text(node, "the action's name"), step.line)
 
@@ -228,6 +237,8 @@ class _Story:
         else:
             example = self.training.example(self.intent, list(_entities(step)), step.line)
             plain, entities = example.text, example.entities
+        self.said_now = 0
+        self._count(plain, step.line)
         self.turns.user(plain, name, entities)
 
     def _slots(self, node: Node) -> None:
@@ -251,21 +262,39 @@ class _Story:
         if response is None:
             mend = "read the folder that has it (domain.yml), or write what it says: - bot: ..."
             raise Mistake(f"no response {quote(name)} with a text", mend, line)
-        known = {**{slot: texts[0] for slot, texts in self.turns.values().items()}, **self.slots}
+        tracked, filled = self.turns.values(), 0
 
         def value(found: re.Match) -> str:
-            if found.group(1) not in known:
-                message = f"{quote(name)} speaks of {quote(found.group(1))}, which isn't set here"
+            nonlocal filled
+            slot = found.group(1)
+            given = self.slots.get(slot) or next(iter(tracked.get(slot, ())), None)
+            if given is None:
+                message = f"{quote(name)} speaks of {quote(slot)}, which isn't set here"
                 mend = "set it before: - slot_was_set: ..., or write what is said: - bot: ..."
                 raise Mistake(message, mend, line)
-            return known[found.group(1)]
+            filled += len(given)
+            _check_length(filled, _TURN, quote(name), line)
+            return given
 
-        self._say(_PLACEHOLDER.sub(value, response.text))
+        self._say(_PLACEHOLDER.sub(value, response.text), line)
         self.turns.bot(None, response.buttons)
 
-    def _say(self, said: str) -> None:
+    def _say(self, said: str, line: int) -> None:
+        self.said_now += len(said)
+        _check_length(self.said_now, _TURN, "what the bot says here", line)
+        self._count(said, line)
         self.turns.bot(said)
         self.unanswered = None
+
+    def _count(self, said: str, line: int) -> None:
+        self.said += len(said)
+        _check_length(self.said, _STORY, "the story up to here", line)
+
+
+def _check_length(length: int, most: int, what: str, line: int) -> None:
+    if length > most:
+        mend = f"keep to {most}: shorten texts and values, or read less at once"
+        raise Mistake(f"{what} comes to {length} characters", mend, line)
 
 
 def _entities(step: Fields) -> Iterator[Entity]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Iterable, List, Tuple
 
 from rasa_onramp.dialogue import Turn, joined
@@ -14,10 +15,14 @@ def as_turns(utterances: Iterable[Turn]) -> Tuple[Turn, ...]:
 
     What the system says before the user's first word is left out: it answers nothing.
     """
-    turns: List[Turn] = []
-    for utterance in utterances:
-        if turns and turns[-1].speaker == utterance.speaker:
-            turns.append(joined(turns.pop(), utterance))
-        elif turns or utterance.is_user:
-            turns.append(utterance)
-    return tuple(turns)
+    runs = groupby(utterances, key=lambda utterance: utterance.speaker)
+    turns = tuple(_as_one(list(run)) for _, run in runs)
+    return turns if not turns or turns[0].is_user else turns[1:]
+
+
+def _as_one(run: List[Turn]) -> Turn:
+    """By halves: one after the other would copy what is there for each that comes."""
+    if len(run) == 1:
+        return run[0]
+    half = len(run) // 2
+    return joined(_as_one(run[:half]), _as_one(run[half:]))

@@ -1,12 +1,13 @@
-"""How an error quotes what it found and suggests what may have been meant."""
+"""How errors quote what they found, name a few of many, and suggest what may have been meant."""
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import Iterable
 
-__all__ = ["UNSTORABLE", "did_you_mean", "quote", "visible"]
+from rasa_onramp.near_names import nearest
+
+__all__ = ["UNSTORABLE", "did_you_mean", "one_line", "quote", "some", "visible"]
 
 #: Characters that escapes can write down, but no UTF-8 file or SQL text can hold: NUL and halves of
 #: surrogate pairs.
@@ -40,15 +41,28 @@ def visible(text: str) -> str:
     return _STEERING.sub(lambda found: ascii(found.group())[1:-1], text)
 
 
+def one_line(text: str) -> str:
+    """`visible` where a text is to be one line among others: line breaks and tabs are escapes too,
+    so that nobody's words can pass for another line.
+    """
+    return visible(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
 def did_you_mean(name: str, known: Iterable[str], what: str) -> str:
     """A mend that names the nearest of the `known` ones, or lists them, or says there are none."""
     names = list(known)
     if not names:
         return f"declare {what} first"
-    # difflib is quadratic: a name of a megabyte resembles none of ours anyway.
-    near = difflib.get_close_matches(name[:200], names, n=1, cutoff=0.6)
-    if near:
-        return f"did you mean {quote(near[0])}?"
+    near = nearest(name, names)
+    if near is not None:
+        return f"did you mean {quote(near)}?"
     listed = ", ".join(quote(each) for each in names[:_LONGEST_LIST])
     rest = len(names) - _LONGEST_LIST
     return f"use one of {listed}" + (f" or {rest} more" if rest > 0 else "")
+
+
+def some(names: Iterable[str], most: int) -> str:
+    """The first of many names, `most` of them, and how many more there are."""
+    known = list(names)
+    more = f" and {len(known) - most} more" if len(known) > most else ""
+    return ", ".join(known[:most]) + more

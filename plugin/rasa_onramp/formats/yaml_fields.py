@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Collection, Iterable, List, Set, Tuple
+from typing import Collection, Dict, Iterable, Set, Tuple
 
 from rasa_onramp.formats.nodes import Fields, Items, Mistake, Node, Text
 from rasa_onramp.formats.wording import did_you_mean, quote
@@ -85,10 +85,10 @@ def known(node: Node, among: Collection[str], what: str) -> str:
 
 def names(parent: Fields, key: str, among: Collection[str], what: str) -> Tuple[str, ...]:
     """The list of names under `key`, each one of `among` and none twice. Raises Mistake."""
-    found: List[str] = []
+    found: Dict[str, None] = {}  # in order, and soon looked up
     for node in items(parent, key):
         value = known(node, among, what)
         if value in found:
             raise Mistake(f"{quote(value)} is listed twice", "list it once", node.line)
-        found.append(value)
+        found[value] = None
     return tuple(found)

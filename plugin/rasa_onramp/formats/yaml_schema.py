@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Set, Tuple
+from typing import Dict, Set, Tuple
 
 from rasa_onramp.dialogue import DONTCARE, Action, Intent, Schema, Slot
 from rasa_onramp.formats.nodes import Fields, Mistake, Node, Text
@@ -62,7 +62,7 @@ def slot_value(node: Node, slot: Slot) -> str:
 def _slot(node: Node, taken: Set[str]) -> Slot:
     slot = fields(node, "a slot", ("name", "description", "values"), required=("name",))
     name = name_of(slot, "slot", taken)
-    values: List[str] = []
+    values: Dict[str, None] = {}  # in order, and soon looked up
     for item in items(slot, "values"):
         value = text(item, f"a value of {quote(name)}")
         if value in values:
@@ -71,7 +71,7 @@ def _slot(node: Node, taken: Set[str]) -> Slot:
         if value == DONTCARE:
             mend = "take it out: every slot can have it"
             raise Mistake(f"{quote(DONTCARE)} is no value to list", mend, item.line)
-        values.append(value)
+        values[value] = None
     if "values" in slot.values and not values:
         mend = "list some, or leave `values` out for a slot of free text"
         raise Mistake(f"slot {quote(name)} lists no values", mend, slot.lines["values"])

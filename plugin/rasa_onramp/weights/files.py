@@ -1,4 +1,6 @@
-"""Whether a folder of a language model's weights is complete and sound. Nothing is changed here."""
+"""Whether a folder of weights, a language model's or the encoder's, is complete and sound. Nothing
+is changed here.
+"""
 
 from __future__ import annotations
 
@@ -20,19 +22,26 @@ _WEIGHTS = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
 _CHUNK = 1 << 20
 
+#: More layers than any model has: their names alone would fill the memory.
+_TOO_MANY_LAYERS = 10_000
+
 Shape = Tuple[int, ...]
 
 
 def flaw(folder: Path) -> Optional[str]:
     """What keeps `folder` from being used as a language model, in one line; None if nothing does.
 
-    Quick: files are there, and as long as they say themselves. `check_weights` reads all of them.
+    Quick: files are there, as long as they say themselves, and of a Llama model hold every tensor
+    in the shape that config.json makes it (others have too many kinds of layers): what they lack
+    would be made up, in as much memory as the config asks for. `check_weights` reads all of them.
     """
     try:
-        for name in ("config.json", "tokenizer.json"):
-            read_json(folder / name)
+        config, _ = [read_json(folder / name) for name in ("config.json", "tokenizer.json")]
+        shapes: Dict[str, Shape] = {}
         for path in _shards(folder):
-            _shapes_in(path)
+            shapes.update(_shapes_in(path))
+        if config.get("model_type") == "llama":
+            _compare(shapes, llama_shapes(config), folder)
     except CheckpointError as error:
         return str(error)
     return None
@@ -41,22 +50,17 @@ def flaw(folder: Path) -> Optional[str]:
 def check_weights(folder: Path, *, progress: bool = False) -> None:
     """Read every tensor of the encoder or language model in `folder`.
 
-    Raises CheckpointError, naming the file, if one is missing, has not the shape that config.json
-    makes it (Llama models; others have too many kinds of layers) or holds NaN or infinity, or if
-    the file is not what its digest says.
+    Raises CheckpointError, naming the file, if it has a `flaw`, if a tensor holds NaN or infinity,
+    or if the file is not what its digest says.
     """
     found = flaw(folder)
     if found is not None:
         raise CheckpointError(found)
-    config = read_json(folder / "config.json")
-    shapes: Dict[str, Shape] = {}
-    for path in _shards(folder):
-        shapes.update(_shapes_in(path))
-    if config.get("model_type") == "llama":
-        _compare(shapes, llama_shapes(config), folder)
-    bar = tqdm(total=len(shapes), desc="checking", unit="tensor", disable=not progress)
+    shards = _shards(folder)
+    tensors = sum(len(_shapes_in(path)) for path in shards)
+    bar = tqdm(total=tensors, desc="checking", unit="tensor", disable=not progress)
     with bar:
-        for path in _shards(folder):
+        for path in shards:
             for name in _not_finite(path, bar):
                 raise CheckpointError(f"{path} holds NaN or infinity in {name}")
     if (folder / SOURCE).is_file():
@@ -68,7 +72,7 @@ def check_weights(folder: Path, *, progress: bool = False) -> None:
 def llama_shapes(config: Dict[str, Any]) -> Dict[str, Shape]:
     """Every tensor of a Llama model and its shape, by what config.json says.
 
-    Raises CheckpointError if `config` lacks a size.
+    Raises CheckpointError if `config` lacks a size, or has one that can't be.
     """
     try:
         wide, inner = int(config["hidden_size"]), int(config["intermediate_size"])
@@ -76,8 +80,10 @@ def llama_shapes(config: Dict[str, Any]) -> Dict[str, Shape]:
         heads = int(config["num_attention_heads"])
         key_heads = int(config.get("num_key_value_heads") or heads)
         head = int(config.get("head_dim") or wide // heads)
-    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise CheckpointError(f"config.json lacks a size of the model ({error})") from None
+    if layers > _TOO_MANY_LAYERS:
+        raise CheckpointError(f"config.json says that the model has {layers} layers")
     shapes: Dict[str, Shape] = {"model.embed_tokens.weight": (words, wide)}
     for layer in range(layers):
         of_layer = {

@@ -11,10 +11,12 @@ from typing import Any, Callable, Dict, List
 
 import pytest
 
+from rasa_onramp.dialogue import Span, Turn
 from rasa_onramp.errors import FormatError
 from rasa_onramp.formats.jsonl import read_jsonl
 from rasa_onramp.formats.jsontext import line_of, parse_json
 from rasa_onramp.formats.multiwoz import read_multiwoz
+from rasa_onramp.formats.nodes import Fields, Items, Text
 from rasa_onramp.formats.rasa_events import read_conversation
 from rasa_onramp.formats.rasa_parts import value_text
 from rasa_onramp.formats.rasa_text import parse_annotated
@@ -22,8 +24,10 @@ from rasa_onramp.formats.sgd import read_sgd
 from rasa_onramp.formats.shape import Misfit
 from rasa_onramp.formats.source import read_text
 from rasa_onramp.formats.stories import read_stories
-from rasa_onramp.formats.wording import quote, visible
+from rasa_onramp.formats.utterances import as_turns
+from rasa_onramp.formats.wording import one_line, quote, visible
 from rasa_onramp.formats.yaml import parse_yaml, read_yaml
+from rasa_onramp.formats.yaml_schema import read_schema
 from valid_input import TAXI, VALID_EVENTS, VALID_LOG, VALID_SGD, VALID_STORIES, VALID_YAML
 
 
@@ -74,6 +78,49 @@ def test_a_gzip_bomb_is_not_unpacked(tmp_path: Path, read: Callable[[Path], Any]
             packed.write(b" " * 2**20)
     assert (folder / "dialogues_001.json.gz").stat().st_size < 2**20
     refused(lambda: read(folder), "holds more than 64 MiB")
+
+
+@pytest.mark.parametrize("read", [read_sgd, read_multiwoz])
+def test_services_and_turns_do_not_multiply(tmp_path: Path, read: Callable[[Path], Any]) -> None:
+    schema = [{**VALID_SGD["schema.json"][0], "service_name": f"S_{n}"} for n in range(400)]
+    said = [
+        {"speaker": speaker, "utterance": "a", "frames": []}
+        for _ in range(150)
+        for speaker in ("USER", "SYSTEM")
+    ]
+    names = [service["service_name"] for service in schema]
+    dialogue = {"dialogue_id": "1", "services": names, "turns": said}
+    folder = sgd_folder_in(tmp_path / "sgd", schema=schema, dialogues_001=[dialogue])
+    refused(lambda: read(folder), "dialogues_001.json:1: 400 services x 300 turns in dialogue '1'")
+
+
+def test_a_folder_of_dialogues_does_not_multiply_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = VALID_SGD["dialogues_001.json"][0]
+    many = [{**first, "dialogue_id": str(n)} for n in range(5)]
+    folder = sgd_folder_in(tmp_path / "sgd", dialogues_001=many)
+    made = sum(len(dialogue.turns) for dialogue in read_sgd(folder).dialogues)
+    monkeypatch.setattr("rasa_onramp.formats.sgd._MOST_OF_A_FOLDER", made - 1)
+    refused(lambda: read_sgd(folder), f"makes {made} turns, each service's by itself; import it in")
+
+
+def test_many_values_are_looked_through_once() -> None:
+    listed = Items(tuple(Text(f"value {n}", n) for n in range(100_000)), 1)
+    slots = Items((Fields({"name": Text("size", 1), "values": listed}, {}, 1),), 1)
+    begun = time.process_time()
+    (slot,) = read_schema(Fields({"name": Text("taxi", 1), "slots": slots}, {}, 1)).slots
+    assert len(slot.values) == 100_000
+    assert time.process_time() - begun < 5
+
+
+def test_a_speaker_who_never_ends_is_joined_soon() -> None:
+    said = [Turn("user", "x" * 1000, spans=(Span("size", 0, 1000),)) for _ in range(20_000)]
+    begun = time.process_time()
+    (turn,) = as_turns([Turn("system", "hi"), *said])
+    assert time.process_time() - begun < 5
+    assert turn.text == " ".join(each.text for each in said)
+    assert turn.spans[-1] == Span("size", len(turn.text) - 1000, len(turn.text))
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
@@ -154,6 +201,42 @@ def test_marks_in_stories(tmp_path: Path, message: str, saying: str) -> None:
         assert refused(lambda: read_stories(path, TAXI), saying).line is not None
 
 
+LONG = "x" * 2**20
+SAID = "- user: /small"
+FILLED = "responses:\n  utter_a:\n    - text: '" + "{a}" * 10_000 + "'\n"
+NAMED = f"responses:\n  utter_b:\n    - text: {'b' * 60_000}\n"
+MULTIPLIED = {
+    "placeholders": (
+        FILLED,
+        f"{SAID}|- slot_was_set: {{a: {LONG}}}|- action: utter_a",
+        "'utter_a'",
+    ),
+    "a turn": (NAMED, SAID + "|- action: utter_b" * 100, "what the bot says here comes"),
+    "a story": (NAMED, f"{SAID}|- action: utter_b|" * 100, "the story up to here comes"),
+}
+
+
+@pytest.mark.parametrize("what", sorted(MULTIPLIED))
+def test_responses_do_not_multiply(tmp_path: Path, what: str) -> None:
+    parts, steps, saying = MULTIPLIED[what]
+    path = tmp_path / "stories.yml"
+    lines = steps.strip("|").split("|")
+    path.write_text(
+        f"{parts}stories:\n- story: s\n  steps:\n" + "".join(f"  {each}\n" for each in lines)
+    )
+    assert refused(lambda: read_stories(path, TAXI), saying).line is not None
+
+
+def test_many_stories_do_not_multiply_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "stories.yml"
+    path.write_text(VALID_STORIES, encoding="utf-8")
+    said = sum(len(turn.text) for each in read_stories(path, TAXI).dialogues for turn in each.turns)
+    monkeypatch.setattr("rasa_onramp.formats.stories._ALL", said - 1)
+    refused(lambda: read_stories(path, TAXI), f"comes to {said} characters; keep to {said - 1}")
+
+
 BRACKETS = {
     "never closed": "[" * 500_000,
     "entities never closed": "[a](x" * 100_000,
@@ -196,6 +279,10 @@ def test_words_cannot_steer_a_terminal() -> None:
     assert visible("caf\u00e9 \U0001f469\u200d\U0001f680\n\tok") == (
         "caf\u00e9 \U0001f469\u200d\U0001f680\n\tok"
     )
+
+
+def test_a_text_in_a_list_is_one_line() -> None:
+    assert one_line("a\n\tb\r\x1bc") == "a\\n\\tb\\r\\x1bc"
 
 
 def test_what_is_too_deep_to_be_said_is_said_so() -> None:

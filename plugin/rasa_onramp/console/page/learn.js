@@ -30,7 +30,7 @@ export function learnView(status, domain, reload) {
   const measure = button(
     "Measure the curve",
     async () => {
-      show({ ...domain, ...(await post("curve", { domain: domain.name })) });
+      await heard(await post("curve", { domain: domain.name }));
       look();
     },
     measuring,
@@ -142,23 +142,26 @@ export function learnView(status, domain, reload) {
     measure.hidden = !here || domain.held_out === 0;
   }
 
-  const busy = () =>
-    domain.measuring || (domain.job && ["queued", "running"].includes(domain.job.state));
+  const adapts = () => domain.job !== null && ["queued", "running"].includes(domain.job.state);
+
+  /** Shows how far the work is; once adapting is over, the domain is another. */
+  async function heard(progress) {
+    const before = adapts();
+    show({ ...domain, ...progress });
+    if (!before || adapts()) return;
+    const anew = await reload();
+    if (!stopped) show(anew);
+  }
 
   /** Looks again while something goes on. */
   function look() {
     clearTimeout(timer);
-    if (stopped || !busy()) return;
+    if (stopped || !(adapts() || domain.measuring)) return;
     timer = setTimeout(async () => {
       try {
-        const before = busy();
-        const found = await get("progress", { domain: domain.name });
+        const progress = await get("progress", { domain: domain.name });
         if (stopped) return;
-        show({ ...domain, ...found });
-        if (before && !busy()) {
-          const anew = await reload();
-          if (!stopped) show(anew);
-        }
+        await heard(progress);
       } catch {
         // the bot is away for a moment
       }

@@ -15,6 +15,7 @@ let view = null; // what is shown: {element, stop()}
 let shown = null; // the address of it
 let timer = null;
 let stay = 0; // rises when somebody leaves: what was asked for before is nobody's any more
+let asked = 0; // how often the list of domains was asked for
 let listed = null; // what the list of domains says, for as long as nothing of it changes
 
 byId("token-form").addEventListener("submit", async (event) => {
@@ -71,8 +72,9 @@ async function again() {
 /** Reads the list of domains anew. */
 async function refresh() {
   const here = stay;
+  const mine = ++asked;
   const found = (await get("domains")).domains;
-  if (here !== stay) return;
+  if (here !== stay || mine !== asked) return; // a later answer may have come before this one
   domains = found;
   const now = JSON.stringify(domains.map((domain) => [domain.name, inAWord(domain)]));
   if (now === listed) return; // whoever is on one of the links stays there
