@@ -46,6 +46,29 @@ class FeedbackStoreContract:
         assert [replace(each, created_at=None) for each in found] == [DOWN, other]
         assert all(each.created_at is not None for each in found)
 
+    def test_a_job_that_may_have_learned_from_what_is_removed_starts_over(
+        self, store: Store
+    ) -> None:
+        up = replace(DOWN, thumb="up", conversation="bo")
+        for each in (DOWN, up):
+            store.feedback.add(each)
+        store.jobs.enqueue("parcels", asked_by="worker")
+        assert store.jobs.claim("me") is not None
+        store.feedback.remove("parcels", up.id)  # of which nothing is learned
+        assert store.jobs.of("parcels")[0].state == "running"
+        store.feedback.remove("parcels", DOWN.id)
+        assert store.jobs.of("parcels")[0].state == "queued"
+
+    def test_praise_need_not_be_readable_to_learn(self, store: Store) -> None:
+        """However much of it there is, it isn't even read."""
+        store.feedback.add(DOWN)
+        up = replace(DOWN, thumb="up", conversation="bo")
+        store.feedback.add(up)
+        with store._database.writing() as connection:
+            same = tables.feedback.c.id == up.id
+            connection.execute(sa.update(tables.feedback).where(same).values(history={"no": 1}))
+        assert store.support("parcels").blocked == tuple(sorted({DOWN.reply.text, DOWN.template}))
+
     def test_the_last_word_on_a_reply_in_a_conversation_counts(self, store: Store) -> None:
         store.feedback.add(DOWN)
         store.feedback.add(replace(DOWN, thumb="up"))

@@ -19,7 +19,7 @@ from rasa_onramp.dialogue import Corpus
 from rasa_onramp.errors import LeaseError, NotFound
 from rasa_onramp.store import ATTEMPTS, Job, Lease, Store, open_store, tables
 from rasa_onramp.store.jobs import KEPT
-from store_contract import PARCELS
+from store_contract import PARCELS, dialogue
 
 __all__ = ["JobStoreContract"]
 
@@ -171,6 +171,24 @@ class JobStoreContract:
         store.jobs.beat(lease)
         assert store.jobs.of(NAME)[0].step == 3
 
+    def test_a_loss_that_is_no_number_is_none(self, store: Store) -> None:
+        store.jobs.enqueue(NAME, asked_by="worker")
+        store.jobs.beat(_claim(store), step=3, total=8, loss=float("nan"))
+        (job,) = store.jobs.of(NAME)
+        assert (job.step, job.loss) == (3, None)
+
+    def test_what_learns_from_a_dialogue_that_is_deleted_starts_over(self, store: Store) -> None:
+        kept, gone = dialogue("kept"), dialogue("gone")
+        store.dialogues.import_corpus(Corpus({NAME: PARCELS}, (kept, gone)))
+        store.jobs.enqueue(NAME, asked_by="worker")
+        lease = _claim(store)
+        store.jobs.beat(lease, step=3, total=8, loss=0.25)
+        store.dialogues.delete_dialogues(NAME, ["gone"])
+        _assert_powerless(store, lease, "waits to be done again, as it was asked for anew or what")
+        (job,) = store.jobs.of(NAME)
+        assert (job.state, job.owner, job.step, job.attempts) == ("queued", None, None, 0)
+        assert _claim(store).job.number == job.number
+
     def test_the_job_is_done_with_the_version_or_not_at_all(self, store: Store) -> None:
         store.jobs.enqueue(NAME, asked_by="worker")
         lease = _claim(store)
@@ -218,7 +236,7 @@ class JobStoreContract:
         job, new = store.jobs.enqueue(NAME, asked_by="person", force=True)
         assert (job.number, job.state, job.attempts, new) == (1, "queued", 0, False)
         assert (job.asked_by, job.owner, job.step) == ("person", None, None)
-        _assert_powerless(store, lost, "was taken over and waits to be done again")
+        _assert_powerless(store, lost, "waits to be done again, as it was asked for anew or what")
         lease = _claim(store)
         assert (lease.job.force, lease.job.attempts, lease.job.input_digest) == (True, 1, "one")
 
@@ -255,7 +273,7 @@ class JobStoreContract:
         store.jobs.release(lease)
         (job,) = store.jobs.of(NAME)
         assert (job.state, job.attempts, job.owner, job.step) == ("queued", 0, None, None)
-        _assert_powerless(store, lease, "was taken over and waits to be done again")
+        _assert_powerless(store, lease, "waits to be done again, as it was asked for anew or what")
         assert _claim(store, "second").job.attempts == 1
 
     def test_who_asks_again_or_gives_back_keeps_the_place_in_the_queue(self, store: Store) -> None:

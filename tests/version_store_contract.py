@@ -95,6 +95,14 @@ class VersionStoreContract:
         assert store.adapters.rollback("parcels") == 2
         assert _active(store) == 2
 
+    def test_rolling_back_goes_to_none_that_was_rolled_back_from(self, store: Store) -> None:
+        for _ in range(3):
+            _add(store)
+        assert store.adapters.rollback("parcels") == 2  # 3 was bad
+        _add(store)
+        assert store.adapters.rollback("parcels") == 2  # as was 4
+        assert store.adapters.rollback("parcels") == 1
+
     def test_rolling_back_twice_goes_further_back(self, store: Store) -> None:
         for _ in range(3):
             _add(store)
@@ -131,15 +139,25 @@ class VersionStoreContract:
         store.adapters.pin("parcels", 2)
         store.adapters.activate("parcels", 4)
         revision = store.revision()
-        assert store.adapters.collect("parcels", 2, dry_run=True) == (1, 3, 5)
+        assert store.adapters.collect("parcels", 2, dry_run=True) == (1, 5)
         assert len(store.adapters.versions("parcels")) == 7
-        assert store.adapters.collect("parcels", 2) == (1, 3, 5)
-        assert [info.version for info in store.adapters.versions("parcels")] == [2, 4, 6, 7]
+        assert store.adapters.collect("parcels", 2) == (1, 5)
+        assert [info.version for info in store.adapters.versions("parcels")] == [2, 3, 4, 6, 7]
         assert store.adapters.collect("parcels", 2) == ()
         assert store.adapters.collect("parcels", 9) == ()
         assert store.revision() == revision  # nothing that runs has changed
+        assert store.adapters.collect("parcels", 1) == (3, 6)  # nor is it kept to roll back to
         assert store.adapters.rollback("parcels") == 2  # 3, which ran before 4, is gone
         assert _add(store) == 8  # no number is given twice
+
+    def test_clearing_out_keeps_what_is_rolled_back_to(self, store: Store) -> None:
+        """Versions that were made, and not switched to, don't push it out."""
+        _add(store)
+        for _ in range(2):
+            _add(store, activate=False)
+        _add(store)
+        assert store.adapters.collect("parcels", 2) == (2,)
+        assert store.adapters.rollback("parcels") == 1
 
     def test_clearing_out_takes_marks_along_and_leaves_other_domains(self, store: Store) -> None:
         other = replace(PARCELS, name="letters")

@@ -13,7 +13,7 @@ from rasa_onramp.dialogue import Action, Corpus, Dialogue, Intent, Schema, Slot,
 from rasa_onramp.formats import read
 from rasa_onramp.formats.sgd import read_sgd
 from rasa_onramp.formats.sgd_corpus import as_sgd, write_sgd
-from rasa_onramp.store import Intake, open_store
+from rasa_onramp.store import Intake, dialogues, open_store
 from tiny_tracker import CAFE, bookings
 
 #: Our YAML has no empty values, such as a default that an intent of CAFE has.
@@ -75,6 +75,30 @@ def test_yaml_gives_the_same_store_back(tmp_path: Path, monkeypatch: pytest.Monk
     assert sorted(path.name for path in out.iterdir()) == ["bar.yml", "cafe.yml"]
     emptied(monkeypatch, tmp_path)
     assert invoke("import", out).code == 0
+    assert contents() == before
+
+
+def test_schema_and_dialogues_are_of_one_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process may import while the store is read."""
+    stored(domains("cafe"))
+    before, read_dialogues = contents(), dialogues.read_dialogues
+
+    def after_an_import(*given: Any, **more: Any) -> Tuple[Dialogue, ...]:
+        monkeypatch.setattr(dialogues, "read_dialogues", read_dialogues)
+        schema = replace(HERE, slots=(*HERE.slots, Slot("mood", "How it was")))
+        turn = Turn("user", "good", State({"mood": ("good",)}))
+        with open_store() as store:
+            store.dialogues.import_corpus(
+                Corpus({"cafe": schema}, (Dialogue("new", "cafe", (turn,)),))
+            )
+        return read_dialogues(*given, **more)
+
+    monkeypatch.setattr(dialogues, "read_dialogues", after_an_import)
+    assert invoke("export", "cafe", "--out", tmp_path / "cafe.yml").code == 0
+    emptied(monkeypatch, tmp_path)
+    assert invoke("import", tmp_path / "cafe.yml").code == 0
     assert contents() == before
 
 

@@ -21,6 +21,7 @@ from typing import (
 import click
 
 from rasa_onramp.cli.options import (
+    MOST_STEPS,
     checkpoint_option,
     chosen_device,
     device_option,
@@ -62,7 +63,7 @@ class How(NamedTuple):
 @click.option("--all", "everything", is_flag=True, help="Adapt every domain of the store.")
 @click.option(
     "--steps",
-    type=click.IntRange(1),
+    type=click.IntRange(1, MOST_STEPS),
     default=None,
     help="Inner steps a run. Default: what the checkpoint recommends.",
 )

@@ -73,10 +73,7 @@ def command(
         if not chosen:
             raise ConfigError("no domain given; name domains, or use --all")
         waiting = {s.name: s.n_waiting for s in store.dialogues.summary() if s.n_waiting}
-        found = [
-            (store.dialogues.schema(domain), store.dialogues.dialogues(domain, split))
-            for domain in chosen
-        ]
+        found = store.dialogues.with_schemas(chosen, split)
     total = sum(len(dialogues) for _, dialogues in found)
     with progress_bar(progress, total=total, desc="export", unit="dialogue") as bar:
         (_write_sgd if name == "sgd" else _write_yaml)(found, Path(out), bar)

@@ -6,6 +6,7 @@ from typing import Optional, Tuple
 
 import click
 
+from rasa_onramp.cli.options import MOST_STEPS
 from rasa_onramp.cli.times import time_text
 from rasa_onramp.evaluation.tables import table
 from rasa_onramp.store import Job, open_store
@@ -34,7 +35,10 @@ def list_(domain: Optional[str]) -> None:
 @command.command("add")
 @click.argument("domains", nargs=-1, required=True)
 @click.option(
-    "--steps", type=click.IntRange(1), default=None, help="Inner steps a run, as adapt's."
+    "--steps",
+    type=click.IntRange(1, MOST_STEPS),
+    default=None,
+    help="Inner steps a run, as adapt's.",
 )
 @click.option("--force", is_flag=True, help="Adapt even where nothing changed.")
 @click.option("--switch-anyway", is_flag=True, help="Switch to a version that is worse, too.")

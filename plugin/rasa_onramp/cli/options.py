@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # torch is imported by what computes, not by every command
     from rasa_onramp.tracker.model import StateTracker
 
 __all__ = [
+    "MOST_STEPS",
     "agree",
     "checkpoint_option",
     "chosen_device",
@@ -44,6 +45,9 @@ __all__ = [
     "threads_option",
     "writable",
 ]
+
+#: Inner steps that a run may be given: more than anybody waits for, and no more than a store holds.
+MOST_STEPS = 100_000
 
 #: Where torchrun tells each of its processes which of the machine's GPUs it takes.
 _RANK = "LOCAL_RANK"

@@ -84,7 +84,7 @@ def activate(domain: str, version: Optional[int]) -> None:
 @command.command("rollback")
 @click.argument("domain")
 def rollback(domain: str) -> None:
-    """Switch DOMAIN to the newest version before the active one that was active once."""
+    """Switch DOMAIN back to the older version that was made active last."""
     _switch(domain, lambda adapters: adapters.rollback(domain))
 
 

@@ -230,7 +230,7 @@ class Console:
         feedback = chat.judge(
             given["reply"], given["thumb"], given["corrected_reply"], given["corrected_state"]
         )
-        return {"id": self._store.feedback.add(feedback), "domain": feedback.domain}
+        return {"id": self._store.feedback.add(feedback, brief=True), "domain": feedback.domain}
 
     def take_back(self, said: Said) -> Answer:
         """Delete feedback."""

@@ -270,7 +270,7 @@ class Catalogue:
             index=DomainIndex.build(schema, dialogues, embed, self._background),
             generators=self._generators,
             parameters=taken_slots(schema, dialogues),
-            content=summary.support_digest,
+            content=support.digest,
             version=summary.active_version,
             digest=summary.active_digest,
             reply_digest=summary.active_reply_digest,

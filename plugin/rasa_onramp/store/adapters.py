@@ -152,7 +152,7 @@ class AdapterStore:
         return True
 
     def rollback(self, domain: str) -> int:
-        """Switch back to the newest version before the active one that was active once.
+        """Switch back to the version older than the active one that was made active last.
 
         Returns its number. Raises NotFound if there is none, and as `activate`.
         """
@@ -205,7 +205,8 @@ class AdapterStore:
 
     def collect(self, domain: str, keep: int, *, dry_run: bool = False) -> Tuple[int, ...]:
         """Delete the versions of `domain` that are neither among the `keep` newest, nor active, nor
-        pinned; with `dry_run` only find them. Returns their numbers.
+        pinned, nor, with `keep` above 1, what `rollback` goes to; with `dry_run` only find them.
+        Returns their numbers.
 
         Raises NotFound, ConfigError, StoreUnavailable.
         """
@@ -219,11 +220,9 @@ class AdapterStore:
         with self._database.writing() as connection:
             require_domain(connection, domain)
             found = superfluous(connection, domain, keep)
-            connection.execute(
-                sa.delete(tables.adapters).where(
-                    columns.domain == domain, columns.version.in_(found)
-                )
-            )
+            for number in found:  # a list of a thousand is more than old SQLite takes
+                same = sa.and_(columns.domain == domain, columns.version == number)
+                connection.execute(sa.delete(tables.adapters).where(same))
         return found
 
     def active(self, domain: str) -> Optional[AdapterVersion]:

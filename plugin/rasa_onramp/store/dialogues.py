@@ -28,12 +28,14 @@ from rasa_onramp.store.digest import dialogue_digest
 from rasa_onramp.store.feedback import read_feedback
 from rasa_onramp.store.import_buffer import spooled
 from rasa_onramp.store.intake import ImportReport, Intake, Progress, checked, take_in
+from rasa_onramp.store.leases import start_over
 from rasa_onramp.store.rows import (
     NAMED,
     delete_dialogues,
     domain_names,
     known_dialogues,
     read_dialogues,
+    read_schema,
     require_dialogues,
     require_domain,
     require_schemas,
@@ -94,7 +96,7 @@ class DialogueStore:
             new, before = write_schemas(connection, given)
             taken = take_in(connection, given, those, how, progress, total)
             for old in before:
-                corrections = corrected_dialogues(read_feedback(connection, old.name))
+                corrections = corrected_dialogues(read_feedback(connection, old.name, learned=True))
                 held = read_dialogues(connection, old.name)
                 conflict(old, given[old.name], held, corrections)
             updated = tuple(schema.name for schema in before)
@@ -220,6 +222,18 @@ class DialogueStore:
                 require_domain(connection, domain)
             return found
 
+    def with_schemas(
+        self, domains: Iterable[str], split: Optional[str] = None
+    ) -> Tuple[Tuple[Schema, Tuple[Dialogue, ...]], ...]:
+        """The schema of each of `domains` and its dialogues, all at one moment; but for that as
+        `schema` and `dialogues`.
+        """
+        with self._database.reading() as connection:
+            return tuple(
+                (read_schema(connection, name), read_dialogues(connection, name, split, False))
+                for name in domains
+            )
+
     def changed_by_hand(self, domain: str) -> Tuple[str, ...]:
         """The ids of those dialogues of `domain`, of those that wait too, whose rows hold something
         else than was given to this store. Raises StoreError for what can't be read, and
@@ -246,12 +260,13 @@ class DialogueStore:
 
     def delete_dialogues(self, domain: str, ids: Collection[str]) -> None:
         """Delete dialogues of `domain` with their labels: all of them, or none. Its adapter
-        versions and feedback stay. Raises NotFound, StoreUnavailable.
+        versions and feedback stay; a job that runs starts over. Raises NotFound, StoreUnavailable.
         """
         with self._database.writing() as connection:
             require_dialogues(connection, domain, ids)
             if ids:
                 delete_dialogues(connection, domain, ids)
+                start_over(connection, domain)
                 self._database.changed(connection, [domain])
 
     def delete_domain(self, domain: str) -> None:

@@ -16,6 +16,7 @@ from rasa_onramp.store import tables
 from rasa_onramp.store.checks import check_state, check_text
 from rasa_onramp.store.database import Database
 from rasa_onramp.store.digest import bytes_digest, canonical_json
+from rasa_onramp.store.leases import start_over
 from rasa_onramp.store.rows import forget_embeddings, read_schema, require_domain
 from rasa_onramp.store.serialise import (
     state_from_json,
@@ -113,7 +114,8 @@ class FeedbackStore:
             return int(connection.execute(query).scalar_one())
 
     def remove(self, domain: str, id: str) -> None:
-        """Delete the feedback of this id. Raises NotFound, StoreUnavailable."""
+        """Delete the feedback of this id; where something was learned from it, a job that runs
+        starts over. Raises NotFound, StoreUnavailable."""
         table = tables.feedback
         same = sa.and_(table.c.domain == domain, table.c.id == id)
         with self._database.writing() as connection:
@@ -127,17 +129,21 @@ class FeedbackStore:
             connection.execute(sa.delete(table).where(same))
             if row.digest is not None:
                 forget_embeddings(connection, domain)
+                start_over(connection, domain)
                 self._database.changed(connection, [domain])
 
 
-def read_feedback(connection: Connection, domain: str) -> Tuple[Feedback, ...]:
-    """The feedback on a domain, oldest first, inside a transaction that others opened."""
+def read_feedback(
+    connection: Connection, domain: str, *, learned: bool = False
+) -> Tuple[Feedback, ...]:
+    """The feedback on a domain, oldest first, inside a transaction that others opened; only what is
+    `learned`, corrections and thumbs down, where that is all that is wanted.
+    """
     columns = tables.feedback.c
-    rows = connection.execute(
-        sa.select(tables.feedback)
-        .where(columns.domain == domain)
-        .order_by(columns.created_at, columns.id)
-    )
+    wanted = sa.select(tables.feedback).where(columns.domain == domain)
+    if learned:
+        wanted = wanted.where(columns.digest.isnot(None))
+    rows = connection.execute(wanted.order_by(columns.created_at, columns.id))
     return tuple(map(_feedback, rows))
 
 

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from rasa_onramp.errors import NotFound
+from rasa_onramp.plain_json import plain
 from rasa_onramp.store import tables
 from rasa_onramp.store.database import Database
 from rasa_onramp.store.job_rows import (
@@ -181,7 +182,7 @@ class JobStore:
         """Say that the lease's owner lives, and how far it is. A lease that has lapsed is good
         again where nobody took the job. Raises LeaseError if somebody did, StoreUnavailable.
         """
-        progress = {} if step is None else {"step": step, "total": total, "loss": loss}
+        progress = {} if step is None else {"step": step, "total": total, "loss": plain(loss)}
         with self._database.marking() as connection:
             now = clock(connection)
             until = now + timedelta(seconds=lease.seconds)

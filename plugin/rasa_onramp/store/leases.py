@@ -13,7 +13,16 @@ from rasa_onramp.errors import LeaseError
 from rasa_onramp.store import tables
 from rasa_onramp.store.job_rows import Job, Lease, clock, newest_job
 
-__all__ = ["NOBODY", "NOT_BEGUN", "busy", "finish_job", "take", "write_held", "write_job"]
+__all__ = [
+    "NOBODY",
+    "NOT_BEGUN",
+    "busy",
+    "finish_job",
+    "start_over",
+    "take",
+    "write_held",
+    "write_job",
+]
 
 #: A job that nobody is at, and one of which nothing is done.
 NOBODY: Mapping[str, Any] = {"owner": None, "token": None, "lease_until": None}
@@ -52,6 +61,16 @@ def write_job(connection: Connection, job: Job, values: Mapping[str, Any]) -> No
     columns = tables.jobs.c
     same = sa.and_(columns.domain == job.domain, columns.number == job.number)
     connection.execute(sa.update(tables.jobs).where(same).values(**values))
+
+
+def start_over(connection: Connection, domain: str) -> None:
+    """Have a running job of `domain` done anew, by anybody: what it has read is to be forgotten.
+    Its owner can store nothing of it.
+    """
+    columns = tables.jobs.c
+    running = sa.and_(columns.domain == domain, columns.state == "running")
+    values = {**NOBODY, **NOT_BEGUN, "state": "queued", "attempts": columns.attempts - 1}
+    connection.execute(sa.update(tables.jobs).where(running).values(**values))
 
 
 def _held(lease: Lease) -> Any:
@@ -103,7 +122,7 @@ def _lease_lost(connection: Connection, lease: Lease) -> LeaseError:
     elif row.state == "running":
         why = f"was taken over by {row.owner}, as nothing had been heard of {job.owner} for long"
     elif row.state == "queued":
-        why = "was taken over and waits to be done again"
+        why = "waits to be done again, as it was asked for anew or what it learns from was deleted"
     else:
         why = f"is over ({row.error or row.state})"
     return LeaseError(

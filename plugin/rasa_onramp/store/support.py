@@ -5,7 +5,7 @@ corrected.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Iterable, List, Sequence, Set, Tuple
+from typing import Dict, Iterable, List, Sequence, Set, Tuple
 
 import sqlalchemy as sa
 
@@ -48,7 +48,7 @@ def read_support(database: Database, domain: str, held_out: bool = True) -> Supp
             require_domain(connection, domain)
         split = None if held_out else "support"
         dialogues = read_dialogues(connection, domain, split, waiting=False)
-        feedback = read_feedback(connection, domain)
+        feedback = read_feedback(connection, domain, learned=True)
         learned = sa.select(members.digest).where(
             members.domain == domain,
             sa.func.coalesce(members.split, "") != "held-out",
@@ -85,10 +85,11 @@ def corrected_dialogues(feedback: Sequence[Feedback]) -> Tuple[Dialogue, ...]:
     message that was misunderstood is left out. Earlier replies, which may be the host bot's or
     another domain's, are no examples.
     """
+    by_conversation: Dict[str, List[Feedback]] = {}
+    for each in feedback:
+        by_conversation.setdefault(each.conversation, []).append(each)
     return tuple(
-        _corrected(each, [other for other in feedback if other.conversation == each.conversation])
-        for each in feedback
-        if each.corrects
+        _corrected(each, by_conversation[each.conversation]) for each in feedback if each.corrects
     )
 
 

@@ -57,10 +57,13 @@ def switch(connection: Connection, domain: str, version: Optional[int]) -> None:
 
 
 def version_before(connection: Connection, domain: str, version: int) -> Optional[int]:
-    """The newest of the versions older than `version` that were active once, None without any."""
+    """Of the versions older than `version`, the one that was made active last; None without any."""
     ran = tables.activations.c
     return connection.execute(
-        sa.select(sa.func.max(ran.version)).where(ran.domain == domain, ran.version < version)
+        sa.select(ran.version)
+        .where(ran.domain == domain, ran.version < version)
+        .order_by(ran.at.desc(), ran.version.desc())
+        .limit(1)
     ).scalar()
 
 
@@ -83,11 +86,15 @@ def unpin(connection: Connection, domain: str, version: int) -> None:
 
 
 def superfluous(connection: Connection, domain: str, keep: int) -> Tuple[int, ...]:
-    """The versions that are neither among the `keep` newest, nor active, nor pinned."""
+    """The versions that are neither among the `keep` newest, nor active, nor pinned, nor, where
+    more than one is kept, what a rollback goes to.
+    """
     numbers = _numbers(connection, domain)
     pins = tables.pins.c
     pinned = connection.execute(sa.select(pins.version).where(pins.domain == domain)).scalars()
-    kept = {*numbers[-keep:], *pinned, active_version(connection, domain)}
+    now = active_version(connection, domain)
+    back = version_before(connection, domain, now) if now is not None and keep > 1 else None
+    kept = {*numbers[-keep:], *pinned, now, back}
     return tuple(number for number in numbers if number not in kept)
 
 
