@@ -105,16 +105,19 @@ def test_the_job_of_a_killed_worker_is_taken_over_and_that_of_a_stopped_one_give
     assert [info.version for info in store.adapters.versions(NAME)] == [1]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_adapting_by_hand_that_is_interrupted_leaves_no_lease(
-    store: Store, postgres_url: str, checkpoint: Path, logs: Path
+    store: Store, postgres_url: str, checkpoint: Path, logs: Path, number: int
 ) -> None:
-    """In several processes: their parent ends them, and nothing has to lapse."""
+    """In several processes: their parent ends them, and nothing has to lapse, for a worker to carry
+    out what was to be stopped.
+    """
     given = domains(3)
     store.dialogues.import_corpus(given)
     adapt = ("adapt", "--all", "--jobs", "2", "--no-replies", "--checkpoint", checkpoint)
     with running(postgres_url, logs, *adapt, "--steps", MANY) as by_hand:
         wait_for(lambda: _stepping(store) == 2)
-        by_hand.signal(signal.SIGINT)
+        by_hand.signal(number)
         assert by_hand.end() == 130
         assert "rasa-onramp: interrupted" in by_hand.said()
     assert [(job.state, job.error) for job in store.jobs.newest()] == [

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from rasa_onramp.dialogue import Corpus, Dialogue, State
-from rasa_onramp.errors import StoreBusy
+from rasa_onramp.errors import StoreBusy, StoreError
 from rasa_onramp.evaluation.metrics import Figures
 from rasa_onramp.onboarding import (
     AdaptationReport,
@@ -216,6 +216,22 @@ def test_what_was_made_already(store: Store, tracker: StateTracker) -> None:
     changed = dataclasses.replace(TABLES, description="Book a table")
     store.dialogues.import_corpus(Corpus({NAME: changed}, ()))
     assert made_already(store, tracker, NAME, steps=1) is None
+
+
+def test_held_out_dialogues_are_not_read_to_know_that_nothing_changed(
+    store: Store, tracker: StateTracker
+) -> None:
+    """They are most of a store, and `adapt --all` asks this of every domain."""
+    _import(store, held_out=2)
+    adapt(store, tracker, NAME, steps=1)
+    with store._database.writing() as connection:
+        connection.exec_driver_sql(
+            "UPDATE turns SET state = 'no' WHERE dialogue IN "
+            "(SELECT id FROM dialogues WHERE split = 'held-out')"
+        )
+    with pytest.raises(StoreError):
+        store.support(NAME)
+    assert made_already(store, tracker, NAME, steps=1) is not None
 
 
 def test_settings_that_came_later_make_no_other_version(

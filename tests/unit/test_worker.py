@@ -496,6 +496,25 @@ def test_a_store_that_goes_away_is_waited_for(
     assert store.jobs.of(ONE)[0].attempts == 1
 
 
+def test_once_waits_no_longer_than_a_lease_lasts(
+    store: Store, tracker: StateTracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rasa_onramp.onboarding.worker._PAUSES", (0.3, 0.6))
+    events: List[Event] = []
+    worker = _worker(store, tracker, events, domains=[ONE], seconds=1)
+    worker._after_step = lambda *given: _away(tmp_path)  # type: ignore[method-assign]
+    began = time.monotonic()
+    with pytest.raises(StoreUnavailable):
+        worker.run(once=True)
+    assert [event["event"] for event in events] == ["started", "job", "store away"]
+    assert time.monotonic() - began > 0.3  # it did wait
+
+
+def _away(folder: Path) -> None:
+    if (folder / "onramp.db").exists():
+        (folder / "onramp.db").rename(folder / "away.db")
+
+
 def test_a_store_that_is_there_and_refuses_is_no_outage(
     store: Store, tracker: StateTracker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import (
     TYPE_CHECKING,
     Callable,
     Generator,
+    Iterator,
     List,
     NamedTuple,
     Optional,
@@ -138,13 +139,31 @@ def command(
             del tracker, replies  # each process has its own
             load_learner.cache_clear()
             found = _side_by_side(work, chosen, progress, jobs, checkpoint, device, threads)
-        with closing(found):
+        with _stopped_as_by_hand(), closing(found):
             for one in found:
                 if isinstance(one, OnrampError):
                     errors.append(one)
                 _print(one)
     if errors:
         raise click.exceptions.Exit(1 if all(isinstance(e, LeaseError) for e in errors) else 2)
+
+
+@contextmanager
+def _stopped_as_by_hand() -> Iterator[None]:
+    """SIGTERM and SIGHUP, of `docker stop` or a closed terminal, are what Ctrl-C is: the job is
+    given up. A worker would else carry out by and by what somebody wanted stopped.
+    """
+    ends = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    # what nohup and the like ignore stays ignored
+    before = {one: signal.getsignal(one) for one in ends}
+    ours = [one for one in ends if before[one] is signal.SIG_DFL]
+    for one in ours:
+        signal.signal(one, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for one in ours:
+            signal.signal(one, before[one])
 
 
 def _made_already(

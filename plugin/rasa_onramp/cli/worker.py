@@ -92,7 +92,8 @@ def command(
     Any number of workers, on any machines, may share a store in PostgreSQL; on one machine an
     SQLite file, too. They never adapt one domain at once, and take over the job of one that died.
     Prints a line of JSON for each attempt at a job. SIGTERM and Ctrl-C make it give its job back
-    and exit; a second one, exit at once. While PostgreSQL is away it waits, but not with --once.
+    and exit; a second one, exit at once. While PostgreSQL is away it waits; with --once not at the
+    start, and no longer than a lease lasts.
     """
     from rasa_onramp.onboarding import Worker
 

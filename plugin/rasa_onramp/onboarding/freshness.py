@@ -38,7 +38,7 @@ def made_already(
     `replies` to adapt with.
     Raises NotFound, StoreError, StoreUnavailable.
     """
-    support = store.support(domain)
+    support = store.support(domain, held_out=False)
     size = len(support.dialogues)
     how = Adaptation.of(tracker, steps=steps, offers=True).for_support(size)
     wanted, settings = how.all_steps if support.dialogues else 0, asdict(how)

@@ -59,14 +59,15 @@ class Worker:
         self._on_event = on_event
         self._owner = this_process()
         self._watch = Watch(store, tracker, replies=replies, domains=domains)
-        self._stopping = False
+        self._stopping = self._once = False
 
     def run(self, *, once: bool = False) -> int:
         """Work until `stop`, or with `once` until no job is due. Returns how many attempts failed.
 
-        While the database is away this waits for it, ever longer.
+        While the database is away this waits for it, ever longer. Raises StoreUnavailable with
+        `once`, where it is away for longer than a lease lasts.
         """
-        failed = 0
+        self._once, failed = once, 0
         self._tell("started", store=self._store.name)
         try:
             while not self._stopping:
@@ -133,8 +134,9 @@ class Worker:
             raise _Stopped
 
     def _patiently(self, call: Callable[[], Result]) -> Result:
-        """What `call` gives, however long the database is away."""
+        """What `call` gives, however long the database is away; for `once` see `run`."""
         pause, longest = _PAUSES
+        until = time.monotonic() + self._seconds
         away = False
         while True:
             try:
@@ -144,6 +146,8 @@ class Worker:
                     busy = isinstance(error, StoreBusy)
                     self._tell("store busy" if busy else "store away", said=str(error))
                 away = True
+                if self._once and time.monotonic() + pause > until:
+                    raise
                 self._sleep(pause)
                 pause = min(2 * pause, longest)
             else:
