@@ -82,11 +82,14 @@ class FeedbackStoreContract:
     def test_who_gives_feedback_in_a_hurry_waits_a_moment_for_others(
         self, url: str, store: Store
     ) -> None:
-        with store._database.writing(), open_store(url) as other, pytest.raises(
-            StoreBusy, match=r"has been writing to the store at .* for 1\.5 s; try again"
-        ):
-            other.feedback.add(DOWN, brief=True)
+        busy = r"has been writing to the store at .* for 1\.5 s; try again"
+        with store._database.writing(), open_store(url) as other:
+            with pytest.raises(StoreBusy, match=busy):
+                other.feedback.add(DOWN, brief=True)
+            with pytest.raises(StoreBusy, match=busy):
+                other.feedback.remove("parcels", DOWN.id, brief=True)
         store.feedback.add(DOWN, brief=True)
+        store.feedback.remove("parcels", DOWN.id, brief=True)
 
     def test_the_revision_rises_where_what_is_learned_changes(self, store: Store) -> None:
         revisions = [store.revision()]

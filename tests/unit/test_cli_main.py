@@ -71,6 +71,8 @@ def test_docs_page_is_printed_whatever_the_terminal(monkeypatch: pytest.MonkeyPa
         ["evaluate", "--data", "x", "--method", "magic"],
         ["evaluate", "--data", "x", "--dialogues", "some"],
         ["adapt", "parcel_delivery", "--steps", "0"],
+        ["adapt", "parcel_delivery", "--steps", "2147483648"],  # more than PostgreSQL holds
+        ["jobs", "add", "parcel_delivery", "--steps", "2147483648"],
         ["chat", "--results", "guess"],
         ["meta-train", "--data", "x", "--run", "y", "--algorithm", "magic"],
     ],

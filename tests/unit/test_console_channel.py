@@ -588,6 +588,18 @@ def test_feedback_is_kept_with_all_that_led_to_the_reply(world: World) -> None:
     assert world.post("feedback/remove", domain=NAME, id=found.id)[0] == 404
 
 
+def test_feedback_waits_a_moment_only_for_a_long_import(world: World) -> None:
+    chat = world.chat()
+    number = world.done("message", chat=chat, text=FRIDAY)["turn"]["reply"]["number"]
+    given = {"chat": chat, "reply": number, "thumb": "down"}
+    kept = world.done("feedback", **given)
+    with world.store._database.writing():
+        for path, body in (("feedback", given), ("feedback/remove", kept)):
+            code, answer = world.post(path, **body)
+            assert (code, "for 1.5 s; try again" in answer["error"]) == (503, True)
+    world.done("feedback/remove", **kept)
+
+
 def test_a_correction_after_a_message_about_nothing_keeps_what_was_known(world: World) -> None:
     chat = world.chat()
     world.done("message", chat=chat, text=FRIDAY)

@@ -108,7 +108,7 @@ def test_what_was_not_measured_is_said_so(monkeypatch: pytest.MonkeyPatch, tmp_p
 #: other tables.
 WITHOUT_CHECKPOINT = (
     *("retrieval", "routing-many", "routing-own", "scaling-missed", "scaling-needs"),
-    *("algorithms", "trained-ablations"),
+    *("algorithms", "first-rates", "trained-ablations"),
 )
 
 
@@ -120,9 +120,16 @@ def test_results_are_of_what_ships(repository: Path, table: Table) -> None:
         for card in (TRACKER, REPLIES)
     }
     for results in table.results():
-        found = set(checkpoints(results))
+        found = set() if table.name == "first-rates" else set(checkpoints(results))
         assert found <= shipped
         assert found or table.name in WITHOUT_CHECKPOINT
+
+
+def test_first_rates_are_of_the_start_that_all_algorithms_go_on_from() -> None:
+    rates, algorithms = (t.results() for t in TABLES if t.name in ("first-rates", "algorithms"))
+    assert {each["settings"]["checkpoint"] for each in rates} == {
+        each["settings"]["start"] for each in algorithms
+    }
 
 
 def checkpoints(found: Any) -> Iterator[str]:
@@ -152,6 +159,7 @@ UNSAID = {
     "replies-own": {"threads"},
     "sgd-x": {"seeds"},
     "cost": {"threads"},
+    "first-rates": {"checkpoint"},  # a folder, and in results its digest
     "trained-ablations": {"encoders"},
 }
 

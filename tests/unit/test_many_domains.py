@@ -217,6 +217,28 @@ def test_only_what_changed_is_read_again(store: Store, monkeypatch: pytest.Monke
     assert sorted(read[1:]) == ["tables_0", "tables_3", "tables_5"]
 
 
+def test_what_changed_while_it_was_read_and_changed_back_is_read_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, support, name = catalogue(store, CountedEmbed()), store.support, "tables_0"
+    found.domains()
+
+    def described(description: str) -> None:
+        schema = dataclasses.replace(TABLES, name=name, description=description)
+        store.dialogues.import_corpus(Corpus({name: schema}, ()))
+
+    def changing(domain: str, *, held_out: bool = True):
+        described("Tables on a ship")
+        return support(domain, held_out=held_out)
+
+    described("Tables on a boat")
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "support", changing)
+        assert found.domains()[name].schema.description == "Tables on a ship"
+    described("Tables on a boat")
+    assert found.domains()[name].schema.description == "Tables on a boat"
+
+
 def test_an_older_copy_of_the_store_is_read_whole(store: Store) -> None:
     found = catalogue(store, CountedEmbed())
     changed = dataclasses.replace(TABLES, name="tables_0", description="Tables on a boat")

@@ -331,6 +331,22 @@ def test_what_is_cancelled_while_it_is_done_is_not_asked_for_again(
     assert watch.look() == ()
 
 
+def test_what_is_adapted_by_hand_while_a_dialogue_is_deleted_is_left_to_be_done_again(
+    store: Store, tracker: StateTracker
+) -> None:
+    gone = store.dialogues.dialogues(ONE)[0].id
+
+    def after_step(done: int, total: int, loss: float) -> None:
+        if done == 1:
+            store.dialogues.delete_dialogues(ONE, [gone])
+
+    with pytest.raises(LeaseError, match=f"a worker does it, or `rasa-onramp adapt {ONE}`"):
+        adapt_at_once(store, tracker, ONE, progress=after_step)
+    assert store.adapters.versions(ONE) == ()
+    adapt_at_once(store, tracker, ONE)
+    assert (_states(store), _versions(store)) == (["done"], [1])
+
+
 def test_an_import_is_no_reason_not_to_begin(
     store: Store, tracker: StateTracker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -235,7 +235,7 @@ class Console:
     def take_back(self, said: Said) -> Answer:
         """Delete feedback."""
         given = fields(said, {"domain": str, "id": str})
-        self._store.feedback.remove(given["domain"], given["id"])
+        self._store.feedback.remove(given["domain"], given["id"], brief=True)
         return {"id": given["id"], "domain": given["domain"]}
 
     def _progress(self, store: Store, name: str, digest: str) -> Answer:

@@ -113,12 +113,13 @@ class FeedbackStore:
             require_domain(connection, domain)
             return int(connection.execute(query).scalar_one())
 
-    def remove(self, domain: str, id: str) -> None:
+    def remove(self, domain: str, id: str, *, brief: bool = False) -> None:
         """Delete the feedback of this id; where something was learned from it, a job that runs
-        starts over. Raises NotFound, StoreUnavailable."""
+        starts over. Other writers are waited for as in `add`. Raises NotFound, StoreUnavailable.
+        """
         table = tables.feedback
         same = sa.and_(table.c.domain == domain, table.c.id == id)
-        with self._database.writing() as connection:
+        with self._database.writing(brief=brief) as connection:
             require_domain(connection, domain)
             row = connection.execute(sa.select(table.c.digest).where(same)).first()
             if row is None:
