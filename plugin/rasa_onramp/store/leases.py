@@ -112,7 +112,6 @@ def finish_job(
 def _lease_lost(connection: Connection, lease: Lease) -> LeaseError:
     """Why a lease is no good any more."""
     job, columns = lease.job, tables.jobs.c
-    mend = "`rasa-onramp jobs list` shows how jobs stand"
     row = connection.execute(
         sa.select(columns.state, columns.owner, columns.error).where(
             columns.domain == job.domain, columns.number == job.number
@@ -123,13 +122,15 @@ def _lease_lost(connection: Connection, lease: Lease) -> LeaseError:
     elif row.state == "running":
         why = f"was taken over by {row.owner}, as nothing had been heard of {job.owner} for long"
     elif row.state == "queued":
-        why = "waits to be done again, as it was asked for anew or what it learns from was deleted"
-        mend = f"a worker does it, or `rasa-onramp adapt {job.domain}`"
+        why = (
+            "waits to be done again, as it was asked for anew or what it learns from was deleted "
+            f"(a worker does it, or `rasa-onramp adapt {job.domain}`)"
+        )
     else:
         why = f"is over ({row.error or row.state})"
     return LeaseError(
         f"job {job.number} of domain {job.domain!r} {why}; what was made of it here isn't stored: "
-        f"{mend}"
+        "`rasa-onramp jobs list` shows how jobs stand"
     )
 
 
