@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 from typing import Iterator
@@ -105,7 +106,7 @@ def test_the_job_of_a_killed_worker_is_taken_over_and_that_of_a_stopped_one_give
     assert [info.version for info in store.adapters.versions(NAME)] == [1]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_adapting_by_hand_that_is_interrupted_leaves_no_lease(
     store: Store, postgres_url: str, checkpoint: Path, logs: Path, number: int
 ) -> None:
@@ -117,7 +118,10 @@ def test_adapting_by_hand_that_is_interrupted_leaves_no_lease(
     adapt = ("adapt", "--all", "--jobs", "2", "--no-replies", "--checkpoint", checkpoint)
     with running(postgres_url, logs, *adapt, "--steps", MANY) as by_hand:
         wait_for(lambda: _stepping(store) == 2)
-        by_hand.signal(number)
+        if number == signal.SIGHUP:  # a terminal that is closed sends it to all of them
+            os.killpg(by_hand.process.pid, number)
+        else:
+            by_hand.signal(number)
         assert by_hand.end() == 130
         assert "rasa-onramp: interrupted" in by_hand.said()
     assert [(job.state, job.error) for job in store.jobs.newest()] == [

@@ -112,11 +112,13 @@ def in_processes(
 
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
-    """Processes started in this block never see Ctrl-C: their parent ends them, without noise."""
+    """Processes started in this block never see Ctrl-C, nor that the terminal was closed: their
+    parent ends them, without noise.
+    """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
         yield
     finally:
