@@ -151,6 +151,17 @@ def test_pretraining_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "config.json").read_text())["steps"] == 10
 
 
+def test_the_speed_is_of_what_was_trained_since_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage_one(tmp_path, steps=4)
+    monkeypatch.setattr(Run, "elapsed", lambda self: 1e6)  # seconds, before it was stopped
+    stage_one(tmp_path, steps=10)
+    (*_, last) = (tmp_path / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    told = json.loads(last)
+    assert told["step"] == 10 and told["turns/s"] > 0.01
+
+
 def test_pretraining_ends_when_its_minutes_are_used_up(tmp_path: Path) -> None:
     stage_one(tmp_path, steps=100_000, minutes=1e-6)
     kept = tiny_tracker(seed=0)

@@ -85,7 +85,7 @@ def pretraining_steps(
     )
     # a resumed run draws other batches, and each worker its own
     batches = feed(random.Random(f"{config.seed} {course.step} {workers.rank}"))
-    total = 0
+    total, before = 0, course.elapsed
     while course.done < 1:
         batch = next(batches)
         scale = warm_cosine(course.step, course.done, config.warmup)
@@ -101,7 +101,7 @@ def pretraining_steps(
         total += batch.size * workers.count
         course.advance()
         if course.step % log_every == 0:
-            speed = total / course.elapsed
+            speed = total / (course.elapsed - before)
             course.tell(
                 {"loss": mean, "gradient norm": norm, f"{counted}/s": speed},
                 {"loss": f"{mean:.3f}", f"{counted}_s": f"{speed:.0f}"},
