@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import closing, contextmanager
+from contextlib import closing
 from functools import partial
 from typing import (
     TYPE_CHECKING,
     Callable,
     Generator,
-    Iterator,
     List,
     NamedTuple,
     Optional,
@@ -37,6 +36,7 @@ from rasa_onramp.cli.options import (
     reply_checkpoint_option,
     threads_option,
 )
+from rasa_onramp.cli.signals import handled, stopped_as_by_hand
 from rasa_onramp.errors import ConfigError, LeaseError, OnrampError, StoreUnavailable
 from rasa_onramp.store import AdapterInfo, Store, open_store
 
@@ -139,31 +139,13 @@ def command(
             del tracker, replies  # each process has its own
             load_learner.cache_clear()
             found = _side_by_side(work, chosen, progress, jobs, checkpoint, device, threads)
-        with _stopped_as_by_hand(), closing(found):
+        with stopped_as_by_hand(), closing(found):
             for one in found:
                 if isinstance(one, OnrampError):
                     errors.append(one)
                 _print(one)
     if errors:
         raise click.exceptions.Exit(1 if all(isinstance(e, LeaseError) for e in errors) else 2)
-
-
-@contextmanager
-def _stopped_as_by_hand() -> Iterator[None]:
-    """SIGTERM and SIGHUP, of `docker stop` or a closed terminal, are what Ctrl-C is: the job is
-    given up. A worker would else carry out by and by what somebody wanted stopped.
-    """
-    ends = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    # what nohup and the like ignore stays ignored
-    before = {one: signal.getsignal(one) for one in ends}
-    ours = [one for one in ends if before[one] is signal.SIG_DFL]
-    for one in ours:
-        signal.signal(one, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        for one in ours:
-            signal.signal(one, before[one])
 
 
 def _made_already(
@@ -275,14 +257,12 @@ def _adapted(
 ) -> Found:
     """What a process does. Ended by its parent before it is done, it gives up its job first."""
     learner = load_learner(replies, reply_checkpoint, str(tracker.device))
-    before = signal.signal(signal.SIGTERM, _ended)
-    try:
-        with open_store() as store:
-            return _adapt(store, tracker, domain, how, learner)
-    except SystemExit:
-        os._exit(1)  # raised on, it would end this piece of the work, and not the process
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with handled(_ended, signal.SIGTERM):
+        try:
+            with open_store() as store:
+                return _adapt(store, tracker, domain, how, learner)
+        except SystemExit:
+            os._exit(1)  # raised on, it would end this piece of the work, and not the process
 
 
 def _ended(*_: object) -> None:

@@ -18,6 +18,7 @@ from rasa_onramp.formats.rasa_parts import Entity
 from rasa_onramp.formats.rasa_text import parse_annotated
 from rasa_onramp.formats.rasa_training import Training
 from rasa_onramp.formats.rasa_turns import RasaTurns
+from rasa_onramp.formats.room import Room
 from rasa_onramp.formats.shape import Misfit
 from rasa_onramp.formats.source import check_inside, read_text
 from rasa_onramp.formats.wording import did_you_mean, quote
@@ -60,14 +61,13 @@ def read_stories(path: Union[str, Path], schema: Schema) -> Corpus:
             training.add(root)
     dialogues: List[Dialogue] = []
     taken: Dict[str, str] = {}
-    said = 0
+    room = Room("the stories up to here", _ALL)
     for file, root in files:
         with _in(file):
             for story in items(root, "stories"):
                 for dialogue in _story(story, schema, training, taken, file):
                     dialogues.append(dialogue)
-                    said += sum(len(turn.text) for turn in dialogue.turns)
-                    _check_length(said, _ALL, "the stories up to here", story.line)
+                    room.take(sum(len(turn.text) for turn in dialogue.turns), story.line)
     if not dialogues:
         mend = f"name a file or folder with `stories:` in it (a folder's {_TESTS}… aren't read)"
         raise FormatError("no stories", path=path, mend=mend)
@@ -191,7 +191,8 @@ class _Story:
         self.slots: Dict[str, str] = {}
         self.intent = ""
         self.unanswered: Optional[int] = None  # line of a message
-        self.said = self.said_now = 0  # characters, in all and since the last message
+        self.room = Room("the story up to here", _STORY)
+        self.room_now = _room_now()
 
     def add(self, step: Fields) -> None:
         """Take in a step. Raises Mistake."""
@@ -237,8 +238,8 @@ class _Story:
         else:
             example = self.training.example(self.intent, list(_entities(step)), step.line)
             plain, entities = example.text, example.entities
-        self.said_now = 0
-        self._count(plain, step.line)
+        self.room_now = _room_now()
+        self.room.take(len(plain), step.line)
         self.turns.user(plain, name, entities)
 
     def _slots(self, node: Node) -> None:
@@ -262,39 +263,31 @@ class _Story:
         if response is None:
             mend = "read the folder that has it (domain.yml), or write what it says: - bot: ..."
             raise Mistake(f"no response {quote(name)} with a text", mend, line)
-        tracked, filled = self.turns.values(), 0
+        tracked, room = self.turns.values(), Room(quote(name), _TURN)
 
         def value(found: re.Match) -> str:
-            nonlocal filled
             slot = found.group(1)
             given = self.slots.get(slot) or next(iter(tracked.get(slot, ())), None)
             if given is None:
                 message = f"{quote(name)} speaks of {quote(slot)}, which isn't set here"
                 mend = "set it before: - slot_was_set: ..., or write what is said: - bot: ..."
                 raise Mistake(message, mend, line)
-            filled += len(given)
-            _check_length(filled, _TURN, quote(name), line)
+            room.take(len(given), line)
             return given
 
         self._say(_PLACEHOLDER.sub(value, response.text), line)
         self.turns.bot(None, response.buttons)
 
     def _say(self, said: str, line: int) -> None:
-        self.said_now += len(said)
-        _check_length(self.said_now, _TURN, "what the bot says here", line)
-        self._count(said, line)
+        self.room_now.take(len(said), line)
+        self.room.take(len(said), line)
         self.turns.bot(said)
         self.unanswered = None
 
-    def _count(self, said: str, line: int) -> None:
-        self.said += len(said)
-        _check_length(self.said, _STORY, "the story up to here", line)
 
-
-def _check_length(length: int, most: int, what: str, line: int) -> None:
-    if length > most:
-        mend = f"keep to {most}: shorten texts and values, or read less at once"
-        raise Mistake(f"{what} comes to {length} characters", mend, line)
+def _room_now() -> Room:
+    """Between two messages."""
+    return Room("what the bot says here", _TURN)
 
 
 def _entities(step: Fields) -> Iterator[Entity]:

@@ -170,7 +170,7 @@ def _to_choose(schema: Schema, situation: Situation, slot: Slot) -> bool:
     if situation.done or (situation.rows and _tells(schema, slot.name)):
         return False
     takes = any(
-        {*each.required_slots, *each.optional_slots} >= {slot.name} for each in schema.intents
+        slot.name in (*each.required_slots, *each.optional_slots) for each in schema.intents
     )
     return takes and slot.name in relevant_slots(schema, situation.state)
 

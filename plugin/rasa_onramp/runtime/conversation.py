@@ -240,8 +240,7 @@ class Engine:
         called = understood.action if results is not None else None
         rows = results if results is not None else session.results.get(domain.name, ())
         past = session.since_forgotten(domain.name)
-        states = [turn.state for turn in past if turn.state is not None]
-        before = states[-1] if states else State()
+        before = next((turn.state for turn in reversed(past) if turn.state is not None), State())
         past = past[max(0, len(past) - HISTORY) // _STEP * _STEP :]
         asked = ([*past, said], state, rows, called, before)
         if self.writer is None or not written:
